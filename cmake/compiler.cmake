@@ -1,0 +1,46 @@
+# Language, warnings and determinism flags, the same for every layer.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+# -O2: g++ 12 at -O3 warns falsely in libstdc++. -g1: line tables, small objects.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+find_program(LLD ld.lld)
+if(LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+add_library(longhaul_flags INTERFACE)
+target_compile_options(longhaul_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Werror
+  # Simulated runs must give the same bits with every compiler and level.
+  -ffp-contract=off -fno-fast-math)
+# Asserts of the standard library stay on in release: a bad index must stop, not corrupt a dataset.
+target_compile_definitions(longhaul_flags INTERFACE _GLIBCXX_ASSERTIONS)
+target_include_directories(longhaul_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+
+if(LONGHAUL_SANITIZE)
+  # Global, so that googletest helpers and C parts carry the same instrumentation.
+  add_compile_options(-fsanitize=${LONGHAUL_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${LONGHAUL_SANITIZE})
+  if(LONGHAUL_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize-recover=undefined)
+    if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+      add_compile_options(-fno-sanitize=function)
+    endif()
+  endif()
+endif()
+if(LONGHAUL_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,27 @@
+# Outside libraries, found once. Everything is the distribution's; tools/setup installs it.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Boost 1.81 REQUIRED)  # headers: Asio, Beast, CRC, circular_buffer
+
+# Asio and Beast as compiled once per program, not once per file (see lib/io and netsim).
+add_library(longhaul_asio_headers INTERFACE)
+target_link_libraries(longhaul_asio_headers INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(longhaul_asio_headers INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+
+if(NOT LONGHAUL_NETSIM_ONLY)
+  find_package(OpenSSL 3.0 REQUIRED)
+  find_package(SQLite3 REQUIRED)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+  pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
+endif()
+if(LONGHAUL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(LONGHAUL_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

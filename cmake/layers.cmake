@@ -1,0 +1,55 @@
+# add_layer(base SOURCES a.cpp .. USES x y [LINK libs..])
+#
+# One folder, one layer, one target `longhaul::NAME`. A layer may use only layers declared before it, so
+# the graph has no circle; `tools/tidy` compares USES with the folder's includes. LINK names outside
+# libraries.
+function(add_layer NAME)
+  cmake_parse_arguments(LAYER "" "" "SOURCES;USES;LINK" ${ARGN})
+  set(target "longhaul_${NAME}")
+  add_library(${target} STATIC ${LAYER_SOURCES})
+  add_library(longhaul::${NAME} ALIAS ${target})
+  target_link_libraries(${target} PUBLIC longhaul_flags)
+  foreach(used IN LISTS LAYER_USES)
+    if(NOT TARGET longhaul::${used})
+      message(FATAL_ERROR "layer ${NAME} uses ${used}, which is not declared before it")
+    endif()
+    target_link_libraries(${target} PUBLIC longhaul::${used})
+  endforeach()
+  target_link_libraries(${target} PUBLIC ${LAYER_LINK})
+endfunction()
+
+# add_layer_test(NAME SOURCES .. USES .. LABEL unit|sim|io|e2e|gpu [TIMEOUT s] [LINK libs..])
+# One GoogleTest program; each TEST becomes one ctest entry carrying LABEL.
+function(add_layer_test NAME)
+  cmake_parse_arguments(CHECK "" "LABEL;TIMEOUT" "SOURCES;USES;LINK" ${ARGN})
+  if(NOT CHECK_TIMEOUT)
+    set(CHECK_TIMEOUT 120)
+  endif()
+  add_executable(${NAME} ${CHECK_SOURCES})
+  foreach(used IN LISTS CHECK_USES)
+    target_link_libraries(${NAME} PRIVATE longhaul::${used})
+  endforeach()
+  target_link_libraries(${NAME} PRIVATE longhaul_flags GTest::gmock_main ${CHECK_LINK})
+  target_compile_definitions(${NAME} PRIVATE
+    LONGHAUL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LONGHAUL_BUILD_DIR="${PROJECT_BINARY_DIR}")
+  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS ${CHECK_LABEL} TIMEOUT ${CHECK_TIMEOUT})
+endfunction()
+
+# add_fuzz(NAME SOURCES x.cpp USES ..): a libFuzzer target under LONGHAUL_FUZZ, else a replayer of its corpus.
+function(add_fuzz NAME)
+  cmake_parse_arguments(FUZZ "" "" "SOURCES;USES" ${ARGN})
+  if(LONGHAUL_FUZZ)
+    add_executable(fuzz_${NAME} ${FUZZ_SOURCES})
+    target_link_options(fuzz_${NAME} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(fuzz_${NAME} ${FUZZ_SOURCES} "${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp")
+    file(GLOB corpus CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${NAME}/*")
+    add_test(NAME fuzz.${NAME} COMMAND fuzz_${NAME} ${corpus})
+    set_tests_properties(fuzz.${NAME} PROPERTIES LABELS unit TIMEOUT 120)
+  endif()
+  foreach(used IN LISTS FUZZ_USES)
+    target_link_libraries(fuzz_${NAME} PRIVATE longhaul::${used})
+  endforeach()
+  target_link_libraries(fuzz_${NAME} PRIVATE longhaul_flags)
+endfunction()
