@@ -11,6 +11,10 @@ target_link_libraries(longhaul_asio_headers INTERFACE Boost::headers Threads::Th
 target_compile_definitions(longhaul_asio_headers INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 
+add_library(longhaul_asio STATIC "${PROJECT_SOURCE_DIR}/cmake/asio_impl.cpp")
+target_link_libraries(longhaul_asio PUBLIC longhaul_asio_headers)
+target_compile_options(longhaul_asio PRIVATE -std=c++20)
+
 if(NOT LONGHAUL_NETSIM_ONLY)
   find_package(OpenSSL 3.0 REQUIRED)
   find_package(SQLite3 REQUIRED)

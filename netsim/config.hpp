@@ -1,9 +1,11 @@
 // What a simulated link is, the same for all three faces. A link has two directions, each a chain
 //
-//   ingress -> policer -> loss -> bottleneck (rate + finite queue) -> delay line -> corrupt, duplicate
+//   ingress -> policer -> loss -> bottleneck (rate + finite queue) -> delay line -> corrupt,
+//   duplicate
 //
-// Queue and propagation are separate: packets in flight on the delay line never count as queued. Values are
-// plain data, comparable and checked by check(); profiles (profile.hpp) read and write them.
+// Queue and propagation are separate: packets in flight on the delay line never count as queued.
+// Values are plain data, comparable and checked by check(); profiles (profile.hpp) read and write
+// them.
 #pragma once
 
 #include <array>
@@ -39,7 +41,8 @@ struct GilbertElliottLoss {  // two states; mean burst = 1 / bad_to_good packets
   static GilbertElliottLoss of(double mean_loss, double mean_burst);
   auto operator<=>(const GilbertElliottLoss&) const = default;
 };
-struct FourStateLoss {  // netem's GI model: 1 received, 2 received in burst, 3 lost in burst, 4 lost alone
+struct FourStateLoss {  // netem's GI model: 1 received, 2 received in burst, 3 lost in burst, 4
+                        // lost alone
   double p13 = 0, p31 = 1, p32 = 0, p23 = 1, p14 = 0;
   auto operator<=>(const FourStateLoss&) const = default;
 };
@@ -60,10 +63,12 @@ struct UnlimitedRate {
 };
 struct ConstantRate {
   BytesPerSecond rate;
-  std::uint32_t overhead_bytes = 0;  // added to each packet's size on the wire, e.g. 38 for Ethernet
+  std::uint32_t overhead_bytes =
+      0;  // added to each packet's size on the wire, e.g. 38 for Ethernet
   auto operator<=>(const ConstantRate&) const = default;
 };
-struct TraceRate {  // mahimahi: at each time one delivery opportunity of 1504 bytes; then it repeats
+struct TraceRate {  // mahimahi: at each time one delivery opportunity of 1504 bytes; then it
+                    // repeats
   std::vector<Duration> opportunities;  // nondecreasing, from the start of a period
   Duration period{};                    // >= the last opportunity, > 0
   auto operator<=>(const TraceRate&) const = default;
@@ -87,11 +92,11 @@ struct Pie {  // RFC 8033
   auto operator<=>(const Pie&) const = default;
 };
 struct QueueConfig {
-  std::optional<ByteCount> bytes_max;        // neither given: unbounded
+  std::optional<ByteCount> bytes_max;  // neither given: unbounded
   std::optional<std::uint32_t> packets_max;
   std::variant<DropTail, DropHead, CoDel, Pie> discipline;
-  bool ecn = false;                          // an AQM marks ECN-capable packets instead of dropping
-  std::optional<ByteCount> mark_above;       // droptail that marks over this backlog (DCTCP style)
+  bool ecn = false;                     // an AQM marks ECN-capable packets instead of dropping
+  std::optional<ByteCount> mark_above;  // droptail that marks over this backlog (DCTCP style)
   auto operator<=>(const QueueConfig&) const = default;
 };
 struct PolicerConfig {  // token bucket without a queue: what finds no token is dropped
@@ -99,7 +104,8 @@ struct PolicerConfig {  // token bucket without a queue: what finds no token is 
   ByteCount burst;
   auto operator<=>(const PolicerConfig&) const = default;
 };
-struct AggregationConfig {  // Wi-Fi style: packets leave in bursts, each after a pause for the medium
+struct AggregationConfig {  // Wi-Fi style: packets leave in bursts, each after a pause for the
+                            // medium
   std::uint32_t packets_max = 32;
   Duration pause = std::chrono::milliseconds(2);
   auto operator<=>(const AggregationConfig&) const = default;
@@ -125,7 +131,8 @@ struct ParetoNormalJitter {  // 1/4 normal + 3/4 Pareto, as netem's paretonormal
   Duration sigma{}, top{};
   auto operator<=>(const ParetoNormalJitter&) const = default;
 };
-struct EmpiricalJitter {  // inverse CDF: excess delay at equally spaced probabilities, nondecreasing
+struct EmpiricalJitter {  // inverse CDF: excess delay at equally spaced probabilities,
+                          // nondecreasing
   std::vector<Duration> quantiles;
   auto operator<=>(const EmpiricalJitter&) const = default;
 };
@@ -134,18 +141,20 @@ using JitterConfig = std::variant<NoJitter, UniformJitter, NormalJitter, ParetoJ
 struct DelayConfig {
   Duration base{};
   JitterConfig jitter;
-  double correlation = 0;     // of successive jitter draws, in [0, 1)
-  bool may_reorder = false;   // false: a later packet never overtakes (delays are raised, never lowered)
+  double correlation = 0;  // of successive jitter draws, in [0, 1)
+  bool may_reorder =
+      false;  // false: a later packet never overtakes (delays are raised, never lowered)
   auto operator<=>(const DelayConfig&) const = default;
 };
 struct ReorderConfig {
-  double p = 0;          // this share of packets is held back ..
-  Duration extra{};      // .. by this much
+  double p = 0;      // this share of packets is held back ..
+  Duration extra{};  // .. by this much
   auto operator<=>(const ReorderConfig&) const = default;
 };
 struct CorruptConfig {
   double p = 0;
-  bool after_checksum = false;  // true: checksums are mended, so that only the application can notice
+  bool after_checksum =
+      false;  // true: checksums are mended, so that only the application can notice
   auto operator<=>(const CorruptConfig&) const = default;
 };
 
@@ -159,8 +168,9 @@ struct DirectionConfig {
   ReorderConfig reorder;
   double duplicate = 0;
   CorruptConfig corrupt;
-  std::uint32_t mtu_bytes = 1500;  // IP packet; larger ones are dropped, or answered where `pmtu_reply`
-  bool pmtu_reply = true;          // false: a PMTU black hole
+  std::uint32_t mtu_bytes =
+      1500;                // IP packet; larger ones are dropped, or answered where `pmtu_reply`
+  bool pmtu_reply = true;  // false: a PMTU black hole
   auto operator<=>(const DirectionConfig&) const = default;
 };
 
@@ -216,8 +226,8 @@ struct LinkConfig {
   const DirectionConfig& operator[](Direction d) const { return d == Direction::kUp ? up : down; }
 };
 
-// First nonsense found, in one line a person can act on: a probability outside [0, 1], a rate of 0, an empty
-// trace, a trace whose times go back, a queue over 1 GiB, a negative delay. kUsage.
+// First nonsense found, in one line a person can act on: a probability outside [0, 1], a rate of 0,
+// an empty trace, a trace whose times go back, a queue over 1 GiB, a negative delay. kUsage.
 Result<> check(const LinkConfig& config);
 
 }  // namespace netsim

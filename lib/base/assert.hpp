@@ -1,5 +1,5 @@
-// ASSERT(condition): a bug in this program stops it, in release too. Never for what a peer, a disk or a
-// user can cause: that is a Result. It prints the expression and place to stderr and aborts.
+// ASSERT(condition): a bug in this program stops it, in release too. Never for what a peer, a disk
+// or a user can cause: that is a Result. It prints the expression and place to stderr and aborts.
 #pragma once
 
 namespace longhaul {
@@ -8,7 +8,6 @@ namespace longhaul {
 
 }  // namespace longhaul
 
-#define ASSERT(condition)                                               \
-  (static_cast<bool>(condition)                                         \
-       ? static_cast<void>(0)                                           \
-       : ::longhaul::assertion_failed(#condition, __FILE__, __LINE__))
+#define ASSERT(condition)                              \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
+                                : ::longhaul::assertion_failed(#condition, __FILE__, __LINE__))

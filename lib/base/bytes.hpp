@@ -1,4 +1,5 @@
-// Byte spans, and integers in them. Wire and disk integers are little-endian; RFC 9001 parts say big.
+// Byte spans, and integers in them. Wire and disk integers are little-endian; RFC 9001 parts say
+// big.
 #pragma once
 
 #include <bit>
@@ -26,14 +27,15 @@ inline Bytes bytes_of(std::string_view text) {
 inline std::string_view text_of(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline void append(ByteVector& out, Bytes more) { out.insert(out.end(), more.begin(), more.end()); }
+inline void append(ByteVector& out, Bytes more) {
+  out.insert(out.end(), more.begin(), more.end());
+}
 inline bool equal(Bytes a, Bytes b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
 template <class Int>
-  requires std::is_unsigned_v<Int>
-Int load_le(Bytes in) {  // at least sizeof(Int) bytes
+requires std::is_unsigned_v<Int> Int load_le(Bytes in) {  // at least sizeof(Int) bytes
   ASSERT(in.size() >= sizeof(Int));
   Int value;
   std::memcpy(&value, in.data(), sizeof value);
@@ -41,14 +43,13 @@ Int load_le(Bytes in) {  // at least sizeof(Int) bytes
   return value;
 }
 template <class Int>
-  requires std::is_unsigned_v<Int>
+requires std::is_unsigned_v<Int>
 void store_le(MutableBytes out, Int value) {
   ASSERT(out.size() >= sizeof(Int));
   std::memcpy(out.data(), &value, sizeof value);
 }
 template <class Int>
-  requires std::is_unsigned_v<Int>
-Int load_be(Bytes in) {
+requires std::is_unsigned_v<Int> Int load_be(Bytes in) {
   ASSERT(in.size() >= sizeof(Int));
   Int value = 0;
   for (std::size_t i = 0; i < sizeof(Int); ++i)
@@ -56,14 +57,14 @@ Int load_be(Bytes in) {
   return value;
 }
 template <class Int>
-  requires std::is_unsigned_v<Int>
+requires std::is_unsigned_v<Int>
 void store_be(MutableBytes out, Int value) {
   ASSERT(out.size() >= sizeof(Int));
   for (std::size_t i = 0; i < sizeof(Int); ++i)
     out[i] = static_cast<std::byte>(value >> (8 * (sizeof(Int) - 1 - i)));
 }
 
-std::string to_hex(Bytes bytes);                  // lower case
+std::string to_hex(Bytes bytes);                    // lower case
 Result<ByteVector> from_hex(std::string_view hex);  // kMalformed on odd length or a foreign digit
 
 }  // namespace longhaul

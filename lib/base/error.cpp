@@ -17,23 +17,40 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
 
 std::string_view name_of(Kind kind) {
   switch (kind) {
-    case Kind::kIo: return "io";
-    case Kind::kNoSpace: return "no-space";
-    case Kind::kPermission: return "permission";
-    case Kind::kExists: return "exists";
-    case Kind::kBusy: return "busy";
-    case Kind::kChanged: return "changed";
-    case Kind::kUsage: return "usage";
-    case Kind::kNotFound: return "not-found";
-    case Kind::kAuth: return "auth";
-    case Kind::kLink: return "link";
-    case Kind::kTimeout: return "timeout";
-    case Kind::kIntegrity: return "integrity";
-    case Kind::kMalformed: return "malformed";
-    case Kind::kLimit: return "limit";
-    case Kind::kUnsupported: return "unsupported";
-    case Kind::kPartial: return "partial";
-    case Kind::kInterrupted: return "interrupted";
+    case Kind::kIo:
+      return "io";
+    case Kind::kNoSpace:
+      return "no-space";
+    case Kind::kPermission:
+      return "permission";
+    case Kind::kExists:
+      return "exists";
+    case Kind::kBusy:
+      return "busy";
+    case Kind::kChanged:
+      return "changed";
+    case Kind::kUsage:
+      return "usage";
+    case Kind::kNotFound:
+      return "not-found";
+    case Kind::kAuth:
+      return "auth";
+    case Kind::kLink:
+      return "link";
+    case Kind::kTimeout:
+      return "timeout";
+    case Kind::kIntegrity:
+      return "integrity";
+    case Kind::kMalformed:
+      return "malformed";
+    case Kind::kLimit:
+      return "limit";
+    case Kind::kUnsupported:
+      return "unsupported";
+    case Kind::kPartial:
+      return "partial";
+    case Kind::kInterrupted:
+      return "interrupted";
   }
   return "unknown";
 }
@@ -48,24 +65,32 @@ std::string Error::message() const {
 Kind Error::kind_of_errno(int os) {
   switch (os) {
     case ENOENT:
-    case ENOTDIR: return Kind::kNotFound;
+    case ENOTDIR:
+      return Kind::kNotFound;
     case EACCES:
     case EPERM:
-    case EROFS: return Kind::kPermission;
+    case EROFS:
+      return Kind::kPermission;
     case EEXIST:
-    case ENOTEMPTY: return Kind::kExists;
+    case ENOTEMPTY:
+      return Kind::kExists;
     case ENOSPC:
-    case EDQUOT: return Kind::kNoSpace;
+    case EDQUOT:
+      return Kind::kNoSpace;
     case EBUSY:
     case EAGAIN:
-    case ETXTBSY: return Kind::kBusy;
+    case ETXTBSY:
+      return Kind::kBusy;
     case ECONNREFUSED:
     case ECONNRESET:
     case ENETUNREACH:
     case EHOSTUNREACH:
-    case EPIPE: return Kind::kLink;
-    case ETIMEDOUT: return Kind::kTimeout;
-    default: return Kind::kIo;
+    case EPIPE:
+      return Kind::kLink;
+    case ETIMEDOUT:
+      return Kind::kTimeout;
+    default:
+      return Kind::kIo;
   }
 }
 

@@ -1,5 +1,6 @@
-// Error: what went wrong that was nobody's bug. One closed list of kinds for the whole product; it is also
-// the table of exit codes (lib/cli/exit_code.hpp). A core's finer reasons are that core's own enum.
+// Error: what went wrong that was nobody's bug. One closed list of kinds for the whole product; it
+// is also the table of exit codes (lib/cli/exit_code.hpp). A core's finer reasons are that core's
+// own enum.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ std::string_view name_of(Kind kind);
 class Error {
  public:
   Error() = default;
-  // attempt: what was being done, in the infinitive's place: "open /data/a". Text from a peer in it must
-  // have gone through printable() (escape.hpp). os: errno or 0.
+  // attempt: what was being done, in the infinitive's place: "open /data/a". Text from a peer in it
+  // must have gone through printable() (escape.hpp). os: errno or 0.
   Error(Kind kind, std::string attempt, int os = 0)
       : kind_(kind), os_(os), attempt_(std::move(attempt)) {}
   Error(Kind kind, std::string attempt, std::string why)

@@ -1,5 +1,5 @@
-// Text that came from a peer, a disk or a user, made fit for a terminal or a log: no control characters, no
-// invalid UTF-8, no bidirectional overrides, bounded length.
+// Text that came from a peer, a disk or a user, made fit for a terminal or a log: no control
+// characters, no invalid UTF-8, no bidirectional overrides, bounded length.
 #pragma once
 
 #include <string>

@@ -1,10 +1,10 @@
-// Job: work that a core hands out like a datagram and gets back when it is done. A Work owns all its inputs;
-// run() fills its result and may block, hash, compress, read or fsync. It runs once, on any thread, and must
-// not touch the core. The shell runs it on a pool and returns it through on_job(now, job); a simulator runs
-// it inline after a seeded delay.
+// Job: work that a core hands out like a datagram and gets back when it is done. A Work owns all
+// its inputs; run() fills its result and may block, hash, compress, read or fsync. It runs once, on
+// any thread, and must not touch the core. The shell runs it on a pool and returns it through
+// on_job(now, job); a simulator runs it inline after a seeded delay.
 //
-//   class HashWork final : public Work { ..; void run() override { digest = sha256(input.bytes()); } };
-//   outputs.push_back(Job{ids.next(), JobClass::kCompute, std::make_unique<HashWork>(input)});
+//   class HashWork final : public Work { ..; void run() override { digest = sha256(input.bytes());
+//   } }; outputs.push_back(Job{ids.next(), JobClass::kCompute, std::make_unique<HashWork>(input)});
 //   void on_job(Time now, Job job) { use(job.as<HashWork>().digest); }
 #pragma once
 

@@ -1,13 +1,13 @@
-// Log: the port that takes what operators should read. Passed by reference from main; there is no default
-// logger. Secrets are never logged, and peer text goes through printable() first.
+// Log: the port that takes what operators should read. Passed by reference from main; there is no
+// default logger. Secrets are never logged, and peer text goes through printable() first.
 //
 //   LOG(log, kInfo, "session {} resumed after {} ms", id.value(), gap_ms);
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <string_view>
-
-#include <fmt/format.h>
 
 namespace longhaul {
 
@@ -21,7 +21,8 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   bool wants(LogLevel level) const { return level >= least_; }
-  virtual void write(LogLevel level, std::string_view line) noexcept = 0;  // one line, without its end
+  virtual void write(LogLevel level,
+                     std::string_view line) noexcept = 0;  // one line, without its end
 
  private:
   LogLevel least_;
@@ -35,8 +36,8 @@ class NoLog final : public Log {  // for tests and tools that do not care
 
 }  // namespace longhaul
 
-#define LOG(log, level, ...)                                                                \
-  do {                                                                                      \
-    if ((log).wants(::longhaul::LogLevel::level))                                           \
-      (log).write(::longhaul::LogLevel::level, ::fmt::format(__VA_ARGS__));                 \
+#define LOG(log, level, ...)                                                \
+  do {                                                                      \
+    if ((log).wants(::longhaul::LogLevel::level))                           \
+      (log).write(::longhaul::LogLevel::level, ::fmt::format(__VA_ARGS__)); \
   } while (false)

@@ -1,16 +1,18 @@
-// Result<T>: a T, or the Error that kept us from it. Never Result<bool>: `if (r)` is true for a false value.
+// Result<T>: a T, or the Error that kept us from it. Never Result<bool>: `if (r)` is true for a
+// false value.
 //
 //   Result<Header> read_header(Bytes in) {
-//     auto magic = TRY(read_u32(in));                       // leaves with the error, if there is one
-//     if (magic != kMagic) return fail(Kind::kMalformed, "read header");
+//     auto magic = TRY(read_u32(in));                       // leaves with the error, if there is
+//     one if (magic != kMagic) return fail(Kind::kMalformed, "read header");
 //     ..
 //
 // TRY returns from the enclosing function, so it must not stand in a coroutine.
 #pragma once
 
-#include <tl/expected.hpp>
 #include <type_traits>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 #include "lib/base/error.hpp"
 
@@ -45,9 +47,9 @@ T take(Result<T>&& result) {
 
 }  // namespace longhaul
 
-#define TRY(expression)                                                                      \
-  __extension__({                                                                            \
-    auto try_result = (expression);                                                          \
-    if (!try_result.has_value()) return ::longhaul::fail(std::move(try_result).error());     \
-    ::longhaul::detail::take(std::move(try_result));                                         \
+#define TRY(expression)                                                                  \
+  __extension__({                                                                        \
+    auto try_result = (expression);                                                      \
+    if (!try_result.has_value()) return ::longhaul::fail(std::move(try_result).error()); \
+    ::longhaul::detail::take(std::move(try_result));                                     \
   })

@@ -29,7 +29,9 @@ Rng::Rng(std::uint64_t seed, std::string_view stream) : key_(seed) {
   for (auto& word : state_) word = split_mix(mix);
 }
 
-Rng Rng::stream(std::string_view name) const { return Rng(key_, name.empty() ? "." : name); }
+Rng Rng::stream(std::string_view name) const {
+  return Rng(key_, name.empty() ? "." : name);
+}
 
 std::uint64_t Rng::next() {
   const std::uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
@@ -58,9 +60,13 @@ std::uint64_t Rng::between(std::uint64_t low, std::uint64_t high) {
   return span == 0 ? next() : low + below(span);
 }
 
-double Rng::unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double Rng::unit() {
+  return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
-bool Rng::chance(double p) { return unit() < p; }
+bool Rng::chance(double p) {
+  return unit() < p;
+}
 
 void Rng::fill(MutableBytes out) {
   while (!out.empty()) {

@@ -58,8 +58,8 @@ Slice Buffer::freeze(std::size_t length) && {
 }
 
 Buffer BufferPool::take(std::size_t capacity) {
-  const unsigned bits = std::max(
-      kSmallest, static_cast<unsigned>(std::bit_width(capacity > 0 ? capacity - 1 : 0)));
+  const unsigned bits =
+      std::max(kSmallest, static_cast<unsigned>(std::bit_width(capacity > 0 ? capacity - 1 : 0)));
   detail::Block* block = nullptr;
   if (bits <= kLargest) {
     const std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
-// Slice: a range of a shared immutable buffer. It is what crosses cores, lanes, jobs and threads; copying one
-// copies a pointer. A Buffer is written by one owner, then frozen into a Slice for good. Buffers come from a
-// BufferPool on hot paths, so that after warm-up nothing is allocated; the pool must outlive its buffers.
+// Slice: a range of a shared immutable buffer. It is what crosses cores, lanes, jobs and threads;
+// copying one copies a pointer. A Buffer is written by one owner, then frozen into a Slice for
+// good. Buffers come from a BufferPool on hot paths, so that after warm-up nothing is allocated;
+// the pool must outlive its buffers.
 //
 //   Buffer buffer = pool.take(2048);
 //   write(buffer.bytes());
@@ -88,8 +89,8 @@ class Buffer {  // move-only, exclusive, writable
   detail::Block* block_ = nullptr;
 };
 
-// Free lists by power of two, 512 B to 8 MiB; larger ones go straight to the heap. Thread-safe: buffers are
-// filled on one thread and dropped on another. `kept_bytes` bounds what lies idle.
+// Free lists by power of two, 512 B to 8 MiB; larger ones go straight to the heap. Thread-safe:
+// buffers are filled on one thread and dropped on another. `kept_bytes` bounds what lies idle.
 class BufferPool {
  public:
   explicit BufferPool(std::size_t kept_bytes = 64U << 20) : kept_bytes_max_(kept_bytes) {}

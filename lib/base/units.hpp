@@ -1,5 +1,5 @@
-// Units as types. Time is logical: nanoseconds since an epoch that only its giver knows. Nothing here can
-// read a clock; cores get `now` as an argument.
+// Units as types. Time is logical: nanoseconds since an epoch that only its giver knows. Nothing
+// here can read a clock; cores get `now` as an argument.
 #pragma once
 
 #include <chrono>
@@ -50,9 +50,15 @@ class ByteCount {
  private:
   std::uint64_t bytes_ = 0;
 };
-constexpr ByteCount operator""_B(unsigned long long n) { return ByteCount(n); }
-constexpr ByteCount operator""_KiB(unsigned long long n) { return ByteCount(n << 10); }
-constexpr ByteCount operator""_MiB(unsigned long long n) { return ByteCount(n << 20); }
+constexpr ByteCount operator""_B(unsigned long long n) {
+  return ByteCount(n);
+}
+constexpr ByteCount operator""_KiB(unsigned long long n) {
+  return ByteCount(n << 10);
+}
+constexpr ByteCount operator""_MiB(unsigned long long n) {
+  return ByteCount(n << 20);
+}
 
 class BytesPerSecond {
  public:

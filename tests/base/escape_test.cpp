@@ -23,7 +23,9 @@ TEST(Escape, ShowsBidirectionalOverrides) {
   EXPECT_EQ(printable("x\xe2\x80\xaey"), "x\\u{202e}y");
 }
 
-TEST(Escape, BoundsTheLength) { EXPECT_EQ(printable(std::string(100, 'a'), 8), "aaaaaaaa.."); }
+TEST(Escape, BoundsTheLength) {
+  EXPECT_EQ(printable(std::string(100, 'a'), 8), "aaaaaaaa..");
+}
 
 }  // namespace
 }  // namespace longhaul

@@ -1,0 +1,199 @@
+#include "lib/io/asio_env.hpp"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "lib/io/tcp_stream.hpp"
+
+namespace longhaul::io {
+namespace asio = boost::asio;
+namespace {
+
+using tcp = asio::ip::tcp;
+using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
+using Resolver = asio::ip::basic_resolver<tcp, Executor>;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
+constexpr int kBacklog = 1024;
+
+// CLOCK_BOOTTIME goes on while the machine sleeps, so that a deadline passed during sleep is seen
+// at once.
+std::int64_t boot_ns() {
+  ::timespec spec{};
+  ::clock_gettime(CLOCK_BOOTTIME, &spec);
+  return std::int64_t{spec.tv_sec} * 1'000'000'000 + spec.tv_nsec;
+}
+
+class TcpListener final : public Listener {
+ public:
+  TcpListener(Acceptor acceptor, StreamOptions options)
+      : acceptor_(std::move(acceptor)), options_(options) {}
+  Task<Result<std::unique_ptr<Stream>>> accept() override {
+    auto [status, socket] = co_await acceptor_.async_accept(kAwait);
+    if (status) co_return fail(Kind::kLink, "accept a connection", status.message());
+    std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket), options_);
+    co_return stream;
+  }
+  Endpoint local() const override {
+    boost::system::error_code ignored;
+    const auto at = acceptor_.local_endpoint(ignored);
+    return {at.address().to_string(), at.port()};
+  }
+  void close() override {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+  }
+
+ private:
+  Acceptor acceptor_;
+  StreamOptions options_;
+};
+
+}  // namespace
+
+struct AsioEnv::Inside {
+  explicit Inside(WorkPool::Threads threads) : pool(threads) {}
+  asio::io_context context{1};
+  WorkPool pool;
+};
+
+AsioEnv::AsioEnv(WorkPool::Threads threads) : inside_(std::make_unique<Inside>(threads)) {}
+AsioEnv::~AsioEnv() = default;
+
+Executor AsioEnv::executor() {
+  return inside_->context.get_executor();
+}
+Time AsioEnv::now() const {
+  return Time(Duration(boot_ns()));
+}
+
+WallTime AsioEnv::wall() const {
+  ::timespec spec{};
+  ::clock_gettime(CLOCK_REALTIME, &spec);
+  return {std::int64_t{spec.tv_sec} * 1'000'000'000 + spec.tv_nsec};
+}
+
+Task<> AsioEnv::sleep_until(Time when) {
+  // In steps: steady_timer stands still while the machine sleeps, now() does not.
+  constexpr Duration kStep = 1s;
+  for (Duration left = when - now(); left.count() > 0; left = when - now()) {
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>
+        timer(executor());
+    timer.expires_after(std::min(left, kStep));
+    co_await timer.async_wait(asio::use_awaitable_t<Executor>{});
+  }
+}
+
+Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions options) {
+  using namespace asio::experimental::awaitable_operators;
+  const std::string attempt = "connect to " + to_text(to);
+  Resolver resolver(executor());
+  const std::string port = std::to_string(to.port);
+  auto [resolve_status, found] = co_await resolver.async_resolve(to.host, port, kAwait);
+  if (resolve_status) co_return fail(Kind::kLink, attempt, resolve_status.message());
+  Error last(Kind::kLink, attempt, "the name has no address");
+  const Time deadline = now() + options.connect_timeout;
+  for (const auto& candidate : found) {
+    TcpSocket socket(executor());
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>
+        timer(executor());
+    timer.expires_after(std::max(deadline - now(), Duration(0)));
+    const auto target = candidate.endpoint();
+    auto race = socket.async_connect(target, kAwait) || timer.async_wait(kAwait);
+    const auto ended = co_await std::move(race);
+    if (ended.index() == 1) co_return fail(Kind::kTimeout, attempt, "no answer");
+    const auto status = std::get<0>(std::get<0>(ended));
+    if (!status) {
+      std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket), options);
+      co_return stream;
+    }
+    last = Error(Kind::kLink, attempt, status.message());
+  }
+  co_return fail(std::move(last));
+}
+
+Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at, StreamOptions options) {
+  const std::string attempt = "listen on " + to_text(at);
+  boost::system::error_code status;
+  const auto address = asio::ip::make_address(at.host, status);
+  if (status) return fail(Kind::kUsage, attempt, "the host must be an address of this machine");
+  const tcp::endpoint local(address, at.port);
+  Acceptor acceptor(executor());
+  acceptor.open(local.protocol(), status);
+  if (!status) acceptor.set_option(Acceptor::reuse_address(true), status);
+  if (!status) acceptor.bind(local, status);
+  if (!status) acceptor.listen(kBacklog, status);
+  if (status) {
+    const int os = status.value();
+    return fail(os == EADDRINUSE ? Kind::kBusy : Error::kind_of_errno(os), attempt, os);
+  }
+  return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor), options));
+}
+
+Task<Job> AsioEnv::work(Job job) {
+  using Handler = asio::any_completion_handler<void(std::shared_ptr<Job>)>;
+  auto start = [this, &job](auto raw) {
+    // Tracked: the context must not run dry while a job is out.
+    auto home = asio::prefer(executor(), asio::execution::outstanding_work.tracked);
+    auto handler = std::make_shared<Handler>(std::move(raw));
+    auto done = [home, handler](Job finished) {
+      auto carried = std::make_shared<Job>(std::move(finished));
+      auto give = [handler, carried] { std::move (*handler)(carried); };
+      asio::post(home, std::move(give));
+    };
+    inside_->pool.post(std::move(job), std::move(done));
+  };
+  const auto finished =
+      co_await asio::async_initiate<const asio::use_awaitable_t<Executor>,
+                                    void(std::shared_ptr<Job>)>(start, asio::use_awaitable);
+  co_return std::move(*finished);
+}
+
+void AsioEnv::entropy(MutableBytes out) {
+  while (!out.empty()) {
+    const ssize_t count = ::getrandom(out.data(), out.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    ASSERT(count > 0);  // the kernel has no randomness: nothing secure can follow
+    out = out.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void AsioEnv::run(Task<> main, std::function<void(int)> on_signal) {
+  asio::signal_set signals(inside_->context, SIGINT, SIGTERM);
+  std::function<void(boost::system::error_code, int)> took;
+  took = [&](boost::system::error_code status, int number) {
+    if (status) return;
+    if (on_signal) on_signal(number);
+    signals.clear(status);  // the next one has its default action
+    std::signal(number, SIG_DFL);
+  };
+  signals.async_wait(took);
+  std::exception_ptr failure;
+  auto done = [&](std::exception_ptr thrown) {
+    failure = std::move(thrown);
+    signals.cancel();
+  };
+  asio::co_spawn(executor(), std::move(main), done);
+  inside_->context.restart();
+  inside_->context.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace longhaul::io

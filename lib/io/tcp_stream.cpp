@@ -1,0 +1,93 @@
+#include "lib/io/tcp_stream.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace longhaul::io {
+namespace asio = boost::asio;
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
+constexpr std::size_t kReadBytes = 256U << 10;
+// A path that acknowledges nothing for this long is dead for good; the session gives up on it far
+// earlier.
+constexpr unsigned kUserTimeoutMs = 60'000;
+
+void set(int socket, int level, int name, const void* value, std::size_t size) {
+  // Options are wishes: a kernel that lacks one still carries the bytes, and info() shows the
+  // truth.
+  static_cast<void>(::setsockopt(socket, level, name, value, static_cast<socklen_t>(size)));
+}
+
+template <class Int>
+void set(int socket, int level, int name, Int value) {
+  set(socket, level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+TcpStream::TcpStream(TcpSocket socket, const StreamOptions& options)
+    : socket_(std::move(socket)), pool_(4 * kReadBytes) {
+  const int fd = socket_.native_handle();
+  set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
+  if (options.bbr) set(fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3);
+  if (options.unsent_bytes_max > 0) set_unsent_max(options.unsent_bytes_max);
+  boost::system::error_code status;
+  const auto remote = socket_.remote_endpoint(status);
+  if (!status) peer_ = {remote.address().to_string(), remote.port()};
+}
+
+Task<Result<Slice>> TcpStream::read() {
+  Buffer buffer = pool_.take(kReadBytes);
+  const MutableBytes room = buffer.bytes();
+  const auto target = asio::buffer(room.data(), room.size());
+  const auto [status, count] = co_await socket_.async_read_some(target, kAwait);
+  if (status == asio::error::eof) co_return Slice();
+  if (status) co_return fail(Kind::kLink, "read from " + to_text(peer_), status.message());
+  Slice all = std::move(buffer).freeze(count);
+  // A few bytes must not hold a large block for as long as somebody keeps them.
+  if (count < kReadBytes / 8) all = Slice::copy_of(all.bytes());
+  co_return all;
+}
+
+Task<Result<>> TcpStream::write(Slice bytes) {
+  const auto source = asio::buffer(bytes.data(), bytes.size());
+  const auto [status, count] = co_await asio::async_write(socket_, source, kAwait);
+  static_cast<void>(count);
+  if (status) co_return fail(Kind::kLink, "write to " + to_text(peer_), status.message());
+  co_return Result<>();
+}
+
+void TcpStream::set_unsent_max(std::uint32_t bytes) {
+  set(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+void TcpStream::set_pacing(BytesPerSecond rate) {
+  const std::uint64_t value = rate.value() == 0 ? ~std::uint64_t{0} : rate.value();
+  set(socket_.native_handle(), SOL_SOCKET, SO_MAX_PACING_RATE, value);
+}
+
+StreamInfo TcpStream::info() const {
+  auto& socket = const_cast<TcpSocket&>(socket_);  // native_handle() is not const
+  return socket.is_open() ? read_stream_info(socket.native_handle()) : StreamInfo();
+}
+
+void TcpStream::close() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+void TcpStream::finish() {
+  boost::system::error_code ignored;
+  socket_.shutdown(TcpSocket::shutdown_send, ignored);
+}
+
+}  // namespace longhaul::io

@@ -1,0 +1,35 @@
+// TcpStream and its options: the socket calls of Env's streams. Only asio_env.cpp includes this.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "lib/io/env.hpp"
+
+namespace longhaul::io {
+
+using TcpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
+
+// What the kernel says of a TCP socket; zeros and empty texts where it says nothing.
+StreamInfo read_stream_info(int socket);
+
+class TcpStream final : public Stream {
+ public:
+  TcpStream(TcpSocket socket, const StreamOptions& options);
+  Task<Result<Slice>> read() override;
+  Task<Result<>> write(Slice bytes) override;
+  void set_unsent_max(std::uint32_t bytes) override;
+  void set_pacing(BytesPerSecond rate) override;
+  StreamInfo info() const override;
+  Endpoint peer() const override { return peer_; }
+  void close() override;
+  void finish() override;
+
+ private:
+  TcpSocket socket_;
+  Endpoint peer_;
+  BufferPool pool_;
+};
+
+}  // namespace longhaul::io

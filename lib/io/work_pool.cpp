@@ -1,0 +1,49 @@
+#include "lib/io/work_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace longhaul::io {
+
+WorkPool::WorkPool(Threads threads) {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::array<unsigned, 3> counts{threads.compute > 0 ? threads.compute : cores,
+                                       std::max(1U, threads.disk), std::max(1U, threads.sync)};
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    for (unsigned n = 0; n < counts[i]; ++n) {
+      threads_.emplace_back([&queue = queues_[i]] { serve(queue); });
+    }
+  }
+}
+
+WorkPool::~WorkPool() {
+  for (Queue& queue : queues_) {
+    const std::lock_guard lock(queue.mutex);
+    queue.stopped = true;
+    queue.some.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void WorkPool::post(Job job, Done done) {
+  Queue& queue = queues_.at(static_cast<std::size_t>(job.where));
+  const std::lock_guard lock(queue.mutex);
+  queue.items.push_back({std::move(job), std::move(done)});
+  queue.some.notify_one();
+}
+
+void WorkPool::serve(Queue& queue) {
+  std::unique_lock lock(queue.mutex);
+  for (;;) {
+    queue.some.wait(lock, [&] { return queue.stopped || !queue.items.empty(); });
+    if (queue.stopped) return;
+    Item item = std::move(queue.items.front());
+    queue.items.pop_front();
+    lock.unlock();
+    item.job.work->run();
+    item.done(std::move(item.job));
+    lock.lock();
+  }
+}
+
+}  // namespace longhaul::io

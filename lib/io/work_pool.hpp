@@ -1,0 +1,50 @@
+// WorkPool: the only threads but main's. It runs the Work of Jobs; each class of job has threads of
+// its own, so that a slow fsync holds up neither hashing nor reading. Posted work owns all it
+// touches. The destructor lets running jobs end and drops the queued ones. The queue is bounded by
+// those who post: a core has a bounded number of jobs out.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "lib/base/job.hpp"
+
+namespace longhaul::io {
+
+class WorkPool {
+ public:
+  struct Threads {
+    unsigned compute = 0;  // 0: one per core
+    unsigned disk = 4;     // enough to keep a disk's queue filled
+    unsigned sync = 2;
+  };
+  using Done = std::function<void(Job)>;  // called on the pool's thread
+
+  explicit WorkPool(Threads threads);
+  ~WorkPool();
+  WorkPool(const WorkPool&) = delete;
+  WorkPool& operator=(const WorkPool&) = delete;
+  void post(Job job, Done done);
+
+ private:
+  struct Item {
+    Job job;
+    Done done;
+  };
+  struct Queue {
+    std::mutex mutex;
+    std::condition_variable some;
+    std::deque<Item> items;
+    bool stopped = false;
+  };
+  static void serve(Queue& queue);
+  std::array<Queue, 3> queues_;  // by JobClass
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace longhaul::io

@@ -1,0 +1,98 @@
+#include "lib/io/asio_env.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "lib/io/task_group.hpp"
+
+namespace longhaul::io {
+namespace {
+
+Task<> echo_once(Listener& listener) {
+  auto accepted = co_await listener.accept();
+  auto stream = std::move(*accepted);
+  for (;;) {
+    const Result<Slice> in = co_await stream->read();
+    if (!in || in->empty()) break;
+    const Slice bytes = *in;
+    const Result<> sent = co_await stream->write(bytes);
+    if (!sent) break;
+  }
+}
+
+Task<> talk_to_echo(Env& env, std::string& heard, StreamInfo& info) {
+  auto listener = env.listen({"127.0.0.1", 0}, {});
+  TaskGroup group(env.executor());
+  group.spawn(echo_once(**listener));
+  const Endpoint there = (*listener)->local();
+  const StreamOptions options;
+  auto dialed = co_await env.dial(there, options);
+  auto stream = std::move(*dialed);
+  stream->set_pacing(BytesPerSecond(1'000'000));
+  const Slice hello = Slice::copy_of("hello");
+  const Result<> sent = co_await stream->write(hello);
+  EXPECT_TRUE(sent.has_value());
+  const Result<Slice> back = co_await stream->read();
+  heard = text_of(back->bytes());
+  info = stream->info();
+  stream->finish();
+  co_await group.join();
+}
+
+TEST(AsioEnv, StreamsCarryBytesBothWays) {
+  AsioEnv env;
+  std::string heard;
+  StreamInfo info;
+  env.run(talk_to_echo(env, heard, info), {});
+  EXPECT_EQ(heard, "hello");
+  EXPECT_EQ(info.bytes_acked, 6U);  // with the SYN
+  EXPECT_FALSE(info.congestion_control.empty());
+}
+
+Task<> dial_nobody(Env& env, Error& error) {
+  auto listener = env.listen({"127.0.0.1", 0}, {});
+  const Endpoint closed = (*listener)->local();
+  listener->reset();
+  const StreamOptions options;
+  const auto dialed = co_await env.dial(closed, options);
+  error = dialed.error();
+}
+
+TEST(AsioEnv, DialingNobodyIsALinkError) {
+  AsioEnv env;
+  Error error;
+  env.run(dial_nobody(env, error), {});
+  EXPECT_EQ(error.kind(), Kind::kLink);
+  EXPECT_NE(error.message().find("connect to 127.0.0.1:"), std::string::npos);
+}
+
+class WhoRan final : public Work {
+ public:
+  void run() override { ran_on = std::this_thread::get_id(); }
+  std::thread::id ran_on;
+};
+Task<> work_once(Env& env, std::thread::id& ran_on, std::thread::id& came_back_on) {
+  Job job{JobId(1), JobClass::kDisk, std::make_unique<WhoRan>()};
+  const Job done = co_await env.work(std::move(job));
+  ran_on = done.as<WhoRan>().ran_on;
+  came_back_on = std::this_thread::get_id();
+}
+
+TEST(AsioEnv, WorkRunsElsewhereAndComesBack) {
+  AsioEnv env;
+  std::thread::id ran_on, came_back_on;
+  env.run(work_once(env, ran_on, came_back_on), {});
+  EXPECT_NE(ran_on, std::this_thread::get_id());
+  EXPECT_EQ(came_back_on, std::this_thread::get_id());
+}
+
+TEST(AsioEnv, ListeningOnATakenPortSaysBusy) {
+  AsioEnv env;
+  const auto first = env.listen({"127.0.0.1", 0}, {});
+  const auto second = env.listen((*first)->local(), {});
+  EXPECT_EQ(second.error().kind(), Kind::kBusy);
+}
+
+}  // namespace
+}  // namespace longhaul::io
