@@ -46,6 +46,13 @@ class Error {
   int os() const { return os_; }
   const std::string& attempt() const { return attempt_; }
   const std::string& why() const { return why_; }
+  // What the user can do about it, where the place that failed knows better than
+  // lib/cli/explain.hpp.
+  Error&& advise(std::string advice) && {
+    advice_ = std::move(advice);
+    return std::move(*this);
+  }
+  const std::string& advice() const { return advice_; }
   // "open /data/a: no such file or directory"
   std::string message() const;
 
@@ -57,6 +64,7 @@ class Error {
   int os_ = 0;
   std::string attempt_;
   std::string why_;
+  std::string advice_;
 };
 
 }  // namespace longhaul

@@ -1,0 +1,47 @@
+#include "lib/cli/progress_line.hpp"
+
+#include <gtest/gtest.h>
+
+namespace longhaul::cli {
+namespace {
+
+ProgressView half_way() {
+  ProgressView view;
+  view.title = "push corpus";
+  view.done = ByteCount(1'400'000'000);
+  view.total = ByteCount(2'800'000'000);
+  view.rate = BytesPerSecond(11'900'000);
+  view.left = 134s;
+  view.on_wire = ByteCount(966'000'000);
+  view.limit = "link";
+  return view;
+}
+
+TEST(ProgressLine, ShowsShareRateTimeSavingAndLimit) {
+  EXPECT_EQ(render(half_way(), 200),
+            "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link");
+}
+
+TEST(ProgressLine, DropsTheLeastImportantPartsOnANarrowTerminal) {
+  EXPECT_EQ(render(half_way(), 60), "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left");
+  EXPECT_EQ(render(half_way(), 25), "50% 1.4 GB of 2.8 GB");
+}
+
+TEST(ProgressLine, DrawsAtMostEightTimesASecond) {
+  ProgressLine line(true, 80);
+  const Time start{};
+  EXPECT_FALSE(line.update(start, half_way()).empty());
+  EXPECT_TRUE(line.update(start + 100ms, half_way()).empty());
+  EXPECT_TRUE(line.update(start + 125ms, half_way()).starts_with("\r\x1b[K"));
+}
+
+TEST(ProgressLine, WritesPlainLinesWhereThereIsNoTerminal) {
+  ProgressLine line(false, 200);
+  const std::string text = line.update(Time{}, half_way());
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\n"));
+  EXPECT_TRUE(line.update(Time{} + 4s, half_way()).empty());
+}
+
+}  // namespace
+}  // namespace longhaul::cli
