@@ -21,6 +21,16 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
   pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
+
+  # For programs linked with -static (the streamer that `join --ssh` uploads).
+  add_library(longhaul_zmq_static STATIC "${PROJECT_SOURCE_DIR}/streamer/static/zmq_unused.c")
+  find_library(ZMQ_ARCHIVE libzmq.a REQUIRED)  # by path: -lzmq would bring -Bdynamic into a -static link
+  find_library(SODIUM_ARCHIVE libsodium.a REQUIRED)
+  find_library(BSD_ARCHIVE libbsd.a REQUIRED)
+  find_library(MD_ARCHIVE libmd.a REQUIRED)
+  target_link_libraries(longhaul_zmq_static INTERFACE
+    -Wl,--start-group ${ZMQ_ARCHIVE} $<TARGET_FILE:longhaul_zmq_static> ${SODIUM_ARCHIVE}
+    ${BSD_ARCHIVE} ${MD_ARCHIVE} -Wl,--end-group Threads::Threads)
 endif()
 if(LONGHAUL_TESTS)
   find_package(GTest REQUIRED)
