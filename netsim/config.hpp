@@ -175,7 +175,7 @@ struct DirectionConfig {
 };
 
 enum class Direction : std::uint8_t { kUp, kDown };  // a to b, b to a; the laptop is a
-constexpr std::array kBothWays{Direction::kUp, Direction::kDown};
+inline constexpr std::array kBothWays{Direction::kUp, Direction::kDown};
 
 // ---- Scripted events ----
 struct Outage {  // nothing passes, either way; what is queued or in flight at the break is lost
