@@ -11,7 +11,7 @@ namespace {
 using longhaul::fail;
 using longhaul::Kind;
 
-constexpr ByteCount kQueueMost(1U << 30);
+constexpr Duration kDelayMax = std::chrono::hours(1);  // farther than Jupiter is no network
 
 // Thrown nowhere: a list of "x must hold, else y", read until the first failure.
 class Judge {
@@ -27,11 +27,12 @@ class Judge {
     return must(p >= 0 && p <= 1, what, "a share is between 0% and 100%");
   }
   Judge& delay(Duration d, const char* what) {
-    return must(d.count() >= 0, what, "a time is not negative");
+    must(d.count() >= 0, what, "a time is not negative");
+    return must(d <= kDelayMax, what, "a time is at most one hour");
   }
   Judge& rises(const std::vector<Duration>& times, const char* what) {
     must(!times.empty(), what, "the trace is empty");
-    if (!times.empty()) delay(times.front(), what);
+    if (!times.empty()) must(times.front().count() >= 0, what, "the trace starts before 0");
     return must(std::is_sorted(times.begin(), times.end()), what, "the times of the trace go back");
   }
   Result<> verdict() const {
@@ -70,6 +71,8 @@ struct RateJudge {
   void operator()(const UnlimitedRate&) const {}
   void operator()(const ConstantRate& r) const {
     judge.must(r.rate.value() > 0, "rate", "a rate of 0 passes nothing; use an outage");
+    judge.must(r.rate <= kRateMax, "rate", "a rate is at most 8 Tbit/s");
+    judge.must(r.overhead_bytes <= kMtuMax, "rate", "the overhead is at most 65535 bytes");
   }
   void operator()(const TraceRate& r) const {
     judge.rises(r.opportunities, "rate");
@@ -85,12 +88,16 @@ struct JitterJudge {
   void operator()(const UniformJitter& j) const { judge.delay(j.spread, "jitter"); }
   void operator()(const NormalJitter& j) const { judge.delay(j.sigma, "jitter"); }
   void operator()(const ParetoJitter& j) const {
-    judge.delay(j.mean, "jitter").must(j.top >= j.mean, "jitter", "the cut is below the mean");
+    judge.delay(j.mean, "jitter").delay(j.top, "jitter");
+    judge.must(j.mean == Duration{} || j.top > j.mean, "jitter", "the cut is not above the mean");
   }
   void operator()(const ParetoNormalJitter& j) const {
     judge.delay(j.sigma, "jitter").must(j.top >= j.sigma, "jitter", "the cut is below sigma");
   }
-  void operator()(const EmpiricalJitter& j) const { judge.rises(j.quantiles, "jitter"); }
+  void operator()(const EmpiricalJitter& j) const {
+    judge.rises(j.quantiles, "jitter");
+    if (!j.quantiles.empty()) judge.delay(j.quantiles.back(), "jitter");
+  }
 };
 
 struct DisciplineJudge {
@@ -114,30 +121,44 @@ void judge_direction(const DirectionConfig& d, Judge& judge) {
   const auto bytes = d.queue.bytes_max.value_or(ByteCount(1));
   judge.must(bytes.value() > 0 && d.queue.packets_max.value_or(1) > 0, "queue",
              "a queue of 0 lets nothing pass");
-  judge.must(bytes <= kQueueMost, "queue", "a queue is at most 1GiB");
+  judge.must(bytes <= kQueueBytesMax, "queue", "a queue is at most 1GiB");
   if (d.policer)
-    judge.must(d.policer->rate.value() > 0 && d.policer->burst.value() > 0, "policer",
-               "rate and burst are over 0");
+    judge
+        .must(d.policer->rate.value() > 0 && d.policer->burst.value() > 0, "policer",
+              "rate and burst are over 0")
+        .must(d.policer->rate <= kRateMax && d.policer->burst <= kQueueBytesMax, "policer",
+              "a rate is at most 8 Tbit/s, a burst 1GiB");
   if (d.aggregation) {
-    judge.must(d.aggregation->packets_max > 0, "aggregation", "a burst has at least one packet");
+    judge.must(d.aggregation->packets_max > 0 && d.aggregation->packets_max <= kAggregateMax,
+               "aggregation", "a burst has 1 to 1024 packets");
     judge.delay(d.aggregation->pause, "aggregation");
   }
   judge.delay(d.delay.base, "delay").delay(d.reorder.extra, "reorder");
   judge.must(d.delay.correlation >= 0 && d.delay.correlation < 1, "correlation",
              "from 0% to under 100%");
   judge.share(d.reorder.p, "reorder").share(d.duplicate, "duplicate").share(d.corrupt.p, "corrupt");
-  judge.must(d.mtu_bytes >= 68 && d.mtu_bytes <= 65'535, "mtu", "from 68 to 65535 bytes");
+  judge.must(d.mtu_bytes >= kMtuMin && d.mtu_bytes <= kMtuMax, "mtu", "from 68 to 65535 bytes");
 }
 
 struct EventJudge {
   Judge& judge;
-  void length(Duration d) const { judge.must(d.count() > 0, "", "its length is over 0"); }
+  void length(Duration d) const {  // an outage may last a day
+    judge.must(d.count() > 0, "", "its length is over 0");
+  }
+  void mtu(std::uint32_t bytes) const {
+    judge.must(bytes >= kMtuMin && bytes <= kMtuMax, "", "an MTU is from 68 to 65535 bytes");
+  }
   void operator()(const Outage& e) const { length(e.length); }
   void operator()(const Partition& e) const { length(e.length); }
-  void operator()(const RouteStep&) const {}
+  void operator()(const RouteStep& e) const {
+    judge.delay(e.change < Duration{} ? -e.change : e.change, "");
+  }
   void operator()(const RateStep& e) const { std::visit(RateJudge{judge}, e.rate); }
   void operator()(const LossStep& e) const { std::visit(LossJudge{judge}, e.loss); }
-  void operator()(const PmtuDrop& e) const { length(e.length); }
+  void operator()(const PmtuDrop& e) const {
+    length(e.length);
+    mtu(e.mtu_bytes);
+  }
   void operator()(const Rebind&) const {}
 };
 
@@ -148,6 +169,12 @@ GilbertElliottLoss GilbertElliottLoss::of(double mean_loss, double mean_burst) {
   out.bad_to_good = 1 / mean_burst;
   out.good_to_bad = mean_loss * out.bad_to_good / (1 - mean_loss);
   return out;
+}
+
+Result<> check(const DirectionConfig& config) {
+  Judge judge("");
+  judge_direction(config, judge);
+  return judge.verdict();
 }
 
 Result<> check(const LinkConfig& config) {

@@ -26,6 +26,12 @@ using longhaul::Duration;
 using longhaul::Result;
 using longhaul::Time;
 
+// What check() allows at most.
+constexpr ByteCount kQueueBytesMax = ByteCount(std::uint64_t{1} << 30);  // also a policer's burst
+constexpr BytesPerSecond kRateMax = BytesPerSecond(1'000'000'000'000U);  // 8 Tbit/s
+constexpr std::uint32_t kMtuMin = 68, kMtuMax = 65535;                   // bytes, RFC 791
+constexpr std::uint32_t kAggregateMax = 1024;                            // packets
+
 // ---- Loss: decided per packet (per MTU-size segment, never per offload train) ----
 struct NoLoss {
   auto operator<=>(const NoLoss&) const = default;
@@ -37,7 +43,8 @@ struct BernoulliLoss {
 struct GilbertElliottLoss {  // two states; mean burst = 1 / bad_to_good packets when loss_bad is 1
   double good_to_bad = 0, bad_to_good = 1;
   double loss_good = 0, loss_bad = 1;
-  // The chain with this mean loss rate and mean burst length in packets (loss 1 in bad, 0 in good).
+  // The chain with this mean loss rate, below 1, and mean burst length in packets, from 1 up (loss
+  // 1 in bad, 0 in good).
   static GilbertElliottLoss of(double mean_loss, double mean_burst);
   auto operator<=>(const GilbertElliottLoss&) const = default;
 };
@@ -92,11 +99,11 @@ struct Pie {  // RFC 8033
   auto operator<=>(const Pie&) const = default;
 };
 struct QueueConfig {
-  std::optional<ByteCount> bytes_max;  // neither given: unbounded
-  std::optional<std::uint32_t> packets_max;
-  std::variant<DropTail, DropHead, CoDel, Pie> discipline;
-  bool ecn = false;                     // an AQM marks ECN-capable packets instead of dropping
-  std::optional<ByteCount> mark_above;  // droptail that marks over this backlog (DCTCP style)
+  std::optional<ByteCount> bytes_max{};  // neither given: unbounded
+  std::optional<std::uint32_t> packets_max{};
+  std::variant<DropTail, DropHead, CoDel, Pie> discipline{};
+  bool ecn = false;                       // an AQM marks ECN-capable packets instead of dropping
+  std::optional<ByteCount> mark_above{};  // droptail that marks over this backlog (DCTCP style)
   auto operator<=>(const QueueConfig&) const = default;
 };
 struct PolicerConfig {  // token bucket without a queue: what finds no token is dropped
@@ -229,5 +236,6 @@ struct LinkConfig {
 // First nonsense found, in one line a person can act on: a probability outside [0, 1], a rate of 0,
 // an empty trace, a trace whose times go back, a queue over 1 GiB, a negative delay. kUsage.
 Result<> check(const LinkConfig& config);
+Result<> check(const DirectionConfig& config);
 
 }  // namespace netsim
