@@ -1,0 +1,124 @@
+#include "proxy/sites.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lib/base/escape.hpp"
+#include "lib/cli/toml_sections.hpp"
+
+namespace longhaul::proxy {
+namespace {
+
+constexpr std::size_t kNameMax = 64;
+constexpr std::size_t kPinDigits = 64;
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+Result<Site> site_of(const std::string& name, const std::map<std::string, std::string>& values) {
+  TRY(check_name(name, "site"));
+  const auto value = [&](const char* key) {
+    const auto found = values.find(key);
+    return found == values.end() ? std::string() : found->second;
+  };
+  Site site{name, {}, value("pin"), value("role"), value("tunnel")};
+  site.address = TRY(io::parse_endpoint(value("address")));
+  const bool hex = std::all_of(site.pin.begin(), site.pin.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+  if (site.pin.size() != kPinDigits || !hex)
+    return fail(Kind::kMalformed, "read sites.toml",
+                "the pin of '" + name + "' is not 64 hex digits");
+  return site;
+}
+
+}  // namespace
+
+Result<> check_name(std::string_view name, std::string_view noun) {
+  const auto refuse = [&](const char* why) {
+    return fail(Error(Kind::kUsage,
+                      fmt::format("use '{}' as the name of a {}", printable(name, 80), noun), why)
+                    .advise("use letters, digits, '.', '_' and '-', at most 64, starting with a "
+                            "letter or digit"));
+  };
+  if (name.empty()) return refuse("it is empty");
+  if (name.size() > kNameMax) return refuse("it is longer than 64 characters");
+  if (name.front() == '.' || name.front() == '-') return refuse("it starts with '.' or '-'");
+  if (!std::all_of(name.begin(), name.end(), is_name_character))
+    return refuse("it has a character that no name may have");
+  return {};
+}
+
+Result<Place> parse_place(std::string_view text) {
+  Place place;
+  const std::size_t colon = text.find(':');
+  place.site = text.substr(0, colon);
+  TRY(check_name(place.site, "site"));
+  if (colon == std::string_view::npos) return place;
+  std::string_view rest = text.substr(colon + 1);
+  const std::size_t at = rest.find('@');
+  place.dataset = rest.substr(0, at);
+  TRY(check_name(place.dataset, "dataset"));
+  if (at == std::string_view::npos) return place;
+  place.version = rest.substr(at + 1);
+  TRY(check_name(place.version, "version"));
+  return place;
+}
+
+Result<Sites> Sites::parse(std::string_view toml) {
+  Sites out;
+  for (const auto& [name, values] : TRY(cli::read_sections(toml, "sites.toml")))
+    out.by_name_.emplace(name, TRY(site_of(name, values)));
+  return out;
+}
+
+std::string Sites::text() const {
+  cli::Sections sections;
+  for (const auto& [name, site] : by_name_) {
+    auto& values = sections[name];
+    values = {{"address", to_text(site.address)}, {"pin", site.pin}, {"role", site.role}};
+    if (!site.tunnel.empty()) values["tunnel"] = site.tunnel;
+  }
+  return cli::write_sections(sections);
+}
+
+Result<Site> Sites::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  if (found != by_name_.end()) return found->second;
+  std::string known;
+  for (const auto& [other, site] : by_name_) known += (known.empty() ? "" : ", ") + other;
+  return fail(Error(Kind::kNotFound, fmt::format("find the site '{}'", printable(name, 80)),
+                    known.empty() ? "no site is known yet" : "known are: " + known)
+                  .advise("pair with it: `longhaul-streamer invite` there, then `longhaul join " +
+                          printable(name, 80) + "` here"));
+}
+
+Result<> Sites::add(Site site) {
+  TRY(check_name(site.name, "site"));
+  const auto found = by_name_.find(site.name);
+  if (found != by_name_.end() && found->second.pin != site.pin) {
+    return fail(
+        Error(Kind::kExists, "add the site '" + site.name + "'",
+              "that name belongs to a node with another key")
+            .advise("choose another name, or `longhaul sites --forget " + site.name + "` first"));
+  }
+  by_name_[site.name] = std::move(site);
+  return {};
+}
+
+Result<> Sites::remove(std::string_view name) {
+  const Site site = TRY(find(name));
+  by_name_.erase(site.name);
+  return {};
+}
+
+std::vector<Site> Sites::all() const {
+  std::vector<Site> out;
+  for (const auto& [name, site] : by_name_) out.push_back(site);
+  return out;
+}
+
+}  // namespace longhaul::proxy

@@ -1,0 +1,64 @@
+#include "proxy/sites.hpp"
+
+#include <gtest/gtest.h>
+
+namespace longhaul::proxy {
+namespace {
+
+Site asuncion() {
+  return {"asuncion", {"gpu.example.org", 7700}, std::string(64, 'a'), "owner", ""};
+}
+
+TEST(Sites, GoThroughTheirFile) {
+  Sites sites;
+  ASSERT_TRUE(sites.add(asuncion()));
+  Site lab = asuncion();
+  lab.name = "lab";
+  lab.tunnel = "me@login.example.org";
+  ASSERT_TRUE(sites.add(lab));
+  const auto back = Sites::parse(sites.text());
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->all(), sites.all());
+}
+
+TEST(Sites, AnUnknownNameListsTheKnownOnes) {
+  Sites sites;
+  ASSERT_TRUE(sites.add(asuncion()));
+  const Error error = sites.find("asunción").error();
+  EXPECT_EQ(error.kind(), Kind::kNotFound);
+  EXPECT_EQ(error.why(), "known are: asuncion");
+  EXPECT_EQ(Sites().find("x").error().why(), "no site is known yet");
+}
+
+TEST(Sites, ANameNeverMovesToAnotherKey) {
+  Sites sites;
+  ASSERT_TRUE(sites.add(asuncion()));
+  Site other = asuncion();
+  other.pin = std::string(64, 'b');
+  EXPECT_EQ(sites.add(other).error().kind(), Kind::kExists);
+  Site moved = asuncion();
+  moved.address.port = 7701;
+  EXPECT_TRUE(sites.add(moved));
+  EXPECT_EQ(sites.find("asuncion")->address.port, 7701);
+}
+
+TEST(Sites, RefuseAFileWithABrokenPin) {
+  EXPECT_EQ(Sites::parse("[a]\naddress = 'h:1'\npin = 'xyz'\n").error().kind(), Kind::kMalformed);
+}
+
+TEST(Place, ReadsSiteDatasetVersion) {
+  EXPECT_EQ(*parse_place("asu"), (Place{"asu", "", ""}));
+  EXPECT_EQ(*parse_place("asu:corpus"), (Place{"asu", "corpus", ""}));
+  EXPECT_EQ(*parse_place("asu:corpus@v000003"), (Place{"asu", "corpus", "v000003"}));
+}
+
+TEST(Place, RefusesNamesThatCouldEscapeOrFool) {
+  for (const char* text : {"", ":x", "a:", "a:..", "a:../x", "a:b/c", "a:b\n", "-a", ".a", "a:b@",
+                           "a:b@../x", "a:\x1b[2J"}) {
+    EXPECT_EQ(parse_place(text).error().kind(), Kind::kUsage) << text;
+  }
+  EXPECT_EQ(parse_place("a:b\nc").error().attempt().find('\n'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace longhaul::proxy
