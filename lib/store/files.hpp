@@ -111,9 +111,9 @@ class Files {
   virtual Result<> remove_folder(const TreeName& name) = 0;  // an empty one
   virtual Result<> make_link(const std::string& target, const TreeName& name) = 0;  // symbolic
   virtual Result<std::string> read_link(const TreeName& name) = 0;
-  // Permission bits (07777) and time of a file or folder.
+  // Permission bits (07777) of a file or folder; the second sets its time, too.
   virtual Result<> set_mode(const TreeName& name, std::uint32_t mode) = 0;
-  virtual Result<> set_mtime(const TreeName& name, WallTime mtime) = 0;
+  virtual Result<> set_attributes(const TreeName& name, std::uint32_t mode, WallTime mtime) = 0;
 
   virtual Result<> sync_folder(const TreeName& name) = 0;
   virtual Result<> sync_all() = 0;  // everything ever written here, names too
