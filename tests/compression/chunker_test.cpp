@@ -4,31 +4,12 @@
 #include <rapidcheck/gtest.h>
 
 #include "lib/base/rng.hpp"
+#include "tests/compression/samples.hpp"
 
 namespace longhaul::compression {
 namespace {
 
 using Cuts = std::vector<std::uint64_t>;
-
-ByteVector random_bytes(std::size_t size, std::uint64_t seed) {
-  ByteVector bytes(size);
-  Rng(seed, "chunker").fill(bytes);
-  return bytes;
-}
-
-ByteVector lines(std::size_t size, std::uint64_t seed) {  // repetitive, as logs and sources are
-  Rng rng(seed, "lines");
-  ByteVector bytes;
-  while (bytes.size() < size) {
-    append(bytes, bytes_of("step "));
-    append(bytes, bytes_of(std::to_string(rng.below(10'000))));
-    append(bytes, bytes_of(rng.chance(0.5) ? " loss " : " rate "));
-    append(bytes, bytes_of(std::to_string(rng.below(100))));
-    append(bytes, bytes_of("\n"));
-  }
-  bytes.resize(size);
-  return bytes;
-}
 
 Cuts cut_in_pieces(Bytes whole, std::size_t piece_max, std::uint64_t seed) {
   Rng rng(seed);
