@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/escape.hpp"
+#include "netsim/json_object.hpp"
 #include "netsim/settings.hpp"
 #include "netsim/spec_words.hpp"
 
@@ -17,34 +18,6 @@ using longhaul::Kind;
 using longhaul::printable;
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
-
-// nlohmann keeps the last of two equal keys and recurses without a bound; both are refused here.
-constexpr int kDepthMax = 8;
-
-Result<Json> parse_object(std::string_view what, std::string_view text, std::size_t most) {
-  const auto attempt = fmt::format("read {}", what);
-  if (text.size() > most) return fail(Kind::kUsage, attempt, fmt::format("over {} bytes", most));
-  bool twice = false, deep = false;
-  std::vector<std::vector<std::string>> keys;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.empty()) {
-      auto name = parsed.get<std::string>();
-      auto& seen = keys.back();
-      twice = twice || std::find(seen.begin(), seen.end(), name) != seen.end();
-      if (seen.size() < 1000) seen.push_back(std::move(name));
-    }
-    deep = deep || depth > kDepthMax;
-    return !deep;
-  };
-  Json json = Json::parse(text, watch, /*allow_exceptions=*/false);
-  if (deep) return fail(Kind::kUsage, attempt, "nested too deeply");
-  if (twice) return fail(Kind::kUsage, attempt, "a key is given twice");
-  if (json.is_discarded() || !json.is_object())
-    return fail(Kind::kUsage, attempt, "not a JSON object");
-  return json;
-}
 
 Result<std::vector<Assignment>> assignments_of(const Json& object, const std::string& prefix) {
   std::vector<Assignment> out;
@@ -90,7 +63,7 @@ std::string dump(const auto& json) {
 }  // namespace
 
 Result<LinkConfig> link_from_json(std::string_view text, const TraceFiles& files) {
-  Json json = TRY(parse_object("link", text, kLinkJsonMax));
+  Json json = TRY(parse_json_object("link", text, kLinkJsonMax));
   LinkConfig base;
   std::vector<Assignment> all;
   for (const char* name : {"up", "down"}) {
@@ -119,7 +92,7 @@ std::string to_json(const LinkConfig& link) {
 }
 
 Result<ControlRequest> request_from_json(std::string_view line) {
-  const Json json = TRY(parse_object("request", line, kControlLineMax));
+  const Json json = TRY(parse_json_object("request", line, kControlLineMax));
   const auto bad = [](std::string why) {
     return fail(Kind::kUsage, "read request", std::move(why));
   };
@@ -178,7 +151,7 @@ std::string error_reply(const longhaul::Error& error) {
 }
 
 Result<ControlReply> parse_reply(std::string_view line) {
-  const Json json = TRY(parse_object("reply", line, kLinkJsonMax));
+  const Json json = TRY(parse_json_object("reply", line, kLinkJsonMax));
   const auto ok = json.find("ok");
   if (ok == json.end() || !ok->is_boolean())
     return fail(Kind::kMalformed, "read reply", "\"ok\" is missing");
