@@ -1,0 +1,88 @@
+// Session: one association between two nodes as a pure state machine. It carries its services'
+// messages over whatever paths are alive, outlives all of them, and ends only when a peer refuses,
+// breaks the protocol, was gone for longer than it may be, or is told to.
+//
+// Invariants: a message of a service is delivered whole and once; what is in flight on a path that
+// dies goes again over the others; memory is bounded by the named limits below, whatever the peer
+// does. Not thread-safe; lives on one strand; never blocks.
+//
+//   session.on_stream(now, path, bytes);             // any input
+//   while (auto output = session.poll_output()) ..   // drain after every input
+//   wake_at(session.next_deadline());
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "lib/base/result.hpp"
+#include "lib/base/slice.hpp"
+#include "lib/base/units.hpp"
+#include "lib/session/link_memory.hpp"
+#include "lib/session/output.hpp"
+#include "lib/session/service.hpp"
+
+namespace longhaul::crypto {
+class Identity;
+}
+
+namespace longhaul::session {
+
+struct Arrival;      // greeter.hpp: an accepted connection, its Hello judged
+struct SessionKeys;  // handshake.hpp: our identity, the peer's pin, the source of TLS randomness
+
+constexpr std::size_t kServicesMax = 16;
+
+struct SessionOptions {
+  std::uint32_t addresses = 1;  // how many the owner can dial for us; 0 on the accepting side
+  std::size_t window_bytes = 64U << 20;          // received and not yet let go by services, in all
+  BytesPerSecond rate_limit;                     // the user's --limit-rate; zero: none
+  std::uint32_t bulk_paths_max = 62;             // and two for control
+  Duration outage_max = std::chrono::hours(24);  // without any path for longer, the session ends
+  LinkMemory learned;                            // of the last session over this link, or empty
+};
+
+class Session {
+ public:
+  // The dialling side. `services` outlive the session; service i talks to service i of the peer.
+  static std::unique_ptr<Session> dial(Time now, const SessionKeys& keys,
+                                       const SessionOptions& options,
+                                       std::span<Service* const> services);
+  // The accepting side: a new session from a connection that Greeter handed over.
+  static std::unique_ptr<Session> accept(Time now, Arrival arrival, const SessionOptions& options,
+                                         std::span<Service* const> services);
+  ~Session();
+
+  // A further connection of this session (Arrival::wants_session() names it). Refused if the key
+  // or the proof is not this session's. Gives the path its name.
+  Result<PathId> adopt(Time now, Arrival arrival);
+
+  void on_dialed(Time now, PathId path, Result<> result);
+  void on_stream(Time now, PathId path, Slice in);  // any split; ignored for a closed path
+  void on_stream_closed(Time now, PathId path, const Error& why);  // FIN, RST, ..
+  void on_datagram(Time now, PathId path, Slice in);
+  void on_writable(Time now, PathId path, std::size_t bytes);  // the path takes this many now
+  void on_path_info(Time now, PathId path, const PathInfo& info);
+  void on_addresses_changed(Time now);  // host's addresses or routes: probe at once
+  void on_job(Time now, ServiceId service, Job done);
+  void on_deadline(Time now);  // at or after next_deadline()
+  void on_service(Time now);   // a service has new work (it was used from outside on_*())
+  void set_rate_limit(Time now, BytesPerSecond limit);
+  void end(Time now, Error why);  // says goodbye and closes; services get on_end()
+
+  std::optional<Output> poll_output();
+  std::optional<Time> next_deadline() const;
+  void check() const;  // invariants
+
+  struct Status;  // session_status.hpp: numbers for progress lines and dashboards
+  Status status() const;
+  LinkMemory learned() const;  // to be kept for the next session over this link
+
+ private:
+  class Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace longhaul::session
