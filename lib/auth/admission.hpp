@@ -1,0 +1,67 @@
+// Admission: what strangers may cost. Every accepted connection is in this table from its accept
+// until its peer is known, under one deadline, a budget of bytes, a share of a total, and a limit
+// per source; nothing a stranger does moves its deadline. Pure: `now` is an argument, connections
+// are named by the owner.
+//
+// A full table evicts the connection that has been longest without finishing its stage, so that
+// slow ones make room for the honest; sources that have authenticated lately are exempt from the
+// limit per source.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/ids.hpp"
+#include "lib/base/units.hpp"
+
+namespace longhaul::auth {
+
+using ConnectionId = Id<struct ConnectionTag>;
+
+struct AdmissionLimits {
+  Duration deadline = 10s;  // from accept to known
+  std::size_t connection_bytes_max = 64U << 10;
+  std::size_t connections_max = 1024;  // with the above: 64 MiB before anyone is known
+  std::size_t per_source_max = 16;
+  std::size_t sources_known_max = 1024;
+  Duration known_for = 1h;  // how long a source stays exempt after authenticating
+};
+
+class Admission {
+ public:
+  explicit Admission(AdmissionLimits limits = {}) : limits_(limits) {}
+
+  // A connection was accepted. Returns those to close at once: an evicted one, or this one itself
+  // when its source has too many. `source`: the address without the port.
+  std::vector<ConnectionId> on_accept(Time now, ConnectionId id, const std::string& source);
+  enum class Verdict : std::uint8_t { kGoOn, kClose };
+  Verdict on_bytes(ConnectionId id, std::size_t bytes);  // received before it is known
+  void on_stage(Time now, ConnectionId id);              // it finished a stage (TLS, hello)
+  void on_known(Time now, ConnectionId id);              // authenticated: leaves the table
+  void on_closed(ConnectionId id);
+  // Those whose deadline has passed; they are out of the table.
+  std::vector<ConnectionId> on_deadline(Time now);
+  std::optional<Time> next_deadline() const;
+  std::size_t size() const { return by_id_.size(); }
+  std::size_t bytes() const { return bytes_; }
+  void check() const;
+
+ private:
+  struct Stranger {
+    std::string source;
+    Time deadline, stage_since;
+    std::size_t bytes = 0;
+  };
+  void drop(std::map<ConnectionId, Stranger>::iterator at);
+  AdmissionLimits limits_;
+  std::map<ConnectionId, Stranger> by_id_;
+  std::map<std::string, std::size_t> per_source_;
+  std::map<std::string, Time> known_;  // source -> exempt until
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace longhaul::auth

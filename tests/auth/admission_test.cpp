@@ -1,0 +1,67 @@
+#include "lib/auth/admission.hpp"
+
+#include <gtest/gtest.h>
+
+namespace longhaul::auth {
+namespace {
+
+constexpr Time kStart{};
+
+TEST(Admission, ADeadlineRunsFromAcceptAndNothingMovesIt) {
+  Admission admission;
+  admission.on_accept(kStart, ConnectionId(1), "a");
+  admission.on_stage(kStart + 9s, ConnectionId(1));
+  EXPECT_TRUE(admission.on_deadline(kStart + 9s).empty());
+  EXPECT_EQ(admission.on_deadline(kStart + 10s), std::vector{ConnectionId(1)});
+  EXPECT_FALSE(admission.next_deadline().has_value());
+}
+
+TEST(Admission, BoundsTheBytesOfAStranger) {
+  Admission admission;
+  admission.on_accept(kStart, ConnectionId(1), "a");
+  EXPECT_EQ(admission.on_bytes(ConnectionId(1), 64U << 10), Admission::Verdict::kGoOn);
+  EXPECT_EQ(admission.on_bytes(ConnectionId(1), 1), Admission::Verdict::kClose);
+}
+
+TEST(Admission, OneSourceGetsSixteenUntilItIsKnown) {
+  Admission admission;
+  for (std::uint64_t i = 0; i < 16; ++i)
+    EXPECT_TRUE(admission.on_accept(kStart, ConnectionId(i), "a").empty());
+  EXPECT_EQ(admission.on_accept(kStart, ConnectionId(16), "a"), std::vector{ConnectionId(16)});
+  EXPECT_TRUE(admission.on_accept(kStart, ConnectionId(17), "b").empty());
+  admission.on_known(kStart, ConnectionId(0));
+  for (std::uint64_t i = 20; i < 40; ++i)
+    EXPECT_TRUE(admission.on_accept(kStart, ConnectionId(i), "a").empty());
+  admission.check();
+}
+
+TEST(Admission, AFullTableEvictsWhoIsLongestInItsStage) {
+  AdmissionLimits limits;
+  limits.connections_max = 2;
+  Admission admission(limits);
+  admission.on_accept(kStart, ConnectionId(1), "a");
+  admission.on_accept(kStart + 1ms, ConnectionId(2), "b");
+  admission.on_stage(kStart + 2ms, ConnectionId(1));  // the older one got on
+  EXPECT_EQ(admission.on_accept(kStart + 3ms, ConnectionId(3), "c"), std::vector{ConnectionId(2)});
+  admission.check();
+}
+
+// 10,000 slow connections from many sources: memory stays bounded and an honest peer still gets in.
+TEST(Admission, SlowDripsDoNotKeepTheHonestOut) {
+  Admission admission;
+  Time now = kStart;
+  for (std::uint64_t i = 0; i < 10'000; ++i) {
+    now += 100us;
+    admission.on_accept(now, ConnectionId(i), std::to_string(i % 2000));
+    admission.on_bytes(ConnectionId(i), 100);
+    admission.check();
+  }
+  EXPECT_LE(admission.size(), 1024U);
+  EXPECT_LE(admission.bytes(), 64U << 20);
+  const auto closed = admission.on_accept(now, ConnectionId(99'999), "honest");
+  EXPECT_EQ(closed.size(), 1U);
+  EXPECT_NE(closed.front(), ConnectionId(99'999));
+}
+
+}  // namespace
+}  // namespace longhaul::auth
