@@ -29,7 +29,12 @@ using tcp = asio::ip::tcp;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 using Resolver = asio::ip::basic_resolver<tcp, Executor>;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
+using SteadyTimer =
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 constexpr int kBacklog = 1024;
+// Waits go in steps: the timer's clock stands still while the machine sleeps, now() does not.
+constexpr Duration kSleepStep = 1s;
 
 // CLOCK_BOOTTIME goes on while the machine sleeps, so that a deadline passed during sleep is seen
 // at once.
@@ -41,12 +46,11 @@ std::int64_t boot_ns() {
 
 class TcpListener final : public Listener {
  public:
-  TcpListener(Acceptor acceptor, StreamOptions options)
-      : acceptor_(std::move(acceptor)), options_(options) {}
+  explicit TcpListener(Acceptor acceptor) : acceptor_(std::move(acceptor)) {}
   Task<Result<std::unique_ptr<Stream>>> accept() override {
     auto [status, socket] = co_await acceptor_.async_accept(kAwait);
     if (status) co_return fail(Kind::kLink, "accept a connection", status.message());
-    std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket), options_);
+    std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket));
     co_return stream;
   }
   Endpoint local() const override {
@@ -61,7 +65,34 @@ class TcpListener final : public Listener {
 
  private:
   Acceptor acceptor_;
-  StreamOptions options_;
+};
+
+class AsioAlarm final : public Alarm {
+ public:
+  AsioAlarm(const Env& env, Executor executor) : env_(env), timer_(std::move(executor)) {}
+  void set(std::optional<Time> when) override {
+    if (when == when_) return;
+    when_ = when;
+    moved_ = true;
+    timer_.cancel();
+  }
+  Task<> ring() override {
+    for (;;) {
+      moved_ = false;
+      const Duration left = when_ ? *when_ - env_.now() : kSleepStep;
+      if (when_ && left.count() <= 0) break;
+      timer_.expires_after(std::min(left, kSleepStep));
+      const auto [status] = co_await timer_.async_wait(kAwait);
+      if (status && !moved_) throw boost::system::system_error(status);
+    }
+    when_.reset();
+  }
+
+ private:
+  const Env& env_;
+  SteadyTimer timer_;
+  std::optional<Time> when_;
+  bool moved_ = false;
 };
 
 }  // namespace
@@ -89,15 +120,15 @@ WallTime AsioEnv::wall() const {
 }
 
 Task<> AsioEnv::sleep_until(Time when) {
-  // In steps: steady_timer stands still while the machine sleeps, now() does not.
-  constexpr Duration kStep = 1s;
   for (Duration left = when - now(); left.count() > 0; left = when - now()) {
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>
-        timer(executor());
-    timer.expires_after(std::min(left, kStep));
+    SteadyTimer timer(executor());
+    timer.expires_after(std::min(left, kSleepStep));
     co_await timer.async_wait(asio::use_awaitable_t<Executor>{});
   }
+}
+
+std::unique_ptr<Alarm> AsioEnv::alarm() {
+  return std::make_unique<AsioAlarm>(*this, executor());
 }
 
 Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions options) {
@@ -111,9 +142,7 @@ Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions o
   const Time deadline = now() + options.connect_timeout;
   for (const auto& candidate : found) {
     TcpSocket socket(executor());
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>
-        timer(executor());
+    SteadyTimer timer(executor());
     timer.expires_after(std::max(deadline - now(), Duration(0)));
     const auto target = candidate.endpoint();
     auto race = socket.async_connect(target, kAwait) || timer.async_wait(kAwait);
@@ -121,7 +150,7 @@ Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions o
     if (ended.index() == 1) co_return fail(Kind::kTimeout, attempt, "no answer");
     const auto status = std::get<0>(std::get<0>(ended));
     if (!status) {
-      std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket), options);
+      std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket));
       co_return stream;
     }
     last = Error(Kind::kLink, attempt, status.message());
@@ -129,7 +158,7 @@ Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions o
   co_return fail(std::move(last));
 }
 
-Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at, StreamOptions options) {
+Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at) {
   const std::string attempt = "listen on " + to_text(at);
   boost::system::error_code status;
   const auto address = asio::ip::make_address(at.host, status);
@@ -144,7 +173,7 @@ Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at, StreamOptions opt
     const int os = status.value();
     return fail(os == EADDRINUSE ? Kind::kBusy : Error::kind_of_errno(os), attempt, os);
   }
-  return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor), options));
+  return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor)));
 }
 
 Task<Job> AsioEnv::work(Job job) {

@@ -20,8 +20,9 @@ class AsioEnv final : public Env {
   Time now() const override;
   WallTime wall() const override;
   Task<> sleep_until(Time when) override;
+  std::unique_ptr<Alarm> alarm() override;
   Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) override;
-  Result<std::unique_ptr<Listener>> listen(Endpoint at, StreamOptions options) override;
+  Result<std::unique_ptr<Listener>> listen(Endpoint at) override;
   Task<Job> work(Job job) override;
   void entropy(MutableBytes out) override;
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "lib/base/job.hpp"
 #include "lib/base/result.hpp"
@@ -28,18 +29,24 @@ struct StreamInfo {
 };
 
 struct StreamOptions {
-  bool bbr = true;                     // ask for it; a refusal is no error (see StreamInfo)
-  std::uint32_t unsent_bytes_max = 0;  // TCP_NOTSENT_LOWAT; 0 leaves the system's
   Duration connect_timeout = 10s;
+};
+
+// Wishes; a system that lacks one still carries the bytes, and info() says what is.
+struct StreamTuning {
+  BytesPerSecond pacing;               // SO_MAX_PACING_RATE; zero: none
+  std::uint32_t unsent_max_bytes = 0;  // TCP_NOTSENT_LOWAT; zero: the system's
+  bool bbr = false;
 };
 
 class Stream {
  public:
   virtual ~Stream() = default;
   virtual Task<Result<Slice>> read() = 0;  // at least one byte; an empty Slice: the peer's FIN
-  virtual Task<Result<>> write(Slice bytes) = 0;  // ends when the kernel has taken all of it
-  virtual void set_unsent_max(std::uint32_t bytes) = 0;
-  virtual void set_pacing(BytesPerSecond rate) = 0;  // SO_MAX_PACING_RATE; 0 lifts it
+  virtual Task<Result<>> write(std::vector<Slice> parts) = 0;  // ends when the kernel took them all
+  // Ends when the kernel holds less unsent than `unsent_max_bytes` of the last tune().
+  virtual Task<Result<>> wait_writable() = 0;
+  virtual void tune(const StreamTuning& tuning) = 0;
   virtual StreamInfo info() const = 0;
   virtual Endpoint peer() const = 0;
   virtual void close() = 0;   // at once, no linger; pending calls end with kLink
@@ -54,6 +61,14 @@ class Listener {
   virtual void close() = 0;
 };
 
+// A time to be woken at that can be moved while somebody waits for it. One waits at a time.
+class Alarm {
+ public:
+  virtual ~Alarm() = default;
+  virtual void set(std::optional<Time> when) = 0;  // nullopt: never
+  virtual Task<> ring() = 0;  // at or after the time set; the time is then unset
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -61,8 +76,9 @@ class Env {
   virtual Time now() const = 0;  // monotonic, counts sleep of the machine
   virtual WallTime wall() const = 0;
   virtual Task<> sleep_until(Time when) = 0;  // throws on cancellation, like all waits here
+  virtual std::unique_ptr<Alarm> alarm() = 0;
   virtual Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) = 0;
-  virtual Result<std::unique_ptr<Listener>> listen(Endpoint at, StreamOptions options) = 0;
+  virtual Result<std::unique_ptr<Listener>> listen(Endpoint at) = 0;
   virtual Task<Job> work(Job job) = 0;         // runs on the pool, comes back to the strand
   virtual void entropy(MutableBytes out) = 0;  // fit for keys
 };

@@ -33,13 +33,10 @@ void set(int socket, int level, int name, Int value) {
 
 }  // namespace
 
-TcpStream::TcpStream(TcpSocket socket, const StreamOptions& options)
-    : socket_(std::move(socket)), pool_(4 * kReadBytes) {
+TcpStream::TcpStream(TcpSocket socket) : socket_(std::move(socket)), pool_(4 * kReadBytes) {
   const int fd = socket_.native_handle();
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
-  if (options.bbr) set(fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3);
-  if (options.unsent_bytes_max > 0) set_unsent_max(options.unsent_bytes_max);
   boost::system::error_code status;
   const auto remote = socket_.remote_endpoint(status);
   if (!status) peer_ = {remote.address().to_string(), remote.port()};
@@ -58,21 +55,34 @@ Task<Result<Slice>> TcpStream::read() {
   co_return all;
 }
 
-Task<Result<>> TcpStream::write(Slice bytes) {
-  const auto source = asio::buffer(bytes.data(), bytes.size());
+Task<Result<>> TcpStream::write(std::vector<Slice> parts) {
+  std::vector<asio::const_buffer> source;
+  source.reserve(parts.size());
+  for (const Slice& part : parts) source.emplace_back(part.data(), part.size());
   const auto [status, count] = co_await asio::async_write(socket_, source, kAwait);
   static_cast<void>(count);
   if (status) co_return fail(Kind::kLink, "write to " + to_text(peer_), status.message());
   co_return Result<>();
 }
 
-void TcpStream::set_unsent_max(std::uint32_t bytes) {
-  set(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+Task<Result<>> TcpStream::wait_writable() {
+  const auto [status] = co_await socket_.async_wait(TcpSocket::wait_write, kAwait);
+  if (status) co_return fail(Kind::kLink, "write to " + to_text(peer_), status.message());
+  co_return Result<>();
 }
 
-void TcpStream::set_pacing(BytesPerSecond rate) {
-  const std::uint64_t value = rate.value() == 0 ? ~std::uint64_t{0} : rate.value();
-  set(socket_.native_handle(), SOL_SOCKET, SO_MAX_PACING_RATE, value);
+void TcpStream::tune(const StreamTuning& tuning) {
+  if (!socket_.is_open()) return;
+  const int fd = socket_.native_handle();
+  if (tuning.pacing != tuned_.pacing) {
+    const std::uint64_t rate =
+        tuning.pacing.value() == 0 ? ~std::uint64_t{0} : tuning.pacing.value();
+    set(fd, SOL_SOCKET, SO_MAX_PACING_RATE, rate);
+  }
+  if (tuning.unsent_max_bytes != tuned_.unsent_max_bytes)
+    set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, tuning.unsent_max_bytes);
+  if (tuning.bbr && !tuned_.bbr) set(fd, IPPROTO_TCP, TCP_CONGESTION, "bbr", 3);
+  tuned_ = tuning;
 }
 
 StreamInfo TcpStream::info() const {

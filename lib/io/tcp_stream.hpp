@@ -16,11 +16,11 @@ StreamInfo read_stream_info(int socket);
 
 class TcpStream final : public Stream {
  public:
-  TcpStream(TcpSocket socket, const StreamOptions& options);
+  explicit TcpStream(TcpSocket socket);
   Task<Result<Slice>> read() override;
-  Task<Result<>> write(Slice bytes) override;
-  void set_unsent_max(std::uint32_t bytes) override;
-  void set_pacing(BytesPerSecond rate) override;
+  Task<Result<>> write(std::vector<Slice> parts) override;
+  Task<Result<>> wait_writable() override;
+  void tune(const StreamTuning& tuning) override;
   StreamInfo info() const override;
   Endpoint peer() const override { return peer_; }
   void close() override;
@@ -29,6 +29,7 @@ class TcpStream final : public Stream {
  private:
   TcpSocket socket_;
   Endpoint peer_;
+  StreamTuning tuned_;
   BufferPool pool_;
 };
 

@@ -15,23 +15,26 @@ Task<> echo_once(Listener& listener) {
   for (;;) {
     const Result<Slice> in = co_await stream->read();
     if (!in || in->empty()) break;
-    const Slice bytes = *in;
-    const Result<> sent = co_await stream->write(bytes);
+    std::vector<Slice> parts{*in};
+    const Result<> sent = co_await stream->write(std::move(parts));
     if (!sent) break;
   }
 }
 
 Task<> talk_to_echo(Env& env, std::string& heard, StreamInfo& info) {
-  auto listener = env.listen({"127.0.0.1", 0}, {});
+  auto listener = env.listen({"127.0.0.1", 0});
   TaskGroup group(env.executor());
   group.spawn(echo_once(**listener));
   const Endpoint there = (*listener)->local();
   const StreamOptions options;
   auto dialed = co_await env.dial(there, options);
   auto stream = std::move(*dialed);
-  stream->set_pacing(BytesPerSecond(1'000'000));
-  const Slice hello = Slice::copy_of("hello");
-  const Result<> sent = co_await stream->write(hello);
+  const StreamTuning tuning{BytesPerSecond(1'000'000), 16384, false};
+  stream->tune(tuning);
+  const Result<> ready = co_await stream->wait_writable();
+  EXPECT_TRUE(ready.has_value());
+  std::vector<Slice> parts{Slice::copy_of("hel"), Slice::copy_of("lo")};
+  const Result<> sent = co_await stream->write(std::move(parts));
   EXPECT_TRUE(sent.has_value());
   const Result<Slice> back = co_await stream->read();
   heard = text_of(back->bytes());
@@ -51,7 +54,7 @@ TEST(AsioEnv, StreamsCarryBytesBothWays) {
 }
 
 Task<> dial_nobody(Env& env, Error& error) {
-  auto listener = env.listen({"127.0.0.1", 0}, {});
+  auto listener = env.listen({"127.0.0.1", 0});
   const Endpoint closed = (*listener)->local();
   listener->reset();
   const StreamOptions options;
@@ -87,10 +90,34 @@ TEST(AsioEnv, WorkRunsElsewhereAndComesBack) {
   EXPECT_EQ(came_back_on, std::this_thread::get_id());
 }
 
+Task<> move_alarm(Env& env, Alarm& alarm) {
+  const Time soon = env.now() + 1ms;
+  co_await env.sleep_until(soon);
+  alarm.set(env.now() + 1ms);
+}
+Task<> ring_once(Env& env, Duration& waited) {
+  const std::unique_ptr<Alarm> alarm = env.alarm();
+  alarm->set(env.now() + 1h);
+  TaskGroup group(env.executor());
+  group.spawn(move_alarm(env, *alarm));
+  const Time start = env.now();
+  co_await alarm->ring();
+  waited = env.now() - start;
+  co_await group.join();
+}
+
+TEST(AsioEnv, AnAlarmCanBeMovedWhileSomebodyWaits) {
+  AsioEnv env;
+  Duration waited{};
+  env.run(ring_once(env, waited), {});
+  EXPECT_GE(waited, 2ms);
+  EXPECT_LT(waited, 1h);
+}
+
 TEST(AsioEnv, ListeningOnATakenPortSaysBusy) {
   AsioEnv env;
-  const auto first = env.listen({"127.0.0.1", 0}, {});
-  const auto second = env.listen((*first)->local(), {});
+  const auto first = env.listen({"127.0.0.1", 0});
+  const auto second = env.listen((*first)->local());
   EXPECT_EQ(second.error().kind(), Kind::kBusy);
 }
 
