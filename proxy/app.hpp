@@ -1,0 +1,35 @@
+// App: what every command of `longhaul` is given: the world, the user's folders and settings, a place for words. One
+// command a file; each is a coroutine that returns the program's exit code and has said its errors itself.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "lib/base/log.hpp"
+#include "lib/cli/config.hpp"
+#include "lib/cli/console.hpp"
+#include "lib/cli/json_line.hpp"
+#include "lib/io/env.hpp"
+#include "proxy/home.hpp"
+
+namespace longhaul::proxy {
+
+struct App {
+  io::Env& env;
+  cli::Console& console;
+  Log& log;
+  HomePaths home;
+  cli::Config config;
+  bool json = false;
+  std::function<void()> on_stop;  // what Ctrl-C means to the command that runs now
+
+  void stop_asked() {
+    if (on_stop) on_stop();
+  }
+
+  // Says the error (as text on stderr, with --json also as a line on stdout) and gives its exit code.
+  int failed(const Error& error);
+  void json_line(const cli::JsonLine& line) { console.out(line.text() + "\n"); }
+};
+
+}  // namespace longhaul::proxy
