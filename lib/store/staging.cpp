@@ -1,0 +1,407 @@
+#include "lib/store/staging.hpp"
+
+#include <algorithm>
+
+#include "lib/base/assert.hpp"
+
+namespace longhaul::store {
+namespace {
+
+constexpr std::size_t kHandlesMax = 64;
+constexpr std::size_t kDigestBytes = crypto::Digest::kSize;
+constexpr std::size_t kChunkRecordBytes = 4 + 8 + 4 + kDigestBytes;
+constexpr std::size_t kWritesPerRecord = 8192;  // 384 KiB, under kJournalRecordMax
+
+// First byte of a journal record (docs/store.md, "Staging").
+enum class Note : std::uint8_t { kFile = 1, kChunks = 2, kVoid = 3, kEpoch = 4 };
+
+template <class Int>
+void put(ByteVector& out, Int value) {
+  const std::size_t at = out.size();
+  out.resize(at + sizeof value);
+  store_le(MutableBytes(out).subspan(at), value);
+}
+
+ByteVector file_note(FileNo no, const TreeName& name, std::uint64_t size) {
+  ByteVector note{static_cast<std::byte>(Note::kFile)};
+  put(note, no.value());
+  put(note, size);
+  append(note, bytes_of(name.text()));
+  return note;
+}
+
+ByteVector void_note(FileNo no, std::uint64_t offset, std::uint64_t length) {
+  ByteVector note{static_cast<std::byte>(Note::kVoid)};
+  put(note, no.value());
+  put(note, offset);
+  put(note, length);
+  return note;
+}
+
+ByteVector epoch_note(std::uint64_t covered) {
+  ByteVector note{static_cast<std::byte>(Note::kEpoch)};
+  put(note, covered);
+  return note;
+}
+
+tl::unexpected<Error> bad_record() {
+  return fail(Kind::kMalformed, "resume a transfer", "its journal says what cannot be");
+}
+
+// After another boot: how many records, from the first, speak of what was synced.
+std::size_t durable_records(std::span<const ByteVector> records) {
+  std::uint64_t covered = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Bytes record = records[i];
+    if (record.size() == 9 && record[0] == static_cast<std::byte>(Note::kEpoch))
+      covered = std::min<std::uint64_t>(load_le<std::uint64_t>(record.subspan(1)), i);
+  }
+  return static_cast<std::size_t>(covered);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& folder) {
+  std::unique_ptr<Staging> staging(new Staging(files, folder));
+  TRY(make_folders(files, staging->tree()));
+  for (TreeName at = staging->tree(); !at.is_root(); at = at.parent())
+    staging->dirty_folders_.insert(at.parent());
+  const TreeName journal = TRY(folder.child("journal"));
+  Journal::Opened opened = TRY(Journal::open(files, journal));
+  staging->journal_ = std::move(opened.journal);
+  std::span<const ByteVector> trusted = opened.records;
+  if (!opened.same_boot) {
+    trusted = trusted.first(durable_records(trusted));
+    std::vector<ByteVector> kept(trusted.begin(), trusted.end());
+    kept.push_back(epoch_note(kept.size()));
+    staging->journal_ = TRY(Journal::rewrite(files, journal, kept));
+  }
+  TRY(staging->replay(trusted));
+  return staging;
+}
+
+TreeName Staging::tree() const {
+  return TreeName::known("tree").under(folder_);
+}
+
+Result<> Staging::replay(std::span<const ByteVector> records) {
+  for (const ByteVector& record : records) TRY(replay_one(record));
+  return {};
+}
+
+Result<> Staging::replay_one(Bytes record) {
+  if (record.empty()) return bad_record();
+  const auto note = static_cast<Note>(record[0]);
+  record = record.subspan(1);
+  switch (note) {
+    case Note::kFile: {
+      if (record.size() < 12) return bad_record();
+      const FileNo no(load_le<std::uint32_t>(record));
+      const auto size = load_le<std::uint64_t>(record.subspan(4));
+      TreeName name = TRY(TreeName::parse(text_of(record.subspan(12))));
+      if (no.value() > staged_.size() || size > kFileBytesMax) return bad_record();
+      if (no.value() == staged_.size()) {
+        staged_.push_back({std::move(name), size, true, {}});
+        by_name_.emplace(staged_.back().name.text(), no);
+      }
+      StagedFile& file = staged_[no.value()];
+      file.size = size;
+      std::erase_if(file.ranges, [&](const Range& range) { return range.end() > size; });
+      return {};
+    }
+    case Note::kChunks:
+      if (record.size() % kChunkRecordBytes != 0) return bad_record();
+      for (; !record.empty(); record = record.subspan(kChunkRecordBytes)) {
+        StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
+        Range range{load_le<std::uint64_t>(record.subspan(4)),
+                    load_le<std::uint32_t>(record.subspan(12)),
+                    true,
+                    {}};
+        std::copy_n(record.subspan(16).begin(), kDigestBytes, range.chunk.writable().begin());
+        // A file that was cut later may have chunks noted behind its end; they are gone.
+        if (file == nullptr || range.length == 0 || range.length > kChunkBytesMax)
+          return bad_record();
+        if (range.offset > file->size || range.end() > file->size) continue;
+        place(*file, range);
+      }
+      return {};
+    case Note::kVoid: {
+      if (record.size() != 20) return bad_record();
+      StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
+      const Extent gone{load_le<std::uint64_t>(record.subspan(4)),
+                        load_le<std::uint64_t>(record.subspan(12))};
+      if (file == nullptr || gone.length > kFileBytesMax || gone.offset > kFileBytesMax)
+        return bad_record();
+      std::erase_if(file->ranges, [&](const Range& range) {
+        return range.offset < gone.end() && gone.offset < range.end();
+      });
+      return {};
+    }
+    case Note::kEpoch:
+      return {};
+  }
+  return bad_record();
+}
+
+Staging::StagedFile* Staging::file_at(FileNo no) {
+  return no.value() < staged_.size() ? &staged_[no.value()] : nullptr;
+}
+
+bool Staging::overlaps(const StagedFile& file, std::uint64_t offset, std::uint64_t length) {
+  const auto behind =
+      std::upper_bound(file.ranges.begin(), file.ranges.end(), offset,
+                       [](std::uint64_t at, const Range& range) { return at < range.end(); });
+  return behind != file.ranges.end() && behind->offset < offset + length;
+}
+
+void Staging::place(StagedFile& file, const Range& range) {
+  if (overlaps(file, range.offset, range.length))
+    std::erase_if(file.ranges, [&](const Range& old) {
+      return old.offset < range.end() && range.offset < old.end();
+    });
+  const auto at =
+      std::upper_bound(file.ranges.begin(), file.ranges.end(), range.offset,
+                       [](std::uint64_t offset, const Range& old) { return offset < old.offset; });
+  file.ranges.insert(at, range);
+}
+
+tl::unexpected<Error> Staging::break_off(Error error) {
+  broken_ = error;
+  // What the journal trusts may be lost: without it a resume starts from nothing.
+  auto gone = files_.remove(TreeName::known("journal").under(folder_));
+  (void)gone.has_value();  // the disk is failing; the first error is the one to tell
+  return fail(std::move(error));
+}
+
+Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
+  if (size > kFileBytesMax) return fail(Kind::kLimit, "stage " + name.shown(), "it is too large");
+  const std::lock_guard lock(mutex_);
+  if (broken_) return fail(*broken_);
+  if (const auto known = by_name_.find(name.text()); known != by_name_.end()) {
+    TRY(resize_file(known->second, size));
+    return known->second;
+  }
+  if (staged_.size() >= kStagedFilesMax)
+    return fail(Kind::kLimit, "stage " + name.shown(), "too many files");
+  const TreeName path = name.under(tree());
+  auto file = files_.open(path, Access::kOpenOrCreate);
+  if (!file && file.error().kind() == Kind::kNotFound) {
+    TRY(make_folders(files_, path.parent()));
+    file = files_.open(path, Access::kOpenOrCreate);
+  }
+  if (!file) return fail(file.error());
+  TRY((*file)->resize(0));  // of an earlier boot: nobody knows what is in it
+  TRY((*file)->resize(size));
+  const FileNo no(static_cast<std::uint32_t>(staged_.size()));
+  TRY(journal_->append(file_note(no, name, size)));
+  staged_.push_back({name, size, true, {}});
+  by_name_.emplace(staged_.back().name.text(), no);
+  for (TreeName at = path.parent(); dirty_folders_.insert(at).second && !at.is_root();)
+    at = at.parent();
+  if (handles_.size() >= kHandlesMax) handles_.clear();
+  handles_.emplace(no, *std::move(file));
+  return no;
+}
+
+Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
+  StagedFile& file = staged_[no.value()];
+  if (file.size == size) return {};
+  // The note first, and durable if it gives up chunks: a cut that reached the disk alone would
+  // leave the journal naming bytes that are gone.
+  TRY(journal_->append(file_note(no, file.name, size)));
+  const auto cut = std::erase_if(file.ranges, [&](const Range& r) { return r.end() > size; });
+  if (cut != 0) {
+    auto synced = journal_->sync();
+    if (!synced) return break_off(synced.error());
+  }
+  file.size = size;
+  file.dirty = true;
+  auto opened = TRY(handle(no));
+  return opened->resize(size);
+}
+
+Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
+  if (const auto open = handles_.find(no); open != handles_.end()) return open->second;
+  std::shared_ptr<File> file =
+      TRY(files_.open(staged_[no.value()].name.under(tree()), Access::kWrite));
+  if (handles_.size() >= kHandlesMax) handles_.clear();  // rare enough: writes come in runs
+  handles_.emplace(no, file);
+  return file;
+}
+
+// Bytes that the journal names are about to be overwritten by others: it must stop naming them, and
+// durably so, before the first of the new bytes can reach the disk.
+Result<> Staging::make_room(const StagedWrite& write) {
+  StagedFile& file = staged_[write.place.file.value()];
+  if (!overlaps(file, write.place.offset, write.place.length)) return {};
+  TRY(journal_->append(void_note(write.place.file, write.place.offset, write.place.length)));
+  auto synced = journal_->sync();
+  if (!synced) return break_off(synced.error());
+  std::erase_if(file.ranges, [&](const Range& old) {
+    return old.offset < write.place.offset + write.place.length && write.place.offset < old.end();
+  });
+  return {};
+}
+
+Result<> Staging::write(std::span<const StagedWrite> writes) {
+  ByteVector note;
+  const auto flush = [&]() -> Result<> {  // with mutex_ held
+    if (note.size() > 1) TRY(journal_->append(note));
+    note.clear();
+    return {};
+  };
+  std::vector<const StagedWrite*> done;
+  for (const StagedWrite& write : writes) {
+    const StagedChunk& at = write.place;
+    std::shared_ptr<File> file;
+    {
+      const std::lock_guard lock(mutex_);
+      if (broken_) return fail(*broken_);
+      const StagedFile* staged = file_at(at.file);
+      if (staged == nullptr || at.length == 0 || at.length != write.bytes.size() ||
+          at.length > kChunkBytesMax || at.offset > staged->size ||
+          at.length > staged->size - at.offset)
+        return fail(Kind::kUsage, "stage a chunk", "it lies outside its file");
+      if (has(*staged, at)) continue;
+      TRY(make_room(write));
+      file = TRY(handle(at.file));
+    }
+    TRY(file->write_at(write.bytes, at.offset));
+    done.push_back(&write);
+  }
+  const std::lock_guard lock(mutex_);
+  if (broken_) return fail(*broken_);
+  for (const StagedWrite* write : done) {
+    const StagedChunk& at = write->place;
+    if (note.empty()) note.push_back(static_cast<std::byte>(Note::kChunks));
+    put(note, at.file.value());
+    put(note, at.offset);
+    put(note, at.length);
+    append(note, at.chunk.bytes());
+    if (note.size() > kWritesPerRecord * kChunkRecordBytes) TRY(flush());
+  }
+  TRY(flush());
+  for (const StagedWrite* write : done) {
+    const StagedChunk& at = write->place;
+    StagedFile& file = staged_[at.file.value()];
+    file.dirty = true;
+    place(file, {at.offset, at.length, false, at.chunk});
+    unsynced_bytes_ += at.length;
+  }
+  return {};
+}
+
+// Where one call for the whole disk does not report lost writes: every file, then every folder.
+Result<> Staging::sync_each() {
+  std::vector<TreeName> files;
+  std::set<TreeName> folders;
+  {
+    const std::lock_guard lock(mutex_);
+    for (StagedFile& file : staged_)
+      if (std::exchange(file.dirty, false)) files.push_back(file.name.under(tree()));
+    folders.swap(dirty_folders_);
+  }
+  for (const TreeName& name : files) {
+    auto file = TRY(files_.open(name, Access::kWrite));
+    TRY(file->sync());
+  }
+  for (const TreeName& name : folders) TRY(files_.sync_folder(name));
+  return {};
+}
+
+Result<> Staging::sync() {
+  const std::lock_guard epoch(sync_mutex_);
+  std::uint64_t covered = 0, bytes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (broken_) return fail(*broken_);
+    covered = journal_->records();
+    bytes = unsynced_bytes_;
+  }
+  auto synced = files_.sync_all_reports() ? files_.sync_all() : sync_each();
+  const std::lock_guard lock(mutex_);
+  if (!synced) return break_off(synced.error());
+  TRY(journal_->append(epoch_note(covered)));
+  synced = journal_->sync();
+  if (!synced) return break_off(synced.error());
+  unsynced_bytes_ -= bytes;
+  return {};
+}
+
+std::uint64_t Staging::unsynced_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return unsynced_bytes_;
+}
+
+std::vector<StagedChunk> Staging::held() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<StagedChunk> all;
+  for (std::size_t i = 0; i < staged_.size(); ++i)
+    for (const Range& range : staged_[i].ranges)
+      all.push_back(
+          {FileNo(static_cast<std::uint32_t>(i)), range.offset, range.length, range.chunk});
+  return all;
+}
+
+bool Staging::has(const StagedFile& file, const StagedChunk& chunk) {
+  const auto at = std::lower_bound(
+      file.ranges.begin(), file.ranges.end(), chunk.offset,
+      [](const Range& range, std::uint64_t wanted) { return range.offset < wanted; });
+  return at != file.ranges.end() && at->offset == chunk.offset && at->length == chunk.length &&
+         at->chunk == chunk.chunk;
+}
+
+bool Staging::holds(const StagedChunk& chunk) const {
+  const std::lock_guard lock(mutex_);
+  return chunk.file.value() < staged_.size() && has(staged_[chunk.file.value()], chunk);
+}
+
+Result<> Staging::restart(FileNo no) {
+  const std::lock_guard lock(mutex_);
+  if (broken_) return fail(*broken_);
+  ASSERT(no.value() < staged_.size());
+  StagedFile& file = staged_[no.value()];
+  TRY(journal_->append(void_note(no, 0, kFileBytesMax)));
+  auto synced = journal_->sync();
+  if (!synced) return break_off(synced.error());
+  file.ranges.clear();
+  file.dirty = true;
+  auto opened = TRY(handle(no));
+  TRY(opened->resize(0));
+  return opened->resize(file.size);
+}
+
+std::optional<FileNo> Staging::find(const TreeName& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = by_name_.find(name.text());
+  return known == by_name_.end() ? std::nullopt : std::optional(known->second);
+}
+
+TreeName Staging::name_of(FileNo file) const {
+  const std::lock_guard lock(mutex_);
+  ASSERT(file.value() < staged_.size());
+  return staged_[file.value()].name;
+}
+
+Staging::Content Staging::content(FileNo no, std::uint64_t size,
+                                  std::span<const Piece> pieces) const {
+  const std::lock_guard lock(mutex_);
+  if (no.value() >= staged_.size() || staged_[no.value()].size != size) return Content::kMissing;
+  const auto& ranges = staged_[no.value()].ranges;
+  std::size_t next = 0;
+  std::uint64_t offset = 0;
+  bool resumed = false;
+  for (const Piece& piece : pieces) {
+    if (!piece.hole) {
+      if (next == ranges.size() || ranges[next].offset != offset ||
+          ranges[next].length != piece.length || ranges[next].chunk != piece.chunk)
+        return Content::kMissing;
+      resumed |= ranges[next++].resumed;
+    }
+    offset += piece.length;
+  }
+  if (next != ranges.size() || offset != size) return Content::kMissing;
+  return resumed ? Content::kResumed : Content::kWhole;
+}
+
+}  // namespace longhaul::store

@@ -1,0 +1,118 @@
+// Staging: a version on its way in. Files grow under their final names in
+// .longhaul/staging/ID/tree, in any order of ranges; the journal beside them names every chunk that
+// was written. Interrupt it anywhere: opened again it holds what it held, but for what was not yet
+// synced when the machine itself stopped (at most one epoch: 100 ms or 64 MB).
+//
+// Invariant: a chunk is in held() only if its bytes were written (same boot), or synced before the
+// record that says so (any boot). A failed sync breaks the staging for good: its journal is
+// removed, because nobody can say which pages were lost.
+//
+// Thread-safe: writes of different chunks may run in several jobs at once.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/base/ids.hpp"
+#include "lib/store/files.hpp"
+#include "lib/store/journal.hpp"
+#include "lib/store/tree.hpp"
+
+namespace longhaul::store {
+
+using FileNo = Id<struct StagedFileTag, std::uint32_t>;  // within one staging
+
+constexpr std::size_t kStagedFilesMax = 1U << 28;
+constexpr std::uint64_t kEpochBytes = 64U << 20;  // sync when so much is written
+constexpr Duration kEpochTime = 100ms;            // or when the oldest of it is so old
+
+struct StagedChunk {
+  FileNo file;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+  ChunkId chunk;
+};
+struct StagedWrite {
+  StagedChunk place;
+  Bytes bytes;  // hashed to place.chunk by the caller
+};
+
+class Staging {
+ public:
+  // New or resumed: `folder` is .longhaul/staging/ID below the root of `files`. After another boot
+  // only what was synced is held.
+  static Result<std::unique_ptr<Staging>> open(Files& files, const TreeName& folder);
+
+  // The file of this name with this size; made if need be, its folders too. The same name gives the
+  // same number; another size cuts or extends it.
+  Result<FileNo> add_file(const TreeName& name, std::uint64_t size);
+  // Writes chunks into their files, then names them in the journal. Ranges must lie in the file;
+  // what is held already is not written again.
+  Result<> write(std::span<const StagedWrite> writes);
+  // Gives up all that the file holds: it changed at its source, and reads as one hole again.
+  Result<> restart(FileNo file);
+  // Ends the epoch: what was written before this call is durable when it returns.
+  Result<> sync();
+  std::uint64_t unsynced_bytes() const;
+
+  // All that is staged, by file and offset: what a resume found and what came since.
+  std::vector<StagedChunk> held() const;
+  bool holds(const StagedChunk& chunk) const;
+  std::optional<FileNo> find(const TreeName& name) const;
+  TreeName name_of(FileNo file) const;
+  // Whether the file holds exactly these chunks and they were written by this process, which hashed
+  // them; resumed ones are to be read again before they are published.
+  enum class Content : std::uint8_t { kWhole, kResumed, kMissing };
+  Content content(FileNo file, std::uint64_t size, std::span<const Piece> pieces) const;
+
+  const TreeName& folder() const { return folder_; }
+  TreeName tree() const;  // where the files grow
+  Files& files() const { return files_; }
+
+ private:
+  struct Range {
+    std::uint64_t offset = 0;
+    std::uint32_t length = 0;
+    bool resumed = false;  // written by an earlier process
+    ChunkId chunk;
+    std::uint64_t end() const { return offset + length; }
+  };
+  struct StagedFile {
+    TreeName name;
+    std::uint64_t size = 0;
+    bool dirty = false;         // written since the last sync
+    std::vector<Range> ranges;  // sorted by offset, none overlap
+  };
+  Staging(Files& files, TreeName folder) : files_(files), folder_(std::move(folder)) {}
+  Result<> replay(std::span<const ByteVector> records);
+  Result<> replay_one(Bytes record);
+  Result<> resize_file(FileNo no, std::uint64_t size);
+  Result<std::shared_ptr<File>> handle(FileNo file);
+  Result<> make_room(const StagedWrite& write);
+  Result<> sync_each();
+  StagedFile* file_at(FileNo no);
+  void place(StagedFile& file, const Range& range);
+  static bool has(const StagedFile& file, const StagedChunk& chunk);
+  static bool overlaps(const StagedFile& file, std::uint64_t offset, std::uint64_t length);
+  tl::unexpected<Error> break_off(Error error);
+
+  Files& files_;
+  const TreeName folder_;
+  std::mutex sync_mutex_;     // one epoch at a time; taken before mutex_
+  mutable std::mutex mutex_;  // guards all below; not held while data is written or synced
+  std::unique_ptr<Journal> journal_;
+  std::deque<StagedFile> staged_;
+  std::unordered_map<std::string_view, FileNo> by_name_;  // only looked up; keys lie in staged_
+  std::unordered_map<FileNo, std::shared_ptr<File>> handles_;  // at most kHandlesMax
+  std::set<TreeName> dirty_folders_;                           // names in them are not durable yet
+  std::uint64_t unsynced_bytes_ = 0;
+  std::optional<Error> broken_;
+};
+
+}  // namespace longhaul::store
