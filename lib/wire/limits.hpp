@@ -9,10 +9,11 @@ namespace longhaul::wire {
 
 // One frame with its header fills at most one TLS record, so that a lane waits for at most 16 KiB
 // of another lane's bytes and a frame mostly arrives as one piece.
-constexpr std::size_t kFrameBytesMax = 16384;
+constexpr std::size_t kFrameMax = 16384;
 constexpr std::size_t kFrameHeaderBytes = 3;
-constexpr std::size_t kFrameBodyBytesMax = kFrameBytesMax - kFrameHeaderBytes;
-
-constexpr std::size_t kNameBytesMax = 255;  // a node, a dataset, a run: also a file's name
+constexpr std::size_t kFragmentMax = 15 * 1024;  // of a message, in one Data frame
+constexpr std::size_t kControlBodyMax = 1024;    // a message of the control lane
+constexpr std::size_t kCredentialMax = 512;      // in a Hello
+constexpr std::size_t kNodeNameMax = 63;         // what a node calls itself
 
 }  // namespace longhaul::wire
