@@ -33,6 +33,10 @@ class Ring {
     ASSERT(i < size_);
     return slots_[(head_ + i) & mask()];
   }
+  T& operator[](std::size_t i) {
+    ASSERT(i < size_);
+    return slots_[(head_ + i) & mask()];
+  }
   void push(const T& value) {
     if (size_ == slots_.size()) grow();
     slots_[(head_ + size_) & mask()] = value;
