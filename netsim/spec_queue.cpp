@@ -7,6 +7,7 @@
 #include "netsim/quantity.hpp"
 #include "netsim/spec.hpp"
 #include "netsim/spec_words.hpp"
+#include "netsim/trace.hpp"
 
 namespace netsim {
 namespace {
@@ -132,13 +133,9 @@ std::string queue_text(const QueueConfig& queue) {
 }
 
 std::optional<BytesPerSecond> mean_rate(const RateConfig& rate) {
-  constexpr std::uint64_t kSlotBytes = 1504;
   if (const auto* constant = std::get_if<ConstantRate>(&rate)) return constant->rate;
-  const auto* trace = std::get_if<TraceRate>(&rate);
-  if (trace == nullptr || trace->period <= Duration{0}) return std::nullopt;
-  const auto bytes = static_cast<double>(trace->opportunities.size() * kSlotBytes);
-  const double seconds = static_cast<double>(trace->period.count()) / 1e9;
-  return BytesPerSecond(static_cast<std::uint64_t>(bytes / seconds));
+  if (const auto* trace = std::get_if<TraceRate>(&rate)) return mean_rate(*trace);
+  return std::nullopt;
 }
 
 }  // namespace netsim
