@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include "lib/store/scan.hpp"
+
+namespace longhaul::store {
+namespace {
+
+constexpr std::size_t kReadBytes = 1U << 20;
+// A smaller hole is read as the zeros it is: cutting there would make chunks of nothing.
+constexpr std::uint64_t kHoleMin = 64U << 10;
+
+}  // namespace
+
+FileHasher::FileHasher(std::unique_ptr<File> file, TreeName name, const FileStat& seen)
+    : file_(std::move(file)),
+      name_(std::move(name)),
+      seen_(seen),
+      hash_(std::make_unique<crypto::Sha256>()) {}
+
+Error FileHasher::changed(const char* why) const {
+  return Error(Kind::kChanged, "read " + name_.shown(), why);
+}
+
+Result<FileHasher> FileHasher::open(Files& files, const TreeName& name, const FileStat& seen) {
+  FileHasher hasher(TRY(files.open(name, Access::kRead)), name, seen);
+  const FileStat now = TRY(hasher.file_->stat());
+  if (!now.same_content_as(seen)) return fail(hasher.changed("it changed since it was listed"));
+  if (seen.size > kFileBytesMax)
+    return fail(Kind::kLimit, "read " + name.shown(), "it is too large");
+  return hasher;
+}
+
+// At the start of data or of a hole: passes over the hole and finds where the next one starts.
+Result<> FileHasher::begin_run(std::vector<Piece>& out) {
+  run_end_ = seen_.size;
+  if (seen_.allocated < seen_.size) {
+    std::uint64_t end = offset_;
+    for (bool first = true;; first = false) {
+      const std::optional<Extent> data = TRY(file_->next_data(end));
+      const std::uint64_t start = std::min(data ? data->offset : seen_.size, seen_.size);
+      if (start - end >= kHoleMin) {
+        if (!first) break;  // the run ends at this hole
+        out.push_back({start - end, true, {}});
+        offset_ = start;
+      }
+      end = data ? std::min(data->end(), seen_.size) : seen_.size;
+      if (end <= start && data) return fail(changed("it shrank"));
+      if (end == seen_.size) break;
+    }
+    run_end_ = end;
+  }
+  run_start_ = chunk_start_ = offset_;
+  return {};
+}
+
+void FileHasher::cut(Bytes read, std::vector<Piece>& out) {
+  std::uint64_t at = offset_;  // of the first byte not yet hashed
+  for (const std::uint64_t run_cut : cuts_) {
+    const std::uint64_t end = run_start_ + run_cut;
+    const auto taken = static_cast<std::size_t>(end - at);
+    hash_->update(read.first(taken));
+    read = read.subspan(taken);
+    out.push_back({end - chunk_start_, false, hash_->finish()});
+    chunk_start_ = at = end;
+  }
+  hash_->update(read);
+  offset_ = at + read.size();
+  cuts_.clear();
+}
+
+Result<> FileHasher::read_run(std::vector<Piece>& out) {
+  buffer_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, run_end_ - offset_)));
+  const std::size_t got = TRY(file_->read_at(buffer_, offset_));
+  if (got != buffer_.size()) return fail(changed("it shrank"));
+  chunker_.feed(buffer_, cuts_);
+  cut(buffer_, out);
+  if (offset_ == run_end_) {
+    chunker_.finish(cuts_);
+    cut({}, out);
+  }
+  return {};
+}
+
+Result<FileHasher::Progress> FileHasher::step(std::uint64_t most, std::vector<Piece>& out) {
+  const std::uint64_t start = offset_;
+  while (offset_ < seen_.size && offset_ - start < most) {
+    if (offset_ == run_end_) TRY(begin_run(out));
+    if (offset_ < run_end_) TRY(read_run(out));
+  }
+  if (offset_ < seen_.size) return Progress::kMore;
+  const FileStat now = TRY(file_->stat());
+  if (!now.same_content_as(seen_)) return fail(changed("it changed while it was read"));
+  return Progress::kDone;
+}
+
+}  // namespace longhaul::store

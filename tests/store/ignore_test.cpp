@@ -1,0 +1,80 @@
+#include "lib/store/ignore.hpp"
+
+#include <gtest/gtest.h>
+
+namespace longhaul::store {
+namespace {
+
+bool glob(std::string_view pattern, std::string_view text) {
+  return Glob(pattern).matches(text);
+}
+
+bool excluded(const IgnoreRules& rules, const char* name, bool is_folder = false) {
+  return rules.judge(TreeName::known(name), is_folder) == IgnoreRules::Verdict::kExcluded;
+}
+
+TEST(Glob, MatchesAsGitDoes) {
+  EXPECT_TRUE(glob("*.o", "a.o"));
+  EXPECT_FALSE(glob("*.o", "a.oo"));
+  EXPECT_FALSE(glob("*.o", "a/b.o"));
+  EXPECT_TRUE(glob("a/*/c", "a/b/c"));
+  EXPECT_FALSE(glob("a/*/c", "a/b/b/c"));
+  EXPECT_TRUE(glob("**/c", "c"));
+  EXPECT_TRUE(glob("**/c", "a/b/c"));
+  EXPECT_FALSE(glob("**/c", "a/bc"));
+  EXPECT_TRUE(glob("a/**/c", "a/c"));
+  EXPECT_TRUE(glob("a/**/c", "a/x/y/c"));
+  EXPECT_TRUE(glob("a/**", "a/x/y"));
+  EXPECT_FALSE(glob("a/**", "a"));
+  EXPECT_TRUE(glob("?[a-c][!x]", "zbz"));
+  EXPECT_FALSE(glob("?[a-c][!x]", "zbx"));
+  EXPECT_FALSE(glob("?", "/"));
+  EXPECT_TRUE(glob("\\*", "*"));
+  EXPECT_FALSE(glob("\\*", "x"));
+  EXPECT_TRUE(glob("[", "["));
+  EXPECT_TRUE(glob("[]]", "]"));
+  EXPECT_TRUE(glob("[\xc0-\xff]", "\xe0"));
+  EXPECT_TRUE(glob("", ""));
+  EXPECT_FALSE(glob("", "x"));
+}
+
+TEST(Glob, HasNoPatternThatTakesForEver) {
+  std::string pattern, text(3000, 'a');
+  while (pattern.size() < kPatternBytesMax) pattern += "*a**";
+  pattern += "b";
+  EXPECT_FALSE(glob(pattern, text));
+}
+
+TEST(IgnoreRules, LastMatchDecides) {
+  IgnoreRules rules;
+  ASSERT_TRUE(rules.add("# comment\n\n*.log\n!keep.log\n/top\nbuild/\na/b.txt\n"));
+  EXPECT_TRUE(excluded(rules, "x/y.log"));
+  EXPECT_FALSE(excluded(rules, "x/keep.log"));
+  EXPECT_TRUE(excluded(rules, "top"));
+  EXPECT_FALSE(excluded(rules, "x/top"));
+  EXPECT_TRUE(excluded(rules, "x/build", true));
+  EXPECT_FALSE(excluded(rules, "x/build", false));
+  EXPECT_TRUE(excluded(rules, "a/b.txt"));
+  EXPECT_FALSE(excluded(rules, "x/a/b.txt"));
+}
+
+TEST(IgnoreRules, HoldOnlyBelowTheirFolder) {
+  IgnoreRules rules;
+  ASSERT_TRUE(rules.add("*.o\n/only\n", TreeName::known("sub")));
+  EXPECT_TRUE(excluded(rules, "sub/x/a.o"));
+  EXPECT_TRUE(excluded(rules, "sub/only"));
+  EXPECT_FALSE(excluded(rules, "a.o"));
+  EXPECT_FALSE(excluded(rules, "sub/x/only"));
+  rules.shrink_to(0);
+  EXPECT_FALSE(excluded(rules, "sub/x/a.o"));
+}
+
+TEST(IgnoreRules, RefusesWhatIsTooMuchOrNothing) {
+  IgnoreRules rules;
+  EXPECT_EQ(rules.add("/\n").error().kind(), Kind::kUsage);
+  EXPECT_EQ(rules.add(std::string(kPatternBytesMax + 1, 'x')).error().kind(), Kind::kLimit);
+  EXPECT_EQ(rules.add(std::string(kIgnoreBytesMax + 1, '\n')).error().kind(), Kind::kLimit);
+}
+
+}  // namespace
+}  // namespace longhaul::store
