@@ -1,0 +1,110 @@
+#include "netsim/emulator/control_server.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "netsim/settings.hpp"
+
+namespace netsim::emulator {
+namespace {
+
+using longhaul::fail;
+using longhaul::Kind;
+
+constexpr std::size_t kPeersMax = 64;
+
+// Only our own user and root may steer a link.
+bool is_trusted(int fd) {
+  ucred peer{};
+  socklen_t bytes = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0) return false;
+  return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+bool asks_for_hosts(const ControlRequest& request) {
+  const auto* get = std::get_if<GetRequest>(&request);
+  return get != nullptr && get->what == "hosts";
+}
+
+}  // namespace
+
+ControlServer::ControlServer(Ports ports, Fd listener, Channel owner, bool owned)
+    : ports_(std::move(ports)), listener_(std::move(listener)), owned_(owned) {
+  if (owner) peers_.push_back({std::move(owner), true});
+}
+
+std::vector<int> ControlServer::fds() const {
+  std::vector<int> out;
+  if (listener_) out.push_back(listener_.get());
+  for (const Peer& peer : peers_) out.push_back(peer.channel.fd());
+  return out;
+}
+
+void ControlServer::accept_new() {
+  if (!listener_) return;
+  for (;;) {
+    Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) return;
+    if (peers_.size() >= kPeersMax || !is_trusted(fd.get())) continue;
+    peers_.push_back({Channel(std::move(fd)), false});
+  }
+}
+
+void ControlServer::serve() {
+  accept_new();
+  for (auto peer = peers_.begin(); peer != peers_.end();) {
+    const auto state = peer->channel.fill(kControlLineMax);
+    while (const auto line = peer->channel.next_line()) answer(peer->channel, *line);
+    if (state == Channel::State::kGone) {
+      if (peer->owner && owned_) down_ = true;
+      peer = peers_.erase(peer);
+    } else {
+      ++peer;
+    }
+  }
+}
+
+void ControlServer::answer(Channel& channel, std::string_view line) {
+  const auto request = request_from_json(line);
+  const Result<std::string> done =
+      request ? perform(*request) : Result<std::string>(fail(request.error()));
+  const std::string reply = done ? ok_reply(*done) : error_reply(done.error());
+  const bool with_hosts = done && asks_for_hosts(*request);
+  const std::span<const int> none;
+  // A peer that does not read its answer loses it; its connection ends at the next fill().
+  (void)channel.send_line(reply, with_hosts ? std::span<const int>(ports_.hosts) : none);
+}
+
+Result<std::string> ControlServer::perform(const ControlRequest& request) {
+  if (const auto* set = std::get_if<SetRequest>(&request)) {
+    Link& link = ports_.engine.link();
+    link.reconfigure(now(), TRY(with(link.config(), set->assignments)));
+    ports_.engine.note_rtt();
+    return to_json(link.config());
+  }
+  if (const auto* todo = std::get_if<DoRequest>(&request)) return perform_do(todo->words);
+  const std::string& what = std::get<GetRequest>(request).what;
+  if (what == "stats") return ports_.stats();
+  if (what == "link") return to_json(ports_.engine.link().config());
+  if (what == "hosts") return std::string(R"(["a","b","user"])");
+  return fail(Kind::kUsage, "get", "one of stats, link, hosts is expected");
+}
+
+Result<std::string> ControlServer::perform_do(const std::string& words) {
+  if (words == "down") {
+    down_ = true;
+    return ports_.stats();
+  }
+  ports_.engine.link().apply(now(), TRY(parse_happening(words)));
+  ports_.engine.note_rtt();
+  return std::string("{}");
+}
+
+void ControlServer::say_goodbye() {
+  for (Peer& peer : peers_)
+    if (peer.owner) (void)peer.channel.send_line(ok_reply(ports_.stats()));
+}
+
+}  // namespace netsim::emulator

@@ -1,0 +1,52 @@
+// ControlServer: answers one-line JSON requests (settings.hpp) while packets move. It runs on the
+// emulator's thread between two turns; a request takes well under 100 us.
+//
+//   {"set": {"rtt": "300ms"}}   {"do": "outage 30s"}   {"do": "down"}
+//   {"get": "stats"}  {"get": "link"}  {"get": "hosts"} (descriptors of the namespaces come along)
+#pragma once
+
+#include <functional>
+#include <list>
+#include <optional>
+#include <string>
+
+#include "netsim/emulator/channel.hpp"
+#include "netsim/emulator/engine.hpp"
+#include "netsim/settings.hpp"
+
+namespace netsim::emulator {
+
+class ControlServer {
+ public:
+  struct Ports {  // what requests act on
+    Engine& engine;
+    std::function<std::string()> stats;  // JSON
+    std::vector<int> hosts;              // namespaces of a and b, then the user namespace if any
+  };
+  // listener: for `netsim ctl` and `exec`, or none. owner: whoever started us; if `owned`, we go
+  // down with it.
+  ControlServer(Ports ports, Fd listener, Channel owner, bool owned);
+
+  std::vector<int> fds() const;  // to poll for reading
+  void serve();                  // whatever is readable; never blocks longer than Channel does
+  bool is_down() const { return down_; }
+  void say_goodbye();  // the last stats to the owner, who may not have asked
+
+ private:
+  struct Peer {
+    Channel channel;
+    bool owner = false;
+  };
+  void accept_new();
+  void answer(Channel& channel, std::string_view line);
+  Result<std::string> perform(const ControlRequest& request);
+  Result<std::string> perform_do(const std::string& words);
+
+  Ports ports_;
+  Fd listener_;
+  std::list<Peer> peers_;
+  bool owned_;
+  bool down_ = false;
+};
+
+}  // namespace netsim::emulator

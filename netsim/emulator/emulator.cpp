@@ -1,0 +1,154 @@
+#include "netsim/emulator/emulator.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <nlohmann/json.hpp>
+
+#include "netsim/emulator/control_server.hpp"
+#include "netsim/emulator/link_name.hpp"
+#include "netsim/emulator/report.hpp"
+#include "netsim/settings.hpp"
+
+namespace netsim::emulator {
+namespace {
+
+using longhaul::Error;
+using longhaul::fail;
+using longhaul::fail_errno;
+using longhaul::Kind;
+using Json = nlohmann::ordered_json;
+
+constexpr int kRealtimePriority = 10;
+constexpr Duration kReadyMost = std::chrono::seconds(20);
+// Without a deadline the loop wakes this often, for the timeline of events.
+constexpr Duration kNapMost = std::chrono::seconds(1);
+
+bool become_realtime() {
+  ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  const sched_param priority{kRealtimePriority};
+  return ::sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) == 0;
+}
+
+// How the child tells why it could not start.
+std::string failure_line(const Error& error) {
+  const Json json{{"ok", false},
+                  {"kind", static_cast<int>(error.kind())},
+                  {"why", error.message()},
+                  {"advice", error.advice()}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Error failure_of(const Json& json) {
+  return Error(static_cast<Kind>(json.at("kind").get<int>()), "set up the link",
+               json.at("why").get<std::string>())
+      .advise(json.at("advice").get<std::string>());
+}
+
+timespec nap_until(std::optional<Time> deadline) {
+  const Duration left = deadline ? *deadline - now() : kNapMost;
+  const Duration nap = std::clamp(left, Duration(0), kNapMost);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(nap);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((nap - seconds).count())};
+}
+
+Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer& control) {
+  bool more = false;
+  std::vector<pollfd> polled;
+  while (!control.is_down()) {
+    polled = {{ports[0]->fd(), POLLIN, 0}, {ports[1]->fd(), POLLIN, 0}};
+    for (const int fd : control.fds()) polled.push_back({fd, POLLIN, 0});
+    const timespec nap = more ? timespec{} : nap_until(engine.next_deadline());
+    if (::ppoll(polled.data(), polled.size(), &nap, nullptr) < 0 && errno != EINTR)
+      return fail_errno("poll", errno);
+    more = engine.deliver(now()) == Engine::More::kYes;
+    for (const Direction d : kBothWays) {
+      if (polled[static_cast<std::size_t>(d)].revents == 0) continue;
+      TRY(engine.receive(d));
+      more = engine.deliver(now()) == Engine::More::kYes || more;
+    }
+    bool asked = false;
+    for (std::size_t i = 2; i < polled.size(); ++i) asked = asked || polled[i].revents != 0;
+    if (asked) control.serve();
+  }
+  return {};
+}
+
+Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
+  Fd listener;
+  if (!options.name.empty()) listener = TRY(listen_as(options.name));
+  Hosts hosts = TRY(build_hosts(options.host));
+  const Time start = now();
+  const std::array<Port*, 2> ports{hosts.ports[0].get(), hosts.ports[1].get()};
+  Engine engine(options.link, options.seed, ports, start);
+  RunFacts facts{hosts.backend, become_realtime(), options.seed, hosts.notes, {}, 0, 0};
+  std::vector<int> spaces{hosts.net_namespaces[0].get(), hosts.net_namespaces[1].get()};
+  if (hosts.user_namespace) spaces.push_back(hosts.user_namespace->get());
+  const auto stats = [&] {
+    facts.elapsed = now() - start;
+    return report_json(engine, facts);
+  };
+  TRY(owner.send_line(ok_reply(Json{{"backend", hosts.backend}, {"notes", hosts.notes}}.dump()),
+                      spaces));
+  ControlServer control({engine, stats, spaces}, std::move(listener), std::move(owner),
+                        !options.outlives_us);
+  const auto moved = move_packets(engine, ports, control);
+  control.say_goodbye();
+  if (!options.name.empty()) forget(options.name);
+  return moved;
+}
+
+[[noreturn]] void be_emulator(const EmulatorOptions& options, Channel owner) {
+  ::setsid();  // the terminal's signals are for the command
+  if (!options.outlives_us) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "netsim-link");
+  ::signal(SIGPIPE, SIG_IGN);
+  if (options.outlives_us) {
+    const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int fd = 0; fd < 3; ++fd) ::dup2(null.get(), fd);
+  }
+  int code = 0;
+  try {
+    if (const auto done = run_emulator(options, owner); !done) {
+      if (owner) (void)owner.send_line(failure_line(done.error()));
+      code = 1;
+    }
+  } catch (const std::exception& e) {
+    if (owner) (void)owner.send_line(failure_line(Error(Kind::kIo, "run the emulator", e.what())));
+    code = 1;
+  }
+  ::_exit(code);
+}
+
+}  // namespace
+
+Result<Emulator> start_emulator(const EmulatorOptions& options) {
+  auto [ours, theirs] = TRY(Channel::pair());
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail_errno("start the emulator", errno);
+  if (pid == 0) {
+    ours.close();
+    be_emulator(options, std::move(theirs));
+  }
+  theirs.close();
+  Emulator out;
+  out.pid = pid;
+  out.channel = std::move(ours);
+  const auto line = TRY(out.channel.wait_line(kReadyMost, kLinkJsonMax));
+  const auto reply = Json::parse(line, nullptr, false);
+  if (reply.is_discarded() || !reply.contains("ok"))
+    return fail(Kind::kMalformed, "start the emulator");
+  if (!reply["ok"].get<bool>()) return fail(failure_of(reply));
+  out.backend = reply["result"]["backend"].get<std::string>();
+  out.notes = reply["result"]["notes"].get<std::vector<std::string>>();
+  out.hosts = out.channel.take_fds();
+  return out;
+}
+
+}  // namespace netsim::emulator

@@ -1,0 +1,190 @@
+#include "netsim/emulator/host.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "netsim/emulator/netlink.hpp"
+#include "netsim/emulator/packet_port.hpp"
+#include "netsim/emulator/tun_port.hpp"
+
+namespace netsim::emulator {
+namespace {
+
+using longhaul::Error;
+using longhaul::fail;
+using longhaul::fail_errno;
+using longhaul::Kind;
+
+Result<> write_file(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("open " + path, errno);
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return fail_errno("write " + path, errno);
+  return {};
+}
+
+Error no_user_namespace(int os) {
+  return Error(Kind::kPermission, "create a user namespace", os)
+      .advise(
+          "without root, netsim needs unprivileged user namespaces (sysctl "
+          "user.max_user_namespaces, "
+          "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a "
+          "container, its seccomp profile); with root, CAP_SYS_ADMIN and CAP_NET_ADMIN. "
+          "`netsim relay` needs none of them");
+}
+
+// The caller keeps its user and group, and gets all capabilities inside.
+Result<Fd> enter_new_user_namespace() {
+  const unsigned uid = ::geteuid(), gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER) != 0) return fail(no_user_namespace(errno));
+  const auto map = [](const char* path, const std::string& text) -> Result<> {
+    auto done = write_file(path, text);
+    if (!done) return fail(no_user_namespace(done.error().os()));
+    return {};
+  };
+  TRY(map("/proc/self/setgroups", "deny"));
+  TRY(map("/proc/self/uid_map", fmt::format("{} {} 1", uid, uid)));
+  TRY(map("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid)));
+  Fd fd(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("open the user namespace", errno);
+  return fd;
+}
+
+Result<Fd> enter_new_net_namespace() {
+  if (::unshare(CLONE_NEWNET) != 0)
+    return fail(Error(Kind::kPermission, "create a network namespace (CAP_SYS_ADMIN)", errno)
+                    .advise("`netsim relay` works without"));
+  Fd fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("open the network namespace", errno);
+  return fd;
+}
+
+struct TcpLimits {
+  const char *wmem, *rmem;
+};
+constexpr TcpLimits kUntunedTcp{"4096 16384 4194304", "4096 131072 6291456"};
+constexpr TcpLimits kTunedTcp{"4096 131072 134217728", "4096 131072 134217728"};
+
+// Of the namespace the thread is in.
+Result<> tune(const HostSettings& settings, std::vector<std::string>& notes) {
+  const std::string group = fmt::format("{0} {0}", ::getegid());
+  if (const auto ping = write_file("/proc/sys/net/ipv4/ping_group_range", group); !ping)
+    notes.push_back("ping may need CAP_NET_RAW: " + ping.error().message());
+  if (settings.tuning == Tuning::kAsIs) return {};
+  const TcpLimits& limits = settings.tuning == Tuning::kUntuned ? kUntunedTcp : kTunedTcp;
+  TRY(write_file("/proc/sys/net/ipv4/tcp_wmem", limits.wmem));
+  return write_file("/proc/sys/net/ipv4/tcp_rmem", limits.rmem);
+}
+
+// One side's addresses and its route to the other; the thread is in the side's namespace.
+Result<> configure(std::size_t side, const HostSettings& settings, const DeviceSettings& device,
+                   std::vector<std::string>& notes) {
+  auto netlink = TRY(Netlink::open());
+  TRY(netlink.set_loopback_up());
+  TRY(netlink.set_up(kDevice, device));
+  for (const auto& addresses : {kAddress4, kAddress6}) {
+    const Address own = Address::parse(addresses[side]), peer = Address::parse(addresses[1 - side]);
+    const unsigned bits = own.v6 ? 128 : 32;
+    const auto added = netlink.add_address(kDevice, own, bits);
+    if (!added && own.v6) {
+      notes.push_back("no IPv6 here: " + added.error().message());
+      break;
+    }
+    TRY(added);
+    auto routed = netlink.add_route(kDevice, peer, bits, settings.congestion);
+    if (!routed && !settings.congestion.empty())
+      return fail(Error(Kind::kUsage, "lock congestion control " + settings.congestion,
+                        "this kernel does not offer it")
+                      .advise("see sysctl net.ipv4.tcp_available_congestion_control"));
+    TRY(routed);
+  }
+  return tune(settings, notes);
+}
+
+Result<> build_tun(Hosts& hosts, const HostSettings& settings) {
+  for (std::size_t side = 0; side < 2; ++side) {
+    TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
+    hosts.ports[side] = TRY(TunPort::open(kDevice, settings.offload));
+    DeviceSettings device;
+    device.mtu = settings.mtu;
+    TRY(configure(side, settings, device, hosts.notes));
+  }
+  return {};
+}
+
+Result<> build_packet(Hosts& hosts, const Fd& middle, const HostSettings& settings) {
+  for (std::size_t side = 0; side < 2; ++side) {
+    const std::string near = side == 0 ? "a" : "b";
+    TRY(enter(middle, CLONE_NEWNET));
+    DeviceSettings device;
+    device.mtu = settings.mtu;
+    device.no_arp = true;
+    {
+      auto netlink = TRY(Netlink::open());
+      TRY(netlink.add_veth(near, kDevice, hosts.net_namespaces[side].get()));
+      TRY(netlink.set_up(near, device));
+    }
+    hosts.ports[side] = TRY(PacketPort::open(near, settings.offload));
+    device.mac = kHostMac;
+    TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
+    TRY(configure(side, settings, device, hosts.notes));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<> enter(const Fd& space, int kind) {
+  if (::setns(space.get(), kind) != 0) return fail_errno("enter a namespace", errno);
+  return {};
+}
+
+Result<Hosts> build_hosts(const HostSettings& settings) {
+  Hosts hosts;
+  auto middle = settings.user_namespace ? Result<Fd>(Fd()) : enter_new_net_namespace();
+  if (settings.user_namespace || !middle) {
+    hosts.user_namespace = TRY(enter_new_user_namespace());
+    middle = enter_new_net_namespace();
+  }
+  if (!middle) return fail(middle.error());
+  for (Fd& space : hosts.net_namespaces) space = TRY(enter_new_net_namespace());
+  const std::string how = hosts.user_namespace ? "in a user namespace" : "as root";
+  if (settings.backend != Backend::kPacket) {
+    const auto built = build_tun(hosts, settings);
+    if (built) {
+      hosts.backend = "tun " + how;
+    } else {
+      const Kind why = built.error().kind();
+      const bool no_tun = why == Kind::kPermission || why == Kind::kNotFound;
+      if (settings.backend == Backend::kTun || !no_tun) return fail(built.error());
+      hosts.notes.push_back("no TUN: " + built.error().message());
+    }
+  }
+  if (hosts.backend.empty()) {
+    TRY(build_packet(hosts, *middle, settings));
+    hosts.backend = "veth and packet sockets " + how;
+  }
+  TRY(enter(*middle, CLONE_NEWNET));
+  return hosts;
+}
+
+std::optional<Backend> backend_of(std::string_view name) {
+  if (name == "auto") return Backend::kAuto;
+  if (name == "tun") return Backend::kTun;
+  if (name == "packet") return Backend::kPacket;
+  return std::nullopt;
+}
+
+std::optional<Tuning> tuning_of(std::string_view name) {
+  if (name == "as-is") return Tuning::kAsIs;
+  if (name == "untuned") return Tuning::kUntuned;
+  if (name == "tuned") return Tuning::kTuned;
+  return std::nullopt;
+}
+
+}  // namespace netsim::emulator

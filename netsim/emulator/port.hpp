@@ -1,0 +1,32 @@
+// Port: the emulator's end of one host's network device. Reads and writes IP packets with their
+// offload header; never blocks. Used by the emulator's thread alone.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "netsim/config.hpp"
+#include "netsim/emulator/headers.hpp"
+#include "netsim/emulator/virtio_header.hpp"
+
+namespace netsim::emulator {
+
+struct Received {
+  VirtioHeader offload;  // csum_start counts from the IP header
+  std::size_t bytes = 0;
+};
+
+class Port {
+ public:
+  virtual ~Port() = default;
+  virtual int fd() const = 0;  // to poll for reading
+  // Into `out` (kPacketMax bytes); nullopt: nothing waits.
+  virtual Result<std::optional<Received>> read(MutableBytes out) = 0;
+  // Says whether the device took it: a full or vanished device drops, as a real one does.
+  enum class Written : bool { kNo, kYes };
+  virtual Written write(const VirtioHeader& offload, Bytes header, Bytes payload) = 0;
+  virtual bool takes_udp_trains() const = 0;  // else each datagram is written alone
+};
+
+}  // namespace netsim::emulator

@@ -1,0 +1,30 @@
+// TunPort: a TUN device with VNET_HDR and segmentation offload, in the network namespace of the
+// thread that opens it. The device lives as long as this object; it goes with the process.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "netsim/emulator/handle.hpp"
+#include "netsim/emulator/port.hpp"
+
+namespace netsim::emulator {
+
+class TunPort final : public Port {
+ public:
+  // kPermission or kNotFound say why there is no TUN here. `offload` false: every segment is read
+  // and written alone.
+  static Result<std::unique_ptr<TunPort>> open(const std::string& device, bool offload);
+
+  int fd() const override { return fd_.get(); }
+  Result<std::optional<Received>> read(MutableBytes out) override;
+  Written write(const VirtioHeader& offload, Bytes header, Bytes payload) override;
+  bool takes_udp_trains() const override { return udp_trains_; }
+
+ private:
+  TunPort(Fd fd, bool udp_trains) : fd_(std::move(fd)), udp_trains_(udp_trains) {}
+  Fd fd_;
+  bool udp_trains_;
+};
+
+}  // namespace netsim::emulator

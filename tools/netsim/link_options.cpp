@@ -1,0 +1,116 @@
+#include "tools/netsim/link_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "netsim/profile.hpp"
+#include "netsim/quantity.hpp"
+#include "netsim/settings.hpp"
+#include "tools/netsim/say.hpp"
+
+namespace netsim::tool {
+namespace {
+
+using longhaul::fail;
+using longhaul::fail_errno;
+using longhaul::Kind;
+
+constexpr std::uint32_t kEthernetMtu = 1500;
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Kind::kNotFound, "open " + path, "it cannot be read");
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (text.str().size() > kLinkJsonMax)
+    return fail(Kind::kUsage, "read " + path, "it is too large");
+  return text.str();
+}
+
+Result<Profile> find_profile(const std::string& name) {
+  if (!is_profile_file(name)) return built_in_profile(name);
+  return profile_from_json(TRY(read_file(name)));
+}
+
+// "60s/2s": two seconds of outage, a minute after the start.
+Result<Event> parse_outage(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos)
+    return fail(Kind::kUsage, "read --outage " + text, "as AT/LENGTH, for example 60s/2s");
+  const Duration at = TRY(parse_duration(std::string_view(text).substr(0, slash)));
+  const Duration length = TRY(parse_duration(std::string_view(text).substr(slash + 1)));
+  return Event{at, std::nullopt, Outage{length}};
+}
+
+}  // namespace
+
+void LinkOptions::add_to(CLI::App& command) {
+  command.add_option("--profile", profile_, "a named link (netsim profiles) or a profile's file");
+  for (const KeyHelp& help : key_help()) {
+    const std::string key(help.key);
+    command.add_option("--" + key, settings_[key], std::string(help.meaning))
+        ->type_name(std::string(help.form))
+        ->group("Link (--up.KEY, --down.KEY: one direction)");
+    if (key == "rtt") continue;
+    for (const char* way : {"up.", "down."})
+      command.add_option("--" + (way + key), settings_[way + key])->group("");
+  }
+  command.add_option("--outage", outages_, "nothing passes, LENGTH long, from AT on")
+      ->type_name("AT/LENGTH")
+      ->group("Events");
+  command.add_option("--event", events_, "e.g. \"at 60s every 1h route +17ms\"")->group("Events");
+  command.add_option("--seed", seed_, "of all randomness; default: drawn, and reported");
+  command
+      .add_option("--congestion", congestion_, "cubic, bbr, reno: locked for all TCP connections")
+      ->group("Hosts");
+  command.add_option("--host", tuning_, "untuned: Linux' default buffers; tuned: 128 MiB; as-is")
+      ->group("Hosts");
+  command.add_option("--backend", backend_, "auto, tun, packet")->group("Hosts");
+  command.add_flag("--user-namespace", user_namespace_, "work as without root, also as root")
+      ->group("Hosts");
+  command.add_flag("--no-offload", no_offload_, "every packet alone (slower; TUN only)")
+      ->group("Hosts");
+}
+
+Result<LinkConfig> LinkOptions::read_link() const {
+  LinkConfig link;
+  if (!profile_.empty()) link = TRY(find_profile(profile_)).link;
+  std::vector<Assignment> assignments;
+  for (const auto& [key, value] : settings_)
+    if (!value.empty()) assignments.push_back({key, value});
+  link = TRY(with(link, assignments));
+  for (const std::string& text : outages_) link.events.push_back(TRY(parse_outage(text)));
+  for (const std::string& text : events_) link.events.push_back(TRY(parse_event(text)));
+  std::stable_sort(link.events.begin(), link.events.end(),
+                   [](const Event& a, const Event& b) { return a.at < b.at; });
+  TRY(check(link));
+  return link;
+}
+
+Result<emulator::EmulatorOptions> LinkOptions::read() const {
+  emulator::EmulatorOptions out;
+  out.link = TRY(read_link());
+  if (seed_.empty())
+    out.seed = std::random_device()();
+  else
+    out.seed = TRY(parse_count(seed_, 0, std::numeric_limits<std::uint64_t>::max()));
+  const auto backend = emulator::backend_of(backend_);
+  if (!backend)
+    return fail(Kind::kUsage, "read --backend " + backend_, "auto, tun or packet is expected");
+  const auto tuning = emulator::tuning_of(tuning_);
+  if (!tuning)
+    return fail(Kind::kUsage, "read --host " + tuning_, "untuned, tuned or as-is is expected");
+  out.host.backend = *backend;
+  out.host.tuning = *tuning;
+  out.host.user_namespace = user_namespace_;
+  out.host.offload = !no_offload_;
+  out.host.congestion = congestion_;
+  out.host.mtu = std::max({kEthernetMtu, out.link.up.mtu_bytes, out.link.down.mtu_bytes});
+  return out;
+}
+
+}  // namespace netsim::tool

@@ -1,0 +1,119 @@
+// netsim run: a command behind a link.
+#include <fmt/format.h>
+
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include "netsim/emulator/link_name.hpp"
+#include "netsim/emulator/supervisor.hpp"
+#include "netsim/settings.hpp"
+#include "tools/netsim/link_options.hpp"
+#include "tools/netsim/say.hpp"
+#include "tools/netsim/side_command.hpp"
+
+namespace netsim::tool {
+namespace {
+
+using emulator::Emulator;
+using emulator::Supervisor;
+using emulator::Warden;
+
+struct RunOptions {
+  LinkOptions link;
+  std::string name, peer_command, json_path;
+  bool quiet = false, allow_invalid = false, drop_capabilities = false;
+};
+
+constexpr Duration kStatsMost = std::chrono::seconds(5);
+
+// The emulator's account of the run; the last thing that is asked of it.
+std::optional<std::string> last_report(Emulator& emulator, Supervisor::Outcome& outcome) {
+  std::string line;
+  if (outcome.farewell) {
+    line = *outcome.farewell;
+  } else {
+    if (!emulator.channel.send_line(to_json(ControlRequest(GetRequest{"stats"})))) return {};
+    auto answer = emulator.channel.wait_line(kStatsMost, kLinkJsonMax);
+    if (!answer) return {};
+    line = *std::move(answer);
+  }
+  const auto reply = parse_reply(line);
+  if (!reply || !reply->ok) return {};
+  return reply->text;
+}
+
+int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome outcome) {
+  const auto report = last_report(emulator, outcome);
+  emulator::kill_children({emulator.pid});
+  emulator.channel.close();
+  emulator::kill_children({});
+  if (!report) {
+    say("the emulator died: there is no account of this run");
+    return kOwnFailureExit;
+  }
+  if (!options.json_path.empty()) {
+    std::ofstream file(options.json_path);
+    file << *report << '\n';
+    if (!file.flush()) say("cannot write " + options.json_path);
+  }
+  const Validity validity = say_report(*report, options.quiet);
+  if (!outcome.exit_code) {
+    say("the link went down before the command ended");
+    return kOwnFailureExit;
+  }
+  if (validity == Validity::kInvalid && !options.allow_invalid) return kOwnFailureExit;
+  return *outcome.exit_code;
+}
+
+int run(const RunOptions& options, const std::vector<std::string>& command) {
+  auto read = options.link.read();
+  if (!read) return give_up(read.error());
+  read->name = options.name;
+  if (!options.name.empty())
+    if (const auto right = emulator::check_name(options.name); !right)
+      return give_up(right.error());
+  Supervisor supervisor;
+  auto emulator = start_emulator(*read);
+  if (!emulator) return give_up(emulator.error());
+  if (!options.quiet)
+    say(fmt::format("{}; other side {}, seed {}", emulator->backend, emulator::kAddress4[1],
+                    read->seed));
+  std::vector<std::unique_ptr<Warden>> far;
+  std::vector<Warden*> others;
+  if (!options.peer_command.empty()) {
+    auto peer = on_side(1, {"/bin/sh", "-c", options.peer_command}, emulator->hosts, options.name);
+    peer.drop_capabilities = options.drop_capabilities;
+    auto started = Warden::start(peer);
+    if (!started) return give_up(started.error());
+    far.push_back(std::make_unique<Warden>(*std::move(started)));
+    others.push_back(far.back().get());
+  }
+  auto near = on_side(0, command, emulator->hosts, options.name);
+  near.drop_capabilities = options.drop_capabilities;
+  auto started = Warden::start(near);
+  if (!started) return give_up(started.error());
+  return finish(options, *emulator, supervisor.watch(&*started, others, emulator->channel));
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* run_command =
+      app.add_subcommand("run", "run a command behind a link: netsim run [options] -- CMD");
+  options->link.add_to(*run_command);
+  run_command->add_option("--name", options->name, "so that `netsim ctl` and `exec` find the link");
+  run_command->add_option("--peer-cmd", options->peer_command, "run this on the other side");
+  run_command->add_option("--json", options->json_path, "write the report to this file");
+  run_command->add_flag("--quiet,-q", options->quiet, "say only what is wrong");
+  run_command->add_flag("--allow-invalid", options->allow_invalid,
+                        "only warn when packets left too late");
+  run_command->add_flag("--drop-caps", options->drop_capabilities,
+                        "run commands without capabilities");
+  run_command->callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context.command); };
+  });
+}
+
+}  // namespace netsim::tool

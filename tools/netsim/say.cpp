@@ -1,0 +1,55 @@
+#include "tools/netsim/say.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "tools/netsim/commands.hpp"
+
+namespace netsim::tool {
+namespace {
+
+void say_direction(const char* name, const nlohmann::json& d) {
+  std::string drops;
+  for (const auto& [why, count] : d["dropped"].items())
+    if (count.get<std::uint64_t>() > 0) drops += fmt::format(" {} {},", count.dump(), why);
+  if (drops.empty()) drops = " none,";
+  drops.pop_back();
+  say(fmt::format("{} {} packets ({:.3f} MB) in, {} out; dropped:{}", name, d["packets_in"].dump(),
+                  d["bytes_in"].get<double>() / 1e6, d["packets_out"].dump(), drops));
+}
+
+}  // namespace
+
+void say(std::string_view line) {
+  std::fprintf(stderr, "netsim: %.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+int give_up(const longhaul::Error& error) {
+  say(error.message());
+  if (!error.advice().empty()) say(error.advice());
+  const bool usage =
+      error.kind() == longhaul::Kind::kUsage || error.kind() == longhaul::Kind::kNotFound;
+  return usage ? kUsageExit : kOwnFailureExit;
+}
+
+Validity say_report(const std::string& report, bool quiet) {
+  const auto json = nlohmann::json::parse(report, nullptr, false);
+  if (json.is_discarded() || !json.contains("valid")) return Validity::kInvalid;
+  const bool valid = json["valid"].get<bool>();
+  if (!quiet) {
+    say_direction("a to b:", json["up"]);
+    say_direction("b to a:", json["down"]);
+    const auto& late = json["lateness_us"];
+    say(fmt::format("lateness: median {:.0f} us, p99 {:.0f} us, max {:.0f} us over {} packets",
+                    late["p50"].get<double>(), late["p99"].get<double>(), late["max"].get<double>(),
+                    late["packets"].dump()));
+    for (const auto& note : json["notes"]) say("note: " + note.get<std::string>());
+  }
+  if (!valid) say("INVALID: " + json["why"].get<std::string>());
+  return valid ? Validity::kValid : Validity::kInvalid;
+}
+
+}  // namespace netsim::tool
