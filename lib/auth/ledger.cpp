@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::string_view kPeers = "peers\n";
 constexpr std::string_view kInvites = "invites\n";
+constexpr std::uint32_t kPrivateMode = 0600;
 constexpr std::size_t kLedgerBytesMax = 4U
                                         << 20;  // 10,000 peers of at most 200 bytes and 64 invites
 
@@ -43,7 +44,7 @@ Result<> change_ledger(store::Files& files, const std::function<Result<>(Ledger&
   const auto held = TRY(files.lock(lock_name()));
   Ledger ledger = TRY(load_ledger(files));
   TRY(change(ledger));
-  return store::write_whole(files, ledger_name(), bytes_of(ledger.text()));
+  return store::write_whole(files, ledger_name(), bytes_of(ledger.text()), kPrivateMode);
 }
 
 }  // namespace longhaul::auth

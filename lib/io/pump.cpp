@@ -41,11 +41,13 @@ struct Pump::Path {
   bool closed = false;  // by the session: it hears nothing of this path any more
 };
 
-Pump::Pump(Env& env, session::Session& session, Dialer dialer, OnEvent on_event)
+Pump::Pump(Env& env, session::Session& session, Dialer dialer, OnEvent on_event,
+           std::function<void()> on_drained)
     : env_(env),
       session_(session),
       dialer_(std::move(dialer)),
       on_event_(std::move(on_event)),
+      on_drained_(std::move(on_drained)),
       group_(env.executor()),
       ended_(env.executor()),
       alarm_(env.alarm()) {}
@@ -200,6 +202,7 @@ void Pump::drain() {
   }
   draining_ = false;
   alarm_->set(session_.next_deadline());
+  if (on_drained_) on_drained_();
 }
 
 void Pump::obey(session::Write& output) {

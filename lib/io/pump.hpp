@@ -26,7 +26,10 @@ class Pump {
   using Dialer = std::function<Task<Result<std::unique_ptr<Stream>>>(std::uint32_t address)>;
   using OnEvent = std::function<void(const session::Event&)>;
 
-  Pump(Env& env, session::Session& session, Dialer dialer, OnEvent on_event);
+  // on_drained: after every step; where the owner looks whether its services have something to
+  // tell.
+  Pump(Env& env, session::Session& session, Dialer dialer, OnEvent on_event,
+       std::function<void()> on_drained);
   ~Pump();
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
@@ -61,6 +64,7 @@ class Pump {
   session::Session& session_;
   Dialer dialer_;
   OnEvent on_event_;
+  std::function<void()> on_drained_;
   TaskGroup group_;
   Signal ended_;
   std::unique_ptr<Alarm> alarm_;
