@@ -69,7 +69,8 @@ double Jitter::Chain::next(double correlation, double innovation, longhaul::Rng&
   const double fresh = normal_quantile(rng.unit());
   z_ = started_ ? correlation * z_ + innovation * fresh : fresh;
   started_ = true;
-  return normal_cdf(z_);
+  // Never 1, which would be infinitely far out in a tail; rng.unit() never is, either.
+  return std::min(normal_cdf(z_), 1 - 0x1.0p-53);
 }
 
 double Jitter::excess(const UniformJitter& jitter) {
