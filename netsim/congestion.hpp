@@ -34,7 +34,7 @@ class CongestionWindow {
   longhaul::Duration rtt_min_ = longhaul::Duration::max();
   longhaul::Duration round_min_ = longhaul::Duration::max();
   longhaul::Time round_end_{};
-  int samples_ = 0;  // of this round
+  int samples_ = 0;          // of this round
   bool epoch_open_ = false;  // CUBIC: growth since the last reduction
   longhaul::Time epoch_{};
   double window_max_ = 0, reno_window_ = 0;

@@ -1,5 +1,6 @@
-// App: what every command of `longhaul` is given: the world, the user's folders and settings, a place for words. One
-// command a file; each is a coroutine that returns the program's exit code and has said its errors itself.
+// App: what every command of `longhaul` is given: the world, the user's folders and settings, a
+// place for words. One command a file; each is a coroutine that returns the program's exit code and
+// has said its errors itself.
 #pragma once
 
 #include <functional>
@@ -27,7 +28,8 @@ struct App {
     if (on_stop) on_stop();
   }
 
-  // Says the error (as text on stderr, with --json also as a line on stdout) and gives its exit code.
+  // Says the error (as text on stderr, with --json also as a line on stdout) and gives its exit
+  // code.
   int failed(const Error& error);
   void json_line(const cli::JsonLine& line) { console.out(line.text() + "\n"); }
 };

@@ -1,4 +1,5 @@
-// LogLines: the Log of our programs: "2026-11-23T20:38:11Z warn text" a line, to the console's stderr.
+// LogLines: the Log of our programs: "2026-11-23T20:38:11Z warn text" a line, to the console's
+// stderr.
 #pragma once
 
 #include "lib/base/log.hpp"

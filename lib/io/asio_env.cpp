@@ -120,10 +120,11 @@ WallTime AsioEnv::wall() const {
 }
 
 Task<> AsioEnv::sleep_until(Time when) {
+  const asio::use_awaitable_t<Executor> as_task;
   for (Duration left = when - now(); left.count() > 0; left = when - now()) {
     SteadyTimer timer(executor());
     timer.expires_after(std::min(left, kSleepStep));
-    co_await timer.async_wait(asio::use_awaitable_t<Executor>{});
+    co_await timer.async_wait(as_task);
   }
 }
 

@@ -1,4 +1,5 @@
-// One message over ipc between two sockets of a statically linked program; exit code 0 when it arrives.
+// One message over ipc between two sockets of a statically linked program; exit code 0 when it
+// arrives.
 #include <unistd.h>
 #include <zmq.h>
 
