@@ -1,0 +1,147 @@
+// What is sent, in which order, over which path. A path is asked when its kernel has room; it takes
+// answers and control first, then the most urgent fragment of the lanes it carries.
+#include <algorithm>
+
+#include "lib/session/core.hpp"
+
+namespace longhaul::session {
+
+namespace {
+constexpr std::size_t kBatchBytes = 64U << 10;   // sealed at a time, while nothing can overtake
+constexpr std::int64_t kBudgetLeast = 32 << 10;  // a burst below a frame would never go
+constexpr Duration kBudgetSpan = 10ms;
+constexpr std::uint64_t kRepeatShare = 100;        // repeated control: one part of this many
+constexpr std::uint64_t kRepeatFree = 256U << 10;  // and so much for a start
+}  // namespace
+
+BytesPerSecond Core::cap() const {
+  const BytesPerSecond model = rate_.cap();
+  if (limit_.value() == 0) return model;
+  return model.value() == 0 ? limit_ : std::min(limit_, model);
+}
+
+void Core::refill_budget() {
+  const BytesPerSecond rate = cap();
+  const auto most = std::max<std::int64_t>(
+      kBudgetLeast, static_cast<std::int64_t>(rate.bytes_in(kBudgetSpan).value()));
+  const Duration since = std::min<Duration>(now_ - budget_since_, 1s);
+  const std::uint64_t earned = rate.bytes_in(since).value();
+  if (rate.value() > 0 && earned == 0 && budget_ < most) return;  // keep the fraction
+  budget_since_ = now_;
+  budget_ = std::min(most, budget_ + static_cast<std::int64_t>(earned));
+}
+
+Time Core::budget_at() const {
+  const std::int64_t lacking = 1 - budget_;
+  return budget_since_ +
+         std::max<Duration>(1ms, cap().time_for(ByteCount(static_cast<std::uint64_t>(
+                                     std::max<std::int64_t>(lacking, 1)))));
+}
+
+std::optional<Output> Core::poll_output() {
+  for (;;) {
+    if (!outputs_.empty()) return outputs_.pop();
+    if (ended_) return std::nullopt;
+    if (auto write = next_write()) return write;
+    if (!services_due_) return std::nullopt;
+    ask_services();
+  }
+}
+
+std::optional<Output> Core::next_write() {
+  refill_budget();
+  for (const PathRole role : {PathRole::kControl, PathRole::kBulk}) {
+    for (const auto& path : paths_) {
+      if (path->role != role || path->stream == nullptr) continue;
+      if (path->open() && path->stream->output_bytes() == 0) compose(*path);
+      Slice bytes = path->stream->take_output();
+      if (bytes.empty()) continue;
+      path->wrote(bytes.size());
+      return Write{path->id, std::move(bytes)};
+    }
+  }
+  return std::nullopt;
+}
+
+LaneSet Core::lanes_of(const Path& path) const {
+  if (path.retiring || !path.alive(now_)) return 0;
+  LaneSet lanes = 0;
+  if (path.role == PathRole::kControl) {
+    lanes = only(Lane::kLive);
+    if (!paths_.any_bulk(now_)) lanes |= kUrgentLanes | kBulkLanes;
+  } else {
+    lanes = kUrgentLanes | kBulkLanes;
+    if (paths_.count(now_, PathRole::kControl).open > 0) lanes = kBulkLanes | kDeadlineLanes;
+  }
+  if (over_budget()) lanes &= only(Lane::kLive);
+  return lanes;
+}
+
+void Core::compose(Path& path) {
+  compose_urgent(path);
+  const LaneSet lanes = lanes_of(path);
+  if (lanes == 0) return;
+  while (path.writable > path.stream->output_bytes() && path.stream->output_bytes() < kBatchBytes) {
+    const LaneSet may = over_budget() ? static_cast<LaneSet>(lanes & only(Lane::kLive)) : lanes;
+    const auto fragment =
+        messages_.next_fragment(now_, may, static_cast<std::uint32_t>(wire::kFragmentMax));
+    if (!fragment.has_value()) {
+      if (!over_budget() && (lanes & kBulkLanes) != 0) starved_ = true;
+      return;
+    }
+    path.stream->send(wire::FrameType::kData, messages_.frame_of(*fragment));
+    path.in_flight.push(*fragment);
+    budget_ -= static_cast<std::int64_t>(fragment->bytes);
+    services_due_ = true;  // there is room in a lane
+  }
+}
+
+void Core::compose_urgent(Path& path) {
+  if (!path.takes_urgent()) return;
+  if (path.pong_due.has_value()) {
+    path.stream->send(wire::FrameType::kPong, wire::Pong{*path.pong_due});
+    path.pong_due.reset();
+  }
+  if (path.heart.ping_at() <= now_) {
+    path.stream->send(wire::FrameType::kPing, wire::Ping{path.heart.ping(now_)});
+  }
+  if (path.ack_at.has_value() && *path.ack_at <= now_) send_ack(path);
+  compose_control(path);
+}
+
+void Core::send_ack(Path& path) {
+  wire::Ack ack;
+  ack.data_frames = path.frames_in;
+  ack.control_next = messages_.control_next();
+  ack.credit = messages_.credit(held());
+  advertised_ = ack.credit;
+  path.stream->send(wire::FrameType::kAck, ack);
+  path.frames_acked = path.frames_in;
+  path.bytes_owed = 0;
+  path.ack_at.reset();
+}
+
+// The leading carrier sends every message once. The second repeats what is not acknowledged while
+// the link loses packets, or while nobody can tell us whether it does: within its share.
+void Core::compose_control(Path& path) {
+  const bool leads = paths_.carrier(now_, 0) == &path;
+  const bool repeats = !leads && (now_ < lossy_until_ || !knows_loss_) &&
+                       paths_.carrier(now_, 1) == &path &&
+                       control_out_ < kRepeatFree + acked_bytes_ / kRepeatShare;
+  if (!leads && !repeats) return;
+  const ControlSender& control = messages_.control();
+  path.control_next = std::max(path.control_next, control.acked());
+  while (path.stream->output_bytes() < kOverdraftMax + path.writable) {
+    const ControlSender::Numbered* message = control.at(path.control_next);
+    if (message == nullptr) return;
+    wire::Control frame;
+    frame.number = path.control_next++;
+    frame.service = message->service.value();
+    frame.body = message->body;
+    path.stream->send(wire::FrameType::kControl, frame);
+    if (repeats) control_out_ += message->body.size();
+    services_due_ = true;
+  }
+}
+
+}  // namespace longhaul::session

@@ -1,0 +1,244 @@
+// The life of paths: dialled or adopted, greeted, open, silent, lost, retired.
+#include <algorithm>
+
+#include "lib/session/core.hpp"
+
+namespace longhaul::session {
+
+namespace {
+constexpr Duration kDialLifeLeast = 2s;
+constexpr Duration kDialLifeMost = 5s;
+constexpr Duration kProbePause = 1s;          // a fresh dial each second while the link is down
+constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
+constexpr Duration kExtraPauseMost = 30s;
+constexpr std::uint32_t kDialsAtOnce = 4;
+}  // namespace
+
+Duration Core::dial_life() const {
+  if (rtt() == Duration{}) return kDialLifeMost;
+  return std::clamp<Duration>(4 * rtt(), kDialLifeLeast, kDialLifeMost);
+}
+
+Path& Core::dial(PathRole role) {
+  Path& path = paths_.add(role, now_);
+  outputs_.push(Dial{path.id, next_address_, role});
+  return path;
+}
+
+void Core::on_dialed(Time now, PathId id, Result<> result) {
+  advance(now);
+  Path* path = paths_.find(id);
+  if (ended_ || path == nullptr || path->state != Path::State::kDialling) return;
+  if (!result.has_value()) {
+    next_address_ = (next_address_ + 1) % options_.addresses;
+    lose(id, result.error());
+  } else {
+    path->state = Path::State::kShaking;
+    path->since = now_;
+    path->stream = std::make_unique<StreamPath>(
+        crypto::TlsEngine::client(*keys_.tls, pool_, keys_.peer, keys_.seed + id.value()), pool_);
+  }
+  settle();
+}
+
+Result<PathId> Core::adopt(Time now, Arrival arrival) {
+  advance(now);
+  const char* what = "take a connection";
+  if (ended_) return fail(Kind::kLink, what, "the session is over");
+  if (paths_.full()) return fail(Kind::kLimit, what, "the session has too many");
+  if (!association_.has_value()) {
+    association_ = associate(*arrival.stream);
+  } else {
+    if (arrival.stream->peer() != association_->peer) {
+      return fail(Kind::kAuth, what, "its key is not the session's");
+    }
+    if (!proven(*association_, *arrival.stream, arrival.hello.proof)) {
+      return fail(Kind::kAuth, what, "its proof is wrong");
+    }
+  }
+  Path& path = paths_.add(arrival.hello.role == 0 ? PathRole::kControl : PathRole::kBulk, now_);
+  path.stream = std::move(arrival.stream);
+  open(path);
+  path.accepted = true;
+  messages_.on_credit(arrival.hello.credit);
+  TRY(messages_.control().on_acked(arrival.hello.control_next));
+  wire::Accept accept;
+  version_ = std::min(arrival.hello.version_most, wire::kVersionMost);
+  capabilities_ = arrival.hello.capabilities & kCapabilities;
+  accept.version = version_;
+  accept.capabilities = capabilities_;
+  accept.control_next = messages_.control_next();
+  advertised_ = messages_.credit(held());
+  accept.credit = advertised_;
+  path.stream->send(wire::FrameType::kAccept, accept);
+  if (!established_ || !up_) emit(Established{established_, version_, capabilities_});
+  established_ = true;
+  emit(PathUp{path.id, path.role});
+  const PathId id = path.id;
+  if (auto read = on_frames(id); !read.has_value()) {  // what came behind the Hello
+    end(now_, read.error(), RefuseReason::kNone, true);
+  }
+  settle();
+  return id;
+}
+
+void Core::open(Path& path) {
+  path.state = Path::State::kOpen;
+  path.since = now_;
+  path.heart = Heartbeat(now_);
+}
+
+// Dialled connections whose TLS is done say Hello: the first one begins the association, or shows
+// that it belongs to it; the others wait until the peer has answered that one, because it would not
+// know yet what they belong to.
+void Core::greet_ready() {
+  for (const auto& path : paths_) {
+    if (path->state != Path::State::kShaking || !path->stream->secured()) continue;
+    const bool answer_awaited = std::any_of(paths_.begin(), paths_.end(), [](const auto& other) {
+      return other->open() && !other->accepted;
+    });
+    if (!established_ && answer_awaited) return;
+    greet(*path);
+  }
+}
+
+void Core::greet(Path& path) {
+  wire::Hello hello;
+  hello.capabilities = kCapabilities;
+  hello.role = path.role == PathRole::kControl ? 0 : 1;
+  hello.control_next = messages_.control_next();
+  advertised_ = messages_.credit(held());
+  hello.credit = advertised_;
+  if (association_.has_value()) {
+    hello.intent = wire::Intent::kJoin;
+    hello.session = association_->token;
+    hello.proof = prove(*association_, *path.stream);
+  } else {
+    association_ = associate(*path.stream);
+  }
+  open(path);
+  path.stream->send(wire::FrameType::kHello, hello);
+}
+
+void Core::on_stream(Time now, PathId id, const Slice& in) {
+  advance(now);
+  Path* path = paths_.find(id);
+  if (ended_ || path == nullptr || path->stream == nullptr) return;
+  path->heart.on_heard(now_);
+  if (auto fed = path->stream->feed(in); !fed.has_value()) {
+    const Error why = fed.error();
+    lose(id, why);
+    // Before anything was agreed another key is not our peer; later it may be a hotel's portal.
+    if (dials_ && !established_ && why.kind() == Kind::kAuth) {
+      end(now_, why, RefuseReason::kForbidden, false);
+    }
+    return settle();
+  }
+  if (path->state == Path::State::kShaking && path->stream->secured()) {
+    greet_ready();
+  }
+  if (auto read = on_frames(id); !read.has_value()) {
+    end(now_, read.error(), RefuseReason::kNone, true);
+  }
+  settle();
+}
+
+void Core::on_stream_closed(Time now, PathId id, const Error& why) {
+  advance(now);
+  if (ended_ || paths_.find(id) == nullptr) return;
+  lose(id, why);
+  settle();
+}
+
+void Core::lose(PathId id, const Error& why) {
+  Path* path = paths_.find(id);
+  ASSERT(path != nullptr);
+  const std::uint64_t bytes = path->in_flight.bytes();
+  requeued_bytes_ += bytes;
+  path->in_flight.give_up([this](const Fragment& fragment) { messages_.on_lost(fragment); });
+  flush(*path);  // an alert says why
+  outputs_.push(Close{id, false});
+  emit(PathLost{id, why, bytes});
+  const bool was_up = path->accepted;
+  if (!was_up && path->role == PathRole::kBulk) {
+    next_extra_ = now_ + extra_pause_;
+    extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
+  }
+  paths_.remove(id);
+  if (dials_ && !ended_) greet_ready();
+}
+
+// A silent path is dead once another was heard of since, or has just come up; while all are silent
+// none is given up: the link may return to them.
+void Core::drop_silent() {
+  std::vector<PathId> dead;
+  const bool any_alive = std::any_of(paths_.begin(), paths_.end(), [this](const auto& path) {
+    return path->accepted && path->alive(now_);
+  });
+  for (const auto& path : paths_) {
+    if (path->stream != nullptr && path->stream->error().has_value()) {
+      dead.push_back(path->id);
+    } else if (path->open() ? any_alive && path->heart.silent(now_)
+                            : now_ - path->since >= dial_life()) {
+      dead.push_back(path->id);
+    }
+  }
+  for (PathId id : dead) {
+    const bool was_open = paths_.find(id)->open();
+    lose(id, Error(Kind::kTimeout, "hear from the peer",
+                   was_open ? "the path has fallen silent" : "no answer to the dial"));
+    if (!was_open && options_.addresses > 0) {
+      next_address_ = (next_address_ + 1) % options_.addresses;
+    }
+  }
+}
+
+void Core::retire_surplus() {
+  std::uint32_t kept = 0;
+  std::vector<PathId> done;
+  for (const auto& path : paths_) {
+    if (path->role != PathRole::kBulk || !path->accepted) continue;
+    if (dials_ && ++kept > k_.wanted()) path->retiring = true;
+    if (path->retiring && path->in_flight.frames() == 0) done.push_back(path->id);
+  }
+  for (PathId id : done) {
+    outputs_.push(Close{id, true});
+    paths_.remove(id);
+  }
+}
+
+void Core::on_addresses_changed(Time now) {
+  advance(now);
+  if (ended_ || !dials_) return;
+  // Every path may be dead by now and not know it: a fresh one shows whether the peer is reachable.
+  if (now_ >= next_probe_ - kProbePause + kProbePauseLeast && !paths_.full()) {
+    dial(PathRole::kControl);
+    next_probe_ = now_ + kProbePause;
+  }
+  settle();
+}
+
+void Core::plan_dials() {
+  if (!up_) {
+    if (now_ < next_probe_ || paths_.full()) return;
+    if (paths_.count(now_, PathRole::kControl).pending >= kDialsAtOnce) return;
+    // The first dial may take its time; a link that was there is tried afresh each second.
+    dial(PathRole::kControl);
+    next_probe_ = now_ + kProbePause;
+    return;
+  }
+  if (now_ < next_extra_) return;
+  plan_extra(PathRole::kControl, kControlPaths);
+  plan_extra(PathRole::kBulk, k_.wanted());
+}
+
+void Core::plan_extra(PathRole role, std::uint32_t wanted) {
+  const std::uint32_t pending =
+      paths_.count(now_, PathRole::kControl).pending + paths_.count(now_, PathRole::kBulk).pending;
+  const PathSet::Count have = paths_.count(now_, role);
+  std::uint32_t missing = wanted - std::min(wanted, have.open + have.pending);
+  missing = std::min(missing, kDialsAtOnce - std::min(kDialsAtOnce, pending));
+  for (std::uint32_t i = 0; i < missing && !paths_.full(); ++i) dial(role);
+}
+
+}  // namespace longhaul::session

@@ -1,0 +1,154 @@
+// Once per round trip: what was delivered, what was lost, and what follows for the rate, for the
+// number of connections and for each socket.
+#include <algorithm>
+
+#include "lib/session/core.hpp"
+
+namespace longhaul::session {
+
+namespace {
+constexpr Duration kRoundLeast = 50ms;
+constexpr Duration kRoundMost = 1s;
+constexpr Duration kEpochLeast = 1s;
+constexpr Duration kLossRemembered = 10s;
+constexpr Duration kUnsentSpan = 10ms;
+constexpr std::uint32_t kUnsentLeast = 32U << 10;
+constexpr std::uint32_t kUnsentMost = 4U << 20;
+constexpr std::uint32_t kUnsentUnknown = 256U << 10;  // while a connection still ramps up
+}  // namespace
+
+Duration Core::rtt() const {
+  const Duration bulk = paths_.rtt_least(PathRole::kBulk);
+  const Duration control = paths_.rtt_least(PathRole::kControl);
+  if (bulk == Duration{}) return control;
+  return control == Duration{} ? bulk : std::min(bulk, control);
+}
+
+Duration Core::round_length() const {
+  return std::clamp<Duration>(rtt(), kRoundLeast, kRoundMost);
+}
+
+void Core::on_path_info(Time now, PathId id, const PathInfo& info) {
+  advance(now);
+  Path* path = paths_.find(id);
+  if (ended_ || path == nullptr) return;
+  measure_loss(*path, info);
+  path->info = info;
+}
+
+void Core::measure_loss(Path& path, const PathInfo& info) {
+  knows_loss_ = true;
+  const PathInfo before = path.info.value_or(PathInfo{});
+  if (info.bytes_sent < before.bytes_sent ||
+      info.bytes_retransmitted < before.bytes_retransmitted) {
+    return;  // counters that fall say nothing
+  }
+  round_sent_ += info.bytes_sent - before.bytes_sent;
+  const std::uint64_t resent = info.bytes_retransmitted - before.bytes_retransmitted;
+  round_resent_ += resent;
+  if (resent > 0) lossy_until_ = now_ + kLossRemembered;
+}
+
+void Core::on_round() {
+  Round round;
+  round.length = now_ - round_since_;
+  round.delivered_bytes = acked_bytes_ - round_acked_;
+  const Duration bulk = paths_.rtt_least(PathRole::kBulk);
+  round.rtt = bulk == Duration{} ? rtt() : bulk;
+  round.resent_ppm = round_sent_ == 0 ? 0
+                                      : static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                                            round_resent_ * 1'000'000 / round_sent_, 1'000'000));
+  round.limited_by_link =
+      !starved_ && up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
+  if (up_) rate_.on_round(now_, round);
+  messages_.set_link(rtt(), rate_.capacity());
+
+  epoch_starved_ = epoch_starved_ || !round.limited_by_link;
+  round_since_ = now_;
+  round_acked_ = acked_bytes_;
+  round_sent_ = round_resent_ = 0;
+  starved_ = false;
+  if (now_ - epoch_since_ >= std::max<Duration>(kEpochLeast, 4 * rtt())) on_epoch(!epoch_starved_);
+  for (const auto& path : paths_) {
+    if (path->open()) outputs_.push(Sample{path->id});
+  }
+  if (rate_.cap() != reported_cap_) {
+    reported_cap_ = rate_.cap();
+    emit(RateCapped{reported_cap_});
+  }
+  tune();
+}
+
+void Core::on_epoch(bool limited) {
+  Epoch epoch;
+  const auto us =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, (now_ - epoch_since_) / 1us));
+  epoch.sum = BytesPerSecond((acked_bytes_ - epoch_acked_) * 1'000'000 / us);
+  epoch.open = paths_.count(now_, PathRole::kBulk).open;
+  epoch.limited_by_link = limited;
+  epoch.link_full =
+      rate_.link_full() || (limit_.value() > 0 && epoch.sum.value() >= limit_.value() / 10 * 9);
+  epoch_since_ = now_;
+  epoch_acked_ = acked_bytes_;
+  epoch_starved_ = false;
+  if (!dials_) return;  // K is the dialling side's to choose
+  if (const auto change = k_.on_epoch(epoch)) emit(*change);
+}
+
+void Core::tune() {
+  const std::uint32_t bulk_paths = std::max(1U, paths_.count(now_, PathRole::kBulk).open);
+  const BytesPerSecond all = cap().value() > 0 ? cap() : rate_.capacity();
+  const BytesPerSecond share(all.value() / bulk_paths);
+  for (const auto& path : paths_) {
+    if (path->open()) tune(*path, share, bulk_paths);
+  }
+}
+
+// Control connections are never paced: what they carry is small and urgent. A change under an
+// eighth is not worth a system call.
+void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
+  Tune want;
+  want.path = path.id;
+  want.bbr = true;
+  if (cap().value() > 0 && path.role == PathRole::kBulk) want.pacing = share;
+  want.unsent_max_bytes = kUnsentUnknown;
+  if (share.value() > 0 && rate_.link_full()) {
+    const std::uint64_t span = share.bytes_in(kUnsentSpan).value();
+    want.unsent_max_bytes =
+        static_cast<std::uint32_t>(std::clamp<std::uint64_t>(span, kUnsentLeast, kUnsentMost));
+  } else if (share.value() > 0) {
+    // The rate still grows: room for it to double between two rounds.
+    const std::uint64_t span = 2 * share.bytes_in(kUnsentSpan).value();
+    want.unsent_max_bytes = static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(span, kUnsentUnknown / std::min(bulk_paths, 4U), kUnsentMost));
+  }
+  const auto near = [](std::uint64_t a, std::uint64_t b) {
+    return a <= b + b / 8 && b <= a + a / 8;
+  };
+  if (path.tuned.has_value() && near(path.tuned->pacing.value(), want.pacing.value()) &&
+      near(path.tuned->unsent_max_bytes, want.unsent_max_bytes)) {
+    return;
+  }
+  path.tuned = want;
+  outputs_.push(want);
+}
+
+void Core::on_writable(Time now, PathId id, std::size_t bytes) {
+  advance(now);
+  Path* path = paths_.find(id);
+  if (ended_ || path == nullptr) return;
+  path->writable = bytes;
+  if (bytes > 0) path->overdraft = 0;
+}
+
+LinkMemory Core::learned() const {
+  LinkMemory memory;
+  memory.rate = rate_.capacity();
+  memory.rtt_min = rate_.rtt_min();
+  memory.loss_ppm = rate_.loss_ppm();
+  memory.bulk_paths = k_.wanted();
+  for (const auto& path : paths_) memory.bbr = memory.bbr || (path->info && path->info->bbr);
+  return memory;
+}
+
+}  // namespace longhaul::session

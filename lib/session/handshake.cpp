@@ -1,0 +1,32 @@
+#include "lib/session/handshake.hpp"
+
+#include <algorithm>
+
+#include "lib/crypto/kdf.hpp"
+
+namespace longhaul::session {
+
+Association associate(const StreamPath& first) {
+  Association association;
+  const crypto::Digest name = first.exported("EXPORTER-longhaul-session");
+  std::copy_n(name.bytes().begin(), association.token.size(), association.token.begin());
+  association.secret = first.exported("EXPORTER-longhaul-resume");
+  association.peer = first.peer();
+  return association;
+}
+
+wire::Proof prove(const Association& association, const StreamPath& connection) {
+  const crypto::Digest binding = connection.exported("EXPORTER-longhaul-join");
+  const crypto::Digest mac =
+      crypto::hmac_sha256(association.secret.bytes(), {association.token, binding.bytes()});
+  wire::Proof proof;
+  std::copy_n(mac.bytes().begin(), proof.size(), proof.begin());
+  return proof;
+}
+
+bool proven(const Association& association, const StreamPath& connection,
+            const wire::Proof& proof) {
+  return crypto::constant_time_equal(prove(association, connection), proof);
+}
+
+}  // namespace longhaul::session

@@ -1,0 +1,38 @@
+// Handshake: what both ends derive from a connection's TLS secrets to name an association and to
+// prove that a later connection belongs to it. The association is named by its first connection;
+// nothing secret ever crosses. Values and pure functions.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/crypto/digest.hpp"
+#include "lib/crypto/identity.hpp"
+#include "lib/crypto/tls_engine.hpp"
+#include "lib/session/stream_path.hpp"
+#include "lib/wire/hello.hpp"
+
+namespace longhaul::session {
+
+// Capability bits that this build has. None is defined in version 1.
+constexpr std::uint64_t kCapabilities = 0;
+
+// Who we are and whom we expect. What it refers to outlives the session.
+struct SessionKeys {
+  const crypto::TlsContext* tls = nullptr;  // our identity
+  crypto::Pin peer;                         // any other key is refused
+  std::uint64_t seed = 0;                   // of handshakes, where `tls` is seeded
+};
+
+// What names and protects an association: derived from its first connection at both ends.
+struct Association {
+  wire::SessionToken token{};
+  crypto::Digest secret;
+  crypto::Pin peer;
+};
+Association associate(const StreamPath& first);
+
+// Shows, on another connection, that its dialler knows the association's secret.
+wire::Proof prove(const Association& association, const StreamPath& connection);
+bool proven(const Association& association, const StreamPath& connection, const wire::Proof& proof);
+
+}  // namespace longhaul::session

@@ -1,0 +1,57 @@
+// Heartbeat: is a path alive, and how long is its round trip? A ping each max(1 s, 3 RTT); two
+// such intervals without a word from the peer and the path counts as silent, whatever the kernel
+// still hopes for (after 60 s of outage it hopes for 39 s more). Not thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "lib/base/units.hpp"
+
+namespace longhaul::session {
+
+constexpr Duration kHeartbeatLeast = 1s;
+constexpr Duration kHeartbeatMost = 5s;  // a peer that answers late cannot make us blind
+
+class Heartbeat {
+ public:
+  explicit Heartbeat(Time now) : heard_(now), next_ping_(now), ping_sent_(now) {}
+
+  Duration interval() const {
+    return std::clamp<Duration>(rtt_ * 3, kHeartbeatLeast, kHeartbeatMost);
+  }
+  void on_heard(Time now) { heard_ = std::max(heard_, now); }
+  // Call when ping_at() has come; gives the number to send.
+  std::uint64_t ping(Time now) {
+    next_ping_ = now + interval();
+    if (ping_out_) return ++number_;  // the one before is unanswered: its answer still counts
+    ping_out_ = true;
+    timed_ = ++number_;
+    ping_sent_ = now;
+    return number_;
+  }
+  void on_pong(Time now, std::uint64_t number) {
+    if (!ping_out_ || number < timed_ || number > number_) return;
+    ping_out_ = false;
+    if (number != timed_) return;
+    const Duration sample = now - ping_sent_;
+    rtt_ = rtt_ == Duration{} ? sample : (rtt_ * 7 + sample) / 8;
+    rtt_min_ = rtt_min_ == Duration{} ? sample : std::min(rtt_min_, sample);
+    last_ = sample;
+  }
+  Time ping_at() const { return next_ping_; }
+  Time silent_at() const { return heard_ + 2 * interval(); }
+  bool silent(Time now) const { return now >= silent_at(); }
+  Time heard() const { return heard_; }
+  Duration rtt() const { return rtt_; }  // smoothed; zero: not known
+  Duration rtt_min() const { return rtt_min_; }
+  Duration last_rtt() const { return last_; }
+
+ private:
+  Time heard_, next_ping_, ping_sent_;
+  std::uint64_t number_ = 0, timed_ = 0;
+  bool ping_out_ = false;
+  Duration rtt_{}, rtt_min_{}, last_{};
+};
+
+}  // namespace longhaul::session

@@ -1,0 +1,89 @@
+#include "lib/session/k_search.hpp"
+
+#include <algorithm>
+
+namespace longhaul::session {
+
+namespace {
+constexpr std::uint64_t kRisePercent = 110;
+constexpr std::uint64_t kStillRampingPercent = 105;
+constexpr std::uint64_t kFellPercent = 70;
+constexpr std::uint32_t kLowEpochsToBelieve = 3;
+constexpr std::uint32_t kOpenEpochsMost = 6;  // waiting for dials that do not succeed
+
+bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
+  return a.value() > b.value() / 100 * percent;
+}
+}  // namespace
+
+KSearch::KSearch(std::uint32_t most, std::uint32_t remembered)
+    : most_(std::max(1U, most)),
+      remembered_(remembered),
+      wanted_(std::clamp(remembered == 0 ? kStartPaths : remembered, 1U, most_)) {}
+
+KChanged KSearch::first() const {
+  return KChanged{0, wanted_, remembered_ == 0 ? KReason::kStart : KReason::kRemembered, {}};
+}
+
+KChanged KSearch::change(std::uint32_t to, KReason reason, BytesPerSecond sum) {
+  const KChanged event{wanted_, to, reason, sum};
+  wanted_ = to;
+  epochs_in_step_ = 0;
+  low_epochs_ = 0;
+  return event;
+}
+
+std::optional<KChanged> KSearch::grow(const Epoch& epoch, KReason reason) {
+  if (wanted_ >= most_) {
+    resting_ = true;
+    before_ = 0;
+    return KChanged{wanted_, wanted_, KReason::kMost, epoch.sum};
+  }
+  before_ = wanted_;
+  sum_before_ = epoch.sum;
+  return change(std::min(wanted_ * 2, most_), reason, epoch.sum);
+}
+
+std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
+  if (!epoch.limited_by_link) {
+    last_ = {};
+    low_epochs_ = 0;
+    return std::nullopt;
+  }
+  const BytesPerSecond last = std::exchange(last_, epoch.sum);
+  best_ = std::max(best_, epoch.sum);
+  ++epochs_in_step_;
+  if (resting_) {
+    low_epochs_ = !epoch.link_full && !over(epoch.sum, best_, kFellPercent) ? low_epochs_ + 1 : 0;
+    if (low_epochs_ < kLowEpochsToBelieve) return std::nullopt;
+    resting_ = false;
+    best_ = epoch.sum;
+    return grow(epoch, KReason::kRateFell);
+  }
+  if (epoch.link_full) {
+    resting_ = true;
+    before_ = 0;
+    return KChanged{wanted_, wanted_, KReason::kLinkFull, epoch.sum};
+  }
+  // Connections that are still to open or still ramp up say nothing yet.
+  if (epoch.open < wanted_ && epochs_in_step_ < kOpenEpochsMost) return std::nullopt;
+  if (last.value() == 0 || over(epoch.sum, last, kStillRampingPercent)) return std::nullopt;
+  if (before_ != 0) return judge_step(epoch);
+  return grow(epoch, KReason::kSumRose);
+}
+
+std::optional<KChanged> KSearch::judge_step(const Epoch& epoch) {
+  if (over(epoch.sum, sum_before_, kRisePercent)) return grow(epoch, KReason::kSumRose);
+  resting_ = true;
+  return change(std::exchange(before_, 0), KReason::kSumFlat, epoch.sum);
+}
+
+std::optional<KChanged> KSearch::on_refused(std::uint32_t open) {
+  most_ = std::max(1U, open);
+  if (wanted_ <= most_) return std::nullopt;
+  resting_ = true;
+  before_ = 0;
+  return change(most_, KReason::kRefusedByPeer, {});
+}
+
+}  // namespace longhaul::session

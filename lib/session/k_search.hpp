@@ -1,0 +1,49 @@
+// KSearch: how many bulk connections serve this link, found while it runs. Doubles the number while
+// the sum of their rates rises by over a tenth, goes back when it does not, stops when the link
+// itself is full. With BBR or without loss it stays at 2-4; with CUBIC under loss it grows. A pure
+// rule over epochs of a few round trips. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "lib/base/units.hpp"
+#include "lib/session/output.hpp"
+
+namespace longhaul::session {
+
+constexpr std::uint32_t kStartPaths = 2;
+
+struct Epoch {
+  BytesPerSecond sum;            // delivered, over this epoch
+  std::uint32_t open = 0;        // bulk connections that carry data
+  bool limited_by_link = false;  // there was always something to send, and room at the peer
+  bool link_full = false;        // a queue or overload was seen: RateModel::link_full()
+};
+
+class KSearch {
+ public:
+  // remembered: K of the last session over this link, or 0.
+  KSearch(std::uint32_t most, std::uint32_t remembered);
+  std::uint32_t wanted() const { return wanted_; }
+  std::optional<KChanged> on_epoch(const Epoch& epoch);
+  // The peer takes no more than `open`.
+  std::optional<KChanged> on_refused(std::uint32_t open);
+  KChanged first() const;
+
+ private:
+  KChanged change(std::uint32_t to, KReason reason, BytesPerSecond sum);
+  std::optional<KChanged> grow(const Epoch& epoch, KReason reason);
+  std::optional<KChanged> judge_step(const Epoch& epoch);
+
+  std::uint32_t most_;
+  const std::uint32_t remembered_;
+  std::uint32_t wanted_;
+  std::uint32_t before_ = 0;  // K before the step being judged; 0: none is
+  BytesPerSecond sum_before_, last_, best_;
+  std::uint32_t epochs_in_step_ = 0;
+  std::uint32_t low_epochs_ = 0;
+  bool resting_ = false;
+};
+
+}  // namespace longhaul::session

@@ -1,0 +1,159 @@
+#include "lib/session/rate.hpp"
+
+#include <algorithm>
+
+namespace longhaul::session {
+
+namespace {
+constexpr std::uint64_t kHoldPercent = 95;
+constexpr std::uint64_t kDrainPercent = 75;
+constexpr std::uint64_t kTestPercent = 90;
+constexpr std::uint64_t kProbeFirstPercent =
+    3;  // adds 3 % of two RTT to the queue: 11 ms at 180 ms
+constexpr std::uint64_t kProbeMostPercent = 25;
+constexpr Duration kQueueLow = 5ms;
+constexpr Duration kQueueHighLeast = 10ms;
+constexpr Duration kHoldFor = 8s;
+constexpr Duration kRttMinWindow = 60s;
+constexpr Duration kTestPauseMost = 10min;
+constexpr std::uint32_t kLossySuspectPpm = 5000;  // random loss on the model link is below 1 %
+constexpr std::uint32_t kRoundsToBelieve = 2;
+constexpr std::uint32_t kTestRounds = 6;  // the first two are the old rate's
+constexpr std::uint32_t kTestSettles = 2;
+}  // namespace
+
+Duration RateModel::queue_high() const {
+  return std::max<Duration>(kQueueHighLeast, rtt_min_ / 16);
+}
+
+BytesPerSecond RateModel::part(std::uint64_t percent) const {
+  return BytesPerSecond(std::max<std::uint64_t>(1, capacity_.value() / 100 * percent));
+}
+
+BytesPerSecond RateModel::recent(std::size_t rounds) const {
+  std::uint64_t most = 0;
+  for (std::size_t i = 0; i < std::min<std::uint64_t>(rounds, rounds_); ++i) {
+    most = std::max(most, rates_[(rounds_ - 1 - i) % kRounds]);
+  }
+  return BytesPerSecond(most);
+}
+
+BytesPerSecond RateModel::capacity() const {
+  return std::max(capacity_, recent(kRounds));
+}
+
+void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
+  mode_ = mode;
+  since_ = now;
+  rounds_in_mode_ = 0;
+  high_rounds_ = 0;
+  lossy_rounds_ = 0;
+  cap_ = percent == 0 ? BytesPerSecond() : part(percent);
+}
+
+void RateModel::drain(Time now, std::size_t rounds) {
+  capacity_ = recent(rounds);
+  enter(now, Mode::kDrain, kDrainPercent);
+}
+
+void RateModel::note(Time now, const Round& round) {
+  const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(1, round.length.count()));
+  rates_[rounds_++ % kRounds] =
+      round.delivered_bytes * 1'000'000 / std::max<std::uint64_t>(1, ns / 1000);
+  if (round.rtt > Duration{}) {
+    if (rtt_min_ == Duration{} || round.rtt <= rtt_min_ || now - rtt_min_at_ > kRttMinWindow) {
+      // After the window the least may be a new route's; while we hold below capacity there is no
+      // queue of ours in it.
+      if (round.rtt <= rtt_min_ || rtt_min_ == Duration{} || mode_ == Mode::kHold) {
+        rtt_min_ = round.rtt;
+        rtt_min_at_ = now;
+      }
+    }
+    queue_ = round.rtt - rtt_min_;
+  }
+  loss_ppm_ = (loss_ppm_ * 7 + round.resent_ppm) / 8;
+  high_rounds_ = queue_ > queue_high() ? high_rounds_ + 1 : 0;
+  lossy_rounds_ = round.resent_ppm > kLossySuspectPpm ? lossy_rounds_ + 1 : 0;
+  ++rounds_in_mode_;
+}
+
+void RateModel::on_round(Time now, const Round& round) {
+  note(now, round);
+  switch (mode_) {
+    case Mode::kOpen:
+      return on_open(now, round);
+    case Mode::kDrain:
+      return on_drain(now);
+    case Mode::kTest:
+      return on_test(now, round);
+    case Mode::kHold:
+      return on_hold(now, round);
+    case Mode::kProbe:
+      return on_probe(now, round);
+  }
+}
+
+void RateModel::on_open(Time now, const Round& round) {
+  if (!round.limited_by_link || rounds_ < kRoundsToBelieve) return;
+  if (high_rounds_ >= kRoundsToBelieve) return drain(now, kRounds);
+  if (lossy_rounds_ > kRoundsToBelieve && now >= no_test_before_) {
+    capacity_ = recent(kRounds);
+    loss_before_ = std::max(loss_ppm_, kLossySuspectPpm);
+    enter(now, Mode::kTest, kTestPercent);
+  }
+}
+
+// A queue that our own slowness does not empty is somebody else's, or a longer way: then it is the
+// new minimum and the kernel's congestion control competes as it always does.
+void RateModel::on_drain(Time now) {
+  if (queue_ <= kQueueLow) return enter(now, Mode::kHold, kHoldPercent);
+  const Duration enough = queue_ * 5 + 4 * rtt_min_;
+  if (now - since_ > enough && rounds_in_mode_ > kTestRounds) {
+    rtt_min_ += queue_;
+    rtt_min_at_ = now;
+    queue_ = {};
+    enter(now, Mode::kOpen, 0);
+  }
+}
+
+void RateModel::on_test(Time now, const Round& round) {
+  if (high_rounds_ >= kRoundsToBelieve) return drain(now, kTestRounds);
+  if (rounds_in_mode_ <= kTestSettles) {
+    loss_ppm_ = round.resent_ppm;  // of the old rate; forget it
+    return;
+  }
+  if (rounds_in_mode_ < kTestRounds) return;
+  if (loss_ppm_ < loss_before_ / 10 * 6) return enter(now, Mode::kHold, kHoldPercent);
+  enter(now, Mode::kOpen, 0);
+  no_test_before_ = now + test_pause_;
+  test_pause_ = std::min<Duration>(test_pause_ * 2, kTestPauseMost);
+}
+
+void RateModel::on_hold(Time now, const Round& round) {
+  if (high_rounds_ >= kRoundsToBelieve) return drain(now, kRoundsToBelieve + 1);
+  const bool used = round.limited_by_link && recent(4).value() >= cap_.value() / 10 * 8;
+  if (used && now - since_ > kHoldFor) {
+    probe_step_ = kProbeFirstPercent;
+    enter(now, Mode::kProbe, kHoldPercent + probe_step_);
+  }
+}
+
+void RateModel::on_probe(Time now, const Round& round) {
+  const bool overload = lossy_rounds_ >= kRoundsToBelieve && loss_ppm_ > 2 * kLossySuspectPpm;
+  if (queue_ > kQueueLow && high_rounds_ == 0 && !overload) return;  // wait and see
+  if (high_rounds_ > 0 || overload) return drain(now, 4);
+  if (rounds_in_mode_ < kRoundsToBelieve) return;
+  if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
+  if (recent(kRoundsToBelieve).value() < cap_.value() / 100 * 90) {
+    capacity_ = std::max(capacity_, recent(4));  // the kernel's windows are the limit, not the cap
+    return enter(now, Mode::kHold, kHoldPercent);
+  }
+  // Each clean step doubles the next.
+  capacity_ = std::max(capacity_, cap_);
+  probe_step_ = std::min(probe_step_ * 2, kProbeMostPercent);
+  const Time since = since_;
+  enter(now, Mode::kProbe, 100 + probe_step_);
+  since_ = since;
+}
+
+}  // namespace longhaul::session

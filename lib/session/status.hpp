@@ -1,0 +1,27 @@
+// Status: a session in numbers, for progress lines, dashboards and the reason for a wait. A value.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/base/units.hpp"
+#include "lib/session/rate.hpp"
+
+namespace longhaul::session {
+
+struct Status {
+  bool established = false, up = false, ended = false;
+  std::uint32_t control_paths = 0, bulk_paths = 0, bulk_wanted = 0;
+  Duration rtt{}, rtt_min{}, queue{};
+  BytesPerSecond delivered;  // lately; what the peer's session acknowledged
+  BytesPerSecond cap;        // of the rate model and the user, the lower; zero: none
+  std::uint32_t loss_ppm = 0;
+  std::uint64_t queued_bytes = 0;    // waiting in lanes
+  std::uint64_t unacked_bytes = 0;   // begun and not acknowledged
+  std::uint64_t requeued_bytes = 0;  // sent again because their path died, since the start
+  std::uint64_t acked_bytes = 0;     // since the start
+  std::uint64_t received_messages = 0, duplicate_fragments = 0;
+  std::uint64_t partial_bytes = 0;  // of messages not yet whole
+  bool waits_for_peer = false;      // the peer's window is closed
+};
+
+}  // namespace longhaul::session

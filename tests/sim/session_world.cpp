@@ -1,0 +1,353 @@
+#include "tests/sim/session_world.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace longhaul::test {
+
+using namespace session;
+
+namespace {
+constexpr std::uint16_t kPort = 443;
+constexpr Duration kBeat = 2ms;  // how often a socket is asked for room while something waits
+
+crypto::Identity identity_of(std::uint8_t number) {
+  std::array<std::byte, crypto::Identity::kSecretBytes> secret{};
+  secret.fill(static_cast<std::byte>(number));
+  return crypto::Identity::from_entropy(secret);
+}
+const crypto::TlsOptions kSeeded{.seeded = true};
+}  // namespace
+
+netsim::LinkConfig make_link(const LinkShape& shape) {
+  netsim::LinkConfig link;
+  const auto rate = BytesPerSecond::from_bits(shape.megabits * 1'000'000);
+  for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
+    way->rate = netsim::ConstantRate{rate};
+    way->delay.base = shape.rtt / 2;
+    if (shape.loss > 0) way->loss = netsim::BernoulliLoss{shape.loss};
+    const auto bdp = static_cast<double>(rate.bytes_in(shape.rtt).value());
+    way->queue.bytes_max =
+        ByteCount(static_cast<std::uint64_t>(std::max(8.0 * 1500, bdp * shape.queue_bdp)));
+  }
+  return link;
+}
+
+Node::Node(netsim::Wan& wan, netsim::HostId host, const crypto::TlsContext& tls,
+           const WorldOptions& options, std::uint64_t seed, BufferPool& buffers)
+    : wan_(wan), host_(host), tls_(tls), options_(options), seed_(seed), buffers_(buffers) {}
+
+void Node::note(const void* data, std::size_t bytes) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < bytes; ++i) output_hash = (output_hash ^ at[i]) * 0x100000001b3ULL;
+}
+
+void Node::listen(std::uint16_t port) {
+  wan_.streams().listen(
+      netsim::endpoint(host_, port), [this](Time, netsim::StreamId stream, netsim::Endpoint) {
+        Connection& connection = connections_[stream.value()];
+        connection.stream = stream;
+        connection.greeter = std::make_unique<Greeter>(
+            crypto::TlsEngine::server(tls_, buffers_, seed_ + ++greeted_), buffers_);
+        return this;
+      });
+}
+
+void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
+  peer_address_ = to;
+  SessionOptions session_options = options_.session;
+  session_options.buffers = &buffers_;
+  Service* services[] = {&service};
+  session = Session::dial(wan_.now(), SessionKeys{&tls_, peer, seed_}, session_options, services);
+  drain();
+}
+
+void Node::forget_session() {
+  session.reset();
+  cut_streams();
+}
+
+void Node::cut_streams() {
+  std::vector<netsim::StreamId> all;
+  for (auto& [id, connection] : connections_) all.push_back(connection.stream);
+  for (netsim::StreamId stream : all) {
+    Connection* connection = by_stream(stream);
+    const auto path = connection->path;
+    wan_.streams().close(stream);
+    connections_.erase(stream.value());
+    if (session != nullptr && path.has_value()) {
+      session->on_stream_closed(wan_.now(), *path, Error(Kind::kLink, "read", "cut by the test"));
+    }
+  }
+  drain();
+}
+
+Node::Connection* Node::by_stream(netsim::StreamId stream) {
+  const auto at = connections_.find(stream.value());
+  return at == connections_.end() ? nullptr : &at->second;
+}
+
+Node::Connection* Node::by_path(PathId path) {
+  for (auto& [id, connection] : connections_) {
+    if (connection.path == path) return &connection;
+  }
+  return nullptr;
+}
+
+void Node::on_connected(Time now, netsim::StreamId stream) {
+  Connection* connection = by_stream(stream);
+  if (connection == nullptr || session == nullptr) return;
+  session->on_dialed(now, *connection->path, {});
+  drain();
+}
+
+void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
+  Connection* connection = by_stream(stream);
+  if (connection == nullptr) return;
+  if (connection->greeter != nullptr) {
+    const auto read = connection->greeter->on_stream(bytes);
+    while (auto out = connection->greeter->poll_output()) {
+      connection->pending_bytes += out->size();
+      connection->pending.push_back(std::move(*out));
+    }
+    flush(*connection);
+    if (!read.has_value()) {
+      wan_.streams().close(stream);
+      connections_.erase(stream.value());
+    } else if (connection->greeter->knock() != nullptr) {
+      judge(*connection);
+    }
+  } else if (session != nullptr) {
+    session->on_stream(now, *connection->path, std::move(bytes));
+  }
+  drain();
+}
+
+// What streamer/ does with lib/auth: version, key, session.
+void Node::judge(Connection& connection) {
+  const Knock& knock = *connection.greeter->knock();
+  const wire::Hello* hello = knock.hello();
+  std::optional<wire::Refusal> refusal =
+      hello == nullptr ? wire::Refusal::kMalformed : judge_version(*hello);
+  const bool known = std::count(admitted.begin(), admitted.end(), knock.peer) > 0;
+  if (!refusal.has_value() && !known) refusal = wire::Refusal::kForbidden;
+  const bool joins = hello != nullptr && hello->intent == wire::Intent::kJoin;
+  if (!refusal.has_value() && joins &&
+      (session == nullptr || session->association() == nullptr ||
+       session->association()->token != hello->session)) {
+    refusal = wire::Refusal::kNoSession;
+  }
+  if (refusal.has_value()) {
+    connection.greeter->refuse(*refusal);
+    while (auto out = connection.greeter->poll_output()) {
+      connection.pending_bytes += out->size();
+      connection.pending.push_back(std::move(*out));
+    }
+    connection.finish = true;
+    flush(connection);
+    return;
+  }
+  Arrival arrival = connection.greeter->take();
+  connection.greeter.reset();
+  PathId path;
+  if (joins) {
+    auto adopted = session->adopt(wan_.now(), std::move(arrival));
+    if (!adopted.has_value()) {
+      wan_.streams().close(connection.stream);
+      connections_.erase(connection.stream.value());
+      return;
+    }
+    path = *adopted;
+  } else {
+    SessionOptions session_options = options_.session;
+    session_options.buffers = &buffers_;
+    Service* services[] = {&service};
+    session = Session::accept(wan_.now(), std::move(arrival), session_options, services, &path);
+  }
+  connection.path = path;
+}
+
+void Node::on_writable(Time, netsim::StreamId stream) {
+  if (Connection* connection = by_stream(stream)) flush(*connection);
+  drain();
+}
+
+void Node::on_end(Time now, netsim::StreamId stream) {
+  on_closed(now, stream, netsim::CloseReason::kFinished);
+}
+
+void Node::on_closed(Time now, netsim::StreamId stream, netsim::CloseReason reason) {
+  Connection* connection = by_stream(stream);
+  if (connection == nullptr) return;
+  const auto path = connection->path;
+  wan_.streams().finish(stream);
+  connections_.erase(stream.value());
+  if (session != nullptr && path.has_value()) {
+    const Error why(Kind::kLink, "use a connection", std::string(netsim::name_of(reason)));
+    session->on_dialed(now, *path, fail(why));  // ignored unless it was dialling
+    session->on_stream_closed(now, *path, why);
+  }
+  drain();
+}
+
+void Node::flush(Connection& connection) {
+  auto& streams = wan_.streams();
+  while (!connection.pending.empty()) {
+    if (connection.pacing.value() > 0 && wan_.now() < connection.paced_until) return;
+    Slice& front = connection.pending.front();
+    const std::size_t taken = streams.write(connection.stream, front);
+    connection.taken_bytes += taken;
+    connection.pending_bytes -= taken;
+    if (connection.pacing.value() > 0) {
+      connection.paced_until = std::max(connection.paced_until, wan_.now()) +
+                               connection.pacing.time_for(ByteCount(taken));
+    }
+    if (taken < front.size()) {
+      front = front.from(taken);
+      return;
+    }
+    connection.pending.pop_front();
+  }
+  if (connection.finish) {
+    streams.finish(connection.stream);
+    connections_.erase(connection.stream.value());
+  }
+}
+
+// Room: what the session wants unsent at most, less what is unsent.
+void Node::offer_room() {
+  if (session == nullptr) return;
+  for (auto& [id, connection] : connections_) {
+    if (!connection.path.has_value()) continue;
+    const netsim::StreamInfo info = wan_.streams().info(connection.stream);
+    const std::uint64_t buffer = options_.streams.flow.send_buffer_bytes;
+    const std::uint64_t buffered = buffer - std::min(buffer, info.room_bytes);
+    const std::uint64_t unsent = buffered - std::min(buffered, info.in_flight_bytes);
+    const std::uint64_t used = unsent + connection.pending_bytes;
+    const std::uint64_t room =
+        connection.unsent_max - std::min<std::uint64_t>(connection.unsent_max, used);
+    session->on_writable(wan_.now(), *connection.path,
+                         static_cast<std::size_t>(std::min(room, info.room_bytes)));
+  }
+}
+
+void Node::apply(Output& output) {
+  auto& streams = wan_.streams();
+  if (auto* write = std::get_if<Write>(&output)) {
+    note(write->bytes.data(), write->bytes.size());
+    written_bytes += write->bytes.size();
+    if (Connection* connection = by_path(write->path)) {
+      connection->pending_bytes += write->bytes.size();
+      connection->pending.push_back(std::move(write->bytes));
+      flush(*connection);
+    }
+  } else if (auto* to_dial = std::get_if<Dial>(&output)) {
+    ++dials;
+    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this, options_.streams);
+    connections_[stream.value()].stream = stream;
+    connections_[stream.value()].path = to_dial->path;
+  } else if (auto* close = std::get_if<Close>(&output)) {
+    if (Connection* connection = by_path(close->path)) {
+      connection->path.reset();
+      connection->finish = close->finish;
+      if (close->finish) {
+        flush(*connection);
+      } else {
+        const netsim::StreamId stream = connection->stream;
+        streams.close(stream);
+        connections_.erase(stream.value());
+      }
+    }
+  } else if (auto* how = std::get_if<Tune>(&output)) {
+    if (Connection* connection = by_path(how->path)) {
+      connection->unsent_max = how->unsent_max_bytes;
+      connection->pacing = how->pacing;
+    }
+  } else if (auto* sample = std::get_if<Sample>(&output)) {
+    Connection* connection = by_path(sample->path);
+    if (connection == nullptr || !options_.give_path_info) return;
+    const netsim::StreamInfo info = streams.info(connection->stream);
+    PathInfo path_info;
+    path_info.rtt = info.smoothed_rtt;
+    path_info.bytes_retransmitted = info.retransmissions * 1448;
+    path_info.bytes_sent = connection->taken_bytes + path_info.bytes_retransmitted;
+    path_info.cwnd_packets = static_cast<std::uint32_t>(info.window_bytes / 1448);
+    session->on_path_info(wan_.now(), sample->path, path_info);
+  } else if (auto* job = std::get_if<HandOut>(&output)) {
+    job->job.work->run();
+    session->on_job(wan_.now(), job->service, std::move(job->job));
+  } else {
+    events.emplace_back(wan_.now(), std::get<Event>(output));
+    const std::size_t kind = std::get<Event>(output).index();
+    note(&kind, sizeof kind);
+  }
+}
+
+void Node::drain() {
+  if (draining_) {
+    again_ = true;
+    return;
+  }
+  draining_ = true;
+  do {
+    again_ = false;
+    if (session == nullptr) break;
+    session->on_service(wan_.now());
+    offer_room();
+    while (auto output = session->poll_output()) apply(*output);
+    if (options_.check_every_step) session->check();
+  } while (again_);
+  draining_ = false;
+  arm();
+}
+
+void Node::arm() {
+  wan_.clock().cancel(wake_);
+  wake_ = {};
+  if (session == nullptr) return;
+  if (const auto at = session->next_deadline()) {
+    wake_ = wan_.clock().at(*at, [this] { tick(); });
+  }
+  const Status status = session->status();
+  if (beat_ == netsim::TimerId{} && (status.queued_bytes > 0 || status.unacked_bytes > 0)) {
+    beat_ = wan_.clock().after(kBeat, [this] {
+      beat_ = {};
+      for (auto at = connections_.begin(); at != connections_.end();) {
+        Connection& connection = (at++)->second;
+        flush(connection);
+      }
+      drain();
+    });
+  }
+}
+
+void Node::tick() {
+  wake_ = {};
+  if (session == nullptr) return;
+  session->on_deadline(wan_.now());
+  drain();
+}
+
+SessionWorld::SessionWorld(std::uint64_t seed, WorldOptions how)
+    : options(std::move(how)),
+      wan(seed),
+      laptop_tls(identity_of(1), kSeeded),
+      site_tls(identity_of(2), kSeeded),
+      laptop_host(wan.add_host("laptop")),
+      site_host(wan.add_host("site")),
+      link(wan.connect(laptop_host, site_host, make_link(options.link))),
+      laptop(wan, laptop_host, laptop_tls, options, seed * 1000, buffers),
+      site(wan, site_host, site_tls, options, seed * 1000 + 500, buffers) {
+  site.admitted.push_back(laptop_tls.pin());
+}
+
+void SessionWorld::start() {
+  site.listen(kPort);
+  laptop.dial(netsim::endpoint(site_host, kPort), site_tls.pin());
+}
+
+bool SessionWorld::established() const {
+  return laptop.session != nullptr && laptop.session->status().established;
+}
+
+}  // namespace longhaul::test

@@ -1,0 +1,123 @@
+// SessionWorld: two nodes, a link, and a session between them, all in virtual time: what lib/io
+// does with sockets, done with netsim's simulated TCP. The laptop dials; the site listens.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/crypto/tls_context.hpp"
+#include "lib/session/session.hpp"
+#include "netsim/streams.hpp"
+#include "netsim/wan.hpp"
+#include "tests/session/script_service.hpp"
+
+namespace longhaul::test {
+
+struct LinkShape {
+  Duration rtt = 158ms;
+  std::uint64_t megabits = 100;
+  double loss = 0;
+  double queue_bdp = 1.0;
+};
+netsim::LinkConfig make_link(const LinkShape& shape);
+
+struct WorldOptions {
+  LinkShape link;
+  netsim::StreamOptions streams;
+  session::SessionOptions session;
+  bool give_path_info = true;
+  bool check_every_step = false;
+};
+
+// One side: it owns its connections and drives its session; it decides nothing.
+class Node final : public netsim::StreamUser {
+ public:
+  Node(netsim::Wan& wan, netsim::HostId host, const crypto::TlsContext& tls,
+       const WorldOptions& options, std::uint64_t seed, BufferPool& buffers);
+  void listen(std::uint16_t port);
+  void dial(netsim::Endpoint to, const crypto::Pin& peer);
+  void forget_session();  // as if the process had died and begun anew
+  void cut_streams();     // RST on all of its connections
+  void drain();           // after using the service or the session directly
+
+  ScriptService service;
+  std::unique_ptr<session::Session> session;
+  std::vector<std::pair<Time, session::Event>> events;
+  std::vector<crypto::Pin> admitted;                  // listening side: keys that may come in
+  std::uint64_t output_hash = 0xcbf29ce484222325ULL;  // over every output, in order
+  std::uint64_t written_bytes = 0, dials = 0;
+  std::size_t open_streams() const { return connections_.size(); }
+  template <class E>
+  std::vector<std::pair<Time, E>> events_of() const {
+    std::vector<std::pair<Time, E>> out;
+    for (const auto& [at, event] : events) {
+      if (const auto* held = std::get_if<E>(&event)) out.emplace_back(at, *held);
+    }
+    return out;
+  }
+
+  void on_connected(Time now, netsim::StreamId stream) override;
+  void on_bytes(Time now, netsim::StreamId stream, Slice bytes) override;
+  void on_writable(Time now, netsim::StreamId stream) override;
+  void on_end(Time now, netsim::StreamId stream) override;
+  void on_closed(Time now, netsim::StreamId stream, netsim::CloseReason reason) override;
+
+ private:
+  struct Connection {
+    netsim::StreamId stream;
+    std::optional<session::PathId> path;
+    std::unique_ptr<session::Greeter> greeter;
+    std::deque<Slice> pending;  // written by the session, not yet taken by the stream
+    std::size_t pending_bytes = 0;
+    std::size_t unsent_max = 256U << 10;
+    BytesPerSecond pacing;
+    Time paced_until{};
+    std::uint64_t taken_bytes = 0;
+    bool finish = false;
+  };
+  Connection* by_stream(netsim::StreamId stream);
+  Connection* by_path(session::PathId path);
+  void judge(Connection& connection);
+  void apply(session::Output& output);
+  void flush(Connection& connection);
+  void offer_room();
+  void arm();
+  void tick();
+  void note(const void* data, std::size_t bytes);
+
+  netsim::Wan& wan_;
+  const netsim::HostId host_;
+  const crypto::TlsContext& tls_;
+  const WorldOptions& options_;
+  const std::uint64_t seed_;
+  BufferPool& buffers_;
+  netsim::Endpoint peer_address_;
+  std::map<std::uint64_t, Connection> connections_;  // by StreamId
+  std::uint64_t greeted_ = 0;
+  netsim::TimerId wake_{}, beat_{};
+  bool draining_ = false, again_ = false;
+};
+
+class SessionWorld {
+ public:
+  explicit SessionWorld(std::uint64_t seed, WorldOptions options = {});
+  void start();
+  // True if `done` held within `limit` of virtual time.
+  bool run_until(const std::function<bool()>& done, Duration limit) {
+    return wan.run_until(done, limit);
+  }
+  void run_for(Duration span) { wan.run_for(span); }
+  bool established() const;
+
+  WorldOptions options;
+  BufferPool buffers;  // before the network, in which its slices fly
+  netsim::Wan wan;
+  crypto::TlsContext laptop_tls, site_tls;
+  netsim::HostId laptop_host, site_host;
+  netsim::LinkId link;
+  Node laptop, site;
+};
+
+}  // namespace longhaul::test
