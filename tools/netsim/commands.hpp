@@ -23,5 +23,7 @@ void add_run(CLI::App& app, Context& context);
 void add_link(CLI::App& app, Context& context);
 void add_exec(CLI::App& app, Context& context);
 void add_ctl(CLI::App& app, Context& context);
+void add_profiles(CLI::App& app, Context& context);
+void add_relay(CLI::App& app, Context& context);
 
 }  // namespace netsim::tool

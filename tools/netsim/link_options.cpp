@@ -3,38 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <random>
-#include <sstream>
 
 #include "netsim/profile.hpp"
 #include "netsim/quantity.hpp"
 #include "netsim/settings.hpp"
+#include "tools/netsim/files.hpp"
 #include "tools/netsim/say.hpp"
 
 namespace netsim::tool {
 namespace {
 
 using longhaul::fail;
-using longhaul::fail_errno;
 using longhaul::Kind;
 
 constexpr std::uint32_t kEthernetMtu = 1500;
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Kind::kNotFound, "open " + path, "it cannot be read");
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (text.str().size() > kLinkJsonMax)
-    return fail(Kind::kUsage, "read " + path, "it is too large");
-  return text.str();
-}
-
-Result<Profile> find_profile(const std::string& name) {
-  if (!is_profile_file(name)) return built_in_profile(name);
-  return profile_from_json(TRY(read_file(name)));
-}
 
 // "60s/2s": two seconds of outage, a minute after the start.
 Result<Event> parse_outage(const std::string& text) {
@@ -82,7 +65,7 @@ Result<LinkConfig> LinkOptions::read_link() const {
   std::vector<Assignment> assignments;
   for (const auto& [key, value] : settings_)
     if (!value.empty()) assignments.push_back({key, value});
-  link = TRY(with(link, assignments));
+  link = TRY(with(link, assignments, trace_files()));
   for (const std::string& text : outages_) link.events.push_back(TRY(parse_outage(text)));
   for (const std::string& text : events_) link.events.push_back(TRY(parse_event(text)));
   std::stable_sort(link.events.begin(), link.events.end(),

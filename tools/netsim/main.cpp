@@ -22,6 +22,8 @@ int main(int argc, char** argv) {
   add_link(app, context);
   add_exec(app, context);
   add_ctl(app, context);
+  add_profiles(app, context);
+  add_relay(app, context);
   try {
     std::vector<std::string> last_first(words.rbegin(), words.rend());
     app.parse(last_first);

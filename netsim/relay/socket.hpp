@@ -1,0 +1,62 @@
+// Sockets as the relay needs them: addresses from text, listening and dialling without blocking. No
+// exceptions; a refusal by the system is a Result.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lib/base/result.hpp"
+
+namespace netsim::relay {
+
+class Fd {  // move-only owner of a descriptor
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) reset();
+    if (this != &other) fd_ = std::exchange(other.fd_, -1);
+    return *this;
+  }
+  ~Fd() { reset(); }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  std::string key() const { return {reinterpret_cast<const char*>(&storage), length}; }
+};
+
+// "127.0.0.1:5000", "[::1]:5000", "host:5000", ":5000" (loopback), "unix:/path". May ask the
+// resolver, and block.
+longhaul::Result<Address> parse_address(std::string_view text);
+std::string to_text(const Address& address);
+bool is_loopback(const Address& address);  // unix sockets included
+
+longhaul::Result<Fd> listen_stream(const Address& address);
+longhaul::Result<Fd> bind_datagram(const Address& address);
+// Connecting, perhaps already connected; writable when it is decided.
+longhaul::Result<Fd> dial_stream(const Address& address);
+longhaul::Result<Fd> dial_datagram(const Address& address);
+longhaul::Result<Address> local_address(const Fd& fd);
+int pending_error(const Fd& fd);  // SO_ERROR
+void close_with_reset(Fd& fd);    // RST, not FIN
+
+}  // namespace netsim::relay
