@@ -1,0 +1,82 @@
+#include "lib/transfer/chunk_queue.hpp"
+
+namespace longhaul::transfer {
+
+using State = SendChunk::State;
+
+void ChunkQueue::set(SendChunk& chunk, State state) {
+  if (sendable(chunk.state)) sendable_bytes_ -= chunk.length;
+  chunk.state = state;
+  if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
+}
+
+void ChunkQueue::add(std::uint32_t row, std::uint64_t offset, const store::Piece& piece,
+                     bool wait) {
+  SendChunk chunk;
+  chunk.id = piece.chunk;
+  chunk.offset = offset;
+  chunk.row = row;
+  chunk.length = static_cast<std::uint32_t>(piece.length);
+  const bool twin = !first_of_.emplace(piece.chunk, chunks_.size()).second;
+  chunk.state = wait || twin ? State::kWaiting : State::kAhead;
+  if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
+  chunks_.push_back(chunk);
+}
+
+Result<std::uint64_t> ChunkQueue::answer(const wire::Want& want) {
+  if (want.first_chunk > chunks_.size() || want.missing.size() > chunks_.size() - want.first_chunk)
+    return fail(Kind::kMalformed, "read a want", "it is about chunks that were not named");
+  std::uint64_t present = 0;
+  for (std::size_t i = 0; i < want.missing.size(); ++i) {
+    const std::uint64_t number = want.first_chunk + i;
+    SendChunk& chunk = chunks_[static_cast<std::size_t>(number)];
+    if (want.missing.test(i)) {
+      if (chunk.state == State::kWaiting || (want.again && chunk.state != State::kWanted)) {
+        set(chunk, State::kWanted);
+        wanted_.push_back(number);
+      }
+    } else if (!want.again && (chunk.state == State::kWaiting || chunk.state == State::kAhead)) {
+      set(chunk, State::kDenied);
+      present += chunk.length;
+    }
+  }
+  return present;
+}
+
+std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named) {
+  if (!wanted_.empty()) return wanted_.front();
+  while (ahead_from_ < named &&
+         chunks_[static_cast<std::size_t>(ahead_from_)].state != State::kAhead)
+    ++ahead_from_;
+  if (ahead_from_ >= named) return std::nullopt;
+  return ahead_from_;
+}
+
+std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t named) {
+  std::vector<std::uint64_t> picked;
+  std::size_t runs = 0;
+  for (std::size_t bytes = 0;;) {
+    const auto number = next(named);
+    if (!number) break;
+    SendChunk& chunk = chunks_[static_cast<std::size_t>(*number)];
+    if (bytes != 0 && bytes + chunk.length > most) break;
+    const bool new_run = picked.empty() || picked.back() + 1 != *number;
+    if (new_run && ++runs > wire::kBlockRunsMax) break;
+    if (chunk.state == State::kWanted) wanted_.pop_front();
+    set(chunk, State::kTaken);
+    if (chunk.sent_before) resent_bytes_ += chunk.length;
+    chunk.sent_before = true;
+    bytes += chunk.length;
+    picked.push_back(*number);
+  }
+  return picked;
+}
+
+void ChunkQueue::check() const {
+  std::uint64_t sendable_bytes = 0;
+  for (const SendChunk& chunk : chunks_)
+    if (sendable(chunk.state)) sendable_bytes += chunk.length;
+  ASSERT(sendable_bytes == sendable_bytes_);
+}
+
+}  // namespace longhaul::transfer

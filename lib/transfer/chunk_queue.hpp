@@ -1,0 +1,67 @@
+// ChunkQueue: which chunk a sender sends next. Chunks are numbered as the manifest names them, and
+// each is in exactly one state. What may go ahead leaves in manifest order; what the receiver asked
+// for goes first; what it is believed to hold, and second copies of one content, wait for its bit.
+// A value of the session's strand.
+#pragma once
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/base/result.hpp"
+#include "lib/transfer/row.hpp"
+#include "lib/wire/transfer.hpp"
+
+namespace longhaul::transfer {
+
+struct SendChunk {
+  enum class State : std::uint8_t {
+    kAhead,    // goes when its turn comes
+    kWaiting,  // only if wanted
+    kWanted,   // asked for, goes before the others
+    kTaken,    // read, encoded or sent
+    kDenied,   // the receiver has it
+  };
+  crypto::Digest id;
+  std::uint64_t offset = 0;  // in its file
+  std::uint32_t row = 0;
+  std::uint32_t length = 0;
+  State state = State::kAhead;
+  bool sent_before = false;
+};
+
+class ChunkQueue {
+ public:
+  // Numbers follow by themselves. wait: do not send before it is asked for.
+  void add(std::uint32_t row, std::uint64_t offset, const store::Piece& piece, bool wait);
+  // The receiver's word on a run of chunks; kMalformed if it is about chunks not yet named.
+  // Returns the bytes it has already, counted once per chunk.
+  Result<std::uint64_t> answer(const wire::Want& want);
+  // The chunks of one block: consecutive in the order of sending, at most `most` bytes. They become
+  // kTaken. Only numbers below `named` are taken: the others' names have not left yet.
+  std::vector<std::uint64_t> pick(std::size_t most, std::uint64_t named);
+
+  const SendChunk& at(std::uint64_t number) const {
+    return chunks_[static_cast<std::size_t>(number)];
+  }
+  std::uint64_t size() const { return chunks_.size(); }
+  std::uint64_t sendable_bytes() const { return sendable_bytes_; }
+  std::uint64_t resent_bytes() const { return resent_bytes_; }
+  void check() const;
+
+ private:
+  std::optional<std::uint64_t> next(std::uint64_t named);
+  void set(SendChunk& chunk, SendChunk::State state);
+  static bool sendable(SendChunk::State s) {
+    return s == SendChunk::State::kAhead || s == SendChunk::State::kWanted;
+  }
+
+  std::vector<SendChunk> chunks_;
+  std::unordered_map<crypto::Digest, std::uint64_t> first_of_;  // only looked up
+  std::deque<std::uint64_t> wanted_;
+  std::uint64_t ahead_from_ = 0;  // no kAhead below it
+  std::uint64_t sendable_bytes_ = 0;
+  std::uint64_t resent_bytes_ = 0;
+};
+
+}  // namespace longhaul::transfer

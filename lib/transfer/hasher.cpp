@@ -1,0 +1,97 @@
+#include "lib/transfer/hasher.hpp"
+
+#include <algorithm>
+
+#include "lib/transfer/limits.hpp"
+
+namespace longhaul::transfer {
+
+std::uint32_t Hasher::round_of(std::uint32_t row) const {
+  const auto it = rounds_.find(row);
+  return it == rounds_.end() ? 0 : it->second;
+}
+
+HashWork::Item Hasher::item_for(std::uint32_t row, bool look_anew) const {
+  const Row& it = source_->rows[row];
+  HashWork::Item item;
+  item.row = row;
+  item.name = it.entry.name.under(source_->root);
+  item.seen = it.seen;
+  item.look_anew = look_anew;
+  item.round = round_of(row);
+  return item;
+}
+
+std::optional<std::uint32_t> Hasher::next_row() {
+  const auto& rows = source_->rows;
+  while (row_ < rows.size() && (!rows[row_].is_file() || rows[row_].hashed)) ++row_;
+  if (row_ == rows.size()) return std::nullopt;
+  return static_cast<std::uint32_t>(row_++);
+}
+
+std::optional<Task> Hasher::next() {
+  if (jobs_ >= kHashJobsMax) return std::nullopt;
+  std::vector<HashWork::Item> items;
+  if (!large_.empty()) {
+    items.push_back(std::move(large_.front()));
+    large_.erase(large_.begin());
+  } else if (!again_.empty()) {
+    items.push_back(item_for(again_.back(), true));
+    again_.pop_back();
+  } else {
+    std::uint64_t bytes = 0;
+    while (items.size() < kHashJobFiles && bytes < kHashJobBytes) {
+      const auto row = next_row();
+      if (!row) break;
+      items.push_back(item_for(*row, false));
+      bytes += source_->rows[*row].entry.size;
+    }
+  }
+  if (items.empty()) return std::nullopt;
+  ++jobs_;
+  return Task{JobClass::kDisk, std::make_unique<HashWork>(source_->files, std::move(items))};
+}
+
+Hasher::Outcome Hasher::take(HashWork& work) {
+  ASSERT(jobs_ > 0);
+  --jobs_;
+  Outcome outcome;
+  for (HashWork::Item& item : work.items) {
+    if (item.round != round_of(item.row)) continue;
+    Row& row = source_->rows[item.row];
+    if (item.error) {
+      if (!outcome.error) outcome.error = item.error;
+      continue;
+    }
+    if (item.changed) {
+      outcome.changed.push_back(item.row);
+      continue;
+    }
+    if (item.look_anew) {
+      row.seen = item.seen;
+      row.entry.size = item.seen.size;
+      row.entry.mtime = item.seen.mtime;
+      row.entry.mode = item.seen.mode & store::kModeMask;
+    }
+    for (const store::Piece& piece : item.pieces) outcome.bytes += piece.hole ? 0 : piece.length;
+    row.pieces.insert(row.pieces.end(), item.pieces.begin(), item.pieces.end());
+    row.hashed = item.done;
+    if (row.hashed) continue;
+    item.pieces.clear();
+    item.look_anew = false;
+    large_.push_back(std::move(item));
+  }
+  return outcome;
+}
+
+void Hasher::again(const std::vector<std::uint32_t>& rows) {
+  for (const std::uint32_t row : rows) {
+    ++rounds_[row];
+    source_->rows[row].hashed = false;
+    source_->rows[row].pieces.clear();
+    std::erase_if(large_, [row](const HashWork::Item& item) { return item.row == row; });
+    if (std::find(again_.begin(), again_.end(), row) == again_.end()) again_.push_back(row);
+  }
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,36 @@
+// Named maxima of a transfer at this end; what the wire itself allows stands in
+// lib/wire/transfer.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/base/units.hpp"
+
+namespace longhaul::transfer {
+
+// Sender: content being read, encoded or encoded and not yet taken by the session. Full: no new
+// reads.
+constexpr std::size_t kInFlightMax = 32U << 20;
+// Sender: content hashed and ready to go but not yet picked. Full: hashing rests, so that the
+// second read of each chunk finds it in the page cache.
+constexpr std::uint64_t kHashAheadMax = 64U << 20;
+// Sender: on the link before the receiver's first word. At least a BDP (1 Gbit/s x 220 ms = 27 MB).
+// Receiver: messages kept that came before what explains them; counted in held(). Full: the peer
+// broke the protocol.
+constexpr std::size_t kEarlyMax = 32U << 20;
+constexpr std::size_t kEarlySlack = 4U << 20;  // messages the sender had framed when it stopped
+// Receiver: memory of one manifest. Full: kLimit.
+constexpr std::size_t kManifestMemoryMax = 512U << 20;
+constexpr std::size_t kTransfersMax =
+    64;  // at once, asked for by the peer; more are refused: kBusy
+constexpr std::uint32_t kAttemptsMax = 4;  // of a source that changes while it is sent
+constexpr std::size_t kHashJobsMax = 4;
+constexpr std::size_t kHashJobBytes = 4U << 20;
+constexpr std::size_t kHashJobFiles = 512;
+constexpr Duration kEpochMax = 100ms;                // receiver: written but not fsynced, in time
+constexpr std::uint64_t kEpochBytesMax = 64U << 20;  // and in bytes
+constexpr Duration kReceiptEvery = 500ms;
+constexpr Duration kPeerSilenceMax = 120s;  // while the link is up: kTimeout
+
+}  // namespace longhaul::transfer

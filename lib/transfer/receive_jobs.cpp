@@ -1,0 +1,94 @@
+#include "lib/transfer/receive_jobs.hpp"
+
+#include "lib/transfer/block.hpp"
+
+namespace longhaul::transfer {
+
+void SegmentWork::run() {
+  if (auto result = read(); !result) error = result.error();
+}
+
+Result<> SegmentWork::read() {
+  const auto message_or = TRY(wire::decode<wire::TransferMessage>(message));
+  const auto* segment = std::get_if<wire::Segment>(&message_or);
+  if (segment == nullptr) return fail(Kind::kMalformed, "read a manifest segment");
+  attempt = segment->attempt;
+  const auto added = TRY(reader->add(*segment));
+  hole_bytes = added.hole_bytes;
+  std::vector<std::optional<store::FileNo>> files_of(added.rows.size());
+  for (std::size_t i = 0; i < added.rows.size(); ++i) {
+    const auto& row = added.rows[i];
+    if (row.entry.type != store::EntryType::kFile) continue;
+    ++files;
+    if (row.from_base) {
+      base_bytes += row.entry.size;
+    } else {
+      files_of[i] = TRY(sink->add_file(row.entry));
+    }
+  }
+  for (const ChunkPlace& chunk : added.chunks) {
+    const bool goes_on = chunk.row < added.first_row;
+    const auto file = goes_on ? open_file : files_of[chunk.row - added.first_row];
+    ASSERT(file.has_value());
+    NewChunk fresh;
+    fresh.place = {*file, chunk.offset, chunk.length, chunk.id};
+    fresh.presence = sink->presence(fresh.place);
+    chunks.push_back(fresh);
+  }
+  if (!added.rows.empty()) open_file = files_of.back();
+  std::uint64_t to_write = 0;
+  for (const NewChunk& chunk : chunks)
+    to_write += chunk.presence == Presence::kHeld ? 0 : chunk.place.length;
+  return sink->reserve(to_write);
+}
+
+void BlockWork::run() {
+  if (auto result = write(); !result) error = result.error();
+}
+
+Result<> BlockWork::write() {
+  // A block that holds nothing new is not even decoded.
+  bool any = false;
+  for (const Target& target : targets) any = any || !target.places.empty();
+  if (!any) return {};
+  const ByteVector raw = TRY(decode_block(block, {}));
+  std::vector<store::StagedWrite> writes;
+  Bytes left = raw;
+  for (const Target& target : targets) {
+    const Bytes bytes = left.first(target.length);
+    left = left.subspan(target.length);
+    if (target.places.empty()) continue;
+    if (crypto::sha256(bytes) != target.id)
+      return fail(Kind::kIntegrity, "take a block",
+                  "a chunk does not have the hash the manifest names");
+    for (const store::StagedChunk& place : target.places) writes.push_back({place, bytes});
+  }
+  return sink->write(writes);
+}
+
+void CopyWork::run() {
+  for (Item& item : items) {
+    const auto result = sink->copy_here(item.to, item.from);
+    item.done = result.has_value();
+    if (result) continue;
+    const Kind kind = result.error().kind();
+    if (kind == Kind::kNotFound || kind == Kind::kIntegrity) continue;
+    error = result.error();
+    return;
+  }
+}
+
+void PublishWork::run() {
+  auto tree = reader->seal(seal);
+  if (!tree) {
+    error = tree.error();
+    return;
+  }
+  auto result = sink->publish(*tree);
+  if (result)
+    published = *result;
+  else
+    error = result.error();
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,361 @@
+#include "lib/transfer/receiver.hpp"
+
+#include <algorithm>
+
+#include "lib/base/escape.hpp"
+
+namespace longhaul::transfer {
+
+using session::Lane;
+using wire::TransferMessage;
+
+namespace {
+
+constexpr Duration kBusyRetryEvery = 250ms;
+// A session that died a moment ago may still be letting go of the dataset.
+constexpr Duration kBusyMax = 5s;
+
+Slice packed(const TransferMessage& message) {
+  return Slice::copy_of(wire::encode(message));
+}
+
+Error broken(std::string why) {
+  return Error(Kind::kMalformed, "receive", std::move(why));
+}
+
+}  // namespace
+
+Receiver::Receiver(wire::TransferId id) : id_(id) {}
+
+void Receiver::fetch(std::shared_ptr<Sink> sink, wire::Fetch fetch) {
+  sink_ = std::move(sink);
+  state_ = State::kFetching;
+  post_.message(Lane::kControl, packed(fetch));
+}
+
+void Receiver::give(JobClass where, std::unique_ptr<Work> work) {
+  ++jobs_out_;
+  post_.task(where, std::move(work));
+}
+
+void Receiver::fail_with(Time now, Error error) {
+  stop(now, std::move(error), true);
+}
+
+void Receiver::stop(Time now, Error why, bool tell) {
+  if (ended()) return;
+  stages_.enter(now, Stage::kPeer);
+  // With every byte here nothing that happens to the peer or the session can take the version away.
+  if (state_ == State::kPublishing) return;
+  state_ = State::kFailed;
+  error_ = std::move(why);
+  const std::size_t unborn = post_.tasks();
+  post_.clear();
+  jobs_out_ -= unborn;
+  early_segments_.clear();
+  early_blocks_.clear();
+  early_bytes_ = 0;
+  copies_.clear();
+  if (opened_ && unsynced_bytes_ > 0 && !syncing_) {
+    syncing_ = true;
+    give(JobClass::kSync, std::make_unique<SyncWork>(sink_, unsynced_bytes_));
+  }
+  if (!tell) return;
+  wire::Stop stop;
+  stop.transfer = id_;
+  stop.kind = error_.kind();
+  stop.text = printable(error_.message(), wire::kReasonMax);
+  post_.message(Lane::kControl, packed(stop));
+}
+
+// --- the offer ---
+
+void Receiver::on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink> sink) {
+  if (ended()) return;
+  if (!sink_) sink_ = std::move(sink);
+  ASSERT(sink_ != nullptr);
+  if (state_ == State::kPublishing || offer.attempt != attempt_ + 1 ||
+      offer.attempt > kAttemptsMax + 1U)
+    return fail_with(now, broken("an offer out of turn"));
+  if (state_ == State::kOpening && attempt_ != 0)
+    return fail_with(now, broken("a second offer before the first was answered"));
+  begin_attempt(now, offer);
+}
+
+void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
+  static_cast<void>(now);
+  attempt_ = offer.attempt;
+  offer_ = offer;
+  next_segment_ = 0;
+  seal_.reset();
+  chunks_.clear();
+  first_of_.clear();
+  twins_.clear();
+  copies_.clear();
+  pending_ = 0;
+  open_file_.reset();
+  reader_.reset();
+  reader_lent_ = false;
+  progress_.files_total = offer.files;
+  progress_.bytes_total = offer.bytes;
+  progress_.bytes_done = progress_.bytes_present = 0;
+  state_ = State::kOpening;
+  open_wanted_ = true;
+  maybe_open();
+}
+
+// Writes of the attempt before must have ended: a file may get another size now.
+void Receiver::maybe_open() {
+  if (!open_wanted_ || data_jobs_ > 0 || ended()) return;
+  open_wanted_ = false;
+  give(JobClass::kDisk, std::make_unique<OpenWork>(sink_, *offer_, !opened_));
+}
+
+void Receiver::take_opened(Time now, OpenWork& work) {
+  if (ended() || work.offer.attempt != attempt_) return;
+  if (work.error) {
+    if (work.error->kind() == Kind::kBusy && !give_up_open_) give_up_open_ = now + kBusyMax;
+    if (work.error->kind() == Kind::kBusy && now < *give_up_open_) {
+      retry_open_ = now + kBusyRetryEvery;
+      return;
+    }
+    return fail_with(now, std::move(*work.error));
+  }
+  if (work.first) {
+    opened_ = true;
+    base_ = std::move(work.opened.base);
+    if (const auto& existing = work.opened.existing) {
+      committed_ = {id_, existing->version, existing->root, true};
+      state_ = State::kDone;
+      progress_.bytes_done = progress_.bytes_present = progress_.bytes_total;
+      early_blocks_.clear();
+      early_segments_.clear();
+      early_bytes_ = 0;
+      post_.message(Lane::kControl, packed(committed_));
+      return;
+    }
+  }
+  const bool base_known = offer_->base && base_ && base_->root() == *offer_->base;
+  reader_ = std::make_shared<ManifestReader>(base_known ? base_ : std::nullopt);
+  state_ = State::kReceiving;
+  wire::Accept accept;
+  accept.transfer = id_;
+  accept.attempt = attempt_;
+  accept.base_known = base_known;
+  post_.message(Lane::kControl, packed(accept));
+  receipt_due_ = now + kReceiptEvery;
+  for (const wire::Seal& seal : early_seals_)
+    if (seal.attempt == attempt_) seal_ = seal;
+  feed_segments();
+  feed_blocks(now);
+}
+
+// --- the manifest ---
+
+bool Receiver::too_early(Time now, std::size_t bytes) {
+  if (early_bytes_ + bytes <= kEarlyMax + kEarlySlack) return false;
+  fail_with(now, Error(Kind::kLimit, "receive", "the peer sends far ahead of what explains it"));
+  return true;
+}
+
+void Receiver::on_segment(Time now, std::uint32_t attempt, std::uint32_t number, Slice message) {
+  if (ended() || attempt < attempt_ || state_ == State::kPublishing) return;
+  if (attempt > kAttemptsMax + 1U) return fail_with(now, broken("a segment of no attempt"));
+  if (message.size() > 2 * wire::kSegmentBytesMax)
+    return fail_with(now, broken("a segment is too large"));
+  const bool known = attempt == attempt_ && number < next_segment_;
+  if (known || early_segments_.contains({attempt, number}))
+    return fail_with(now, broken("a manifest segment came twice"));
+  if (too_early(now, message.size())) return;
+  early_bytes_ += message.size();
+  early_segments_.emplace(std::pair(attempt, number), std::move(message));
+  feed_segments();
+}
+
+void Receiver::feed_segments() {
+  if (state_ != State::kReceiving || reader_lent_) return;
+  // What an attempt that is over left behind.
+  while (!early_segments_.empty() && early_segments_.begin()->first.first < attempt_) {
+    early_bytes_ -= early_segments_.begin()->second.size();
+    early_segments_.erase(early_segments_.begin());
+  }
+  const auto next = early_segments_.find({attempt_, next_segment_});
+  if (next == early_segments_.end()) return;
+  Slice message = std::move(next->second);
+  early_segments_.erase(next);
+  early_bytes_ -= message.size();
+  working_bytes_ += message.size();
+  reader_lent_ = true;
+  ++next_segment_;
+  ++data_jobs_;
+  give(JobClass::kCompute,
+       std::make_unique<SegmentWork>(sink_, reader_, std::move(message), open_file_));
+}
+
+void Receiver::take_segment(Time now, SegmentWork& work) {
+  --data_jobs_;
+  working_bytes_ -= work.message.size();
+  maybe_open();
+  if (ended() || work.reader != reader_) return;
+  reader_lent_ = false;
+  if (work.error) return fail_with(now, std::move(*work.error));
+  open_file_ = work.open_file;
+  const std::uint64_t first = chunks_.size();
+  wire::Bitmap<wire::kSegmentPiecesMax> missing(work.chunks.size());
+  std::uint64_t present = work.base_bytes + work.hole_bytes;
+  for (std::size_t i = 0; i < work.chunks.size(); ++i) {
+    add_chunk(work.chunks[i], missing, i);
+    if (work.chunks[i].presence == Presence::kHeld) present += work.chunks[i].place.length;
+  }
+  progress_.bytes_present += present;
+  progress_.bytes_done += present;
+  logical_rate_.add(now, present);
+  answer(first, std::move(missing), false);
+  feed_segments();
+  feed_copies();
+  feed_blocks(now);
+  maybe_publish(now);
+}
+
+void Receiver::add_chunk(const SegmentWork::NewChunk& fresh,
+                         wire::Bitmap<wire::kSegmentPiecesMax>& missing, std::size_t bit) {
+  const std::uint64_t number = chunks_.size();
+  Chunk chunk;
+  chunk.place = fresh.place;
+  const auto [first, is_first] = first_of_.emplace(fresh.place.chunk, number);
+  if (fresh.presence == Presence::kHeld) {
+    chunk.state = Chunk::State::kHere;
+    chunks_.push_back(chunk);
+    return;
+  }
+  ++pending_;
+  if (!is_first) {
+    // The same bytes stand elsewhere in this tree: from there when they are here, with them when
+    // they come.
+    const Chunk& other = chunks_[static_cast<std::size_t>(first->second)];
+    chunk.state = Chunk::State::kTwin;
+    if (other.state == Chunk::State::kHere) {
+      chunk.state = Chunk::State::kCopying;
+      copies_.push_back(
+          {number, chunk.place, StagedPlace{other.place.file, other.place.offset}, false});
+    } else {
+      twins_[first->second].push_back(number);
+    }
+  } else if (fresh.presence == Presence::kLocal) {
+    chunk.state = Chunk::State::kCopying;
+    copies_.push_back({number, chunk.place, std::nullopt, false});
+  } else {
+    missing.set(bit);
+  }
+  chunks_.push_back(chunk);
+}
+
+void Receiver::answer(std::uint64_t first, wire::Bitmap<wire::kSegmentPiecesMax> missing,
+                      bool again) {
+  wire::Want want;
+  want.transfer = id_;
+  want.attempt = attempt_;
+  want.again = again;
+  want.first_chunk = first;
+  want.missing = std::move(missing);
+  post_.message(Lane::kDemand, packed(want));
+}
+
+void Receiver::want_again(std::uint64_t number) {
+  chunks_[static_cast<std::size_t>(number)].state = Chunk::State::kMissing;
+  wire::Bitmap<wire::kSegmentPiecesMax> one(1, true);
+  answer(number, std::move(one), true);
+}
+
+void Receiver::on_seal(Time now, const wire::Seal& seal) {
+  if (ended() || seal.attempt < attempt_) return;
+  if (seal.attempt > attempt_ || state_ == State::kOpening) {
+    if (early_seals_.size() > kAttemptsMax) return fail_with(now, broken("too many seals"));
+    early_seals_.push_back(seal);
+    return;
+  }
+  if (seal_) return fail_with(now, broken("a second seal"));
+  seal_ = seal;
+  maybe_publish(now);
+}
+
+void Receiver::on_job(Time now, Work& work) {
+  ASSERT(jobs_out_ > 0);
+  --jobs_out_;
+  if (auto* opened = dynamic_cast<OpenWork*>(&work)) return take_opened(now, *opened);
+  if (auto* segment = dynamic_cast<SegmentWork*>(&work)) return take_segment(now, *segment);
+  if (auto* block = dynamic_cast<BlockWork*>(&work)) return take_block(now, *block);
+  if (auto* copies = dynamic_cast<CopyWork*>(&work)) return take_copies(now, *copies);
+  if (auto* synced = dynamic_cast<SyncWork*>(&work)) return take_synced(now, *synced);
+  auto* published = dynamic_cast<PublishWork*>(&work);
+  ASSERT(published != nullptr);
+  take_published(now, *published);
+}
+
+// --- time ---
+
+void Receiver::on_link(Time now, session::LinkState state) {
+  static_cast<void>(now);
+  link_up_ = state == session::LinkState::kUp;
+}
+
+std::optional<Time> Receiver::next_deadline() const {
+  if (ended()) return std::nullopt;
+  std::optional<Time> due;
+  const auto consider = [&due](std::optional<Time> at) {
+    if (at && (!due || *at < *due)) due = at;
+  };
+  consider(retry_open_);
+  if (!syncing_ && unsynced_since_ && state_ == State::kReceiving)
+    consider(*unsynced_since_ + kEpochMax);
+  if (link_up_) consider(receipt_due_);
+  return due;
+}
+
+void Receiver::on_deadline(Time now) {
+  if (ended()) return;
+  if (retry_open_ && now >= *retry_open_) {
+    retry_open_.reset();
+    open_wanted_ = true;
+    maybe_open();
+  }
+  maybe_sync(now);
+  if (receipt_due_ && link_up_ && now >= *receipt_due_) send_receipt(now);
+}
+
+void Receiver::send_receipt(Time now) {
+  wire::Receipt receipt;
+  receipt.transfer = id_;
+  receipt.settled_bytes = progress_.bytes_done;
+  receipt.synced_bytes = synced_bytes_;
+  post_.live(id_.value(), packed(receipt));
+  receipt_due_ = now + kReceiptEvery;
+}
+
+std::optional<Output> Receiver::poll(Time now, const session::Room& room) {
+  auto output = post_.next(room);
+  if (!output) stages_.enter(now, data_jobs_ > 4 || syncing_ ? Stage::kDisk : Stage::kLink);
+  return output;
+}
+
+Progress Receiver::progress(Time now) const {
+  Progress out = progress_;
+  out.link_up = link_up_;
+  out.totals_final = out.totals_final || seal_.has_value();
+  complete(out, now, logical_rate_, wire_rate_, stages_);
+  return out;
+}
+
+void Receiver::check() const {
+  std::uint64_t pending = 0;
+  for (const Chunk& chunk : chunks_) pending += chunk.state == Chunk::State::kHere ? 0 : 1;
+  ASSERT(pending == pending_);
+  std::size_t early = 0;
+  for (const auto& [key, message] : early_segments_) early += message.size();
+  for (const auto& [block, bytes] : early_blocks_) early += bytes;
+  ASSERT(early == early_bytes_);
+  ASSERT(early_bytes_ <= kEarlyMax + kEarlySlack);
+  ASSERT(state_ != State::kPublishing || pending_ == 0);
+}
+
+}  // namespace longhaul::transfer

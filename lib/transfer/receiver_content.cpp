@@ -1,0 +1,209 @@
+// The receiver's content: blocks and copies into their places, epochs, publishing.
+#include <algorithm>
+
+#include "lib/transfer/receiver.hpp"
+
+namespace longhaul::transfer {
+
+using session::Lane;
+using wire::TransferMessage;
+
+namespace {
+
+constexpr std::size_t kCopyJobsMax = 2;
+constexpr std::size_t kCopyJobBytes = 4U << 20;
+
+Slice packed(const TransferMessage& message) {
+  return Slice::copy_of(wire::encode(message));
+}
+
+Error broken(std::string why) {
+  return Error(Kind::kMalformed, "receive", std::move(why));
+}
+
+}  // namespace
+
+void Receiver::on_block(Time now, wire::Block block) {
+  if (ended() || block.attempt < attempt_) return;
+  const std::size_t bytes = block.payload.size() + block.runs.size() * sizeof(wire::ChunkRun);
+  wire_rate_.add(now, block.payload.size());
+  progress_.bytes_wire += block.payload.size();
+  if (state_ == State::kPublishing) return;  // late and needless
+  if (start_block(now, block, bytes) || ended()) return;
+  if (too_early(now, bytes)) return;
+  early_bytes_ += bytes;
+  early_blocks_.emplace_back(std::move(block), bytes);
+}
+
+void Receiver::feed_blocks(Time now) {
+  // Each that waits is tried once; those that must wait on go back in order.
+  for (std::size_t left = early_blocks_.size(); left > 0 && !ended(); --left) {
+    auto [block, bytes] = std::move(early_blocks_.front());
+    early_blocks_.pop_front();
+    if (block.attempt < attempt_ || start_block(now, block, bytes)) {
+      early_bytes_ -= ended() ? 0 : bytes;
+    } else if (!ended()) {
+      early_blocks_.emplace_back(std::move(block), bytes);
+    }
+  }
+}
+
+bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
+  if (state_ != State::kReceiving || block.attempt != attempt_) return false;
+  std::vector<BlockWork::Target> targets;
+  std::uint64_t raw_bytes = 0;
+  for (const wire::ChunkRun& run : block.runs) {
+    const std::uint64_t end = run.first + run.count;
+    const bool beyond = seal_ && (end < run.first || end > seal_->chunks);
+    if (run.count == 0 || run.count > wire::kBlockBytesMax || beyond) {
+      fail_with(now, broken("a block of chunks that nobody named"));
+      return true;
+    }
+    if (end > chunks_.size()) return false;
+    for (std::uint64_t n = run.first; n < end; ++n) {
+      const Chunk& chunk = chunks_[static_cast<std::size_t>(n)];
+      targets.push_back({n, chunk.place.length, chunk.place.chunk, {}});
+      raw_bytes += chunk.place.length;
+    }
+  }
+  if (targets.empty() || raw_bytes != block.raw_bytes || raw_bytes > wire::kBlockBytesMax) {
+    fail_with(now, broken("a block whose size is not that of its chunks"));
+    return true;
+  }
+  for (BlockWork::Target& target : targets) {
+    Chunk& chunk = chunks_[static_cast<std::size_t>(target.chunk)];
+    if (chunk.state != Chunk::State::kMissing && chunk.state != Chunk::State::kTwin) continue;
+    if (chunk.state == Chunk::State::kTwin) continue;  // comes with its first
+    chunk.state = Chunk::State::kWriting;
+    target.places.push_back(chunk.place);
+  }
+  working_bytes_ += bytes;
+  ++data_jobs_;
+  give(JobClass::kDisk,
+       std::make_unique<BlockWork>(sink_, std::move(block), std::move(targets), bytes));
+  return true;
+}
+
+void Receiver::take_block(Time now, BlockWork& work) {
+  --data_jobs_;
+  working_bytes_ -= work.held_bytes;
+  maybe_open();
+  if (ended()) return;
+  if (work.error) return fail_with(now, std::move(*work.error));
+  for (const BlockWork::Target& target : work.targets) {
+    if (target.places.empty()) continue;
+    unsynced_bytes_ += target.length;
+    if (work.block.attempt == attempt_) mark_here(now, target.chunk);
+  }
+  maybe_sync(now);
+  maybe_publish(now);
+}
+
+void Receiver::mark_here(Time now, std::uint64_t number) {
+  Chunk& chunk = chunks_[static_cast<std::size_t>(number)];
+  ASSERT(chunk.state != Chunk::State::kHere && pending_ > 0);
+  chunk.state = Chunk::State::kHere;
+  --pending_;
+  progress_.bytes_done += chunk.place.length;
+  logical_rate_.add(now, chunk.place.length);
+  if (!unsynced_since_) unsynced_since_ = now;
+  feed_twins(number);
+}
+
+void Receiver::feed_twins(std::uint64_t first) {
+  const auto waiting = twins_.find(first);
+  if (waiting == twins_.end()) return;
+  const store::StagedChunk& from = chunks_[static_cast<std::size_t>(first)].place;
+  for (const std::uint64_t number : waiting->second) {
+    Chunk& twin = chunks_[static_cast<std::size_t>(number)];
+    if (twin.state != Chunk::State::kTwin) continue;
+    twin.state = Chunk::State::kCopying;
+    copies_.push_back({number, twin.place, StagedPlace{from.file, from.offset}, false});
+  }
+  twins_.erase(waiting);
+  feed_copies();
+}
+
+void Receiver::feed_copies() {
+  while (!copies_.empty() && copy_jobs_ < kCopyJobsMax && state_ == State::kReceiving) {
+    std::vector<CopyWork::Item> items;
+    std::size_t bytes = 0;
+    while (!copies_.empty() && bytes < kCopyJobBytes) {
+      bytes += copies_.front().to.length;
+      items.push_back(copies_.front());
+      copies_.pop_front();
+    }
+    ++copy_jobs_;
+    ++data_jobs_;
+    give(JobClass::kDisk, std::make_unique<CopyWork>(sink_, std::move(items), attempt_));
+  }
+}
+
+void Receiver::take_copies(Time now, CopyWork& work) {
+  --copy_jobs_;
+  --data_jobs_;
+  maybe_open();
+  if (ended()) return;
+  if (work.error) return fail_with(now, std::move(*work.error));
+  for (const CopyWork::Item& item : work.items) {
+    if (item.done) unsynced_bytes_ += item.to.length;
+    if (work.attempt != attempt_) continue;
+    if (!item.done) {
+      want_again(item.chunk);
+      continue;
+    }
+    progress_.bytes_present += item.to.length;
+    mark_here(now, item.chunk);
+  }
+  feed_copies();
+  maybe_sync(now);
+  maybe_publish(now);
+}
+
+// --- durable, published ---
+
+void Receiver::maybe_sync(Time now) {
+  if (syncing_ || unsynced_bytes_ == 0 || state_ != State::kReceiving) return;
+  if (!unsynced_since_) unsynced_since_ = now;
+  if (unsynced_bytes_ < kEpochBytesMax && now < *unsynced_since_ + kEpochMax) return;
+  syncing_ = true;
+  unsynced_since_.reset();
+  give(JobClass::kSync, std::make_unique<SyncWork>(sink_, std::exchange(unsynced_bytes_, 0)));
+}
+
+void Receiver::take_synced(Time now, SyncWork& work) {
+  syncing_ = false;
+  if (ended()) return;
+  if (work.error) return fail_with(now, std::move(*work.error));
+  synced_bytes_ += work.bytes;
+  maybe_sync(now);
+  maybe_publish(now);
+}
+
+void Receiver::maybe_publish(Time now) {
+  if (state_ != State::kReceiving || !seal_ || reader_lent_ || data_jobs_ > 0 || syncing_) return;
+  if (next_segment_ > seal_->segments)
+    return fail_with(now, broken("more segments than it sealed"));
+  if (next_segment_ < seal_->segments || pending_ > 0) return;
+  state_ = State::kPublishing;
+  early_blocks_.clear();
+  early_segments_.clear();
+  early_bytes_ = 0;
+  give(JobClass::kSync, std::make_unique<PublishWork>(sink_, reader_, *seal_));
+}
+
+void Receiver::take_published(Time now, PublishWork& work) {
+  if (state_ != State::kPublishing) return;
+  if (work.error) {
+    state_ = State::kReceiving;  // so that stop() treats it as any other end
+    return fail_with(now, std::move(*work.error));
+  }
+  state_ = State::kDone;
+  committed_ = {id_, work.published.version, work.published.root, false};
+  progress_.files_done = progress_.files_total;
+  progress_.bytes_done = progress_.bytes_total = seal_->bytes;
+  progress_.totals_final = true;
+  post_.message(Lane::kControl, packed(committed_));
+}
+
+}  // namespace longhaul::transfer

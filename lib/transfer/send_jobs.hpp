@@ -1,0 +1,101 @@
+// Work of a sender, run off the strand: hash files into pieces, read chunks and encode them as one
+// block. Each owns its inputs and opens files by itself; none trusts that a file is what it was: a
+// changed one is told apart from a failed one, and bytes leave only if they still have the hash the
+// manifest names.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/base/job.hpp"
+#include "lib/base/slice.hpp"
+#include "lib/store/scan.hpp"
+#include "lib/transfer/codec_chooser.hpp"
+#include "lib/transfer/row.hpp"
+#include "lib/wire/transfer.hpp"
+
+namespace longhaul::transfer {
+
+// CPU time of the calling thread; empty: nominal figures are used, as in the simulator.
+using CpuTime = std::function<Duration()>;
+
+class HashWork final : public Work {
+ public:
+  struct Item {
+    std::uint32_t row = 0;
+    store::TreeName name;                     // in files
+    store::FileStat seen;                     // what it must still be; result if look_anew
+    bool look_anew = false;                   // it changed: take it as it is now
+    std::uint32_t round = 0;                  // how often this row was begun
+    std::optional<store::FileHasher> hasher;  // of a file under way
+    // result
+    std::vector<store::Piece> pieces;
+    bool done = false;
+    bool changed = false;
+    std::optional<Error> error;
+  };
+  HashWork(std::shared_ptr<store::Files> files_in, std::vector<Item> items_in)
+      : files(std::move(files_in)), items(std::move(items_in)) {}
+  void run() override;
+
+  std::shared_ptr<store::Files> files;
+  std::vector<Item> items;
+
+ private:
+  Result<> hash(Item& item);
+};
+
+// The tree of all rows, every file hashed.
+class RootWork final : public Work {
+ public:
+  explicit RootWork(std::shared_ptr<const Source> source_in, std::uint32_t attempt_in)
+      : source(std::move(source_in)), attempt(attempt_in) {}
+  void run() override;
+
+  std::shared_ptr<const Source> source;  // not changed while this is out: all is hashed
+  std::uint32_t attempt = 0;
+  std::optional<store::Tree> tree;
+  std::optional<Error> error;
+};
+
+class EncodeWork final : public Work {
+ public:
+  struct Part {
+    std::uint64_t chunk = 0;
+    crypto::Digest id;
+    store::TreeName name;  // in files
+    std::uint32_t row = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t length = 0;
+  };
+  EncodeWork(std::shared_ptr<store::Files> files_in, wire::TransferId transfer_in,
+             std::uint32_t attempt_in, std::vector<Part> parts_in, compression::Rung rung_in,
+             CpuTime cpu_time_in)
+      : files(std::move(files_in)),
+        transfer(transfer_in),
+        attempt(attempt_in),
+        parts(std::move(parts_in)),
+        rung(rung_in),
+        cpu_time(std::move(cpu_time_in)) {}
+  void run() override;
+
+  std::shared_ptr<store::Files> files;
+  wire::TransferId transfer;
+  std::uint32_t attempt = 0;
+  std::vector<Part> parts;
+  compression::Rung rung;
+  CpuTime cpu_time;
+  // result
+  Slice block;  // empty if any part failed
+  compression::Measured measured;
+  std::vector<std::uint32_t> changed;  // rows whose bytes are not those of the manifest
+  std::optional<Error> error;
+
+ private:
+  Result<> read(MutableBytes raw);
+  Slice encode(Bytes raw);
+};
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,271 @@
+#include "lib/transfer/sender.hpp"
+
+#include <algorithm>
+
+#include "lib/base/escape.hpp"
+
+namespace longhaul::transfer {
+
+using session::Lane;
+using wire::TransferMessage;
+
+namespace {
+Slice packed(const TransferMessage& message) {
+  return Slice::copy_of(wire::encode(message));
+}
+}  // namespace
+
+Sender::Sender(wire::TransferId id, SendOptions options, std::shared_ptr<Source> source,
+               SiteMemory memory)
+    : id_(id),
+      options_(std::move(options)),
+      source_(std::move(source)),
+      memory_(std::move(memory)),
+      hasher_(source_),
+      writer_(id, 0),
+      chooser_(options_.encode_jobs) {
+  ahead_ = !memory_.unfinished;
+  base_ok_ = memory_.base.has_value();
+  for (const Row& row : source_->rows) {
+    if (!row.is_file()) continue;
+    ++progress_.files_total;
+    progress_.bytes_total += row.entry.size;
+  }
+}
+
+void Sender::start(Time now) {
+  heard_ = now;
+  const auto& rows = source_->rows;
+  const bool all_hashed = std::all_of(rows.begin(), rows.end(),
+                                      [](const Row& row) { return !row.is_file() || row.hashed; });
+  if (all_hashed) {  // the root may be the whole answer
+    root_asked_ = true;
+    give(JobClass::kCompute, std::make_unique<RootWork>(source_, attempt_));
+  } else {
+    begin_attempt(now);
+  }
+}
+
+void Sender::begin_attempt(Time now) {
+  ++attempt_;
+  heard_ = now;
+  accepted_ = false;
+  unanswered_bytes_ = 0;
+  writer_ = ManifestWriter(id_, attempt_);
+  match_ = base_ok_ ? BaseMatch(source_->rows, *memory_.base) : BaseMatch();
+  emit_row_ = emit_piece_ = 0;
+  emit_offset_ = 0;
+  row_begun_ = false;
+  queue_ = ChunkQueue();
+  announced_ = 0;
+  progress_.bytes_done = progress_.bytes_present = 0;
+  for (const Ready& ready : ready_) in_flight_bytes_ -= ready.raw_bytes;
+  ready_.clear();
+  send_offer();
+  state_ = State::kOffered;
+}
+
+void Sender::send_offer() {
+  wire::Offer offer;
+  offer.transfer = id_;
+  offer.attempt = attempt_;
+  offer.dataset = options_.dataset;
+  offer.ahead = ahead_;
+  if (tree_) offer.root = tree_->root();
+  if (base_ok_) offer.base = memory_.base->root();
+  offer.files = progress_.files_total;
+  offer.bytes = progress_.bytes_total;
+  post_.message(Lane::kControl, packed(offer));
+}
+
+void Sender::give(JobClass where, std::unique_ptr<Work> work) {
+  ++jobs_out_;
+  post_.task(where, std::move(work));
+}
+
+void Sender::fail_with(Time now, Error error) {
+  stop(now, std::move(error), true);
+}
+
+void Sender::stop(Time now, Error why, bool tell) {
+  if (ended()) return;
+  stages_.enter(now, Stage::kPeer);
+  state_ = State::kFailed;
+  error_ = std::move(why);
+  ready_.clear();
+  const std::size_t unborn = post_.tasks();
+  post_.clear();
+  jobs_out_ -= unborn;
+  if (!tell) return;
+  wire::Stop stop;
+  stop.transfer = id_;
+  stop.kind = error_.kind();
+  stop.text = printable(error_.message(), wire::kReasonMax);
+  post_.message(Lane::kControl, packed(stop));
+}
+
+// --- what the peer says ---
+
+void Sender::on_accept(Time now, const wire::Accept& accept) {
+  heard_ = now;
+  if (state_ == State::kRooting || ended() || accept.attempt != attempt_) return;
+  accepted_ = true;
+  if (state_ == State::kOffered) state_ = State::kSending;
+  if (base_ok_ && !accept.base_known) {
+    // Our memory of that site was wrong: everything is told in full. What went ahead is staged
+    // there by its id and the bitmaps will say so.
+    base_ok_ = false;
+    ahead_ = false;
+    begin_attempt(now);
+  }
+}
+
+void Sender::on_want(Time now, const wire::Want& want) {
+  heard_ = now;
+  if (ended() || want.attempt != attempt_) return;
+  auto present = queue_.answer(want);
+  if (!present) return fail_with(now, present.error());
+  accepted_ = true;  // a word is a word, whichever came first
+  progress_.bytes_present += *present;
+  progress_.bytes_done += *present;
+  logical_rate_.add(now, *present);
+}
+
+void Sender::on_receipt(Time now, const wire::Receipt& receipt) {
+  heard_ = now;
+  const std::uint64_t settled = std::min(receipt.settled_bytes, progress_.bytes_total);
+  if (ended() || settled <= progress_.bytes_done) return;
+  logical_rate_.add(now, settled - progress_.bytes_done);
+  progress_.bytes_done = settled;
+}
+
+void Sender::on_committed(Time now, const wire::Committed& committed) {
+  if (ended()) return;
+  // The receiver may know the tree from the offer alone; otherwise it has seen the seal. Anything
+  // else is a claim about bytes it cannot have.
+  if (!tree_ || committed.root != tree_->root())
+    return fail_with(now, Error(Kind::kIntegrity, "finish " + printable(options_.dataset),
+                                "the peer committed another tree"));
+  state_ = State::kDone;
+  committed_ = committed;
+  if (committed.existed) progress_.bytes_present = progress_.bytes_total;
+  progress_.bytes_done = progress_.bytes_total;
+  progress_.files_done = progress_.files_total;
+  progress_.totals_final = true;
+  ready_.clear();
+  const std::size_t unborn = post_.tasks();
+  post_.clear();
+  jobs_out_ -= unborn;
+}
+
+void Sender::on_link(Time now, session::LinkState state) {
+  link_up_ = state == session::LinkState::kUp;
+  heard_ = now;  // silence counts only while there is a link
+}
+
+// --- work that comes back ---
+
+void Sender::on_job(Time now, Work& work) {
+  ASSERT(jobs_out_ > 0);
+  --jobs_out_;
+  if (auto* encoded = dynamic_cast<EncodeWork*>(&work)) return take_encoded(now, *encoded);
+  if (ended()) return;
+  if (auto* hashed = dynamic_cast<HashWork*>(&work)) return take_hashed(now, *hashed);
+  auto* rooted = dynamic_cast<RootWork*>(&work);
+  ASSERT(rooted != nullptr);
+  root_asked_ = false;
+  if (!changed_.empty()) return changed(now, std::exchange(changed_, {}));
+  if (rooted->attempt != attempt_) return;
+  if (rooted->error) return fail_with(now, *rooted->error);
+  tree_ = std::move(rooted->tree);
+  if (state_ == State::kRooting) return begin_attempt(now);
+}
+
+void Sender::take_hashed(Time now, HashWork& work) {
+  auto outcome = hasher_.take(work);
+  if (outcome.error) return fail_with(now, std::move(*outcome.error));
+  if (!outcome.changed.empty()) changed(now, outcome.changed);
+}
+
+void Sender::take_encoded(Time now, EncodeWork& work) {
+  --encode_jobs_;
+  std::uint64_t raw_bytes = 0;
+  for (const EncodeWork::Part& part : work.parts) raw_bytes += part.length;
+  const bool stale = ended() || work.attempt != attempt_;
+  if (stale || work.error || !work.changed.empty()) in_flight_bytes_ -= raw_bytes;
+  if (stale) return;
+  if (work.error) return fail_with(now, *work.error);
+  if (!work.changed.empty()) return changed(now, work.changed);
+  const std::uint32_t row = work.parts.front().row;
+  chooser_.on_measured(row, source_->rows[row].entry.size, work.measured);
+  ready_.push_back({std::move(work.block), raw_bytes});
+}
+
+// Not what the walk saw, or not what the manifest says: those files are taken as they are now.
+void Sender::changed(Time now, const std::vector<std::uint32_t>& rows) {
+  if (root_asked_) {  // the rows are being read: wait for that
+    changed_.insert(changed_.end(), rows.begin(), rows.end());
+    return;
+  }
+  if (attempt_ >= kAttemptsMax) {
+    return fail_with(now,
+                     Error(Kind::kChanged, "read " + source_->rows[rows.front()].entry.name.shown(),
+                           "it keeps changing while it is sent; try again or exclude it"));
+  }
+  hasher_.again(rows);
+  tree_.reset();
+  ahead_ = false;
+  begin_attempt(now);
+}
+
+// --- what goes out ---
+
+std::optional<Output> Sender::poll(Time now, const session::Room& room) {
+  if (!ended() && state_ != State::kRooting) {
+    feed_jobs();
+    feed_manifest();
+    feed_encoding(now);
+    finish_manifest();
+  }
+  if (auto output = post_.next(room)) return output;
+  if (ended()) return std::nullopt;
+  auto block = next_block(now, room);
+  note_stage(now, room);
+  return block;
+}
+
+std::optional<Time> Sender::next_deadline() const {
+  if (ended()) return std::nullopt;
+  std::optional<Time> due;
+  if (link_up_ && state_ != State::kRooting) due = heard_ + kPeerSilenceMax;
+  if (options_.limit && !ready_.empty() && (!due || rate_free_ < *due)) due = rate_free_;
+  return due;
+}
+
+void Sender::on_deadline(Time now) {
+  if (ended() || !link_up_ || state_ == State::kRooting || now < heard_ + kPeerSilenceMax) return;
+  // Hashing a huge file says nothing to the peer, nor it to us.
+  if (!hasher_.done()) {
+    heard_ = now;
+    return;
+  }
+  fail_with(now,
+            Error(Kind::kTimeout, "send " + printable(options_.dataset), "the peer fell silent"));
+}
+
+Progress Sender::progress(Time now) const {
+  Progress out = progress_;
+  out.link_up = link_up_;
+  complete(out, now, logical_rate_, wire_rate_, stages_);
+  return out;
+}
+
+void Sender::check() const {
+  std::uint64_t ready_bytes = 0;
+  for (const Ready& ready : ready_) ready_bytes += ready.raw_bytes;
+  ASSERT(ended() || ready_bytes <= in_flight_bytes_);
+  ASSERT(in_flight_bytes_ <= kInFlightMax + wire::kBlockBytesMax);
+  ASSERT(announced_ <= writer_.chunks() && queue_.size() == writer_.chunks());
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,135 @@
+// Sender: one tree on its way out, push or pull alike. A pure state machine on the session's
+// strand: it asks for work (hash, encode, root) and offers messages when asked, so that what leaves
+// next is decided as late as can be. Hasher fills the rows, ManifestWriter names them, ChunkQueue
+// says which chunk is next; this ties them.
+//
+//   kRooting --root known, or files to hash--> kOffered --Accept--> kSending --Seal sent--> kSealed
+//   --> kDone
+//
+// A source that changes under the reader starts a new attempt: the changed files are hashed as they
+// are now and the manifest begins anew, nothing ahead of its answer, so that what is published is
+// what was read.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "lib/transfer/chunk_queue.hpp"
+#include "lib/transfer/hasher.hpp"
+#include "lib/transfer/limits.hpp"
+#include "lib/transfer/manifest.hpp"
+#include "lib/transfer/post.hpp"
+#include "lib/transfer/progress.hpp"
+#include "lib/transfer/send_jobs.hpp"
+#include "lib/transfer/site_memory.hpp"
+
+namespace longhaul::transfer {
+
+struct SendOptions {
+  std::string dataset;
+  std::optional<BytesPerSecond> limit;  // --limit-rate
+  std::uint32_t encode_jobs = 4;        // at once
+  BytesPerSecond link;  // what is known of the link, until this transfer has measured
+  CpuTime cpu_time;
+};
+
+class Sender {
+ public:
+  enum class State : std::uint8_t { kRooting, kOffered, kSending, kSealed, kDone, kFailed };
+
+  Sender(wire::TransferId id, SendOptions options, std::shared_ptr<Source> source,
+         SiteMemory memory);
+  void start(Time now);
+
+  void on_accept(Time now, const wire::Accept& accept);
+  void on_want(Time now, const wire::Want& want);
+  void on_receipt(Time now, const wire::Receipt& receipt);
+  void on_committed(Time now, const wire::Committed& committed);
+  void on_link(Time now, session::LinkState state);
+  void on_job(Time now, Work& work);
+  void on_deadline(Time now);
+  // The end from outside: cancel, the peer's Stop, the session's end. tell: the peer gets a Stop.
+  void stop(Time now, Error why, bool tell);
+
+  std::optional<Output> poll(Time now, const session::Room& room);
+  std::optional<Time> next_deadline() const;
+
+  wire::TransferId id() const { return id_; }
+  State state() const { return state_; }
+  bool ended() const { return state_ == State::kDone || state_ == State::kFailed; }
+  // Nothing of it is anywhere else; mute: what it still wants to say will never leave.
+  bool idle(bool mute) const { return jobs_out_ == 0 && (mute || post_.empty()); }
+  const Error& error() const { return error_; }                    // kFailed
+  const wire::Committed& committed() const { return committed_; }  // kDone
+  const Source& source() const { return *source_; }
+  const std::optional<store::Tree>& tree() const { return tree_; }  // once all is hashed
+  Progress progress(Time now) const;
+  void check() const;
+
+ private:
+  void fail_with(Time now, Error error);
+  void begin_attempt(Time now);
+  void send_offer();
+  void changed(Time now, const std::vector<std::uint32_t>& rows);
+  void feed_manifest();  // rows that are ready, into the segment being written
+  void emit_piece(const Row& row);
+  void count_same(std::size_t row, std::size_t rows);
+  void flush_segment();
+  void finish_manifest();  // root, then Seal
+  void feed_jobs();
+  void feed_encoding(Time now);
+  bool may_go_ahead() const;
+  void take_hashed(Time now, HashWork& work);
+  void take_encoded(Time now, EncodeWork& work);
+  std::optional<Output> next_block(Time now, const session::Room& room);
+  void note_stage(Time now, const session::Room& room);
+  void give(JobClass where, std::unique_ptr<Work> work);
+
+  const wire::TransferId id_;
+  const SendOptions options_;
+  const std::shared_ptr<Source> source_;
+  const SiteMemory memory_;
+  State state_ = State::kRooting;
+  Error error_;
+  wire::Committed committed_;
+  Post post_;
+
+  std::uint32_t attempt_ = 0;
+  bool ahead_ = true;     // this attempt sends before the answer
+  bool base_ok_ = false;  // a base is named and was not refused
+  bool accepted_ = false;
+  std::optional<store::Tree> tree_;
+  bool root_asked_ = false;
+  std::vector<std::uint32_t> changed_;  // found while the root was being computed
+  std::uint64_t unanswered_bytes_ = 0;  // sent before the receiver's first word
+
+  Hasher hasher_;
+  ManifestWriter writer_;
+  BaseMatch match_;
+  std::size_t emit_row_ = 0;  // row whose record or pieces come next
+  std::size_t emit_piece_ = 0;
+  std::uint64_t emit_offset_ = 0;
+  bool row_begun_ = false;
+
+  ChunkQueue queue_;
+  CodecChooser chooser_;
+  std::uint64_t announced_ = 0;  // chunks whose names are on their way
+  struct Ready {
+    Slice block;
+    std::uint64_t raw_bytes = 0;
+  };
+  std::deque<Ready> ready_;
+  std::size_t jobs_out_ = 0;
+  std::size_t encode_jobs_ = 0;
+  std::uint64_t in_flight_bytes_ = 0;  // picked, not yet taken by the session
+  Time rate_free_{};                   // --limit-rate: no block before
+
+  Progress progress_;
+  RateMeter logical_rate_, wire_rate_;
+  StageMeter stages_;
+  bool link_up_ = true;
+  Time heard_{};
+};
+
+}  // namespace longhaul::transfer

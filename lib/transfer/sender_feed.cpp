@@ -1,0 +1,170 @@
+// The sender's pipeline: rows hashed, named in segments, encoded, offered; each stage fed as far as
+// its bound.
+#include <algorithm>
+
+#include "lib/transfer/sender.hpp"
+
+namespace longhaul::transfer {
+
+using session::Lane;
+using wire::TransferMessage;
+
+namespace {
+Slice packed(const TransferMessage& message) {
+  return Slice::copy_of(wire::encode(message));
+}
+}  // namespace
+
+void Sender::feed_jobs() {
+  while (queue_.sendable_bytes() < kHashAheadMax) {
+    auto task = hasher_.next();
+    if (!task) return;
+    give(task->where, std::move(task->work));
+  }
+}
+
+void Sender::feed_manifest() {
+  // A segment waits for the one before it to be taken, so that a wrong base or a change costs
+  // little.
+  const auto& rows = source_->rows;
+  while (emit_row_ < rows.size() && post_.queued_bytes() < wire::kSegmentBytesMax) {
+    const Row& row = rows[emit_row_];
+    if (!row_begun_) {
+      if (const auto run = match_.run_at(emit_row_); run.rows > 0) {
+        writer_.same(row.entry, run.more_siblings);
+        count_same(emit_row_, run.rows);
+        emit_row_ += run.rows;
+        if (writer_.full()) flush_segment();
+        continue;
+      }
+      if (row.is_file() && !row.hashed && row.pieces.empty()) break;
+      writer_.begin(row.entry);
+      row_begun_ = true;
+      emit_piece_ = 0;
+      emit_offset_ = 0;
+    }
+    while (emit_piece_ < row.pieces.size() && !writer_.full()) emit_piece(row);
+    if (writer_.full()) flush_segment();
+    if (emit_piece_ < row.pieces.size()) continue;
+    if (row.is_file() && !row.hashed) break;
+    row_begun_ = false;
+    ++emit_row_;
+  }
+  // Nothing to encode without names: what is there goes now, however little it is.
+  if (!writer_.empty() && post_.queued_bytes() == 0) flush_segment();
+}
+
+void Sender::emit_piece(const Row& row) {
+  const store::Piece& piece = row.pieces[emit_piece_++];
+  writer_.piece(piece);
+  if (!piece.hole) {
+    const bool wait = !ahead_ || match_.believed_present(piece.chunk);
+    queue_.add(static_cast<std::uint32_t>(emit_row_), emit_offset_, piece, wait);
+  }
+  emit_offset_ += piece.length;
+}
+
+void Sender::count_same(std::size_t row, std::size_t rows) {
+  for (std::size_t i = row; i < row + rows; ++i)
+    if (source_->rows[i].is_file()) progress_.bytes_present += source_->rows[i].entry.size;
+}
+
+void Sender::flush_segment() {
+  const wire::Segment segment = writer_.take();
+  announced_ = writer_.chunks();
+  Slice body = packed(segment);
+  unanswered_bytes_ += accepted_ ? 0 : body.size();
+  post_.message(Lane::kDemand, std::move(body));
+}
+
+void Sender::finish_manifest() {
+  if (state_ == State::kSealed || emit_row_ < source_->rows.size() || !writer_.empty() ||
+      !hasher_.done())
+    return;
+  if (!tree_) {
+    if (!root_asked_) {
+      root_asked_ = true;
+      give(JobClass::kCompute, std::make_unique<RootWork>(source_, attempt_));
+    }
+    return;
+  }
+  wire::Seal seal;
+  seal.transfer = id_;
+  seal.attempt = attempt_;
+  seal.segments = writer_.segments();
+  seal.chunks = writer_.chunks();
+  seal.entries = source_->rows.size();
+  seal.root = tree_->root();
+  progress_.files_total = progress_.bytes_total = 0;
+  for (const Row& row : source_->rows) {
+    if (!row.is_file()) continue;
+    ++progress_.files_total;
+    progress_.bytes_total += row.entry.size;
+  }
+  seal.bytes = progress_.bytes_total;
+  progress_.totals_final = true;
+  post_.message(Lane::kControl, packed(seal));
+  state_ = State::kSealed;
+}
+
+bool Sender::may_go_ahead() const {
+  return accepted_ || (ahead_ && unanswered_bytes_ + in_flight_bytes_ < kEarlyMax);
+}
+
+void Sender::feed_encoding(Time now) {
+  while (encode_jobs_ < options_.encode_jobs && in_flight_bytes_ < kInFlightMax && may_go_ahead()) {
+    const auto picked = queue_.pick(wire::kBlockBytesMax, announced_);
+    if (picked.empty()) return;
+    std::vector<EncodeWork::Part> parts;
+    for (const std::uint64_t number : picked) {
+      const SendChunk& chunk = queue_.at(number);
+      const Row& row = source_->rows[chunk.row];
+      parts.push_back({number, chunk.id, row.entry.name.under(source_->root), chunk.row,
+                       chunk.offset, chunk.length});
+      in_flight_bytes_ += chunk.length;
+    }
+    const std::uint32_t row = parts.front().row;
+    const BytesPerSecond measured = wire_rate_.rate(now);
+    const auto rung = chooser_.choose(row, source_->rows[row].entry.size,
+                                      measured.value() > 0 ? measured : options_.link);
+    ++encode_jobs_;
+    give(JobClass::kCompute,
+         std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
+                                      options_.cpu_time));
+  }
+}
+
+std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
+  if (ready_.empty() || !room.in(Lane::kBulk)) return std::nullopt;
+  if (options_.limit && now < rate_free_) return std::nullopt;
+  Ready ready = std::move(ready_.front());
+  ready_.pop_front();
+  in_flight_bytes_ -= ready.raw_bytes;
+  const std::uint64_t wire_bytes = ready.block.size();
+  if (!accepted_) unanswered_bytes_ += wire_bytes;
+  if (options_.limit && options_.limit->value() > 0)
+    rate_free_ = std::max(rate_free_, now) + options_.limit->time_for(ByteCount(wire_bytes));
+  progress_.bytes_raw += ready.raw_bytes;
+  progress_.bytes_wire += wire_bytes;
+  wire_rate_.add(now, wire_bytes);
+  session::Message message;
+  message.lane = Lane::kBulk;
+  message.body = std::move(ready.block);
+  return Output(std::move(message));
+}
+
+// Why no more leaves right now, asked whenever the session asked for output and got none.
+void Sender::note_stage(Time now, const session::Room& room) {
+  Stage stage = Stage::kPeer;
+  if (!ready_.empty())
+    stage = options_.limit && now < rate_free_ ? Stage::kRateCap : Stage::kLink;
+  else if (!room.in(Lane::kBulk) || !link_up_)
+    stage = Stage::kLink;
+  else if (encode_jobs_ > 0)
+    stage = Stage::kCpu;
+  else if (!hasher_.done())
+    stage = Stage::kDisk;
+  stages_.enter(now, stage);
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,80 @@
+#include "lib/transfer/site_memory.hpp"
+
+#include <limits>
+
+namespace longhaul::transfer {
+
+namespace {
+constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+// For each name in walk order, the first behind all that lies below it.
+std::vector<std::size_t> subtree_ends(const std::vector<std::size_t>& depth) {
+  std::vector<std::size_t> ends(depth.size());
+  std::vector<std::size_t> open;
+  for (std::size_t i = 0; i <= depth.size(); ++i) {
+    while (!open.empty() && (i == depth.size() || depth[i] <= depth[open.back()])) {
+      ends[open.back()] = i;
+      open.pop_back();
+    }
+    if (i < depth.size()) open.push_back(i);
+  }
+  return ends;
+}
+
+bool same(const Row& row, const store::Entry& entry, const store::TreeWalk& walk) {
+  if (!(row.entry == entry)) return false;
+  return !row.is_file() || (row.hashed && row.pieces == walk.pieces());
+}
+}  // namespace
+
+BaseMatch::BaseMatch(const std::vector<Row>& rows, const store::Tree& base)
+    : base_of_(rows.size(), kNone), equal_(rows.size(), false) {
+  std::vector<std::size_t> same_before(rows.size() + 1, 0);  // rows equal by themselves, counted
+  std::vector<std::size_t> base_depth;
+  std::size_t i = 0;
+  const auto pass = [&](bool is_same) {
+    same_before[i + 1] = same_before[i] + (is_same ? 1U : 0U);
+    depth_.push_back(rows[i].entry.name.depth());
+    ++i;
+  };
+  for (store::TreeWalk walk(base); walk.next();) {
+    const store::Entry& entry = walk.entry();
+    while (i < rows.size() && rows[i].entry.name < entry.name) pass(false);
+    if (i < rows.size() && rows[i].entry.name == entry.name) {
+      base_of_[i] = base_depth.size();
+      pass(same(rows[i], entry, walk));
+    }
+    base_depth.push_back(entry.name.depth());
+    if (entry.type != store::EntryType::kFile) continue;
+    for (const store::Piece& piece : walk.pieces())
+      if (!piece.hole) present_.insert(piece.chunk);
+  }
+  while (i < rows.size()) pass(false);
+  row_end_ = subtree_ends(depth_);
+  base_end_ = subtree_ends(base_depth);
+  for (i = 0; i < rows.size(); ++i) {
+    if (base_of_[i] == kNone) continue;
+    const std::size_t mine = row_end_[i] - i;
+    // As many names below as in the base, and each of mine is one of its: then they are all the
+    // same.
+    equal_[i] = mine == base_end_[base_of_[i]] - base_of_[i] &&
+                same_before[row_end_[i]] - same_before[i] == mine;
+  }
+}
+
+BaseMatch::Run BaseMatch::run_at(std::size_t row) const {
+  Run run;
+  if (row >= equal_.size() || !equal_[row]) return run;
+  std::size_t end = row_end_[row];
+  std::size_t base_end = base_end_[base_of_[row]];
+  while (end < equal_.size() && equal_[end] && base_of_[end] == base_end &&
+         depth_[end] == depth_[row]) {
+    base_end = base_end_[base_end];
+    end = row_end_[end];
+    ++run.more_siblings;
+  }
+  run.rows = end - row;
+  return run;
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,44 @@
+// SiteMemory: what this end believes the other holds of one dataset. Beliefs save bytes, never
+// decide content: a wrong one costs at most one round trip, or that much data. The owner (a
+// command, a daemon) keeps it between sessions and stores `unfinished` durably before the first
+// byte leaves, so that a transfer whose process was killed is never begun as if it were new.
+#pragma once
+
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "lib/store/tree.hpp"
+#include "lib/transfer/row.hpp"
+
+namespace longhaul::transfer {
+
+struct SiteMemory {
+  bool unfinished =
+      false;  // an earlier transfer of this dataset did not end: wait for what is staged
+  std::optional<store::Tree> base;  // the version both ends hold
+};
+
+// What of a source is as in the base.
+class BaseMatch {
+ public:
+  BaseMatch() = default;  // nothing
+  BaseMatch(const std::vector<Row>& rows, const store::Tree& base);
+  // The longest run from this row of rows that one "same" record can name: rows covered (0: it
+  // differs) and siblings named after the first.
+  struct Run {
+    std::size_t rows = 0;
+    std::uint64_t more_siblings = 0;
+  };
+  Run run_at(std::size_t row) const;
+  bool believed_present(const crypto::Digest& chunk) const { return present_.contains(chunk); }
+
+ private:
+  std::vector<std::size_t> depth_;               // components of each row's name
+  std::vector<std::size_t> row_end_, base_end_;  // behind the subtree
+  std::vector<std::size_t> base_of_;             // kNone, or the entry of that name in the base
+  std::vector<bool> equal_;                      // with all below
+  std::unordered_set<crypto::Digest> present_;   // only looked up
+};
+
+}  // namespace longhaul::transfer
