@@ -19,23 +19,22 @@
 #include "lib/base/result.hpp"
 #include "lib/base/slice.hpp"
 #include "lib/base/units.hpp"
+#include "lib/session/greeter.hpp"
+#include "lib/session/handshake.hpp"
 #include "lib/session/link_memory.hpp"
 #include "lib/session/output.hpp"
 #include "lib/session/service.hpp"
-
-namespace longhaul::crypto {
-class Identity;
-}
+#include "lib/session/status.hpp"
 
 namespace longhaul::session {
 
-struct Arrival;      // greeter.hpp: an accepted connection, its Hello judged
-struct SessionKeys;  // handshake.hpp: our identity, the peer's pin, the source of TLS randomness
-
 constexpr std::size_t kServicesMax = 16;
 
+class Core;
+
 struct SessionOptions {
-  std::uint32_t addresses = 1;  // how many the owner can dial for us; 0 on the accepting side
+  BufferPool* buffers = nullptr;  // required; outlives the session and every Slice out of it
+  std::uint32_t addresses = 1;    // how many the owner can dial for us; 0 on the accepting side
   std::size_t window_bytes = 64U << 20;          // received and not yet let go by services, in all
   BytesPerSecond rate_limit;                     // the user's --limit-rate; zero: none
   std::uint32_t bulk_paths_max = 62;             // and two for control
@@ -50,8 +49,9 @@ class Session {
                                        const SessionOptions& options,
                                        std::span<Service* const> services);
   // The accepting side: a new session from a connection that Greeter handed over.
+  // `first` gets that connection's name.
   static std::unique_ptr<Session> accept(Time now, Arrival arrival, const SessionOptions& options,
-                                         std::span<Service* const> services);
+                                         std::span<Service* const> services, PathId* first);
   ~Session();
 
   // A further connection of this session (Arrival::wants_session() names it). Refused if the key
@@ -75,14 +75,15 @@ class Session {
   std::optional<Time> next_deadline() const;
   void check() const;  // invariants
 
-  struct Status;  // session_status.hpp: numbers for progress lines and dashboards
   Status status() const;
+  // Which connections belong to this session: their Hello names it. nullptr before its first
+  // connection has finished TLS.
+  const Association* association() const;
   LinkMemory learned() const;  // to be kept for the next session over this link
 
  private:
-  class Impl;
-  explicit Session(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Session(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace longhaul::session
