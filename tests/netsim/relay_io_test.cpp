@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <string>
@@ -215,6 +216,9 @@ TEST_F(RelayIo, CountsDatagramLossAndCarriesTheRest) {
 
 TEST_F(RelayIo, TakesLiveChangesOverItsControlSocket) {
   start({}, true);
+  struct stat file {};
+  ASSERT_EQ(::stat(control_path().substr(5).c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777U, 0600U);  // whoever can connect can command
   const Fd control = *dial_stream(*parse_address(control_path()));
   const auto ask = [&](const std::string& line) {
     put(control, line + "\n");
