@@ -53,13 +53,15 @@ Result<ByteVector> read_whole(Files& files, const TreeName& name, std::size_t mo
   return bytes;
 }
 
-Result<> write_whole(Files& files, const TreeName& name, Bytes bytes, std::uint32_t mode) {
+Result<> write_whole(Files& files, const TreeName& name, Bytes bytes, std::uint32_t mode,
+                     Bytes more) {
   const TreeName beside = TRY(name.parent().child(std::string(name.last()) + ".new"));
   auto stale = files.remove(beside);  // of an earlier try that was cut short
   if (!stale && stale.error().kind() != Kind::kNotFound) return stale;
   auto file = TRY(files.open(beside, Access::kCreate));
   TRY(files.set_mode(beside, mode));  // before there is anything to read
   TRY(file->write_at(bytes, 0));
+  if (!more.empty()) TRY(file->write_at(more, bytes.size()));
   TRY(file->sync());
   TRY(files.rename(beside, name, Replace::kYes));
   return files.sync_folder(name.parent());

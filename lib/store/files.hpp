@@ -136,6 +136,7 @@ Result<> remove_tree(Files& files, const TreeName& name);
 Result<ByteVector> read_whole(Files& files, const TreeName& name, std::size_t most);
 // Replaces `name` by a file with these bytes so that power loss leaves the old or the new one:
 // written beside it, synced, renamed, folder synced.
-Result<> write_whole(Files& files, const TreeName& name, Bytes bytes, std::uint32_t mode = 0644);
+Result<> write_whole(Files& files, const TreeName& name, Bytes bytes, std::uint32_t mode = 0644,
+                     Bytes more = {});
 
 }  // namespace longhaul::store

@@ -78,10 +78,7 @@ Result<Journal::Opened> Journal::open(Files& files, const TreeName& name) {
   opened.journal.reset(new Journal(std::move(file)));
   auto content = read_journal(bytes);
   if (!content) {
-    // A crash may have left an empty or torn header: nothing was recorded yet. Anything longer that
-    // does not begin like ours is not ours to overwrite.
-    const ByteVector header = header_for(std::string(kBootIdMax, 'x'));
-    if (bytes.size() > header.size()) return fail(content.error());
+    // The header was never synced, or rotted: either way nothing that was promised can be in it.
     opened.same_boot = true;
     TRY(opened.journal->begin(files.boot_id()));
     return opened;

@@ -25,7 +25,7 @@ class Journal {
     std::vector<ByteVector> records;
     bool same_boot = false;  // begun in this boot; true for a new one
   };
-  // Opens what is there or begins a new one. A file that is no journal is kMalformed.
+  // Opens what is there or begins a new one; so it does if what is there has no header of ours.
   static Result<Opened> open(Files& files, const TreeName& name);
   // Replaces the journal by one of this boot with these records, at once and durably.
   static Result<std::unique_ptr<Journal>> rewrite(Files& files, const TreeName& name,

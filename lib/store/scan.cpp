@@ -38,9 +38,10 @@ Result<> Scan::enter(const TreeName& name) {
     std::move(found.begin(), found.end(), std::back_inserter(level.found));
   }
   std::sort(level.found.rbegin(), level.found.rend(), before);
-  const bool has_rules = std::any_of(level.found.begin(), level.found.end(), [](const Found& f) {
-    return f.name == kIgnoreFile && f.stat.type == FileType::kFile;
-  });
+  const bool has_rules = options_.ignore_files &&
+                         std::any_of(level.found.begin(), level.found.end(), [](const Found& f) {
+                           return f.name == kIgnoreFile && f.stat.type == FileType::kFile;
+                         });
   levels_.push_back(std::move(level));
   if (has_rules) read_rules(name);
   return {};

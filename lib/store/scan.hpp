@@ -28,8 +28,9 @@ namespace longhaul::store {
 constexpr std::size_t kProblemsMax = 1000;  // kept; further ones are counted
 
 struct ScanOptions {
-  TreeName top;       // the folder that is scanned; names in the result are below it
-  IgnoreRules rules;  // --exclude, --exclude-from; .longhaulignore files are read on the way
+  TreeName top;              // the folder that is scanned; names in the result are below it
+  IgnoreRules rules;         // --exclude, --exclude-from; .longhaulignore files are read on the way
+  bool ignore_files = true;  // mind .longhaulignore files
   // --files-from: only these and what they hold; nullopt: everything.
   std::optional<std::vector<TreeName>> only;
 };

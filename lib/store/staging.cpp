@@ -13,7 +13,7 @@ constexpr std::size_t kChunkRecordBytes = 4 + 8 + 4 + kDigestBytes;
 constexpr std::size_t kWritesPerRecord = 8192;  // 384 KiB, under kJournalRecordMax
 
 // First byte of a journal record (docs/store.md, "Staging").
-enum class Note : std::uint8_t { kFile = 1, kChunks = 2, kVoid = 3, kEpoch = 4 };
+enum class Note : std::uint8_t { kFile = 1, kChunks = 2, kVoid = 3, kEpoch = 4, kGone = 5 };
 
 template <class Int>
 void put(ByteVector& out, Int value) {
@@ -63,10 +63,15 @@ std::size_t durable_records(std::span<const ByteVector> records) {
 
 Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& folder) {
   std::unique_ptr<Staging> staging(new Staging(files, folder));
+  const TreeName journal = TRY(folder.child("journal"));
+  if (const auto tree = files.stat(staging->tree()); !tree) {
+    // Nothing is staged, whatever a journal says: its files were published or never were.
+    if (tree.error().kind() != Kind::kNotFound) return fail(tree.error());
+    TRY(remove_tree(files, journal));
+  }
   TRY(make_folders(files, staging->tree()));
   for (TreeName at = staging->tree(); !at.is_root(); at = at.parent())
     staging->dirty_folders_.insert(at.parent());
-  const TreeName journal = TRY(folder.child("journal"));
   Journal::Opened opened = TRY(Journal::open(files, journal));
   staging->journal_ = std::move(opened.journal);
   std::span<const ByteVector> trusted = opened.records;
@@ -76,17 +81,12 @@ Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& fol
     kept.push_back(epoch_note(kept.size()));
     staging->journal_ = TRY(Journal::rewrite(files, journal, kept));
   }
-  TRY(staging->replay(trusted));
+  for (const ByteVector& record : trusted) TRY(staging->replay_one(record));
   return staging;
 }
 
 TreeName Staging::tree() const {
   return TreeName::known("tree").under(folder_);
-}
-
-Result<> Staging::replay(std::span<const ByteVector> records) {
-  for (const ByteVector& record : records) TRY(replay_one(record));
-  return {};
 }
 
 Result<> Staging::replay_one(Bytes record) {
@@ -101,12 +101,13 @@ Result<> Staging::replay_one(Bytes record) {
       TreeName name = TRY(TreeName::parse(text_of(record.subspan(12))));
       if (no.value() > staged_.size() || size > kFileBytesMax) return bad_record();
       if (no.value() == staged_.size()) {
-        staged_.push_back({std::move(name), size, true, {}});
+        staged_.push_back({std::move(name), size, true, false, {}});
         by_name_.emplace(staged_.back().name.text(), no);
       }
-      StagedFile& file = staged_[no.value()];
-      file.size = size;
-      std::erase_if(file.ranges, [&](const Range& range) { return range.end() > size; });
+      StagedFile* file = file_at(no);
+      if (file == nullptr) return bad_record();
+      file->size = size;
+      std::erase_if(file->ranges, [&](const Range& range) { return range.end() > size; });
       return {};
     }
     case Note::kChunks:
@@ -139,12 +140,20 @@ Result<> Staging::replay_one(Bytes record) {
     }
     case Note::kEpoch:
       return {};
+    case Note::kGone: {
+      if (record.size() != 4) return bad_record();
+      StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
+      if (file == nullptr) return bad_record();
+      forget(*file);
+      return {};
+    }
   }
   return bad_record();
 }
 
 Staging::StagedFile* Staging::file_at(FileNo no) {
-  return no.value() < staged_.size() ? &staged_[no.value()] : nullptr;
+  const bool there = no.value() < staged_.size() && !staged_[no.value()].gone;
+  return there ? &staged_[no.value()] : nullptr;
 }
 
 bool Staging::overlaps(const StagedFile& file, std::uint64_t offset, std::uint64_t length) {
@@ -173,6 +182,11 @@ tl::unexpected<Error> Staging::break_off(Error error) {
   return fail(std::move(error));
 }
 
+tl::unexpected<Error> Staging::distrust(Error error) {
+  const std::lock_guard lock(mutex_);
+  return break_off(std::move(error));
+}
+
 Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
   if (size > kFileBytesMax) return fail(Kind::kLimit, "stage " + name.shown(), "it is too large");
   const std::lock_guard lock(mutex_);
@@ -184,17 +198,17 @@ Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
   if (staged_.size() >= kStagedFilesMax)
     return fail(Kind::kLimit, "stage " + name.shown(), "too many files");
   const TreeName path = name.under(tree());
-  auto file = files_.open(path, Access::kOpenOrCreate);
-  if (!file && file.error().kind() == Kind::kNotFound) {
-    TRY(make_folders(files_, path.parent()));
-    file = files_.open(path, Access::kOpenOrCreate);
-  }
+  // What is there is of an earlier boot, or shared with a published version by a publish that was
+  // cut short: it must not be written to, only replaced.
+  auto file = files_.open(path, Access::kCreate);
+  if (!file && file.error().kind() == Kind::kNotFound) TRY(make_folders(files_, path.parent()));
+  if (!file && file.error().kind() == Kind::kExists) TRY(remove_tree(files_, path));
+  if (!file) file = files_.open(path, Access::kCreate);
   if (!file) return fail(file.error());
-  TRY((*file)->resize(0));  // of an earlier boot: nobody knows what is in it
   TRY((*file)->resize(size));
   const FileNo no(static_cast<std::uint32_t>(staged_.size()));
   TRY(journal_->append(file_note(no, name, size)));
-  staged_.push_back({name, size, true, {}});
+  staged_.push_back({name, size, true, false, {}});
   by_name_.emplace(staged_.back().name.text(), no);
   for (TreeName at = path.parent(); dirty_folders_.insert(at).second && !at.is_root();)
     at = at.parent();
@@ -222,8 +236,14 @@ Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
 
 Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
   if (const auto open = handles_.find(no); open != handles_.end()) return open->second;
-  std::shared_ptr<File> file =
-      TRY(files_.open(staged_[no.value()].name.under(tree()), Access::kWrite));
+  const TreeName path = staged_[no.value()].name.under(tree());
+  auto opened = files_.open(path, Access::kWrite);
+  if (!opened && opened.error().kind() == Kind::kPermission) {
+    TRY(files_.set_mode(path, 0644));  // a publish that was cut short had made it read-only
+    opened = files_.open(path, Access::kWrite);
+  }
+  if (!opened) return fail(opened.error());
+  std::shared_ptr<File> file = *std::move(opened);
   if (handles_.size() >= kHandlesMax) handles_.clear();  // rare enough: writes come in runs
   handles_.emplace(no, file);
   return file;
@@ -298,7 +318,7 @@ Result<> Staging::sync_each() {
   {
     const std::lock_guard lock(mutex_);
     for (StagedFile& file : staged_)
-      if (std::exchange(file.dirty, false)) files.push_back(file.name.under(tree()));
+      if (std::exchange(file.dirty, false) && !file.gone) files.push_back(file.name.under(tree()));
     folders.swap(dirty_folders_);
   }
   for (const TreeName& name : files) {
@@ -356,11 +376,33 @@ bool Staging::holds(const StagedChunk& chunk) const {
   return chunk.file.value() < staged_.size() && has(staged_[chunk.file.value()], chunk);
 }
 
+void Staging::forget(StagedFile& file) {
+  by_name_.erase(file.name.text());
+  file.ranges.clear();
+  file.gone = true;
+}
+
+Result<> Staging::give_up(FileNo no) {
+  const std::lock_guard lock(mutex_);
+  if (broken_) return fail(*broken_);
+  StagedFile* file = file_at(no);
+  ASSERT(file != nullptr);
+  ByteVector note{static_cast<std::byte>(Note::kGone)};
+  put(note, no.value());
+  TRY(journal_->append(note));
+  auto synced = journal_->sync();
+  if (!synced) return break_off(synced.error());
+  handles_.erase(no);
+  forget(*file);
+  return remove_tree(files_, file->name.under(tree()));
+}
+
 Result<> Staging::restart(FileNo no) {
   const std::lock_guard lock(mutex_);
   if (broken_) return fail(*broken_);
-  ASSERT(no.value() < staged_.size());
-  StagedFile& file = staged_[no.value()];
+  StagedFile* known = file_at(no);
+  ASSERT(known != nullptr);
+  StagedFile& file = *known;
   TRY(journal_->append(void_note(no, 0, kFileBytesMax)));
   auto synced = journal_->sync();
   if (!synced) return break_off(synced.error());
@@ -386,7 +428,8 @@ TreeName Staging::name_of(FileNo file) const {
 Staging::Content Staging::content(FileNo no, std::uint64_t size,
                                   std::span<const Piece> pieces) const {
   const std::lock_guard lock(mutex_);
-  if (no.value() >= staged_.size() || staged_[no.value()].size != size) return Content::kMissing;
+  if (no.value() >= staged_.size() || staged_[no.value()].gone || staged_[no.value()].size != size)
+    return Content::kMissing;
   const auto& ranges = staged_[no.value()].ranges;
   std::size_t next = 0;
   std::uint64_t offset = 0;

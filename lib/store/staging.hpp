@@ -57,8 +57,12 @@ class Staging {
   Result<> write(std::span<const StagedWrite> writes);
   // Gives up all that the file holds: it changed at its source, and reads as one hole again.
   Result<> restart(FileNo file);
+  // Forgets the file altogether; something else may take its name. The number is spent.
+  Result<> give_up(FileNo file);
   // Ends the epoch: what was written before this call is durable when it returns.
   Result<> sync();
+  // A sync of these files failed elsewhere: nothing here is to be trusted. Returns the error.
+  tl::unexpected<Error> distrust(Error error);
   std::uint64_t unsynced_bytes() const;
 
   // All that is staged, by file and offset: what a resume found and what came since.
@@ -87,17 +91,18 @@ class Staging {
     TreeName name;
     std::uint64_t size = 0;
     bool dirty = false;         // written since the last sync
+    bool gone = false;          // given up
     std::vector<Range> ranges;  // sorted by offset, none overlap
   };
   Staging(Files& files, TreeName folder) : files_(files), folder_(std::move(folder)) {}
-  Result<> replay(std::span<const ByteVector> records);
   Result<> replay_one(Bytes record);
   Result<> resize_file(FileNo no, std::uint64_t size);
   Result<std::shared_ptr<File>> handle(FileNo file);
   Result<> make_room(const StagedWrite& write);
   Result<> sync_each();
-  StagedFile* file_at(FileNo no);
+  StagedFile* file_at(FileNo no);  // null: no such, or given up
   void place(StagedFile& file, const Range& range);
+  void forget(StagedFile& file);
   static bool has(const StagedFile& file, const StagedChunk& chunk);
   static bool overlaps(const StagedFile& file, std::uint64_t offset, std::uint64_t length);
   tl::unexpected<Error> break_off(Error error);

@@ -249,6 +249,8 @@ Result<> CrashFiles::sync_where(const char* attempt, Pick pick) {
       left.push_back(std::move(change));
     } else if (admitted) {
       apply(change);
+    } else if (change.what == Change::What::kNames) {
+      left.push_back(std::move(change));  // names are journaled; a failed sync loses pages
     }
   }
   pending_ = std::move(left);

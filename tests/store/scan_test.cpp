@@ -171,7 +171,7 @@ TEST_F(ScanTest, NoticesAFileThatChangesWhileRead) {  // S8
 
 TEST_F(ScanTest, WalksInBoundedSteps) {
   for (int i = 0; i < 50; ++i) write(("data/f" + std::to_string(i)).c_str(), "x");
-  Scan walk(disk_, {TreeName::known("data"), {}, {}}, nullptr);
+  Scan walk(disk_, {TreeName::known("data"), {}, true, {}}, nullptr);
   std::size_t seen = 0;
   for (;;) {
     const auto items = walk.next(7);
@@ -184,7 +184,7 @@ TEST_F(ScanTest, WalksInBoundedSteps) {
 }
 
 TEST_F(ScanTest, AFolderThatIsNotThereIsAnError) {
-  Scan walk(disk_, {TreeName::known("none"), {}, {}}, nullptr);
+  Scan walk(disk_, {TreeName::known("none"), {}, true, {}}, nullptr);
   EXPECT_EQ(walk.next(1).error().kind(), Kind::kNotFound);
 }
 

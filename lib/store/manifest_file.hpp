@@ -1,0 +1,14 @@
+// A tree on disk: header and the tree's bytes (docs/store.md, "Manifest").
+#pragma once
+
+#include "lib/store/files.hpp"
+#include "lib/store/tree.hpp"
+
+namespace longhaul::store {
+
+Result<> write_manifest(Files& files, const TreeName& name, const Tree& tree);  // durable
+// Checked against its own root: kIntegrity if a bit rotted.
+Result<Tree> read_manifest(Files& files, const TreeName& name);
+Result<crypto::Digest> read_manifest_root(Files& files, const TreeName& name);  // of the header
+
+}  // namespace longhaul::store
