@@ -36,6 +36,8 @@ TransferId Exchange::start_push(Time now, PushOptions options, std::shared_ptr<S
   sender.on_link(now, link_up_ ? session::LinkState::kUp : session::LinkState::kDown);
   if (over_)
     sender.stop(now, Error(Kind::kLink, "start a transfer", "the session is over"), false);
+  else if (entries_.at(id).dataset.size() > wire::kDatasetNameMax)
+    sender.stop(now, Error(Kind::kUsage, "name a dataset", "the name is too long"), false);
   else
     sender.start(now);
   settle(now);
@@ -46,7 +48,7 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   const TransferId id(std::exchange(next_transfer_, next_transfer_ + 2));
   wire::Fetch fetch;
   fetch.transfer = id;
-  fetch.dataset = options.dataset;
+  fetch.dataset = options.dataset.substr(0, wire::kDatasetNameMax);
   fetch.version = options.version;
   fetch.base = options.base;
   fetch.unfinished = options.unfinished;
@@ -59,6 +61,8 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   receiver.on_link(now, link_up_ ? session::LinkState::kUp : session::LinkState::kDown);
   if (over_)
     receiver.stop(now, Error(Kind::kLink, "start a transfer", "the session is over"), false);
+  else if (entries_.at(id).dataset.size() > wire::kDatasetNameMax)
+    receiver.stop(now, Error(Kind::kUsage, "name a dataset", "the name is too long"), false);
   else
     receiver.fetch(std::move(sink), std::move(fetch));
   settle(now);

@@ -77,7 +77,7 @@ void Receiver::on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink
   if (state_ == State::kPublishing || offer.attempt != attempt_ + 1 ||
       offer.attempt > kAttemptsMax + 1U)
     return fail_with(now, broken("an offer out of turn"));
-  if (state_ == State::kOpening && attempt_ != 0)
+  if (state_ == State::kOpening && attempt_ != 0 && !base_refused_)
     return fail_with(now, broken("a second offer before the first was answered"));
   begin_attempt(now, offer);
 }
@@ -86,6 +86,7 @@ void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
   static_cast<void>(now);
   attempt_ = offer.attempt;
   offer_ = offer;
+  base_refused_ = false;
   next_segment_ = 0;
   seal_.reset();
   chunks_.clear();
@@ -136,18 +137,34 @@ void Receiver::take_opened(Time now, OpenWork& work) {
     }
   }
   const bool base_known = offer_->base && base_ && base_->root() == *offer_->base;
-  reader_ = std::make_shared<ManifestReader>(base_known ? base_ : std::nullopt);
-  state_ = State::kReceiving;
+  base_refused_ = offer_->base.has_value() && !base_known;
   wire::Accept accept;
   accept.transfer = id_;
   accept.attempt = attempt_;
   accept.base_known = base_known;
   post_.message(Lane::kControl, packed(accept));
   receipt_due_ = now + kReceiptEvery;
+  if (base_refused_) return drop_attempt();  // this manifest cannot be read; the next needs no base
+  reader_ = std::make_shared<ManifestReader>(base_known ? base_ : std::nullopt);
+  state_ = State::kReceiving;
   for (const wire::Seal& seal : early_seals_)
     if (seal.attempt == attempt_) seal_ = seal;
   feed_segments();
   feed_blocks(now);
+  maybe_publish(now);
+}
+
+// What came for this attempt, and the ones before it, means nothing any more.
+void Receiver::drop_attempt() {
+  while (!early_segments_.empty() && early_segments_.begin()->first.first <= attempt_) {
+    early_bytes_ -= early_segments_.begin()->second.size();
+    early_segments_.erase(early_segments_.begin());
+  }
+  std::erase_if(early_blocks_, [this](const auto& held) {
+    if (held.first.attempt > attempt_) return false;
+    early_bytes_ -= held.second;
+    return true;
+  });
 }
 
 // --- the manifest ---
@@ -158,8 +175,13 @@ bool Receiver::too_early(Time now, std::size_t bytes) {
   return true;
 }
 
+bool Receiver::is_over(std::uint32_t attempt) const {
+  return ended() || state_ == State::kPublishing || attempt < attempt_ ||
+         (base_refused_ && attempt == attempt_);
+}
+
 void Receiver::on_segment(Time now, std::uint32_t attempt, std::uint32_t number, Slice message) {
-  if (ended() || attempt < attempt_ || state_ == State::kPublishing) return;
+  if (is_over(attempt)) return;
   if (attempt > kAttemptsMax + 1U) return fail_with(now, broken("a segment of no attempt"));
   if (message.size() > 2 * wire::kSegmentBytesMax)
     return fail_with(now, broken("a segment is too large"));
@@ -268,7 +290,7 @@ void Receiver::want_again(std::uint64_t number) {
 }
 
 void Receiver::on_seal(Time now, const wire::Seal& seal) {
-  if (ended() || seal.attempt < attempt_) return;
+  if (is_over(seal.attempt)) return;
   if (seal.attempt > attempt_ || state_ == State::kOpening) {
     if (early_seals_.size() > kAttemptsMax) return fail_with(now, broken("too many seals"));
     early_seals_.push_back(seal);

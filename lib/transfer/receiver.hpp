@@ -96,6 +96,8 @@ class Receiver {
   void maybe_sync(Time now);
   void maybe_publish(Time now);
   void send_receipt(Time now);
+  bool is_over(std::uint32_t attempt) const;
+  void drop_attempt();
   bool too_early(Time now, std::size_t bytes);
 
   const wire::TransferId id_;
@@ -111,6 +113,7 @@ class Receiver {
   std::uint32_t attempt_ = 0;
   bool opened_ = false;
   bool open_wanted_ = false;
+  bool base_refused_ = false;         // the manifest of this attempt cannot be read
   std::optional<wire::Offer> offer_;  // of the attempt; waiting to be opened if !opened_
   std::optional<Time> retry_open_;    // the dataset was busy
   std::optional<Time> give_up_open_;

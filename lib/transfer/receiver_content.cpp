@@ -24,11 +24,11 @@ Error broken(std::string why) {
 }  // namespace
 
 void Receiver::on_block(Time now, wire::Block block) {
-  if (ended() || block.attempt < attempt_) return;
+  if (ended()) return;
   const std::size_t bytes = block.payload.size() + block.runs.size() * sizeof(wire::ChunkRun);
   wire_rate_.add(now, block.payload.size());
   progress_.bytes_wire += block.payload.size();
-  if (state_ == State::kPublishing) return;  // late and needless
+  if (is_over(block.attempt)) return;  // late and needless
   if (start_block(now, block, bytes) || ended()) return;
   if (too_early(now, bytes)) return;
   early_bytes_ += bytes;

@@ -112,8 +112,8 @@ void Sender::on_accept(Time now, const wire::Accept& accept) {
   accepted_ = true;
   if (state_ == State::kOffered) state_ = State::kSending;
   if (base_ok_ && !accept.base_known) {
-    // Our memory of that site was wrong: everything is told in full. What went ahead is staged
-    // there by its id and the bitmaps will say so.
+    // Our memory of that site was wrong: everything is told in full, and nothing more goes on a
+    // guess.
     base_ok_ = false;
     ahead_ = false;
     begin_attempt(now);
