@@ -33,6 +33,7 @@ class DelayLine {
     std::uint64_t sequence : 56;
     std::uint64_t flags : 8;
   };
+  static_assert(sizeof(Flight) == 24, "at most 48 bytes a packet in a ring that is half empty");
   struct Late {  // of a heap entry, whose time and sequence stand beside it
     std::uint64_t cookie;
     std::uint8_t flags;
