@@ -11,8 +11,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "netsim/emulator/capture.hpp"
 #include "netsim/emulator/control_server.hpp"
 #include "netsim/emulator/link_name.hpp"
+#include "netsim/emulator/pacer.hpp"
 #include "netsim/emulator/report.hpp"
 #include "netsim/settings.hpp"
 
@@ -27,8 +29,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kRealtimePriority = 10;
 constexpr Duration kReadyMost = std::chrono::seconds(20);
-// Without a deadline the loop wakes this often, for the timeline of events.
-constexpr Duration kNapMost = std::chrono::seconds(1);
 
 bool become_realtime() {
   ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -51,22 +51,23 @@ Error failure_of(const Json& json) {
       .advise(json.at("advice").get<std::string>());
 }
 
-timespec nap_until(std::optional<Time> deadline) {
-  const Duration left = deadline ? *deadline - now() : kNapMost;
-  const Duration nap = std::clamp(left, Duration(0), kNapMost);
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(nap);
-  return {static_cast<time_t>(seconds.count()), static_cast<long>((nap - seconds).count())};
+timespec timespec_of(Duration span) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(span);
+  return {static_cast<time_t>(seconds.count()), static_cast<long>((span - seconds).count())};
 }
 
 Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer& control) {
   bool more = false;
+  Pacer pacer;
   std::vector<pollfd> polled;
   while (!control.is_down()) {
     polled = {{ports[0]->fd(), POLLIN, 0}, {ports[1]->fd(), POLLIN, 0}};
     for (const int fd : control.fds()) polled.push_back({fd, POLLIN, 0});
-    const timespec nap = more ? timespec{} : nap_until(engine.next_deadline());
-    if (::ppoll(polled.data(), polled.size(), &nap, nullptr) < 0 && errno != EINTR)
-      return fail_errno("poll", errno);
+    const Duration nap = more ? Duration{} : pacer.nap(now(), engine.next_deadline());
+    const timespec limit = timespec_of(nap);
+    const int ready = ::ppoll(polled.data(), polled.size(), &limit, nullptr);
+    if (ready < 0 && errno != EINTR) return fail_errno("poll", errno);
+    if (ready == 0 && nap > Duration(0)) pacer.on_wake(now());
     more = engine.deliver(now()) == Engine::More::kYes;
     for (const Direction d : kBothWays) {
       if (polled[static_cast<std::size_t>(d)].revents == 0) continue;
@@ -83,15 +84,20 @@ Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer&
 Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
   Fd listener;
   if (!options.name.empty()) listener = TRY(listen_as(options.name));
+  std::unique_ptr<Capture> capture;
+  if (!options.capture_path.empty()) capture = TRY(Capture::create(options.capture_path));
   Hosts hosts = TRY(build_hosts(options.host));
   const Time start = now();
   const std::array<Port*, 2> ports{hosts.ports[0].get(), hosts.ports[1].get()};
   Engine engine(options.link, options.seed, ports, start);
+  if (capture) engine.watch([&](const SegmentView& view) { capture->add(view); });
   RunFacts facts{hosts.backend, become_realtime(), options.seed, hosts.notes, {}, 0, 0};
   std::vector<int> spaces{hosts.net_namespaces[0].get(), hosts.net_namespaces[1].get()};
   if (hosts.user_namespace) spaces.push_back(hosts.user_namespace->get());
   const auto stats = [&] {
     facts.elapsed = now() - start;
+    facts.dropped_before_link = ports[0]->dropped() + ports[1]->dropped();
+    facts.capture_lost = capture ? capture->left_out() : 0;
     return report_json(engine, facts);
   };
   TRY(owner.send_line(ok_reply(Json{{"backend", hosts.backend}, {"notes", hosts.notes}}.dump()),

@@ -20,6 +20,7 @@ struct EmulatorOptions {
   LinkConfig link;
   std::uint64_t seed = 1;
   HostSettings host;
+  std::string capture_path;  // a pcapng file; empty: none
   std::string name;          // for `netsim exec` and `ctl`; empty: none
   bool outlives_us = false;  // stays when its starter ends (--detach)
 };

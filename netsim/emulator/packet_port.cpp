@@ -93,6 +93,14 @@ Result<std::optional<Received>> PacketPort::read(MutableBytes out) {
   }
 }
 
+std::uint64_t PacketPort::dropped() {
+  tpacket_stats statistics{};
+  socklen_t bytes = sizeof statistics;
+  if (::getsockopt(fd_.get(), SOL_PACKET, PACKET_STATISTICS, &statistics, &bytes) == 0)
+    dropped_ += statistics.tp_drops;  // the kernel counts anew after each question
+  return dropped_;
+}
+
 Port::Written PacketPort::write(const VirtioHeader& offload, Bytes header, Bytes payload) {
   VirtioHeader shifted = offload;
   shifted.hdr_len = static_cast<std::uint16_t>(

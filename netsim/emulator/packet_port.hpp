@@ -24,6 +24,7 @@ class PacketPort final : public Port {
   int fd() const override { return fd_.get(); }
   Result<std::optional<Received>> read(MutableBytes out) override;
   Written write(const VirtioHeader& offload, Bytes header, Bytes payload) override;
+  std::uint64_t dropped() override;
   bool takes_udp_trains() const override { return offload_; }
 
  private:
@@ -33,6 +34,7 @@ class PacketPort final : public Port {
   std::byte* ring_;
   std::size_t next_ = 0;  // frame to be read
   bool offload_;
+  std::uint64_t dropped_ = 0;
 };
 
 }  // namespace netsim::emulator

@@ -26,6 +26,8 @@ class Port {
   // Says whether the device took it: a full or vanished device drops, as a real one does.
   enum class Written : bool { kNo, kYes };
   virtual Written write(const VirtioHeader& offload, Bytes header, Bytes payload) = 0;
+  // Packets of the host that were lost because we did not read in time. May be called seldom.
+  virtual std::uint64_t dropped() = 0;
   virtual bool takes_udp_trains() const = 0;  // else each datagram is written alone
 };
 

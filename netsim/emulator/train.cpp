@@ -54,7 +54,7 @@ std::uint32_t Train::segment_bytes(std::uint32_t k) const {
 Bytes Train::payload(std::uint32_t first, std::uint32_t count) const {
   ASSERT(first + count <= segments_);
   const Bytes all = bytes().subspan(layout_.header_bytes);
-  if (segments_ == 1) return all;
+  if (segments_ == 1) return all.first(count == 0 ? 0 : all.size());
   const std::size_t begin = std::size_t{first} * payload_per_segment_;
   return all.subspan(begin,
                      std::min(all.size() - begin, std::size_t{count} * payload_per_segment_));

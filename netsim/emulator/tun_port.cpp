@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 namespace netsim::emulator {
 namespace {
@@ -39,7 +40,9 @@ Result<std::unique_ptr<TunPort>> TunPort::open(const std::string& device, bool o
     if (!udp_trains && ::ioctl(fd.get(), TUNSETOFFLOAD, tcp) != 0)
       return fail_errno("set TUN offload", errno);
   }
-  return std::unique_ptr<TunPort>(new TunPort(std::move(fd), udp_trains));
+  Fd statistics(::open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC));
+  return std::unique_ptr<TunPort>(
+      new TunPort(std::move(fd), std::move(statistics), device, udp_trains));
 }
 
 Result<std::optional<Received>> TunPort::read(MutableBytes out) {
@@ -54,6 +57,18 @@ Result<std::optional<Received>> TunPort::read(MutableBytes out) {
   if (got < static_cast<ssize_t>(sizeof received.offload)) return std::nullopt;
   received.bytes = static_cast<std::size_t>(got) - sizeof received.offload;
   return received;
+}
+
+std::uint64_t TunPort::dropped() {
+  std::array<char, 4096> text{};
+  if (::pread(statistics_.get(), text.data(), text.size() - 1, 0) <= 0) return 0;
+  const char* line = std::strstr(text.data(), (device_ + ":").c_str());
+  if (line == nullptr) return 0;
+  std::istringstream numbers(line + device_.size() + 1);
+  constexpr int kSentDropped = 11;  // after 8 numbers about receiving: bytes, packets, errors
+  std::uint64_t value = 0;
+  for (int i = 0; i <= kSentDropped; ++i) numbers >> value;
+  return value;
 }
 
 Port::Written TunPort::write(const VirtioHeader& offload, Bytes header, Bytes payload) {

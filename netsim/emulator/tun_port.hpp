@@ -19,11 +19,17 @@ class TunPort final : public Port {
   int fd() const override { return fd_.get(); }
   Result<std::optional<Received>> read(MutableBytes out) override;
   Written write(const VirtioHeader& offload, Bytes header, Bytes payload) override;
+  std::uint64_t dropped() override;
   bool takes_udp_trains() const override { return udp_trains_; }
 
  private:
-  TunPort(Fd fd, bool udp_trains) : fd_(std::move(fd)), udp_trains_(udp_trains) {}
-  Fd fd_;
+  TunPort(Fd fd, Fd statistics, std::string device, bool udp_trains)
+      : fd_(std::move(fd)),
+        statistics_(std::move(statistics)),
+        device_(std::move(device)),
+        udp_trains_(udp_trains) {}
+  Fd fd_, statistics_;  // the latter: net/dev of the device's namespace
+  std::string device_;
   bool udp_trains_;
 };
 

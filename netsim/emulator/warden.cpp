@@ -16,15 +16,17 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <span>
 
 #include "netsim/emulator/capabilities.hpp"
+#include "netsim/emulator/socket_clamp.hpp"
 
 namespace netsim::emulator {
 namespace {
 
 using longhaul::fail_errno;
 
-constexpr int kCannotRun = 126, kNotFound = 127;
+constexpr int kOwnFailure = 125, kCannotRun = 126, kNotFound = 127;
 constexpr std::size_t kLineMax = 64;
 
 int code_of(int status) {
@@ -63,15 +65,21 @@ std::vector<pid_t> children() {
 }
 
 // In the new process: becomes the command.
-[[noreturn]] void be_command(const Command& command) {
+[[noreturn]] void be_command(const Command& command, Channel& warden) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (command.user_namespace >= 0 && ::setns(command.user_namespace, CLONE_NEWUSER) != 0)
-    say_and_exit("enter", "the user namespace", 125);
+    say_and_exit("enter", "the user namespace", kOwnFailure);
   if (command.net_namespace >= 0 && ::setns(command.net_namespace, CLONE_NEWNET) != 0)
-    say_and_exit("enter", "the network namespace", 125);
+    say_and_exit("enter", "the network namespace", kOwnFailure);
   const bool inside = command.user_namespace >= 0;
   if (command.drop_capabilities ? !drop_capabilities() : inside && !keep_capabilities())
-    say_and_exit("set", "capabilities", 125);
+    say_and_exit("set", "capabilities", kOwnFailure);
+  if (command.clamp_sockets) {
+    const Fd listener = install_socket_clamp();
+    const int fd = listener.get();
+    if (!listener || !warden.send_line("clamp", std::span(&fd, 1)))
+      say_and_exit("limit", "socket buffers (seccomp)", kOwnFailure);
+  }
   for (const auto& [name, value] : command.environment) ::setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> argv;
   for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
@@ -95,33 +103,71 @@ std::optional<int> reap(pid_t command) {
   }
 }
 
-[[noreturn]] void be_warden(const Command& command, Channel channel) {
+// What the warden listens to beside its signals. The clamp's listener comes from the command.
+class WardenEars {
+ public:
+  WardenEars(Channel& owner, Channel& command) : owner_(owner), command_(command) {
+    sigset_t ends;
+    ::sigemptyset(&ends);
+    ::sigaddset(&ends, SIGCHLD);
+    signals_ = Fd(::signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  // Waits; passes signals from the owner on to `child`. False: the owner is gone.
+  bool listen(pid_t child) {
+    pollfd polled[] = {{owner_.fd(), POLLIN, 0},
+                       {signals_.get(), POLLIN, 0},
+                       {command_.fd(), POLLIN, 0},
+                       {clamp_.get(), POLLIN, 0}};
+    ::poll(polled, 4, -1);
+    signalfd_siginfo info;
+    while (::read(signals_.get(), &info, sizeof info) == sizeof info) continue;
+    if (polled[2].revents != 0) take_clamp();
+    if ((polled[3].revents & POLLIN) != 0) (void)serve_socket_clamp(clamp_);
+    if ((polled[3].revents & POLLHUP) != 0) clamp_.reset();
+    if (polled[0].revents == 0) return true;
+    const bool gone = owner_.fill(kLineMax) == Channel::State::kGone;
+    while (const auto line = owner_.next_line()) ::kill(child, std::atoi(line->c_str()));
+    return !gone;
+  }
+
+ private:
+  void take_clamp() {
+    (void)command_.fill(kLineMax);
+    for (Fd& fd : command_.take_fds()) clamp_ = std::move(fd);
+    command_.close();
+  }
+  Channel& owner_;
+  Channel& command_;
+  Fd signals_, clamp_;
+};
+
+[[noreturn]] void be_warden(const Command& command, Channel owner) {
   ::prctl(PR_SET_NAME, "netsim-warden");
   adopt_orphans();
   sigset_t all;
   ::sigfillset(&all);
   for (const int stop : {SIGTSTP, SIGTTIN, SIGTTOU}) ::sigdelset(&all, stop);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  const pid_t child = ::fork();
-  if (child == 0) be_command(command);
-  sigset_t ends;
-  ::sigemptyset(&ends);
-  ::sigaddset(&ends, SIGCHLD);
-  const Fd signals(::signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK));
-  std::optional<int> code = child < 0 ? std::optional(125) : std::nullopt;
-  while (!code) {
-    pollfd polled[] = {{channel.fd(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
-    ::poll(polled, 2, -1);
-    signalfd_siginfo info;
-    while (::read(signals.get(), &info, sizeof info) == sizeof info) continue;
-    code = reap(child);
-    if (code || polled[0].revents == 0) continue;
-    const bool gone = channel.fill(kLineMax) == Channel::State::kGone;
-    while (const auto line = channel.next_line()) ::kill(child, std::atoi(line->c_str()));
-    if (gone) code = 128 + SIGKILL;
+  auto ends = Channel::pair();
+  std::optional<int> code = ends ? std::nullopt : std::optional(kOwnFailure);
+  const pid_t child = ends ? ::fork() : -1;
+  if (child == 0) {
+    ends->first.close();
+    be_command(command, ends->second);
+  }
+  if (child < 0) {
+    code = kOwnFailure;
+  } else {
+    ends->second.close();
+    WardenEars ears(owner, ends->first);
+    while (!code) {
+      const bool owned = ears.listen(child);
+      code = reap(child);
+      if (!code && !owned) code = 128 + SIGKILL;
+    }
   }
   kill_children({});
-  (void)channel.send_line(std::to_string(*code));
+  (void)owner.send_line(std::to_string(*code));
   ::_exit(0);
 }
 

@@ -21,6 +21,7 @@ struct Command {
   std::vector<std::pair<std::string, std::string>> environment;  // added
   int net_namespace = -1, user_namespace = -1;                   // to be entered; -1: stay
   bool drop_capabilities = false;
+  bool clamp_sockets = false;  // socket_clamp.hpp
 };
 
 class Warden {

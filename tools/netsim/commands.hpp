@@ -25,5 +25,6 @@ void add_exec(CLI::App& app, Context& context);
 void add_ctl(CLI::App& app, Context& context);
 void add_profiles(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);
+void add_check(CLI::App& app, Context& context);
 
 }  // namespace netsim::tool

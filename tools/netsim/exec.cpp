@@ -17,7 +17,7 @@ using emulator::Warden;
 
 struct ExecOptions {
   std::string name, side;
-  bool drop_capabilities = false;
+  bool drop_capabilities = false, clamp_sockets = false;
 };
 
 constexpr Duration kAnswerMost = std::chrono::seconds(5);
@@ -44,6 +44,7 @@ int exec(const ExecOptions& options, const std::vector<std::string>& command) {
   Supervisor supervisor;
   auto to_run = on_side(options.side == "a" ? 0 : 1, command, *hosts, options.name);
   to_run.drop_capabilities = options.drop_capabilities;
+  to_run.clamp_sockets = options.clamp_sockets;
   auto started = Warden::start(to_run);
   if (!started) return give_up(started.error());
   const auto outcome = supervisor.watch(&*started, {}, *link);
@@ -62,6 +63,8 @@ void add_exec(CLI::App& app, Context& context) {
   command->add_option("name", options->name, "of `netsim link --name`")->required();
   command->add_option("side", options->side, "a (the laptop) or b (the site)")->required();
   command->add_flag("--drop-caps", options->drop_capabilities, "run it without capabilities");
+  command->add_flag("--clamp-sockets", options->clamp_sockets,
+                    "socket buffers of at most 212,992 bytes, as `--host untuned` of run has");
   command->callback([options, &context] {
     context.run = [options, &context] { return exec(*options, context.command); };
   });

@@ -46,6 +46,7 @@ void LinkOptions::add_to(CLI::App& command) {
       ->type_name("AT/LENGTH")
       ->group("Events");
   command.add_option("--event", events_, "e.g. \"at 60s every 1h route +17ms\"")->group("Events");
+  command.add_option("--pcap", capture_path_, "write what the link sees to this file (pcapng)");
   command.add_option("--seed", seed_, "of all randomness; default: drawn, and reported");
   command
       .add_option("--congestion", congestion_, "cubic, bbr, reno: locked for all TCP connections")
@@ -67,7 +68,8 @@ Result<LinkConfig> LinkOptions::read_link() const {
     if (!value.empty()) assignments.push_back({key, value});
   link = TRY(with(link, assignments, trace_files()));
   for (const std::string& text : outages_) link.events.push_back(TRY(parse_outage(text)));
-  for (const std::string& text : events_) link.events.push_back(TRY(parse_event(text)));
+  for (const std::string& text : events_)
+    link.events.push_back(TRY(parse_event(text, trace_files())));
   std::stable_sort(link.events.begin(), link.events.end(),
                    [](const Event& a, const Event& b) { return a.at < b.at; });
   TRY(check(link));
@@ -87,6 +89,7 @@ Result<emulator::EmulatorOptions> LinkOptions::read() const {
   const auto tuning = emulator::tuning_of(tuning_);
   if (!tuning)
     return fail(Kind::kUsage, "read --host " + tuning_, "untuned, tuned or as-is is expected");
+  out.capture_path = capture_path_;
   out.host.backend = *backend;
   out.host.tuning = *tuning;
   out.host.user_namespace = user_namespace_;

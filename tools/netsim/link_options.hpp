@@ -13,6 +13,7 @@ namespace netsim::tool {
 class LinkOptions {
  public:
   void add_to(CLI::App& command);
+  bool clamps_sockets() const { return tuning_ == "untuned"; }
   // All of them together, checked; kUsage or kNotFound in one line.
   Result<emulator::EmulatorOptions> read() const;
 
@@ -24,6 +25,7 @@ class LinkOptions {
   std::vector<std::string> outages_, events_;
   std::string seed_;
   std::string backend_ = "auto", tuning_ = "as-is", congestion_;
+  std::string capture_path_;
   bool user_namespace_ = false, no_offload_ = false;
 };
 

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   add_ctl(app, context);
   add_profiles(app, context);
   add_relay(app, context);
+  add_check(app, context);
   try {
     std::vector<std::string> last_first(words.rbegin(), words.rend());
     app.parse(last_first);

@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 
+#include "netsim/emulator/forward.hpp"
 #include "netsim/emulator/link_name.hpp"
 #include "netsim/emulator/supervisor.hpp"
+#include "netsim/quantity.hpp"
 #include "netsim/settings.hpp"
 #include "tools/netsim/link_options.hpp"
 #include "tools/netsim/say.hpp"
@@ -22,6 +24,7 @@ using emulator::Warden;
 struct RunOptions {
   LinkOptions link;
   std::string name, peer_command, json_path;
+  std::vector<std::string> forwards;
   bool quiet = false, allow_invalid = false, drop_capabilities = false;
 };
 
@@ -66,6 +69,14 @@ int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome ou
   return *outcome.exit_code;
 }
 
+Result<> forward(const RunOptions& options, const Emulator& emulator) {
+  std::vector<std::uint16_t> ports;
+  for (const std::string& text : options.forwards)
+    ports.push_back(static_cast<std::uint16_t>(TRY(parse_count(text, 1, 65'535))));
+  if (!ports.empty()) TRY(emulator::start_forwarding(emulator, ports));
+  return {};
+}
+
 int run(const RunOptions& options, const std::vector<std::string>& command) {
   auto read = options.link.read();
   if (!read) return give_up(read.error());
@@ -79,11 +90,13 @@ int run(const RunOptions& options, const std::vector<std::string>& command) {
   if (!options.quiet)
     say(fmt::format("{}; other side {}, seed {}", emulator->backend, emulator::kAddress4[1],
                     read->seed));
+  if (const auto ready = forward(options, *emulator); !ready) return give_up(ready.error());
   std::vector<std::unique_ptr<Warden>> far;
   std::vector<Warden*> others;
   if (!options.peer_command.empty()) {
     auto peer = on_side(1, {"/bin/sh", "-c", options.peer_command}, emulator->hosts, options.name);
     peer.drop_capabilities = options.drop_capabilities;
+    peer.clamp_sockets = options.link.clamps_sockets();
     auto started = Warden::start(peer);
     if (!started) return give_up(started.error());
     far.push_back(std::make_unique<Warden>(*std::move(started)));
@@ -91,6 +104,7 @@ int run(const RunOptions& options, const std::vector<std::string>& command) {
   }
   auto near = on_side(0, command, emulator->hosts, options.name);
   near.drop_capabilities = options.drop_capabilities;
+  near.clamp_sockets = options.link.clamps_sockets();
   auto started = Warden::start(near);
   if (!started) return give_up(started.error());
   return finish(options, *emulator, supervisor.watch(&*started, others, emulator->channel));
@@ -105,6 +119,8 @@ void add_run(CLI::App& app, Context& context) {
   options->link.add_to(*run_command);
   run_command->add_option("--name", options->name, "so that `netsim ctl` and `exec` find the link");
   run_command->add_option("--peer-cmd", options->peer_command, "run this on the other side");
+  run_command->add_option("--forward", options->forwards,
+                          "TCP port of this machine to be reached at the other side's address");
   run_command->add_option("--json", options->json_path, "write the report to this file");
   run_command->add_flag("--quiet,-q", options->quiet, "say only what is wrong");
   run_command->add_flag("--allow-invalid", options->allow_invalid,

@@ -30,8 +30,9 @@ void say(std::string_view line) {
 int give_up(const longhaul::Error& error) {
   say(error.message());
   if (!error.advice().empty()) say(error.advice());
-  const bool usage =
-      error.kind() == longhaul::Kind::kUsage || error.kind() == longhaul::Kind::kNotFound;
+  using longhaul::Kind;
+  const Kind kind = error.kind();
+  const bool usage = kind == Kind::kUsage || kind == Kind::kNotFound || kind == Kind::kMalformed;
   return usage ? kUsageExit : kOwnFailureExit;
 }
 
