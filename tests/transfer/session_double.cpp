@@ -25,8 +25,8 @@ void SessionDouble::kill(End end) {
   mine.queued = {};
   // Each piece of work had got to its end or not begun: in between is what crash tests of Files are
   // for.
-  for (auto& [number, job] : mine.jobs)
-    if (job->work && fate_.chance(0.5)) job->work->run();
+  for (auto& [number, handed] : mine.jobs)
+    if (!handed.has_run && fate_.chance(0.5)) handed.job.work->run();
   mine.jobs.clear();
   Side& peer = side(other(end));
   if (peer.service == nullptr) return;
@@ -142,17 +142,15 @@ void SessionDouble::inject(End from, Lane lane, Slice body) {
 void SessionDouble::start_job(End end, Job job) {
   const Duration takes(static_cast<std::int64_t>(
       jobs_.below(static_cast<std::uint64_t>(shape_.job_time_max.count()) + 1)));
-  const bool at_start = jobs_.chance(0.5);
+  Handed handed{std::move(job), jobs_.chance(0.5)};
+  if (handed.has_run) handed.job.work->run();
   const std::uint64_t number = ++sequence_;
-  auto held = std::make_shared<Job>(std::move(job));
-  if (at_start) held->work->run();
-  side(end).jobs.emplace(number, std::make_shared<Job>());
-  if (!at_start) side(end).jobs[number] = held;
-  at(now_ + takes, [this, end, held, at_start, number] {
-    Side& mine = side(end);
-    if (mine.jobs.erase(number) == 0) return;  // killed
-    if (!at_start) held->work->run();
-    mine.service->on_job(now_, std::move(*held));
+  side(end).jobs.emplace(number, std::move(handed));
+  at(now_ + takes, [this, end, number] {
+    auto done = side(end).jobs.extract(number);
+    if (done.empty()) return;  // killed
+    if (!done.mapped().has_run) done.mapped().job.work->run();
+    side(end).service->on_job(now_, std::move(done.mapped().job));
   });
 }
 

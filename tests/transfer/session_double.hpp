@@ -55,12 +55,16 @@ class SessionDouble {
   void inject(End from, session::Lane lane, Slice body);
 
  private:
+  struct Handed {
+    Job job;
+    bool has_run = false;
+  };
   struct Side {
     session::Service* service = nullptr;
     std::uint64_t life = 0;  // events of an earlier life are dropped
     std::array<std::size_t, session::kLaneCount> queued{};
     std::array<std::uint64_t, session::kLaneCount> sent{};
-    std::map<std::uint64_t, std::shared_ptr<Job>> jobs;  // out; null: has run
+    std::map<std::uint64_t, Handed> jobs;
     std::deque<session::Message> waiting;                // admitted, not yet on the link
     std::size_t on_link = 0;  // bytes sent, not yet delivered to the other side
     Time link_free{};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/store/audit.hpp"
 #include "lib/store/scan.hpp"
 
 namespace longhaul::test {
@@ -184,14 +185,25 @@ Result<std::unique_ptr<transfer::AskWork>> FolderHost::answer(const wire::Ask&) 
   return std::make_unique<TwoPages>();
 }
 
-World::World(std::uint64_t seed, LinkShape shape) : rng_(seed, "world"), link_(seed, shape) {
+World::World(std::uint64_t seed, LinkShape shape, At b)
+    : b_(b), rng_(seed, "world"), link_(seed, shape) {
   boot(End::kA);
   boot(End::kB);
 }
 
 void World::boot(End end) {
   SideOf& side = sides_[static_cast<std::size_t>(end)];
-  side.host = std::make_unique<FolderHost>(side.disk);
+  if (end == End::kB && b_ == At::kSite) {
+    side.host.reset();
+    side.root.reset();
+    side.root = must(store::Root::open(*side.disk));
+    side.index = std::make_unique<store::MemoryIndex>();
+    must(store::rebuild_index(*side.root, *side.index));
+    side.host =
+        std::make_unique<transfer::SiteHost>(*side.root, *side.index, transfer::SiteRights());
+  } else {
+    side.host = std::make_unique<FolderHost>(side.disk);
+  }
   side.exchange = std::make_unique<Exchange>(
       end == End::kA ? transfer::Side::kDialer : transfer::Side::kListener, side.host.get(),
       transfer::ExchangeOptions{});
@@ -202,6 +214,8 @@ void World::kill(End end) {
   SideOf& side = sides_[static_cast<std::size_t>(end)];
   link_.kill(end);
   side.exchange.reset();
+  side.host.reset();
+  side.root.reset();
   side.disk->kill_process();
 }
 

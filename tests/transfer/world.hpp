@@ -10,6 +10,7 @@
 
 #include "lib/transfer/exchange.hpp"
 #include "lib/transfer/folder_sink.hpp"
+#include "lib/transfer/site_host.hpp"
 #include "tests/sim/crash_files.hpp"
 #include "tests/transfer/session_double.hpp"
 
@@ -50,7 +51,9 @@ class FolderHost final : public transfer::Host {
 
 class World {
  public:
-  explicit World(std::uint64_t seed, LinkShape shape = {});
+  // What answers at B: a folder, or a site with versions.
+  enum class At : std::uint8_t { kFolder, kSite };
+  explicit World(std::uint64_t seed, LinkShape shape = {}, At b = At::kFolder);
 
   // Starts the process of this end anew: new exchange, same disk.
   void boot(End end);
@@ -78,9 +81,12 @@ class World {
  private:
   struct SideOf {
     std::shared_ptr<sim::CrashFiles> disk = std::make_shared<sim::CrashFiles>();
-    std::unique_ptr<FolderHost> host;
+    std::unique_ptr<store::Root> root;
+    std::unique_ptr<store::MemoryIndex> index;
+    std::unique_ptr<transfer::Host> host;
     std::unique_ptr<Exchange> exchange;
   };
+  const At b_;
   Rng rng_;
   std::array<SideOf, 2> sides_;
   SessionDouble link_;

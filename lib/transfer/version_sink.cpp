@@ -1,0 +1,55 @@
+#include "lib/transfer/version_sink.hpp"
+
+namespace longhaul::transfer {
+
+namespace {
+// The root's files outlive every sink; nothing is owned here.
+std::shared_ptr<store::Files> borrowed(store::Files& files) {
+  return {std::shared_ptr<void>(), &files};
+}
+}  // namespace
+
+VersionSink::VersionSink(store::Root& root, store::ChunkIndex& index, store::DatasetName dataset)
+    : StagedSink(borrowed(root.files()), staging_folder("push " + dataset.text())),
+      root_(root),
+      index_(index),
+      dataset_(std::move(dataset)) {}
+
+Result<Sink::Opened> VersionSink::prepare(const wire::Offer& offer) {
+  Opened opened;
+  const auto versions = TRY(root_.versions(dataset_));
+  if (versions.empty()) return opened;
+  const store::VersionNo newest = versions.back();
+  // Only the newest may stand for the whole push: an older one equal to it would leave `current`
+  // where the sender did not mean it to be.
+  const crypto::Digest newest_root = TRY(root_.root_of(dataset_, newest));
+  if (offer.root && *offer.root == newest_root) {
+    opened.existing = Published{newest.value(), newest_root};
+    return opened;
+  }
+  std::optional<store::VersionNo> base = newest;
+  if (offer.base && *offer.base != newest_root) {
+    const auto found = TRY(root_.find(dataset_, *offer.base));
+    if (found) base = found;
+  }
+  base_ =
+      store::PublishBase{TRY(root_.tree(dataset_, *base)), store::Root::folder_of(dataset_, *base)};
+  if (offer.base && base_->tree.root() == *offer.base) opened.base = base_->tree;
+  return opened;
+}
+
+std::optional<LocalPlace> VersionSink::find_local(const store::ChunkId& chunk) {
+  auto found = index_.find(chunk);
+  // An index that cannot answer knows nothing: the chunk crosses the link.
+  if (!found || !found->has_value()) return std::nullopt;
+  return LocalPlace{(*found)->file, (*found)->offset};
+}
+
+Result<Published> VersionSink::publish(const store::Tree& tree) {
+  const auto published =
+      TRY(store::publish(root_, dataset_, tree, staging(), base_ ? &*base_ : nullptr, &index_));
+  TRY(clear_staging());
+  return Published{published.version.value(), published.root};
+}
+
+}  // namespace longhaul::transfer

@@ -1,0 +1,164 @@
+// Pushes to a site: versions, what they share, what requests tell of them, and kills at random
+// times.
+#include <gtest/gtest.h>
+
+#include "tests/transfer/world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using store::TreeName;
+
+std::map<std::string, std::string> contents_of(store::Files& files, const std::string& top) {
+  auto all = snapshot(files, TreeName::known(top));
+  // A published version is read-only: compare all but the write bits' word.
+  for (auto& [name, what] : all) {
+    const auto hash = what.rfind(' ');
+    what = what.substr(0, 2) + what.substr(hash);
+    if (what[0] == '1') what = "folder";
+  }
+  return all;
+}
+
+Finished push(World& world, transfer::SiteMemory memory = {}, bool hashed = false) {
+  world.push("data", "src", hashed, std::move(memory));
+  auto finished = world.run(End::kA);
+  if (!finished) {
+    ADD_FAILURE() << "the push did not end";
+    return {};
+  }
+  EXPECT_FALSE(finished->error.has_value()) << finished->error->message();
+  return *finished;
+}
+
+struct Reply {
+  std::vector<wire::Line> lines;
+  std::optional<transfer::Answered> end;
+};
+Reply ask(World& world, wire::AskType type, std::uint64_t version) {
+  Reply reply;
+  world.at(End::kA).ask(world.link().now(), type, "data", version);
+  world.link().run_until([&] {
+    while (auto event = world.at(End::kA).poll_event()) {
+      if (auto* page = std::get_if<transfer::Page>(&*event))
+        reply.lines.insert(reply.lines.end(), page->lines.begin(), page->lines.end());
+      if (auto* end = std::get_if<transfer::Answered>(&*event)) reply.end = *end;
+    }
+    return reply.end.has_value();
+  });
+  return reply;
+}
+
+TEST(Site, APushBecomesAVersionAndAnEditTheNext) {
+  World world(1, {}, World::At::kSite);
+  put_random_tree(world.disk(End::kA), "src", world.rng(), 1'000'000);
+  ByteVector large = random_bytes(world.rng(), 2'000'000);
+  put_file(world.disk(End::kA), "src/large", large);
+  const auto first = push(world);
+  EXPECT_EQ(first.committed.version, 1U);
+  EXPECT_EQ(contents_of(world.disk(End::kB), "datasets/data/v000001"),
+            contents_of(world.disk(End::kA), "src"));
+
+  large[1'000'000] ^= std::byte{1};
+  put_file(world.disk(End::kA), "src/large", large);
+  const std::uint64_t before = world.bulk_bytes();
+  transfer::SiteMemory memory;
+  memory.base = first.tree;
+  const auto second = push(world, memory);
+  EXPECT_EQ(second.committed.version, 2U);
+  EXPECT_LT(world.bulk_bytes() - before, 600'000U);
+  EXPECT_EQ(contents_of(world.disk(End::kB), "datasets/data/v000002"),
+            contents_of(world.disk(End::kA), "src"));
+}
+
+TEST(Site, AnUnchangedTreeTakesOneRoundTripAndNoVersion) {
+  World world(2, {}, World::At::kSite);
+  put_random_tree(world.disk(End::kA), "src", world.rng(), 500'000);
+  const auto first = push(world);
+  const std::uint64_t before = world.bulk_bytes();
+  const Time start = world.link().now();
+  transfer::SiteMemory memory;
+  memory.base = first.tree;
+  const auto second = push(world, memory, true);
+  EXPECT_TRUE(second.committed.existed);
+  EXPECT_EQ(second.committed.version, 1U);
+  EXPECT_EQ(world.bulk_bytes(), before);
+  EXPECT_LT(world.link().now() - start, 2 * 80ms + 20ms);
+}
+
+TEST(Site, ContentOfAnotherDatasetDoesNotCrossTwice) {
+  World world(3, {}, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 1'500'000));
+  push(world);
+  const std::uint64_t before = world.bulk_bytes();
+  transfer::SiteMemory memory;
+  memory.unfinished = true;  // ask first
+  world.push("other", "src", true, memory);
+  const auto end = world.run(End::kA);
+  ASSERT_TRUE(end && !end->error);
+  EXPECT_EQ(world.bulk_bytes(), before);
+}
+
+TEST(Site, KilledAtAnyTimeEndsInOneWholeVersion) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    LinkShape shape;
+    shape.rate = BytesPerSecond::from_bits(20'000'000);
+    World world(seed, shape, World::At::kSite);
+    put_random_tree(world.disk(End::kA), "src", world.rng(), 1'500'000);
+    world.push("data");
+    for (int kills = 0; kills < 3; ++kills) {
+      world.run(End::kA, Duration(static_cast<std::int64_t>(world.rng().below(700'000'000))));
+      const End victim = world.rng().chance(0.5) ? End::kA : End::kB;
+      world.kill(victim);
+      world.run(victim == End::kA ? End::kB : End::kA, 5s);
+      world.kill(victim == End::kA ? End::kB : End::kA);
+      if (world.rng().chance(0.3))
+        world.disk(End::kB).lose_power(sim::CrashFiles::Keep::subset(seed));
+      world.boot(End::kA);
+      world.boot(End::kB);
+      transfer::SiteMemory memory;
+      memory.unfinished = true;
+      world.push("data", "src", world.rng().chance(0.5), memory);
+    }
+    const auto end = world.run(End::kA);
+    ASSERT_TRUE(end.has_value());
+    ASSERT_FALSE(end->error.has_value()) << end->error->message();
+    EXPECT_EQ(end->committed.root,
+              tree_of(*source_of(world.shared_disk(End::kA), "src", true)).root());
+    const auto listed = ask(world, wire::AskType::kVersions, 0);
+    ASSERT_FALSE(listed.lines.empty());
+    EXPECT_EQ(listed.lines.back().root, end->committed.root);
+    const auto verified = ask(world, wire::AskType::kVerify, end->committed.version);
+    ASSERT_TRUE(verified.end.has_value());
+    EXPECT_FALSE(verified.end->error.has_value()) << verified.end->error->message();
+  }
+}
+
+TEST(Site, VerifyNamesADamagedFileAndRemoveTakesAVersion) {
+  World world(4, {}, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
+  push(world);
+  EXPECT_EQ(ask(world, wire::AskType::kFiles, 1).lines.size(), 1U);
+  world.disk(End::kB).rot(TreeName::known("datasets/data/v000001/a"), 77);
+  const auto verified = ask(world, wire::AskType::kVerify, 1);
+  ASSERT_EQ(verified.lines.size(), 1U);
+  EXPECT_EQ(verified.lines[0].name, "a");
+  ASSERT_TRUE(verified.end && verified.end->error);
+  EXPECT_EQ(verified.end->error->kind(), Kind::kIntegrity);
+  EXPECT_FALSE(ask(world, wire::AskType::kRemove, 1).end->error);
+  EXPECT_EQ(ask(world, wire::AskType::kFiles, 1).end->error->kind(), Kind::kNotFound);
+}
+
+TEST(Site, ANameThatIsNoDatasetIsRefused) {
+  World world(4, {}, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
+  for (const char* name : {"../up", "a/b", "", ".hidden", "new\nline"}) {
+    world.push(name);
+    const auto end = world.run(End::kA);
+    ASSERT_TRUE(end && end->error) << name;
+  }
+}
+
+}  // namespace
+}  // namespace longhaul::test
