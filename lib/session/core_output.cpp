@@ -22,11 +22,16 @@ BytesPerSecond Core::cap() const {
 
 void Core::refill_budget() {
   const BytesPerSecond rate = cap();
+  if (rate.value() == 0) {  // what was sent without a cap is no debt
+    budget_ = kBudgetLeast;
+    budget_since_ = now_;
+    return;
+  }
   const auto most = std::max<std::int64_t>(
       kBudgetLeast, static_cast<std::int64_t>(rate.bytes_in(kBudgetSpan).value()));
   const Duration since = std::min<Duration>(now_ - budget_since_, 1s);
   const std::uint64_t earned = rate.bytes_in(since).value();
-  if (rate.value() > 0 && earned == 0 && budget_ < most) return;  // keep the fraction
+  if (earned == 0 && budget_ < most) return;  // keep the fraction
   budget_since_ = now_;
   budget_ = std::min(most, budget_ + static_cast<std::int64_t>(earned));
 }

@@ -110,7 +110,10 @@ void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
   Tune want;
   want.path = path.id;
   want.bbr = true;
-  if (cap().value() > 0 && path.role == PathRole::kBulk) want.pacing = share;
+  // The budget bounds the sum; a path may have more than its share, for one that is in recovery.
+  if (cap().value() > 0 && path.role == PathRole::kBulk) {
+    want.pacing = BytesPerSecond(share.value() + share.value() / 4);
+  }
   want.unsent_max_bytes = kUnsentUnknown;
   if (share.value() > 0 && rate_.link_full()) {
     const std::uint64_t span = share.bytes_in(kUnsentSpan).value();

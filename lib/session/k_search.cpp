@@ -9,6 +9,7 @@ constexpr std::uint64_t kRisePercent = 110;
 constexpr std::uint64_t kStillRampingPercent = 105;
 constexpr std::uint64_t kFellPercent = 70;
 constexpr std::uint32_t kLowEpochsToBelieve = 3;
+constexpr std::uint32_t kSettleEpochs = 4;    // dial, handshake, ramp
 constexpr std::uint32_t kOpenEpochsMost = 6;  // waiting for dials that do not succeed
 
 bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
@@ -68,7 +69,10 @@ std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
   // Connections that are still to open or still ramp up say nothing yet.
   if (epoch.open < wanted_ && epochs_in_step_ < kOpenEpochsMost) return std::nullopt;
   if (last.value() == 0 || over(epoch.sum, last, kStillRampingPercent)) return std::nullopt;
-  if (before_ != 0) return judge_step(epoch);
+  if (before_ != 0) {
+    if (epochs_in_step_ < kSettleEpochs) return std::nullopt;
+    return judge_step(epoch);
+  }
   return grow(epoch, KReason::kSumRose);
 }
 

@@ -11,6 +11,7 @@ constexpr std::uint64_t kTestPercent = 90;
 constexpr std::uint64_t kProbeFirstPercent =
     3;  // adds 3 % of two RTT to the queue: 11 ms at 180 ms
 constexpr std::uint64_t kProbeMostPercent = 25;
+constexpr std::uint64_t kFollowPercent = 96;  // of a raised cap, delivered: the link follows
 constexpr Duration kQueueLow = 5ms;
 constexpr Duration kQueueHighLeast = 10ms;
 constexpr Duration kHoldFor = 8s;
@@ -46,6 +47,7 @@ void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
   mode_ = mode;
   since_ = now;
   rounds_in_mode_ = 0;
+  idle_cap_rounds_ = 0;
   high_rounds_ = 0;
   lossy_rounds_ = 0;
   cap_ = percent == 0 ? BytesPerSecond() : part(percent);
@@ -58,8 +60,20 @@ void RateModel::drain(Time now, std::size_t rounds) {
 
 void RateModel::note(Time now, const Round& round) {
   const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(1, round.length.count()));
-  rates_[rounds_++ % kRounds] =
-      round.delivered_bytes * 1'000'000 / std::max<std::uint64_t>(1, ns / 1000);
+  // Over three rounds where packets are lost: a stream that waited for a lost packet hands over two
+  // rounds' bytes at once.
+  for (std::size_t i = kSmooth - 1; i > 0; --i) lately_[i] = lately_[i - 1];
+  lately_[0] = {round.delivered_bytes, ns / 1000};
+  std::uint64_t bytes = 0, us = 1;
+  for (const auto& [some_bytes, some_us] : lately_) {
+    bytes += some_bytes;
+    us += some_us;
+  }
+  clean_rounds_ = round.resent_ppm == 0 ? clean_rounds_ + 1 : 0;
+  const auto& [bytes_now, us_now] = lately_[0];
+  rates_[rounds_++ % kRounds] = steady()
+                                    ? bytes_now * 1'000'000 / std::max<std::uint64_t>(1, us_now)
+                                    : bytes * 1'000'000 / us;
   if (round.rtt > Duration{}) {
     if (rtt_min_ == Duration{} || round.rtt <= rtt_min_ || now - rtt_min_at_ > kRttMinWindow) {
       // After the window the least may be a new route's; while we hold below capacity there is no
@@ -106,6 +120,9 @@ void RateModel::on_open(Time now, const Round& round) {
 // A queue that our own slowness does not empty is somebody else's, or a longer way: then it is the
 // new minimum and the kernel's congestion control competes as it always does.
 void RateModel::on_drain(Time now) {
+  // While there is a queue the link is busy: what comes out of it is its capacity, though the
+  // queue may have been met before the acknowledgements showed that much.
+  capacity_ = std::max(capacity_, recent(1));
   if (queue_ <= kQueueLow) return enter(now, Mode::kHold, kHoldPercent);
   const Duration enough = queue_ * 5 + 4 * rtt_min_;
   if (now - since_ > enough && rounds_in_mode_ > kTestRounds) {
@@ -132,6 +149,9 @@ void RateModel::on_test(Time now, const Round& round) {
 void RateModel::on_hold(Time now, const Round& round) {
   if (high_rounds_ >= kRoundsToBelieve) return drain(now, kRoundsToBelieve + 1);
   const bool used = round.limited_by_link && recent(4).value() >= cap_.value() / 10 * 8;
+  // Something else is the limit by now, loss or another's traffic: then this is no cap.
+  idle_cap_rounds_ = round.limited_by_link && !used ? idle_cap_rounds_ + 1 : 0;
+  if (idle_cap_rounds_ >= kRounds) return enter(now, Mode::kOpen, 0);
   if (used && now - since_ > kHoldFor) {
     probe_step_ = kProbeFirstPercent;
     enter(now, Mode::kProbe, kHoldPercent + probe_step_);
@@ -142,9 +162,10 @@ void RateModel::on_probe(Time now, const Round& round) {
   const bool overload = lossy_rounds_ >= kRoundsToBelieve && loss_ppm_ > 2 * kLossySuspectPpm;
   if (queue_ > kQueueLow && high_rounds_ == 0 && !overload) return;  // wait and see
   if (high_rounds_ > 0 || overload) return drain(now, 4);
-  if (rounds_in_mode_ < kRoundsToBelieve) return;
+  // A round until it shows, and what the average looks back on.
+  if (rounds_in_mode_ < kRoundsToBelieve + (steady() ? 1 : kSmooth)) return;
   if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
-  if (recent(kRoundsToBelieve).value() < cap_.value() / 100 * 90) {
+  if (recent(kRoundsToBelieve).value() < cap_.value() / 100 * kFollowPercent) {
     capacity_ = std::max(capacity_, recent(4));  // the kernel's windows are the limit, not the cap
     return enter(now, Mode::kHold, kHoldPercent);
   }

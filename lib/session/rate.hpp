@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "lib/base/units.hpp"
 
@@ -47,6 +48,7 @@ class RateModel {
 
  private:
   static constexpr std::size_t kRounds = 10;
+  static constexpr std::size_t kSmooth = 3;
   void note(Time now, const Round& round);
   BytesPerSecond recent(std::size_t rounds) const;
   void enter(Time now, Mode mode, std::uint64_t percent);
@@ -56,6 +58,7 @@ class RateModel {
   void on_test(Time now, const Round& round);
   void on_hold(Time now, const Round& round);
   void on_probe(Time now, const Round& round);
+  bool steady() const { return clean_rounds_ >= kSmooth; }
   Duration queue_high() const;
   BytesPerSecond part(std::uint64_t percent) const;
 
@@ -64,13 +67,16 @@ class RateModel {
   Duration rtt_min_{}, queue_{};
   Time rtt_min_at_{};
   std::array<std::uint64_t, kRounds> rates_{};  // bytes per second, a ring
+  std::array<std::pair<std::uint64_t, std::uint64_t>, kSmooth> lately_{};  // bytes, microseconds
   std::uint64_t rounds_ = 0;
   std::uint32_t loss_ppm_ = 0;      // smoothed over about 8 rounds
   std::uint32_t loss_before_ = 0;   // when the test began
   std::uint32_t high_rounds_ = 0;   // in a row with a queue
   std::uint32_t lossy_rounds_ = 0;  // in a row
   std::uint32_t rounds_in_mode_ = 0;
-  std::uint64_t probe_step_ = 0;  // percent of capacity
+  std::uint32_t clean_rounds_ = 0;     // in a row without loss
+  std::uint32_t idle_cap_rounds_ = 0;  // in a row, far below the cap though there was work
+  std::uint64_t probe_step_ = 0;       // percent of capacity
   Time since_{}, no_test_before_{};
   Duration test_pause_ = 30s;
 };

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/sim/session_world.hpp"
 
 namespace longhaul::test {
@@ -28,6 +30,72 @@ TEST(SessionSim, MessagesOfAllLanesArriveOnce) {
   for (std::uint64_t i = 0; i < 20; ++i) in_order[i] = i;
   EXPECT_EQ(world.site.service.numbers(Lane::kControl), in_order);
   EXPECT_EQ(world.laptop.service.numbers(Lane::kControl), in_order);
+}
+
+
+double megabits(std::uint64_t bytes, Duration span) {
+  return static_cast<double>(bytes) * 8e3 / static_cast<double>(span.count());
+}
+
+TEST(SessionSim, BulkFillsTheLink) {
+  SessionWorld world(2);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(10s);  // ramp
+  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
+  world.run_for(20s);
+  const std::uint64_t bytes = world.site.service.bytes_in(Lane::kBulk) - before;
+  const double most = 100.0 * 1448 / 1500;
+  EXPECT_GE(megabits(bytes, 20s), 0.90 * most);
+}
+
+// Arrival at the peer, from the moment the service had it, while bulk saturates.
+TEST(SessionSim, ControlFliesWhileBulkSaturates) {
+  SessionWorld world(3);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(10s);
+  std::vector<Duration> delays;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const Time sent = world.wan.now();
+    world.laptop.service.send(Lane::kControl, i, 200);
+    world.laptop.drain();
+    world.run_for(50ms);
+    static_cast<void>(sent);
+  }
+  world.run_for(2s);
+  Time sent = Time{} + 10s;
+  for (const auto& received : world.site.service.received()) {
+    if (received.lane != Lane::kControl) continue;
+    delays.push_back(received.at - sent);
+    sent += 50ms;
+  }
+  ASSERT_EQ(delays.size(), 200U);
+  std::sort(delays.begin(), delays.end());
+  const Duration one_way = world.options.link.rtt / 2;
+  std::printf("control one way: p50 +%.1f ms, p99 +%.1f ms\n", double((delays[100] - one_way).count()) / 1e6, double((delays[198] - one_way).count()) / 1e6);
+  EXPECT_LE(delays[100], one_way + 10ms);
+  EXPECT_LE(delays[198], one_way + 50ms);
+}
+
+TEST(SessionSim, OutageOfAMinuteDataFlowsWithinThreeSeconds) {
+  SessionWorld world(4);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(8s);
+  world.wan.apply(world.link, netsim::Outage{60s});
+  world.run_for(60s);
+  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
+  EXPECT_EQ(world.laptop.service.links().back().second, session::LinkState::kDown);
+  const Time back = world.wan.now();
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.site.service.bytes_in(Lane::kBulk) > before; }, 10s));
+  std::printf("after the outage: %.2f s\n", double((world.wan.now() - back).count()) / 1e9);
+  EXPECT_LE(world.wan.now() - back, 3s);
+  world.run_for(5s);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+  world.laptop.session->check();
+  world.site.session->check();
 }
 
 }  // namespace

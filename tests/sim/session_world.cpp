@@ -199,7 +199,7 @@ void Node::flush(Connection& connection) {
     connection.taken_bytes += taken;
     connection.pending_bytes -= taken;
     if (connection.pacing.value() > 0) {
-      connection.paced_until = std::max(connection.paced_until, wan_.now()) +
+      connection.paced_until = std::max(connection.paced_until, wan_.now() - 2 * kBeat) +
                                connection.pacing.time_for(ByteCount(taken));
     }
     if (taken < front.size()) {
