@@ -145,6 +145,7 @@ void Core::update_link() {
   up_ = up;
   if (up) {
     emit(LinkUp{});
+    rate_.on_link_up(now_);
   } else {
     emit(LinkDown{});
     down_since_ = now_;

@@ -1,6 +1,8 @@
-// Heartbeat: is a path alive, and how long is its round trip? A ping each max(1 s, 3 RTT); two
-// such intervals without a word from the peer and the path counts as silent, whatever the kernel
-// still hopes for (after 60 s of outage it hopes for 39 s more). Not thread-safe.
+// Heartbeat: is a path alive, and how long is its round trip? The interval is max(1 s, 3 RTT); two
+// of them without a word from the peer, or since our words reach it no more, and the path counts as
+// silent, whatever the kernel still hopes for (after 60 s of outage it hopes for 39 s more). Pings
+// go twice an interval, so that a path dead in one direction only is known within two. Not
+// thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +25,7 @@ class Heartbeat {
   void on_heard(Time now) { heard_ = std::max(heard_, now); }
   // Call when ping_at() has come; gives the number to send.
   std::uint64_t ping(Time now) {
-    next_ping_ = now + interval();
+    next_ping_ = now + interval() / 2;
     if (ping_out_) return ++number_;  // the one before is unanswered: its answer still counts
     ping_out_ = true;
     timed_ = ++number_;
@@ -40,7 +42,10 @@ class Heartbeat {
     last_ = sample;
   }
   Time ping_at() const { return next_ping_; }
-  Time silent_at() const { return heard_ + 2 * interval(); }
+  Time silent_at() const {
+    const Time unheard = heard_ + 2 * interval();
+    return ping_out_ ? std::min(unheard, ping_sent_ + interval() * 3 / 2) : unheard;
+  }
   bool silent(Time now) const { return now >= silent_at(); }
   Time heard() const { return heard_; }
   Duration rtt() const { return rtt_; }  // smoothed; zero: not known

@@ -54,7 +54,8 @@ void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
 }
 
 void RateModel::drain(Time now, std::size_t rounds) {
-  capacity_ = recent(rounds);
+  // At most by half at a time: a few silent rounds say that the link broke, not how fast it is.
+  capacity_ = std::max(recent(rounds), BytesPerSecond(capacity_.value() / 2));
   enter(now, Mode::kDrain, kDrainPercent);
 }
 
@@ -91,6 +92,12 @@ void RateModel::note(Time now, const Round& round) {
   ++rounds_in_mode_;
 }
 
+void RateModel::on_link_up(Time now) {
+  enter(now, Mode::kOpen, 0);
+  queue_ = {};
+  clean_rounds_ = 0;
+}
+
 void RateModel::on_round(Time now, const Round& round) {
   note(now, round);
   switch (mode_) {
@@ -123,6 +130,11 @@ void RateModel::on_drain(Time now) {
   // While there is a queue the link is busy: what comes out of it is its capacity, though the
   // queue may have been met before the acknowledgements showed that much.
   capacity_ = std::max(capacity_, recent(1));
+  // Or less comes out than goes in: the link has become slower than we thought.
+  if (rounds_in_mode_ > kSmooth && queue_ > kQueueLow && recent(2).value() > 0 &&
+      recent(2).value() < cap_.value() / 100 * 90) {
+    return drain(now, 2);
+  }
   if (queue_ <= kQueueLow) return enter(now, Mode::kHold, kHoldPercent);
   const Duration enough = queue_ * 5 + 4 * rtt_min_;
   if (now - since_ > enough && rounds_in_mode_ > kTestRounds) {

@@ -36,6 +36,8 @@ class RateModel {
   };
 
   void on_round(Time now, const Round& round);
+  // The link came back, maybe another one: fresh connections find its limit anew.
+  void on_link_up(Time now);
   // Zero: none.
   BytesPerSecond cap() const { return cap_; }
   Mode mode() const { return mode_; }

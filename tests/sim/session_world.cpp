@@ -58,7 +58,7 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   SessionOptions session_options = options_.session;
   session_options.buffers = &buffers_;
   Service* services[] = {&service};
-  session = Session::dial(wan_.now(), SessionKeys{&tls_, peer, seed_}, session_options, services);
+  session = Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services);
   drain();
 }
 
@@ -76,10 +76,21 @@ void Node::cut_streams() {
     wan_.streams().close(stream);
     connections_.erase(stream.value());
     if (session != nullptr && path.has_value()) {
-      session->on_stream_closed(wan_.now(), *path, Error(Kind::kLink, "read", "cut by the test"));
+      session->on_stream_closed(clock(), *path, Error(Kind::kLink, "read", "cut by the test"));
     }
   }
   drain();
+}
+
+void Node::reset_one(PathRole role) {
+  for (auto& [id, connection] : connections_) {
+    if (!connection.path.has_value() || roles_[connection.path->value()] != role) continue;
+    const PathId path = *connection.path;
+    wan_.streams().close(connection.stream);
+    connections_.erase(id);
+    session->on_stream_closed(clock(), path, Error(Kind::kLink, "read", "reset by the test"));
+    return drain();
+  }
 }
 
 Node::Connection* Node::by_stream(netsim::StreamId stream) {
@@ -94,14 +105,14 @@ Node::Connection* Node::by_path(PathId path) {
   return nullptr;
 }
 
-void Node::on_connected(Time now, netsim::StreamId stream) {
+void Node::on_connected(Time, netsim::StreamId stream) {
   Connection* connection = by_stream(stream);
   if (connection == nullptr || session == nullptr) return;
-  session->on_dialed(now, *connection->path, {});
+  session->on_dialed(clock(), *connection->path, {});
   drain();
 }
 
-void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
+void Node::on_bytes(Time, netsim::StreamId stream, Slice bytes) {
   Connection* connection = by_stream(stream);
   if (connection == nullptr) return;
   if (connection->greeter != nullptr) {
@@ -118,7 +129,7 @@ void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
       judge(*connection);
     }
   } else if (session != nullptr) {
-    session->on_stream(now, *connection->path, std::move(bytes));
+    session->on_stream(clock(), *connection->path, std::move(bytes));
   }
   drain();
 }
@@ -151,7 +162,7 @@ void Node::judge(Connection& connection) {
   connection.greeter.reset();
   PathId path;
   if (joins) {
-    auto adopted = session->adopt(wan_.now(), std::move(arrival));
+    auto adopted = session->adopt(clock(), std::move(arrival));
     if (!adopted.has_value()) {
       wan_.streams().close(connection.stream);
       connections_.erase(connection.stream.value());
@@ -162,7 +173,7 @@ void Node::judge(Connection& connection) {
     SessionOptions session_options = options_.session;
     session_options.buffers = &buffers_;
     Service* services[] = {&service};
-    session = Session::accept(wan_.now(), std::move(arrival), session_options, services, &path);
+    session = Session::accept(clock(), std::move(arrival), session_options, services, &path);
   }
   connection.path = path;
 }
@@ -176,7 +187,7 @@ void Node::on_end(Time now, netsim::StreamId stream) {
   on_closed(now, stream, netsim::CloseReason::kFinished);
 }
 
-void Node::on_closed(Time now, netsim::StreamId stream, netsim::CloseReason reason) {
+void Node::on_closed(Time, netsim::StreamId stream, netsim::CloseReason reason) {
   Connection* connection = by_stream(stream);
   if (connection == nullptr) return;
   const auto path = connection->path;
@@ -184,8 +195,8 @@ void Node::on_closed(Time now, netsim::StreamId stream, netsim::CloseReason reas
   connections_.erase(stream.value());
   if (session != nullptr && path.has_value()) {
     const Error why(Kind::kLink, "use a connection", std::string(netsim::name_of(reason)));
-    session->on_dialed(now, *path, fail(why));  // ignored unless it was dialling
-    session->on_stream_closed(now, *path, why);
+    session->on_dialed(clock(), *path, fail(why));  // ignored unless it was dialling
+    session->on_stream_closed(clock(), *path, why);
   }
   drain();
 }
@@ -226,7 +237,7 @@ void Node::offer_room() {
     const std::uint64_t used = unsent + connection.pending_bytes;
     const std::uint64_t room =
         connection.unsent_max - std::min<std::uint64_t>(connection.unsent_max, used);
-    session->on_writable(wan_.now(), *connection.path,
+    session->on_writable(clock(), *connection.path,
                          static_cast<std::size_t>(std::min(room, info.room_bytes)));
   }
 }
@@ -243,9 +254,12 @@ void Node::apply(Output& output) {
     }
   } else if (auto* to_dial = std::get_if<Dial>(&output)) {
     ++dials;
-    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this, options_.streams);
+    const bool special = dials == 1 && options_.first_dial.has_value();
+    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this,
+                                                 special ? *options_.first_dial : options_.streams);
     connections_[stream.value()].stream = stream;
     connections_[stream.value()].path = to_dial->path;
+    roles_[to_dial->path.value()] = to_dial->role;
   } else if (auto* close = std::get_if<Close>(&output)) {
     if (Connection* connection = by_path(close->path)) {
       connection->path.reset();
@@ -272,10 +286,10 @@ void Node::apply(Output& output) {
     path_info.bytes_retransmitted = info.retransmissions * 1448;
     path_info.bytes_sent = connection->taken_bytes + path_info.bytes_retransmitted;
     path_info.cwnd_packets = static_cast<std::uint32_t>(info.window_bytes / 1448);
-    session->on_path_info(wan_.now(), sample->path, path_info);
+    session->on_path_info(clock(), sample->path, path_info);
   } else if (auto* job = std::get_if<HandOut>(&output)) {
     job->job.work->run();
-    session->on_job(wan_.now(), job->service, std::move(job->job));
+    session->on_job(clock(), job->service, std::move(job->job));
   } else {
     events.emplace_back(wan_.now(), std::get<Event>(output));
     const std::size_t kind = std::get<Event>(output).index();
@@ -292,7 +306,7 @@ void Node::drain() {
   do {
     again_ = false;
     if (session == nullptr) break;
-    session->on_service(wan_.now());
+    session->on_service(clock());
     offer_room();
     while (auto output = session->poll_output()) apply(*output);
     if (options_.check_every_step) session->check();
@@ -306,7 +320,7 @@ void Node::arm() {
   wake_ = {};
   if (session == nullptr) return;
   if (const auto at = session->next_deadline()) {
-    wake_ = wan_.clock().at(*at, [this] { tick(); });
+    wake_ = wan_.clock().at(*at - clock_ahead, [this] { tick(); });
   }
   const Status status = session->status();
   if (beat_ == netsim::TimerId{} && (status.queued_bytes > 0 || status.unacked_bytes > 0)) {
@@ -324,7 +338,7 @@ void Node::arm() {
 void Node::tick() {
   wake_ = {};
   if (session == nullptr) return;
-  session->on_deadline(wan_.now());
+  session->on_deadline(clock());
   drain();
 }
 

@@ -26,6 +26,7 @@ netsim::LinkConfig make_link(const LinkShape& shape);
 struct WorldOptions {
   LinkShape link;
   netsim::StreamOptions streams;
+  std::optional<netsim::StreamOptions> first_dial;  // of the first connection only
   session::SessionOptions session;
   bool give_path_info = true;
   bool check_every_step = false;
@@ -48,6 +49,9 @@ class Node final : public netsim::StreamUser {
   std::vector<crypto::Pin> admitted;                  // listening side: keys that may come in
   std::uint64_t output_hash = 0xcbf29ce484222325ULL;  // over every output, in order
   std::uint64_t written_bytes = 0, dials = 0;
+  Duration clock_ahead{};  // of the world's: a suspend, a jump
+  Time clock() const { return wan_.now() + clock_ahead; }
+  void reset_one(session::PathRole role);  // RST on one of its connections of this role
   std::size_t open_streams() const { return connections_.size(); }
   template <class E>
   std::vector<std::pair<Time, E>> events_of() const {
@@ -95,6 +99,7 @@ class Node final : public netsim::StreamUser {
   BufferPool& buffers_;
   netsim::Endpoint peer_address_;
   std::map<std::uint64_t, Connection> connections_;  // by StreamId
+  std::map<std::uint32_t, session::PathRole> roles_;
   std::uint64_t greeted_ = 0;
   netsim::TimerId wake_{}, beat_{};
   bool draining_ = false, again_ = false;

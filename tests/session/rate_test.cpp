@@ -1,0 +1,142 @@
+#include "lib/session/rate.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "lib/session/k_search.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using namespace session;
+
+// A link with a queue, seen once per RTT.
+struct Pipe {
+  std::uint64_t capacity = 10'000'000;  // bytes per second
+  Duration base = 160ms;
+  std::uint64_t queue = 0;  // bytes
+  std::uint32_t random_loss_ppm = 0;
+  bool policer = false;  // no queue: what is too much is lost
+
+  void step(RateModel& model, Time& now, std::uint64_t wish) {
+    const std::uint64_t cap = model.cap().value();
+    const std::uint64_t rate = cap == 0 ? wish : std::min(cap, wish);
+    const std::uint64_t in = rate * 160 / 1000, most = capacity * 160 / 1000;
+    std::uint64_t out = std::min(in + queue, most), lost = 0;
+    queue = in + queue - out;
+    if (policer) lost = std::exchange(queue, 0);
+    now += base;
+    Round round;
+    round.length = base;
+    round.delivered_bytes = out;
+    round.rtt = base + Duration(static_cast<std::int64_t>(queue * 1'000'000'000 / capacity));
+    round.resent_ppm = random_loss_ppm + static_cast<std::uint32_t>(lost * 1'000'000 /
+                                                                    std::max<std::uint64_t>(1, in));
+    round.limited_by_link = true;
+    model.on_round(now, round);
+  }
+};
+
+TEST(RateModel, HoldsBelowCapacityWithAnEmptyQueue) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 12'000'000);
+  EXPECT_EQ(model.mode(), RateModel::Mode::kHold);
+  EXPECT_GE(model.cap().value(), 9'000'000U);
+  EXPECT_LE(model.cap().value(), 10'000'000U);
+  EXPECT_EQ(pipe.queue, 0U);
+}
+
+TEST(RateModel, FindsCapacityThatGrew) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 50'000'000);
+  pipe.capacity = 30'000'000;
+  for (int i = 0; i < 400; ++i) pipe.step(model, now, 50'000'000);
+  EXPECT_GE(model.capacity().value(), 27'000'000U);
+}
+
+TEST(RateModel, FollowsCapacityThatShrank) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 50'000'000);
+  pipe.capacity = 2'000'000;
+  for (int i = 0; i < 100; ++i) pipe.step(model, now, 50'000'000);
+  EXPECT_LE(model.cap().value(), 2'000'000U);
+  EXPECT_GE(model.cap().value(), 1'500'000U);
+}
+
+TEST(RateModel, RandomLossCostsNoRate) {
+  RateModel model;
+  Pipe pipe;
+  pipe.random_loss_ppm = 10'000;
+  Time now{};
+  for (int i = 0; i < 60; ++i) pipe.step(model, now, 8'000'000);  // what the kernels manage
+  EXPECT_EQ(model.cap().value(), 0U);
+}
+
+TEST(RateModel, OverloadShowsAsLossThatFallsWhenWeSlowDown) {
+  RateModel model;
+  Pipe pipe;
+  pipe.policer = true;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 11'000'000);
+  EXPECT_GT(model.cap().value(), 0U);
+  EXPECT_LE(model.cap().value(), 10'000'000U);
+}
+
+Epoch epoch(std::uint64_t sum, std::uint32_t open, bool full = false) {
+  return Epoch{BytesPerSecond(sum), open, true, full};
+}
+
+TEST(KSearch, DoublesWhileTheSumRisesAndGoesBack) {
+  KSearch search(62, 0);
+  EXPECT_EQ(search.first().to, kStartPaths);
+  std::vector<KReason> reasons;
+  for (int i = 0; i < 60; ++i) {
+    const std::uint64_t useful = std::min<std::uint64_t>(search.wanted(), 16);
+    if (const auto change = search.on_epoch(epoch(useful * 1'000'000, search.wanted()))) {
+      reasons.push_back(change->reason);
+    }
+  }
+  EXPECT_EQ(search.wanted(), 16U);
+  EXPECT_EQ(reasons.back(), KReason::kSumFlat);
+}
+
+TEST(KSearch, RestsWhenTheLinkIsFullAndStartsAgainWhenTheRateFalls) {
+  KSearch search(62, 0);
+  const auto change = search.on_epoch(epoch(10'000'000, 2, true));
+  ASSERT_TRUE(change.has_value());
+  EXPECT_EQ(change->reason, KReason::kLinkFull);
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(search.on_epoch(epoch(10'000'000, 2, true)));
+  std::optional<KChanged> again;
+  for (int i = 0; i < 5 && !again; ++i) again = search.on_epoch(epoch(3'000'000, 2));
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(again->reason, KReason::kRateFell);
+  EXPECT_EQ(search.wanted(), 4U);
+}
+
+TEST(KSearch, ASenderWithoutWorkLearnsNothing) {
+  KSearch search(62, 0);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_FALSE(search.on_epoch(Epoch{BytesPerSecond(1'000'000), 2, false, false}));
+  }
+  EXPECT_EQ(search.wanted(), kStartPaths);
+}
+
+TEST(KSearch, StaysWithinTheMostAndThePeersLimit) {
+  KSearch search(6, 0);
+  for (int i = 0; i < 60; ++i)
+    search.on_epoch(epoch(search.wanted() * 1'000'000ULL, search.wanted()));
+  EXPECT_EQ(search.wanted(), 6U);
+  const auto refused = search.on_refused(3);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(search.wanted(), 3U);
+}
+
+}  // namespace
+}  // namespace longhaul::test

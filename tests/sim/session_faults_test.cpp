@@ -1,0 +1,208 @@
+// Links and peers that fail: what was sent arrives once, or the session ends with a reason.
+#include <gtest/gtest.h>
+
+#include "tests/sim/session_world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using session::Lane;
+using session::LinkState;
+
+constexpr std::uint64_t kBulk = 12U << 20;
+
+void expect_all(SessionWorld& world, std::uint64_t bytes, Duration limit) {
+  EXPECT_TRUE(
+      world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) >= bytes; }, limit))
+      << world.site.service.bytes_in(Lane::kBulk);
+  EXPECT_EQ(world.site.service.bytes_in(Lane::kBulk), bytes);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+  EXPECT_EQ(world.laptop.service.wrong(), 0U);
+  world.laptop.session->check();
+  world.site.session->check();
+}
+
+TEST(SessionFaults, WorkOfAResetConnectionIsTakenOver) {
+  SessionWorld world(11);
+  world.laptop.service.send_bulk(kBulk);
+  world.start();
+  world.run_for(1800ms);
+  world.laptop.reset_one(session::PathRole::kBulk);
+  const auto lost = world.laptop.events_of<session::PathLost>();
+  ASSERT_EQ(lost.size(), 1U);
+  EXPECT_GT(lost[0].second.requeued_bytes, 0U);
+  expect_all(world, kBulk, 20s);
+  EXPECT_LE(world.laptop.session->status().requeued_bytes, lost[0].second.requeued_bytes);
+}
+
+TEST(SessionFaults, HalfOpenPathsAreNoticedAndReplaced) {
+  for (const auto way : netsim::kBothWays) {
+    SessionWorld world(12);
+    world.laptop.service.send_bulk(3 * kBulk);
+    world.start();
+    world.run_for(2s);
+    const Time cut = world.wan.now();
+    world.wan.apply(world.link, netsim::Partition{way, 20s});
+    ASSERT_TRUE(world.run_until(
+        [&] { return world.laptop.service.links().back().second == LinkState::kDown; }, 10s));
+    // Two keepalives of 1 s, and what was on its way when the link broke.
+    EXPECT_LE(world.wan.now() - cut, 2s + 2 * world.options.link.rtt);
+    world.wan.run_until(cut + 20s);
+    const auto acked = [&] { return world.laptop.session->status().acked_bytes; };
+    const std::uint64_t before = acked();
+    ASSERT_TRUE(world.run_until([&] { return acked() > before; }, 3s));
+    expect_all(world, 3 * kBulk, 60s);
+  }
+}
+
+TEST(SessionFaults, BlackoutsOfOneAndTenSecondsLoseNothing) {
+  for (const Duration length : {Duration(1s), Duration(10s)}) {
+    SessionWorld world(13);
+    world.laptop.service.send_bulk(kBulk);
+    for (std::uint64_t i = 0; i < 100; ++i) world.laptop.service.send(Lane::kControl, i, 300);
+    world.start();
+    world.run_for(1500ms);
+    world.wan.apply(world.link, netsim::Outage{length});
+    expect_all(world, kBulk, length + 20s);
+    EXPECT_EQ(world.site.service.numbers(Lane::kControl).size(), 100U);
+  }
+}
+
+TEST(SessionFaults, TheSameAssociationResumesAfterAllPathsDied) {
+  SessionWorld world(14);
+  world.laptop.service.send_bulk(kBulk);
+  world.start();
+  world.run_for(1500ms);
+  const auto token = world.laptop.session->association()->token;
+  world.laptop.cut_streams();
+  world.site.cut_streams();
+  expect_all(world, kBulk, 20s);
+  EXPECT_EQ(world.laptop.session->association()->token, token);
+  const auto established = world.laptop.events_of<session::Established>();
+  ASSERT_EQ(established.size(), 2U);
+  EXPECT_FALSE(established[0].second.resumed);
+  EXPECT_TRUE(established[1].second.resumed);
+}
+
+TEST(SessionFaults, APeerThatBeganAnewEndsTheSession) {
+  SessionWorld world(15);
+  world.laptop.service.send_bulk(10 * kBulk);
+  world.start();
+  world.run_for(3s);
+  world.site.forget_session();
+  ASSERT_TRUE(world.run_until([&] { return world.laptop.service.end().has_value(); }, 10s));
+  const auto ended = world.laptop.events_of<session::Ended>();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].second.refused, session::RefuseReason::kNoSession);
+  EXPECT_EQ(world.laptop.service.end()->kind(), Kind::kLink);
+}
+
+TEST(SessionFaults, AKeyThatIsNotPairedIsRefused) {
+  SessionWorld world(16);
+  world.site.admitted.clear();
+  world.start();
+  ASSERT_TRUE(world.run_until([&] { return world.laptop.service.end().has_value(); }, 10s));
+  EXPECT_EQ(world.laptop.service.end()->kind(), Kind::kAuth);
+  EXPECT_EQ(world.site.session, nullptr);
+}
+
+TEST(SessionFaults, AnotherServersKeyIsAHardStop) {
+  SessionWorld world(17);
+  world.site.listen(443);
+  world.laptop.dial(netsim::endpoint(world.site_host, 443), crypto::sha256("somebody else"));
+  ASSERT_TRUE(world.run_until([&] { return world.laptop.service.end().has_value(); }, 10s));
+  EXPECT_EQ(world.laptop.service.end()->kind(), Kind::kAuth);
+  EXPECT_EQ(world.site.session, nullptr);
+}
+
+// A reset after so many bytes of the first connection, each way, through the whole opening.
+TEST(SessionFaults, AResetAnywhereInTheOpeningIsSurvived) {
+  constexpr std::uint64_t kOpening = 3200, kStep = 29;
+  for (const bool sent : {true, false}) {
+    for (std::uint64_t at = 0; at < kOpening; at += kStep) {
+      WorldOptions options;
+      options.link.rtt = 40ms;
+      options.first_dial.emplace();
+      (sent ? options.first_dial->reset_after_sent : options.first_dial->reset_after_received) = at;
+      SessionWorld world(18, options);
+      world.laptop.service.send_bulk(100'000);
+      world.site.service.send(Lane::kControl, 1, 100);
+      world.start();
+      ASSERT_TRUE(
+          world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) == 100'000; }, 30s))
+          << (sent ? "sent " : "received ") << at;
+      ASSERT_EQ(world.site.service.wrong(), 0U);
+    }
+  }
+}
+
+TEST(SessionFaults, OneByteAtATimeIsEnough) {
+  WorldOptions options;
+  options.link.rtt = 40ms;
+  options.streams.slice_bytes = 1;
+  options.check_every_step = false;
+  SessionWorld world(19, options);
+  world.laptop.service.send_bulk(64 << 10, 16 << 10);
+  world.site.service.send(Lane::kDemand, 5, 20'000);
+  world.start();
+  expect_all(world, 64 << 10, 30s);
+  EXPECT_EQ(world.laptop.service.bytes_in(Lane::kDemand), 20'000U);
+}
+
+// Time that leaps (a suspended laptop) looks like silence: paths are replaced, nothing expires.
+TEST(SessionFaults, AClockThatLeapsCostsOnlyPaths) {
+  for (const Duration leap : {Duration(10min), Duration(std::chrono::hours(24))}) {
+    SessionWorld world(20);
+    world.laptop.service.send_bulk(kBulk);
+    world.start();
+    world.run_for(1500ms);
+    world.laptop.clock_ahead += leap;
+    world.laptop.drain();
+    expect_all(world, kBulk, 30s);
+  }
+}
+
+TEST(SessionFaults, SameSeedSameRun) {
+  const auto run = [](std::uint64_t seed) {
+    WorldOptions options;
+    options.link.loss = 0.005;
+    SessionWorld world(seed, options);
+    world.laptop.service.send_bulk(4U << 20);
+    world.start();
+    world.run_for(4s);
+    world.wan.apply(world.link, netsim::Outage{5s});
+    world.run_for(12s);
+    return std::tuple(world.wan.trace_hash(), world.laptop.output_hash, world.site.output_hash);
+  };
+  EXPECT_EQ(run(21), run(21));
+  EXPECT_NE(run(21), run(22));
+}
+
+TEST(SessionFaults, AServiceThatLetsNothingGoStopsTheSender) {
+  WorldOptions options;
+  options.session.window_bytes = 16U << 20;
+  SessionWorld world(23, options);
+  world.site.service.keep(true);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(20s);
+  EXPECT_LE(world.site.service.bytes_in(Lane::kBulk), options.session.window_bytes);
+  world.laptop.service.send(Lane::kUpdate, 1, 100'000);  // what bulk leaves to the urgent lanes
+  world.laptop.drain();
+  world.run_for(2s);
+  EXPECT_EQ(world.site.service.bytes_in(Lane::kUpdate), 100'000U);
+}
+
+TEST(SessionFaults, JobsComeBackToTheirService) {
+  struct Nothing final : Work {
+    void run() override {}
+  };
+  SessionWorld world(24);
+  world.laptop.service.hand_out(std::make_unique<Nothing>());
+  world.start();
+  world.run_for(1s);
+  EXPECT_EQ(world.laptop.service.jobs_back.size(), 1U);
+}
+
+}  // namespace
+}  // namespace longhaul::test

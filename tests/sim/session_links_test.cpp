@@ -1,0 +1,85 @@
+// How many connections a link wants is found while running, and differs by link.
+#include <gtest/gtest.h>
+
+#include "lib/session/k_search.hpp"
+#include "tests/sim/session_world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using session::Lane;
+
+struct Outcome {
+  std::uint32_t wanted;
+  double share;  // of the link's payload rate over the last 20 s
+};
+
+Outcome run(const LinkShape& shape, std::uint32_t most = 62) {
+  WorldOptions options;
+  options.link = shape;
+  options.session.bulk_paths_max = most;
+  SessionWorld world(31, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(40s);
+  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
+  world.run_for(20s);
+  const auto bytes = static_cast<double>(world.site.service.bytes_in(Lane::kBulk) - before);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+  world.laptop.session->check();
+  for (const auto& [at, change] : world.laptop.events_of<session::KChanged>()) {
+    EXPECT_FALSE(name_of(change.reason).empty());
+  }
+  const double most_bytes = static_cast<double>(shape.megabits) * 1e6 / 8 * 20 * 1448 / 1500;
+  return {world.laptop.session->status().bulk_wanted, bytes / most_bytes};
+}
+
+TEST(SessionLinks, KDiffersAcrossThreeLinks) {
+  const Outcome clean = run({.rtt = 158ms, .megabits = 50});
+  const Outcome lossy = run({.rtt = 158ms, .megabits = 50, .loss = 0.001});
+  const Outcome bad = run({.rtt = 158ms, .megabits = 50, .loss = 0.01});
+  EXPECT_EQ(clean.wanted, session::kStartPaths);
+  EXPECT_GT(lossy.wanted, clean.wanted);
+  EXPECT_GT(bad.wanted, lossy.wanted);
+  EXPECT_GT(clean.share, 0.9);
+  const Outcome two = run({.rtt = 158ms, .megabits = 50, .loss = 0.01}, 2);
+  EXPECT_GT(bad.share, 3 * two.share);  // what the search is good for
+}
+
+TEST(SessionLinks, TheUsersLimitHolds) {
+  WorldOptions options;
+  options.session.rate_limit = BytesPerSecond::from_bits(20'000'000);
+  SessionWorld world(32, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(5s);
+  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
+  world.run_for(10s);
+  const std::uint64_t bytes = world.site.service.bytes_in(Lane::kBulk) - before;
+  EXPECT_LE(bytes, 25'000'000U * 102 / 100);
+  EXPECT_GE(bytes, 25'000'000U * 90 / 100);
+}
+
+TEST(SessionLinks, ARememberedLinkStartsWithItsK) {
+  WorldOptions options;
+  options.session.learned.rate = BytesPerSecond(1'000'000);
+  options.session.learned.bulk_paths = 8;
+  SessionWorld world(33, options);
+  world.start();
+  world.run_for(3s);
+  EXPECT_EQ(world.laptop.session->status().bulk_paths, 8U);
+}
+
+TEST(SessionLinks, ALongerRouteIsNoLoss) {
+  SessionWorld world(34);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(5s);
+  world.wan.apply(world.link, netsim::RouteStep{17ms});
+  world.run_for(20s);
+  EXPECT_TRUE(world.laptop.events_of<session::LinkDown>().empty());
+  EXPECT_TRUE(world.laptop.events_of<session::PathLost>().empty());
+}
+
+}  // namespace
+}  // namespace longhaul::test
