@@ -161,6 +161,8 @@ Result<> ManifestReader::add_record(const wire::Record& record) {
   const TreeName name = TRY(place(record));
   if (record.type == RecordType::kSame) return add_same(name, record.size);
   if (rows_ >= store::kTreeEntriesMax) return broken("it names too much");
+  // The tree builder judges this too, but only once the file's last piece is named.
+  if ((record.mode & ~store::kModeMask) != 0) return broken("a mode has more than permission bits");
   TRY(charge(sizeof(store::Entry) + name.text().size() + record.target.size()));
   store::Entry entry;
   entry.name = name;
