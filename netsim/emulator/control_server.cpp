@@ -97,7 +97,11 @@ Result<std::string> ControlServer::perform_do(const std::string& words) {
     down_ = true;
     return ports_.stats();
   }
-  ports_.engine.link().apply(now(), TRY(parse_happening(words)));
+  const Happening happening = TRY(parse_happening(words));
+  if (std::holds_alternative<Rebind>(happening))
+    return fail(Kind::kUnsupported, "rebind",
+                "the packet emulator has no NAT; virtual time has one");
+  ports_.engine.link().apply(now(), happening);
   ports_.engine.note_rtt();
   return std::string("{}");
 }

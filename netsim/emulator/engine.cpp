@@ -77,6 +77,7 @@ void Engine::admit(Time at, Direction direction, Train train) {
 }
 
 void Engine::settle_drops() {
+  while (link_.pop_rebind()) continue;  // no NAT here; the options said so
   for (const Direction d : kBothWays)
     while (const auto drop = link_.pop_drop(d)) {
       const std::uint32_t slot = TrainTable::slot_of(drop->cookie);

@@ -53,7 +53,9 @@ std::vector<pid_t> children() {
   while (const dirent* entry = ::readdir(proc)) {
     const std::string name = entry->d_name;
     if (name[0] < '0' || name[0] > '9') continue;
-    if (parent_of(name) == ::getpid()) out.push_back(static_cast<pid_t>(std::stol(name)));
+    pid_t pid = -1;
+    std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (pid > 0 && parent_of(name) == ::getpid()) out.push_back(pid);
   }
   ::closedir(proc);
   return out;

@@ -73,6 +73,9 @@ Result<LinkConfig> LinkOptions::read_link() const {
   std::stable_sort(link.events.begin(), link.events.end(),
                    [](const Event& a, const Event& b) { return a.at < b.at; });
   TRY(check(link));
+  for (const Event& event : link.events)
+    if (std::holds_alternative<Rebind>(event.what))
+      say("the packet emulator has no NAT: rebind events do nothing");
   return link;
 }
 

@@ -20,10 +20,11 @@ std::string fresh_name() {
   return "test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
 }
 
-class LinkByName : public ::testing::Test {
+class LinkByName : public EmulatorTest {
  protected:
   void SetUp() override {
-    SKIP_WITHOUT_NAMESPACES();
+    EmulatorTest::SetUp();
+    if (IsSkipped()) return;
     ASSERT_TRUE(link_.wait_for("down")) << link_.err();  // the last line of its greeting
   }
   std::string name_ = fresh_name();

@@ -2,6 +2,7 @@
 // behind is found by a token in the environment, which all its descendants inherit.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -44,10 +45,10 @@ struct Output {
 };
 Output run_netsim(const std::vector<std::string>& arguments);
 
-// Why these tests cannot run here; empty: they can.
-const std::string& why_not_here();
+// Base of tests that need the emulator: skipped, with the reason, where it may not run.
+class EmulatorTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+};
 
 }  // namespace netsim::test
-
-#define SKIP_WITHOUT_NAMESPACES() \
-  if (!::netsim::test::why_not_here().empty()) GTEST_SKIP() << ::netsim::test::why_not_here()
