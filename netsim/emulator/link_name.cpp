@@ -79,7 +79,11 @@ Result<Channel> connect_to(const std::string& name) {
 }
 
 Result<Fd> listen_as(const std::string& name) {
-  if (connect_to(name)) return fail(Kind::kBusy, "name a link " + name, "such a link is running");
+  // One that is just going down, or was killed, may answer for a moment longer.
+  for (int tries = 20; connect_to(name); --tries) {
+    if (tries == 0) return fail(Kind::kBusy, "name a link " + name, "such a link is running");
+    ::usleep(50'000);
+  }
   TRY(check_name(name));
   TRY(make_folder());
   const sockaddr_un address = TRY(address_of(name));
