@@ -6,7 +6,9 @@
 // LONGHAUL_WORLDS sets how many, LONGHAUL_SEED the first seed. A failing seed becomes a named test.
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "tests/transfer/world.hpp"
@@ -16,7 +18,9 @@ namespace {
 
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::stoull(text);
+  std::uint64_t number = otherwise;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), number);
+  return number;
 }
 
 LinkShape random_link(Rng& rng) {

@@ -91,9 +91,9 @@ TEST(Push, CompressesWhatShrinks) {
   EXPECT_LT(world.bulk_bytes(), 5'000'000U / 2);
 }
 
-TEST(Push, AfterTheSenderWasKilledSendsNothingThatHadArrived) {
+TEST(Push, AfterAKillSendsNothingThatHadArrived) {
   std::uint64_t killed_in_the_middle = 0;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
     LinkShape shape;
     shape.rate = BytesPerSecond::from_bits(20'000'000);
@@ -101,22 +101,22 @@ TEST(Push, AfterTheSenderWasKilledSendsNothingThatHadArrived) {
     World world(seed, shape);
     for (int i = 0; i < 8; ++i)
       put_file(world.disk(End::kA), "src/f" + std::to_string(i),
-               random_bytes(world.rng(), 500'000));
+               random_bytes(world.rng(), 1'500'000));
     world.push("data");
     const End victim = seed % 2 == 0 ? End::kA : End::kB;
-    world.run(End::kA, Duration(static_cast<std::int64_t>(world.rng().below(2'000'000'000))));
+    world.run(End::kA, Duration(static_cast<std::int64_t>(world.rng().below(4'500'000'000))));
     const std::uint64_t sent_before = world.bulk_bytes();
     world.kill(victim);
     world.run(victim == End::kA ? End::kB : End::kA, 5s);  // the other end hears of it
     world.boot(End::kA);
     world.boot(End::kB);
-    killed_in_the_middle += sent_before > 0 && sent_before < 4'000'000 ? 1 : 0;
+    killed_in_the_middle += sent_before > 0 && sent_before < 12'000'000 ? 1 : 0;
     world.push("data", "src", false, unfinished());
     expect_done(world);
     expect_arrived(world);
     // In flight: a round trip at this rate, the lane's queue, blocks in the receiver's hands.
-    const std::uint64_t in_flight = 400'000 + (128U << 10) + 5 * (1U << 20);
-    EXPECT_LE(world.bulk_bytes(), 4'000'000 + (sent_before > 0 ? in_flight : 0));
+    const std::uint64_t in_flight = 400'000 + (128U << 10) + 2 * (1U << 20);
+    EXPECT_LE(world.bulk_bytes(), 12'000'000 + 10'000 + (sent_before > 0 ? in_flight : 0));
   }
   EXPECT_GT(killed_in_the_middle, 10U);
 }

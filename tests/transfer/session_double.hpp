@@ -65,8 +65,8 @@ class SessionDouble {
     std::array<std::size_t, session::kLaneCount> queued{};
     std::array<std::uint64_t, session::kLaneCount> sent{};
     std::map<std::uint64_t, Handed> jobs;
-    std::deque<session::Message> waiting;                // admitted, not yet on the link
-    std::size_t on_link = 0;  // bytes sent, not yet delivered to the other side
+    std::deque<session::Message> waiting;  // admitted, not yet on the link
+    std::size_t on_link = 0;               // bytes sent, not yet delivered to the other side
     Time link_free{};
     Time control_last{};
   };
