@@ -112,7 +112,8 @@ Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
 
 [[noreturn]] void be_emulator(const EmulatorOptions& options, Channel owner) {
   ::setsid();  // the terminal's signals are for the command
-  if (!options.outlives_us) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // A named one sees its owner's channel close instead, and takes its socket away before it ends.
+  if (!options.outlives_us && options.name.empty()) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "netsim-link");
   ::signal(SIGPIPE, SIG_IGN);
   if (options.outlives_us) {

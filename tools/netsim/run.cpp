@@ -51,6 +51,7 @@ int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome ou
   emulator::kill_children({emulator.pid});
   emulator.channel.close();
   emulator::kill_children({});
+  if (!options.name.empty()) emulator::forget(options.name);
   if (!report) {
     say("the emulator died: there is no account of this run");
     return kOwnFailureExit;
