@@ -47,9 +47,12 @@ T take(Result<T>&& result) {
 
 }  // namespace longhaul
 
-#define TRY(expression)                                                                  \
-  __extension__({                                                                        \
-    auto try_result = (expression);                                                      \
-    if (!try_result.has_value()) return ::longhaul::fail(std::move(try_result).error()); \
-    ::longhaul::detail::take(std::move(try_result));                                     \
+// __COUNTER__: one TRY may stand in the argument of another.
+#define TRY(expression) LONGHAUL_TRY(__COUNTER__, expression)
+#define LONGHAUL_TRY(number, expression) LONGHAUL_TRY_NAMED(number, expression)
+#define LONGHAUL_TRY_NAMED(number, expression)                                               \
+  __extension__({                                                                            \
+    auto try_##number = (expression);                                                        \
+    if (!try_##number.has_value()) return ::longhaul::fail(std::move(try_##number).error()); \
+    ::longhaul::detail::take(std::move(try_##number));                                       \
   })
