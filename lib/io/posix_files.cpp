@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <thread>
 
 #include "lib/io/posix_file.hpp"
 
@@ -240,6 +241,10 @@ Result<store::FreeSpace> PosixFiles::free_space() {
 
 Result<std::unique_ptr<store::FileLock>> PosixFiles::lock(const TreeName& name) {
   return make_posix_lock(TRY(beneath_.open(name, O_RDWR | O_CREAT | O_NONBLOCK, 0600)), name);
+}
+
+void PosixFiles::pause(Duration span) {
+  std::this_thread::sleep_for(span);
 }
 
 }  // namespace longhaul::io

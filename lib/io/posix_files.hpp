@@ -38,6 +38,7 @@ class PosixFiles final : public store::Files {
   bool sync_all_reports() const override { return sync_all_reports_; }
   Result<store::FreeSpace> free_space() override;
   Result<std::unique_ptr<store::FileLock>> lock(const store::TreeName& name) override;
+  void pause(Duration span) override;
   std::string boot_id() const override { return boot_id_; }
 
   Resolve resolve() const { return beneath_.resolve(); }

@@ -123,6 +123,8 @@ class Files {
   virtual Result<FreeSpace> free_space() = 0;
   // kBusy while another process, or another lock of this one, holds it. Creates the file.
   virtual Result<std::unique_ptr<FileLock>> lock(const TreeName& name) = 0;
+  // Blocks this job for so long, where another one's change is waited for.
+  virtual void pause(Duration span) = 0;
   // Names this boot of the machine: what was written but not synced is still there while it has
   // not changed.
   virtual std::string boot_id() const = 0;

@@ -128,7 +128,7 @@ class Exchange final : public session::Service {
 
   void take(Time now, const wire::Offer& offer);
   void take(Time now, const wire::Fetch& fetch);
-  void take(Time now, const wire::Accept& accept);
+  void take(Time now, const wire::Admit& accept);
   void take(Time now, const wire::Segment&);
   void take(Time now, const wire::Want& want);
   void take(Time now, wire::Block& block);

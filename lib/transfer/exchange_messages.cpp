@@ -164,7 +164,7 @@ void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
   entry.sender->start(now);
 }
 
-void Exchange::take(Time now, const wire::Accept& accept) {
+void Exchange::take(Time now, const wire::Admit& accept) {
   if (Sender* sender = sender_of(accept.transfer)) sender->on_accept(now, accept);
 }
 void Exchange::take(Time now, const wire::Want& want) {

@@ -138,7 +138,7 @@ void Receiver::take_opened(Time now, OpenWork& work) {
   }
   const bool base_known = offer_->base && base_ && base_->root() == *offer_->base;
   base_refused_ = offer_->base.has_value() && !base_known;
-  wire::Accept accept;
+  wire::Admit accept;
   accept.transfer = id_;
   accept.attempt = attempt_;
   accept.base_known = base_known;

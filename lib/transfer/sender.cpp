@@ -106,7 +106,7 @@ void Sender::stop(Time now, Error why, bool tell) {
 
 // --- what the peer says ---
 
-void Sender::on_accept(Time now, const wire::Accept& accept) {
+void Sender::on_accept(Time now, const wire::Admit& accept) {
   heard_ = now;
   if (state_ == State::kRooting || ended() || accept.attempt != attempt_) return;
   accepted_ = true;

@@ -3,7 +3,7 @@
 // next is decided as late as can be. Hasher fills the rows, ManifestWriter names them, ChunkQueue
 // says which chunk is next; this ties them.
 //
-//   kRooting --root known, or files to hash--> kOffered --Accept--> kSending --Seal sent--> kSealed
+//   kRooting --root known, or files to hash--> kOffered --Admit--> kSending --Seal sent--> kSealed
 //   --> kDone
 //
 // A source that changes under the reader starts a new attempt: the changed files are hashed as they
@@ -42,7 +42,7 @@ class Sender {
          SiteMemory memory);
   void start(Time now);
 
-  void on_accept(Time now, const wire::Accept& accept);
+  void on_accept(Time now, const wire::Admit& accept);
   void on_want(Time now, const wire::Want& want);
   void on_receipt(Time now, const wire::Receipt& receipt);
   void on_committed(Time now, const wire::Committed& committed);

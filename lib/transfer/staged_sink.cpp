@@ -7,6 +7,8 @@ using store::TreeName;
 namespace {
 // Room that a file system wants for names, journals and what else is written there meanwhile.
 constexpr std::uint64_t kSpareBytes = 16U << 20;
+constexpr Duration kLockPause = 100ms;
+constexpr int kLockTries = 60;
 }  // namespace
 
 TreeName staging_folder(std::string_view what) {
@@ -22,6 +24,12 @@ Result<Sink::Opened> StagedSink::open(const wire::Offer& offer) {
   const TreeName lock =
       TRY(staging_name_.parent().child(std::string(staging_name_.last()) + ".lock"));
   auto locked = files_->lock(lock);
+  // The transfer before this one may just be ending: its process was killed, or it is giving up.
+  for (int waited = 0; waited < kLockTries && !locked && locked.error().kind() == Kind::kBusy;
+       ++waited) {
+    files_->pause(kLockPause);
+    locked = files_->lock(lock);
+  }
   if (!locked && locked.error().kind() == Kind::kBusy)
     return fail(Kind::kBusy, "receive the tree",
                 "another transfer writes there; try again when it has ended");

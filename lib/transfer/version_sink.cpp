@@ -46,6 +46,13 @@ std::optional<LocalPlace> VersionSink::find_local(const store::ChunkId& chunk) {
 }
 
 Result<Published> VersionSink::publish(const store::Tree& tree) {
+  // A sender that had to read its files again knows the root only now: an unchanged tree makes no
+  // new version.
+  const auto versions = TRY(root_.versions(dataset_));
+  if (!versions.empty() && TRY(root_.root_of(dataset_, versions.back())) == tree.root()) {
+    TRY(clear_staging());
+    return Published{versions.back().value(), tree.root()};
+  }
   const auto published =
       TRY(store::publish(root_, dataset_, tree, staging(), base_ ? &*base_ : nullptr, &index_));
   TRY(clear_staging());

@@ -129,15 +129,15 @@ struct Fetch {
   }
 };
 
-struct Accept {
+struct Admit {
   TransferId transfer;
   std::uint32_t attempt = 1;
   bool base_known = false;
   template <class F>
   static void fields(F& f) {
-    f(&Accept::transfer, "transfer");
-    f(&Accept::attempt, "attempt");
-    f(&Accept::base_known, "base_known", "records may refer to the offer's base");
+    f(&Admit::transfer, "transfer");
+    f(&Admit::attempt, "attempt");
+    f(&Admit::base_known, "base_known", "records may refer to the offer's base");
   }
 };
 
@@ -262,7 +262,7 @@ struct Stop {
   }
 };
 
-using TransferMessage = std::variant<Offer, Fetch, Accept, Segment, Want, Block, Seal, Receipt,
+using TransferMessage = std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt,
                                      Committed, Stop, Ask, Answer>;
 
 }  // namespace longhaul::wire

@@ -86,6 +86,7 @@ class CrashFiles final : public store::Files {
   bool sync_all_reports() const override { return options_.sync_all_reports; }
   Result<store::FreeSpace> free_space() override;
   Result<std::unique_ptr<store::FileLock>> lock(const store::TreeName& name) override;
+  void pause(Duration) override {}  // time is the simulation's own
   std::string boot_id() const override;
 
  private:
