@@ -1,0 +1,156 @@
+#include "streamer/commands.hpp"
+
+#include <fmt/chrono.h>
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+
+#include "lib/auth/ledger.hpp"
+#include "lib/auth/node.hpp"
+#include "lib/base/escape.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "lib/cli/explain.hpp"
+#include "lib/cli/json_line.hpp"
+#include "streamer/root.hpp"
+#include "streamer/server.hpp"
+
+namespace longhaul::streamer {
+namespace {
+
+constexpr std::uint16_t kDefaultPort = 7700;
+
+int failed(cli::Console& console, const Error& error) {
+  console.err(cli::to_text(cli::explain(error), "longhaul-streamer"));
+  return cli::exit_code_of(error.kind());
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "site";
+  return name.data();
+}
+
+std::string date_of(WallTime time) {
+  const std::time_t seconds = time.ns / 1'000'000'000;
+  return fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(seconds));
+}
+
+io::Task<> serve(Server& server, Result<>& result) {
+  result = co_await server.run();
+}
+
+Result<auth::InviteLine> issue(const InviteOptions& options) {
+  const auto role = auth::role_named(options.role);
+  if (!role) {
+    return fail(Error(Kind::kUsage, "invite a '" + printable(options.role, 40) + "'",
+                      "there is no such role")
+                    .advise("roles are owner, observer and site"));
+  }
+  const std::string address =
+      options.address.empty() ? host_name() + ":" + std::to_string(kDefaultPort) : options.address;
+  TRY(io::parse_endpoint(address));
+  const Root root = TRY(open_root(options.root));
+  const auto made = TRY(auth::make_identity(*root.node));
+  io::AsioEnv env;
+  auth::OpenInvite open;
+  env.entropy(open.secret);
+  open.role = *role;
+  const WallTime now = env.wall();
+  open.expires = {now.ns + auth::kInviteLife.count()};
+  TRY(auth::change_ledger(*root.node,
+                          [&](auth::Ledger& ledger) { return ledger.invites.add(open, now); }));
+  auth::InviteLine line;
+  line.address = address;
+  const auto pin = made.identity.pin().bytes();
+  std::copy(pin.begin(), pin.end(), line.pin.begin());
+  line.secret = open.secret;
+  return line;
+}
+
+}  // namespace
+
+int run(cli::Console& console, Log& log, const RunOptions& options) {
+  const auto listen = io::parse_endpoint(options.listen);
+  if (!listen) return failed(console, listen.error());
+  const auto root = open_root(options.root);
+  if (!root) return failed(console, root.error());
+  const auto datasets = open_datasets(*root);
+  if (!datasets) {
+    if (datasets.error().kind() != Kind::kBusy) return failed(console, datasets.error());
+    return failed(console, Error(Kind::kBusy, "use " + printable(options.root) + " as its root",
+                                 "another longhaul-streamer runs there")
+                               .advise("stop it first, or give another --root"));
+  }
+  const auto made = auth::make_identity(*root->node);
+  if (!made) return failed(console, made.error());
+  io::AsioEnv env;
+  ServerOptions server_options;
+  server_options.listen = *listen;
+  server_options.name = host_name();
+  server_options.on_listening = [&](const io::Endpoint& at) {
+    if (options.json) {
+      cli::JsonLine line;
+      line.add("event", "listening")
+          .add("address", io::to_text(at))
+          .add("pin", made->identity.pin().hex());
+      console.out(line.text() + "\n");
+    } else {
+      console.err("listening on " + io::to_text(at) + "\n");
+    }
+  };
+  Server server(env, log, *root, *datasets, made->identity, server_options);
+  Result<> result;
+  env.run(serve(server, result), [&server](int) { server.stop(); });
+  if (!result) return failed(console, result.error());
+  return cli::kOk;
+}
+
+int invite(cli::Console& console, const InviteOptions& options) {
+  const auto line = issue(options);
+  if (!line) return failed(console, line.error());
+  if (options.json) {
+    cli::JsonLine out;
+    out.add("invite", auth::to_text(*line)).add("role", options.role).add("minutes", 10);
+    console.out(out.text() + "\n");
+  } else {
+    console.out(auth::to_text(*line) + "\n");
+    console.err("good once, for ten minutes: give it to `longhaul join NAME` on stdin\n");
+  }
+  return cli::kOk;
+}
+
+int peers(cli::Console& console, const PeersOptions& options) {
+  const auto root = open_root(options.root);
+  if (!root) return failed(console, root.error());
+  if (!options.revoke.empty()) {
+    io::AsioEnv env;
+    std::string name;
+    const WallTime now = env.wall();
+    const auto changed = auth::change_ledger(*root->node, [&](auth::Ledger& ledger) -> Result<> {
+      name = TRY(ledger.peers.revoke(options.revoke, now)).name;
+      return {};
+    });
+    if (!changed) return failed(console, changed.error());
+    console.err(name + " is revoked; its sessions end within a minute\n");
+    return cli::kOk;
+  }
+  const auto ledger = auth::load_ledger(*root->node);
+  if (!ledger) return failed(console, ledger.error());
+  for (const auth::Peer& peer : ledger->peers.all()) {
+    const std::string pin = to_hex(peer.pin);
+    if (options.json) {
+      cli::JsonLine out;
+      out.add("name", peer.name).add("role", auth::name_of(peer.role)).add("pin", pin);
+      out.add("paired", date_of(peer.paired)).add("revoked", peer.revoked.has_value());
+      console.out(out.text() + "\n");
+    } else {
+      console.out(fmt::format("{:<20} {:<9} {}  {}{}\n", peer.name, auth::name_of(peer.role),
+                              pin.substr(0, 16), date_of(peer.paired),
+                              peer.revoked ? "  revoked" : ""));
+    }
+  }
+  return cli::kOk;
+}
+
+}  // namespace longhaul::streamer

@@ -1,0 +1,37 @@
+// The commands of `longhaul-streamer`. All return the exit code; errors have been said on the
+// console.
+#pragma once
+
+#include <string>
+
+#include "lib/base/log.hpp"
+#include "lib/cli/console.hpp"
+#include "lib/io/asio_env.hpp"
+
+namespace longhaul::streamer {
+
+struct RunOptions {
+  std::string root;
+  std::string listen = "0.0.0.0:7700";
+  bool json = false;
+};
+// Until SIGINT or SIGTERM.
+int run(cli::Console& console, Log& log, const RunOptions& options);
+
+struct InviteOptions {
+  std::string root;
+  std::string role = "owner";
+  std::string
+      address;  // as the invited node can reach this one; empty: guessed from this host's name
+  bool json = false;
+};
+int invite(cli::Console& console, const InviteOptions& options);
+
+struct PeersOptions {
+  std::string root;
+  std::string revoke;  // a name or the beginning of a key; empty: list
+  bool json = false;
+};
+int peers(cli::Console& console, const PeersOptions& options);
+
+}  // namespace longhaul::streamer

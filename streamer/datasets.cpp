@@ -1,0 +1,51 @@
+#include "streamer/datasets.hpp"
+
+#include <utility>
+
+#include "lib/io/sqlite_index.hpp"
+#include "lib/store/audit.hpp"
+
+namespace longhaul::streamer {
+namespace {
+
+Error forbidden(const char* what) {
+  return Error(Kind::kAuth, what, "this node's role does not allow it")
+      .advise("ask the site's owner for an invite with --role owner");
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Datasets>> open_datasets(const Root& root) {
+  auto out = std::make_shared<Datasets>();
+  out->files = root.files;
+  out->root = TRY(store::Root::open(*out->files));
+  auto opened = TRY(io::SqliteIndex::open(root.path + "/.longhaul/index.sqlite"));
+  out->index = std::move(opened.index);
+  if (opened.was_lost) TRY(store::rebuild_index(*out->root, *out->index));
+  return out;
+}
+
+RoleHost::RoleHost(std::shared_ptr<Datasets> datasets, auth::Role role)
+    : datasets_(std::move(datasets)),
+      role_(role),
+      host_(*datasets_->root, *datasets_->index, transfer::SiteRights{}) {}
+
+Result<std::shared_ptr<transfer::Sink>> RoleHost::receive(const wire::Offer& offer) {
+  if (role_ != auth::Role::kOwner) return fail(forbidden("push to this site"));
+  return host_.receive(offer);
+}
+
+Result<std::unique_ptr<transfer::FetchWork>> RoleHost::send(const wire::Fetch& fetch) {
+  if (role_ != auth::Role::kOwner) return fail(forbidden("pull from this site"));
+  return host_.send(fetch);
+}
+
+Result<std::unique_ptr<transfer::AskWork>> RoleHost::answer(const wire::Ask& ask) {
+  const bool lists = ask.type == wire::AskType::kDatasets || ask.type == wire::AskType::kVersions ||
+                     ask.type == wire::AskType::kFiles;
+  const bool may = role_ == auth::Role::kOwner || (role_ == auth::Role::kObserver && lists);
+  if (!may) return fail(forbidden("ask that of this site"));
+  return host_.answer(ask);
+}
+
+}  // namespace longhaul::streamer

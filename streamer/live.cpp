@@ -1,0 +1,56 @@
+#include "streamer/live.hpp"
+
+#include "lib/base/escape.hpp"
+#include "streamer/datasets.hpp"
+
+namespace longhaul::streamer {
+namespace {
+
+// What the peer's transfers came to, for whoever reads the site's log.
+void tell(Log& log, transfer::Exchange& exchange, io::Pump& pump) {
+  while (std::optional<transfer::Event> event = exchange.poll_event()) {
+    if (const auto* finished = std::get_if<transfer::Finished>(&*event)) {
+      const std::string dataset = printable(finished->dataset, 80);
+      if (finished->error) {
+        LOG(log, kWarn, "transfer of '{}': {}", dataset, finished->error->message());
+      } else {
+        LOG(log, kInfo, "transfer of '{}' is done", dataset);
+      }
+    } else if (const auto* broken = std::get_if<transfer::PeerBroken>(&*event)) {
+      LOG(log, kWarn, "a peer broke the protocol: {}", broken->why.message());
+      pump.end(broken->why);
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
+                                 BufferPool& pool, auth::Role role, const auth::Pin& peer,
+                                 session::Arrival arrival, session::PathId& first) {
+  auto live = std::make_shared<Live>();
+  live->peer = peer;
+  live->role = role;
+  live->host = std::make_unique<RoleHost>(std::move(datasets), role);
+  live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
+                                                        transfer::ExchangeOptions{});
+  const std::array<session::Service*, 1> services{live->exchange.get()};
+  session::SessionOptions options;
+  options.buffers = &pool;
+  live->session =
+      session::Session::accept(env.now(), std::move(arrival), options, services, &first);
+  Live* self = live.get();
+  auto dialer = [](std::uint32_t) -> io::Task<Result<std::unique_ptr<io::Stream>>> {
+    co_return fail(Kind::kLink, "dial", "the accepting side does not");
+  };
+  live->began = env.now();
+  auto on_event = [self, &env](const session::Event& event) {
+    if (std::holds_alternative<session::LinkDown>(event)) self->down_since = env.now();
+    if (std::holds_alternative<session::LinkUp>(event)) self->down_since.reset();
+  };
+  auto on_drained = [self, &log] { tell(log, *self->exchange, *self->pump); };
+  live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
+  return live;
+}
+
+}  // namespace longhaul::streamer

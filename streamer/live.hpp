@@ -1,0 +1,38 @@
+// Live: one session of a paired peer at this site, with what rides on it. Made by Server, on Env's
+// strand; destroyed after its pump has run to the end.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "lib/auth/peer_book.hpp"
+#include "lib/base/log.hpp"
+#include "lib/io/pump.hpp"
+#include "lib/session/greeter.hpp"
+#include "lib/session/handshake.hpp"
+#include "lib/session/session.hpp"
+#include "lib/transfer/exchange.hpp"
+#include "lib/transfer/host.hpp"
+#include "streamer/datasets.hpp"
+
+namespace longhaul::streamer {
+
+constexpr std::size_t kSessionsMax = 256;
+
+struct Live {
+  auth::Pin peer{};
+  auth::Role role = auth::Role::kObserver;
+  wire::SessionToken token{};
+  Time began{};
+  std::optional<Time> down_since;  // without a path
+  std::unique_ptr<transfer::Host> host;
+  std::unique_ptr<transfer::Exchange> exchange;
+  std::unique_ptr<session::Session> session;
+  std::unique_ptr<io::Pump> pump;
+
+  static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
+                                    BufferPool& pool, auth::Role role, const auth::Pin& peer,
+                                    session::Arrival arrival, session::PathId& first);
+};
+
+}  // namespace longhaul::streamer

@@ -1,0 +1,269 @@
+#include "streamer/server.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/auth/pairing.hpp"
+#include "lib/base/escape.hpp"
+#include "lib/crypto/aead.hpp"
+#include "streamer/live.hpp"
+
+namespace longhaul::streamer {
+namespace {
+
+// A revoked peer is out after at most this and one read of the ledger; the promise is 60 s.
+constexpr Duration kLedgerPause = 5s;
+constexpr Duration kAcceptPause =
+    100ms;  // after a refused accept: no descriptors left, most likely
+// A living peer dials every second: one that began anew and left a session dead for so long was
+// restarted.
+constexpr Duration kAbandonedAfter = 3s;
+
+}  // namespace
+
+struct Server::Guest {
+  auth::ConnectionId id;
+  std::unique_ptr<io::Stream> stream;
+  std::unique_ptr<session::Greeter> greeter;
+  bool staged = false;
+  bool evicted = false;
+  std::string source() const { return stream->peer().host; }
+};
+
+Server::Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> datasets,
+               const crypto::Identity& identity, ServerOptions options)
+    : env_(env),
+      log_(log),
+      root_(std::move(root)),
+      datasets_(std::move(datasets)),
+      identity_(identity),
+      tls_(identity_, crypto::TlsOptions{crypto::has_fast_aes()}),
+      options_(std::move(options)),
+      tasks_(env.executor()),
+      stopped_(env.executor()) {}
+
+Server::~Server() = default;
+
+io::Task<Result<>> Server::run() {
+  auto listener = env_.listen(options_.listen);
+  if (!listener) co_return fail(listener.error());
+  listener_ = *std::move(listener);
+  if (options_.on_listening) options_.on_listening(listener_->local());
+  tasks_.spawn(accept_all(listener_));
+  tasks_.spawn(watch());
+  while (!stopping_) {
+    co_await stopped_.wait();
+  }
+  listener_->close();
+  for (const auto& [id, guest] : guests_) {
+    if (guest->stream) guest->stream->close();
+  }
+  for (const auto& [token, live] : sessions_)
+    live->pump->end(Error(Kind::kInterrupted, "go on with the session", "the streamer stops"));
+  co_await tasks_.join();
+  co_return Result<>();
+}
+
+void Server::stop() {
+  stopping_ = true;
+  stopped_.notify();
+}
+
+io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
+  while (!stopping_) {
+    Result<std::unique_ptr<io::Stream>> accepted = co_await listener->accept();
+    if (stopping_) break;
+    if (!accepted) {
+      LOG(log_, kWarn, "{}", accepted.error().message());
+      const Time later = env_.now() + kAcceptPause;
+      co_await env_.sleep_until(later);
+      continue;
+    }
+    const auto guest = std::make_shared<Guest>();
+    guest->id = std::exchange(next_, next_.next());
+    guest->stream = *std::move(accepted);
+    auto engine = crypto::TlsEngine::server(tls_, pool_);
+    guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
+    const auto closed = admission_.on_accept(env_.now(), guest->id, guest->source());
+    for (const auth::ConnectionId id : closed) {
+      if (const auto found = guests_.find(id); found != guests_.end()) {
+        found->second->evicted = true;
+        found->second->stream->close();
+      }
+    }
+    if (std::find(closed.begin(), closed.end(), guest->id) != closed.end()) continue;
+    guests_[guest->id] = guest;
+    tasks_.spawn(greet(guest));
+  }
+}
+
+io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
+  const Result<> heard = co_await listen_to(*guest);
+  if (heard) {
+    const session::Knock& knock = *guest->greeter->knock();
+    if (knock.join() != nullptr) {
+      co_await pair(*guest);
+    } else {
+      admit(guest);
+    }
+  } else {
+    LOG(log_, kDebug, "a connection from {} came to nothing: {}", guest->source(),
+        heard.error().message());
+  }
+  if (guest->stream) {  // not handed to a session
+    const bool flushed = co_await flush(*guest);
+    if (flushed) guest->stream->finish();
+    guest->stream->close();
+  }
+  admission_.on_closed(guest->id);
+  guests_.erase(guest->id);
+}
+
+// Until the guest has said what it wants, or has shown that it is none.
+io::Task<Result<>> Server::listen_to(Guest& guest) {
+  while (guest.greeter->knock() == nullptr) {
+    const Result<Slice> in = co_await guest.stream->read();
+    if (!in) co_return fail(in.error());
+    if (in->empty()) co_return fail(Kind::kLink, "greet a peer", "it closed the connection");
+    if (admission_.on_bytes(guest.id, in->size()) == auth::Admission::Verdict::kClose)
+      co_return fail(Kind::kLimit, "greet a peer", "it sent too much before it was known");
+    const Result<> fed = guest.greeter->on_stream(*in);
+    const bool flushed = co_await flush(guest);
+    if (!fed) co_return fail(fed.error());
+    if (!flushed) co_return fail(Kind::kLink, "greet a peer", "the connection broke");
+    if (guest.greeter->secured() && !std::exchange(guest.staged, true))
+      admission_.on_stage(env_.now(), guest.id);
+  }
+  co_return Result<>();
+}
+
+io::Task<bool> Server::flush(Guest& guest) {
+  std::vector<Slice> parts;
+  while (std::optional<Slice> part = guest.greeter->poll_output())
+    parts.push_back(*std::move(part));
+  if (parts.empty()) co_return true;
+  const Result<> written = co_await guest.stream->write(std::move(parts));
+  co_return written.has_value();
+}
+
+io::Task<> Server::pair(Guest& guest) {
+  const session::Knock& knock = *guest.greeter->knock();
+  const auth::PairingBinding binding{guest.greeter->exported(auth::kPairingLabel), knock.peer,
+                                     identity_.pin()};
+  auth::Inviter inviter(options_.name, binding);
+  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
+  const auth::Invites none;
+  if (!ledger) LOG(log_, kError, "{}: nobody can pair", ledger.error().message());
+  inviter.on_join(env_.wall(), *knock.join(), ledger ? ledger->invites : none);
+  while (std::optional<auth::Inviter::Output> output = inviter.poll_output()) {
+    if (const auto* commit = std::get_if<auth::Inviter::Commit>(&*output)) {
+      const WallTime now = env_.wall();
+      const Result<> stored = auth::change_ledger(*root_.node, [&](auth::Ledger& changed) {
+        return auth::commit(*commit, now, changed.peers, changed.invites);
+      });
+      if (stored) {
+        LOG(log_, kInfo, "paired with '{}' as {}", printable(commit->peer.name),
+            auth::name_of(commit->peer.role));
+      }
+      inviter.on_stored(stored);
+    } else if (const auto* joined = std::get_if<wire::Joined>(&*output)) {
+      guest.greeter->answer(*joined);
+    } else {
+      LOG(log_, kWarn, "a connection from {} tried to pair without a valid invite", guest.source());
+      guest.greeter->refuse(std::get<wire::Refuse>(*output).reason);
+    }
+  }
+  co_return;
+}
+
+void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
+  LOG(log_, kWarn, "refused {} from {}: {}", guest.greeter->knock()->peer.hex().substr(0, 16),
+      guest.source(), why);
+  guest.greeter->refuse(reason);
+}
+
+void Server::admit(const std::shared_ptr<Guest>& guest) {
+  const session::Knock knock = *guest->greeter->knock();
+  if (const auto bad = session::judge_version(*knock.hello()))
+    return refuse(*guest, *bad, "it speaks another version");
+  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
+  if (!ledger) LOG(log_, kError, "{}: nobody is let in", ledger.error().message());
+  auth::Pin pin{};
+  const auto bytes = knock.peer.bytes();
+  std::copy(bytes.begin(), bytes.end(), pin.begin());
+  const auto role = ledger ? ledger->peers.role_of(pin) : std::nullopt;
+  if (!role) return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
+  admission_.on_known(env_.now(), guest->id);
+
+  if (knock.hello()->intent == wire::Intent::kJoin) {
+    const auto found = sessions_.find(knock.hello()->session);
+    if (found == sessions_.end())
+      return refuse(*guest, wire::Refusal::kNoSession, "its session is not known here");
+    const auto path = found->second->session->adopt(env_.now(), guest->greeter->take());
+    if (path) found->second->pump->attach(*path, std::move(guest->stream));
+    return;
+  }
+  if (sessions_.size() >= kSessionsMax)
+    return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
+  session::PathId first;
+  auto live = Live::make(env_, log_, datasets_, pool_, *role, pin, guest->greeter->take(), first);
+  const session::Association* association = live->session->association();
+  if (association == nullptr) return;  // its first bytes were wrong; the session has said so
+  sessions_[association->token] = live;
+  live->token = association->token;
+  // Attached first: serve() begins at once, and what the session already says is for this path.
+  live->pump->attach(first, std::move(guest->stream));
+  tasks_.spawn(serve(live));
+}
+
+io::Task<> Server::serve(std::shared_ptr<Live> live) {
+  co_await live->pump->run();
+  sessions_.erase(live->token);
+  LOG(log_, kInfo, "session {} ended", to_hex(live->token).substr(0, 8));
+}
+
+io::Task<> Server::watch() {
+  Time ledger_at = env_.now();
+  while (!stopping_) {
+    for (const auth::ConnectionId id : admission_.on_deadline(env_.now())) {
+      const auto found = guests_.find(id);
+      if (found != guests_.end() && found->second->stream) found->second->stream->close();
+    }
+    end_abandoned();
+    if (env_.now() >= ledger_at) {
+      expel_revoked();
+      ledger_at = env_.now() + kLedgerPause;
+    }
+    const Time next =
+        std::min(env_.now() + 250ms, admission_.next_deadline().value_or(Time::max()));
+    co_await env_.sleep_until(next);
+  }
+}
+
+// A session whose process was killed would hold its dataset for a day. Its peer's next session
+// shows that it is gone; without one it stays, because then the link may be what is dead.
+void Server::end_abandoned() {
+  const auto snapshot = sessions_;  // ending one changes the map
+  for (const auto& [token, old] : snapshot) {
+    if (!old->down_since || env_.now() - *old->down_since < kAbandonedAfter) continue;
+    for (const auto& [other_token, newer] : snapshot) {
+      const bool replaced = newer->peer == old->peer && newer->began > *old->down_since;
+      if (!replaced || newer->down_since) continue;
+      old->pump->end(Error(Kind::kLink, "go on with the session", "its process began anew"));
+      break;
+    }
+  }
+}
+
+void Server::expel_revoked() {
+  if (sessions_.empty()) return;
+  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
+  const auto snapshot = sessions_;  // ending one changes the map
+  for (const auto& [token, live] : snapshot) {
+    const auto role = ledger ? ledger->peers.role_of(live->peer) : std::nullopt;
+    if (role == live->role) continue;
+    live->pump->end(Error(Kind::kAuth, "go on with the session", "this node was revoked"));
+  }
+}
+
+}  // namespace longhaul::streamer

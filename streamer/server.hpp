@@ -1,0 +1,75 @@
+// Server: accepts connections, lets strangers cost little (auth::Admission), pairs those that hold
+// an invite, and owns one session per paired peer that asks for one: Session, Exchange and the pump
+// between them. Lives on Env's strand.
+//
+//   Server server(env, log, root, identity, options);
+//   co_await server.run();          // until stop()
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "lib/auth/admission.hpp"
+#include "lib/auth/ledger.hpp"
+#include "lib/base/log.hpp"
+#include "lib/crypto/tls_context.hpp"
+#include "lib/io/env.hpp"
+#include "lib/io/signal.hpp"
+#include "lib/io/task_group.hpp"
+#include "lib/session/greeter.hpp"
+#include "streamer/datasets.hpp"
+#include "streamer/root.hpp"
+
+namespace longhaul::streamer {
+
+struct Live;
+
+struct ServerOptions {
+  io::Endpoint listen;
+  std::string name;  // what this site calls itself when it pairs
+  std::function<void(const io::Endpoint&)> on_listening;
+};
+
+class Server {
+ public:
+  Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> datasets,
+         const crypto::Identity& identity, ServerOptions options);
+  ~Server();
+  io::Task<Result<>> run();
+  void stop();
+
+ private:
+  using StreamRef = std::shared_ptr<io::Stream>;
+  struct Guest;  // a connection before its peer is known
+  io::Task<> accept_all(std::shared_ptr<io::Listener> listener);
+  io::Task<> greet(std::shared_ptr<Guest> guest);
+  io::Task<Result<>> listen_to(Guest& guest);
+  io::Task<bool> flush(Guest& guest);
+  io::Task<> pair(Guest& guest);
+  void admit(const std::shared_ptr<Guest>& guest);
+  void refuse(Guest& guest, wire::Refusal reason, const char* why);
+  io::Task<> serve(std::shared_ptr<Live> live);
+  io::Task<> watch();
+  void expel_revoked();
+  void end_abandoned();
+
+  io::Env& env_;
+  Log& log_;
+  Root root_;
+  std::shared_ptr<Datasets> datasets_;
+  const crypto::Identity identity_;
+  crypto::TlsContext tls_;
+  ServerOptions options_;
+  BufferPool pool_;
+  auth::Admission admission_;
+  auth::ConnectionId next_{1};
+  std::map<auth::ConnectionId, std::shared_ptr<Guest>> guests_;
+  std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
+  io::TaskGroup tasks_;
+  io::Signal stopped_;
+  std::shared_ptr<io::Listener> listener_;
+  bool stopping_ = false;
+};
+
+}  // namespace longhaul::streamer
