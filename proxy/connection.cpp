@@ -1,0 +1,117 @@
+#include "proxy/connection.hpp"
+
+#include <utility>
+
+#include "lib/auth/node.hpp"
+#include "lib/crypto/aead.hpp"
+#include "proxy/files.hpp"
+#include "proxy/link_file.hpp"
+
+namespace longhaul::proxy {
+
+namespace {
+
+// A refusal in words that say what to do; anything else as the session put it.
+Error explained(const session::Ended& ended, const Site& site) {
+  const std::string attempt = "open a session with " + site.name;
+  switch (ended.refused) {
+    case session::RefuseReason::kForbidden:
+      return Error(Kind::kAuth, attempt, "it does not know this node, or no longer does");
+    case session::RefuseReason::kVersion:
+      return Error(Kind::kUnsupported, attempt);
+    case session::RefuseReason::kBusy:
+      return Error(Kind::kBusy, attempt, "it has too many sessions or connections")
+          .advise("wait a little, then run the same command again");
+    case session::RefuseReason::kNoSession:
+      return Error(Kind::kLink, "go on with the session", "the streamer there was started anew");
+    default:
+      return ended.why;
+  }
+}
+
+}  // namespace
+
+Connection::Connection(App& app, Site site, crypto::Identity identity)
+    : app_(app),
+      site_(std::move(site)),
+      identity_(std::move(identity)),
+      tls_(identity_, crypto::TlsOptions{crypto::has_fast_aes()}),
+      tasks_(app.env.executor()),
+      changed_(app.env.executor()),
+      alarm_(app.env.alarm()) {}
+
+Connection::~Connection() = default;
+
+Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
+                                                     ConnectOptions options) {
+  const auto config = TRY(private_folder(app.home.config));
+  crypto::Identity identity = TRY(auth::load_identity(*config));
+  std::unique_ptr<Connection> made(new Connection(app, site, std::move(identity)));
+  made->keys_.tls = &made->tls_;
+  made->keys_.peer = TRY(crypto::Digest::from_hex(site.pin));
+
+  session::SessionOptions session_options;
+  session_options.buffers = &made->buffers_;
+  session_options.rate_limit = options.rate_limit;
+  session_options.learned = load_link(app, site.name);
+  transfer::ExchangeOptions exchange_options;
+  exchange_options.link = session_options.learned.rate;
+  made->exchange_ =
+      std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
+  const std::array<session::Service*, 1> services{made->exchange_.get()};
+  made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
+  Connection* self = made.get();
+  auto dialer = [self](std::uint32_t) { return self->dial(); };
+  auto on_event = [self](const session::Event& event) { self->on_event(event); };
+  auto on_drained = [self] { self->changed_.notify(); };
+  made->pump_ = std::make_unique<io::Pump>(app.env, *made->session_, dialer, on_event, on_drained);
+  made->tasks_.spawn(made->pump_->run());
+  made->tasks_.spawn(made->keep_time());
+  return made;
+}
+
+io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
+  const io::StreamOptions options;
+  const io::Endpoint to = site_.address;
+  co_return co_await app_.env.dial(to, options);
+}
+
+io::Task<> Connection::keep_time() {
+  while (!closing_) {
+    co_await alarm_->ring();
+    changed_.notify();
+  }
+}
+
+io::Task<> Connection::changed(Time until) {
+  alarm_->set(until);
+  co_await changed_.wait();
+}
+
+void Connection::on_event(const session::Event& event) {
+  if (std::holds_alternative<session::Established>(event)) established_ = true;
+  if (std::holds_alternative<session::LinkUp>(event)) down_since_.reset();
+  if (std::holds_alternative<session::LinkDown>(event)) down_since_ = app_.env.now();
+  if (const auto* changed = std::get_if<session::KChanged>(&event)) {
+    LOG(app_.log, kInfo, "connections: {} to {} ({}), {} bytes/s", changed->from, changed->to,
+        session::name_of(changed->reason), changed->sum.value());
+  }
+  if (const auto* lost = std::get_if<session::PathLost>(&event)) {
+    LOG(app_.log, kInfo, "a connection was lost ({}); {} bytes go again over the others",
+        lost->why.message(), lost->requeued_bytes);
+  }
+  if (const auto* ended = std::get_if<session::Ended>(&event)) {
+    ended_ = explained(*ended, site_);
+    changed_.notify();
+  }
+}
+
+io::Task<> Connection::close() {
+  closing_ = true;
+  save_link(app_, site_.name, session_->learned());
+  if (!ended_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
+  alarm_->set(app_.env.now());
+  co_await tasks_.join();
+}
+
+}  // namespace longhaul::proxy

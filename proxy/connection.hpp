@@ -1,0 +1,78 @@
+// Connection: one session to a site, with the exchange that rides on it: dialled, pumped, ended and
+// joined. A command has one; Ctrl-C and errors go through end(). Lives on Env's strand; destroy it
+// only after close() has returned.
+//
+//   auto connection = TRY(..Connection::make(app, site));
+//   connection->exchange().start_push(..);  connection->poke();
+//   while (co_await connection->changed(deadline)) ..poll events..
+//   co_await connection->close();
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lib/crypto/tls_context.hpp"
+#include "lib/io/pump.hpp"
+#include "lib/io/task_group.hpp"
+#include "lib/session/handshake.hpp"
+#include "lib/session/session.hpp"
+#include "lib/transfer/exchange.hpp"
+#include "proxy/app.hpp"
+#include "proxy/sites.hpp"
+
+namespace longhaul::proxy {
+
+struct ConnectOptions {
+  BytesPerSecond rate_limit;  // zero: none
+};
+
+class Connection {
+ public:
+  // Reads the identity and what was learned of the link; dials when run. Nothing has been sent yet.
+  static Result<std::unique_ptr<Connection>> make(App& app, const Site& site,
+                                                  ConnectOptions options);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  transfer::Exchange& exchange() { return *exchange_; }
+  session::Session& session() { return *session_; }
+  void poke() { pump_->poke(); }
+  // Returns when something may have happened since the last call, or at `until`.
+  io::Task<> changed(Time until);
+  void wake() { changed_.notify(); }  // so that changed() returns
+  // Why the session ended, if it did.
+  const std::optional<Error>& ended() const { return ended_; }
+  // Without a path since; nullopt while there is one.
+  std::optional<Time> down_since() const { return down_since_; }
+  bool established() const { return established_; }
+  // Says goodbye, waits for what must go out, keeps what was learned of the link.
+  io::Task<> close();
+
+ private:
+  Connection(App& app, Site site, crypto::Identity identity);
+  void on_event(const session::Event& event);
+  io::Task<> keep_time();
+  io::Task<Result<std::unique_ptr<io::Stream>>> dial();
+  void keep_learned();
+
+  App& app_;
+  Site site_;
+  crypto::Identity identity_;
+  crypto::TlsContext tls_;
+  session::SessionKeys keys_;
+  BufferPool buffers_;
+  std::unique_ptr<transfer::Exchange> exchange_;
+  std::unique_ptr<session::Session> session_;
+  std::unique_ptr<io::Pump> pump_;
+  io::TaskGroup tasks_;
+  io::Signal changed_;
+  std::unique_ptr<io::Alarm> alarm_;
+  std::optional<Error> ended_;
+  std::optional<Time> down_since_;
+  bool established_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace longhaul::proxy

@@ -1,0 +1,19 @@
+// What was learned of the link to a site, in state/links/SITE: a hint for the next session. Losing
+// it costs a second of searching, so every failure here is silent.
+#pragma once
+
+#include <string>
+
+#include "lib/session/link_memory.hpp"
+#include "proxy/app.hpp"
+
+namespace longhaul::proxy {
+
+session::LinkMemory load_link(const App& app, const std::string& site);
+void save_link(const App& app, const std::string& site, const session::LinkMemory& learned);
+
+std::string link_text(const session::LinkMemory& learned);
+session::LinkMemory link_in(
+    std::string_view text);  // empty where the text is not as link_text() wrote it
+
+}  // namespace longhaul::proxy

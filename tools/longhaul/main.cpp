@@ -1,0 +1,182 @@
+// longhaul: the researcher's command. Here is its command tree and the wiring; what commands do is
+// in proxy/.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+
+#include <CLI/CLI.hpp>
+
+#include "lib/cli/exit_code.hpp"
+#include "lib/cli/log_lines.hpp"
+#include "lib/io/asio_env.hpp"
+#include "proxy/commands.hpp"
+#include "tools/longhaul/completion.hpp"
+#include "version.hpp"
+
+namespace longhaul {
+namespace {
+
+using proxy::App;
+using Start = std::function<io::Task<int>(App&)>;
+
+struct Chosen {
+  Start start;        // what the command line asks for
+  bool json = false;  // of whichever command
+  bool verbose = false;
+};
+
+CLI::App* add(CLI::App& root, Chosen& chosen, const char* name, const char* about) {
+  CLI::App* command = root.add_subcommand(name, about);
+  command->add_flag("--json", chosen.json, "one JSON object a line on stdout");
+  return command;
+}
+
+void add_pairing(CLI::App& root, Chosen& chosen) {
+  CLI::App* init = add(root, chosen, "init", "make this machine's identity");
+  init->callback([&] { chosen.start = [](App& app) { return proxy::init(app); }; });
+
+  CLI::App* join =
+      add(root, chosen, "join", "pair with a site; the invite line is read from stdin");
+  auto options = std::make_shared<proxy::JoinOptions>();
+  join->add_option("NAME", options->name, "what to call the site here")->required();
+  join->callback([&chosen, options] {
+    std::getline(std::cin, options->invite_line);
+    chosen.start = [options](App& app) { return proxy::join(app, *options); };
+  });
+
+  CLI::App* sites = add(root, chosen, "sites", "list the paired sites");
+  auto listed = std::make_shared<proxy::SitesOptions>();
+  sites->add_option("--forget", listed->forget, "remove this site from the list");
+  sites->callback([&chosen, listed] {
+    chosen.start = [listed](App& app) { return proxy::sites(app, *listed); };
+  });
+}
+
+void add_moving(CLI::App& root, Chosen& chosen) {
+  CLI::App* push =
+      add(root, chosen, "push", "send a folder or file to SITE:DATASET as a new version");
+  auto pushed = std::make_shared<proxy::PushOptions>();
+  push->add_option("SRC", pushed->source, "a folder or file")->required();
+  push->add_option("SITE:DATASET", pushed->place)->required();
+  push->add_option("--exclude", pushed->excludes,
+                   "leave out what matches this pattern (may repeat)");
+  push->add_option("--exclude-from", pushed->exclude_from, "read such patterns from a file");
+  push->add_option("--files-from", pushed->files_from, "send only the names listed in this file");
+  push->add_option("--limit-rate", pushed->limit_rate, "at most this fast, e.g. 10MB/s or 100mbit");
+  push->add_flag("--dry-run", pushed->dry_run, "say what would be sent and how long it would take");
+  push->callback([&chosen, pushed] {
+    chosen.start = [pushed](App& app) { return proxy::push(app, *pushed); };
+  });
+
+  CLI::App* pull = add(root, chosen, "pull", "fetch SITE:DATASET[@VERSION] into a folder");
+  auto pulled = std::make_shared<proxy::PullOptions>();
+  pull->add_option("SITE:DATASET", pulled->place)->required();
+  pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
+  pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
+  pull->add_flag("--delete", pulled->delete_extra, "remove what the dataset does not have");
+  pull->add_flag("--force", pulled->force, "replace files that were changed here");
+  pull->callback([&chosen, pulled] {
+    chosen.start = [pulled](App& app) { return proxy::pull(app, *pulled); };
+  });
+}
+
+void add_keeping(CLI::App& root, Chosen& chosen) {
+  CLI::App* list =
+      add(root, chosen, "ls", "list datasets, versions or files: SITE[:DATASET[@VERSION]]");
+  auto listed = std::make_shared<proxy::ListOptions>();
+  list->add_option("PLACE", listed->place)->required();
+  list->callback([&chosen, listed] {
+    chosen.start = [listed](App& app) { return proxy::list(app, *listed); };
+  });
+
+  CLI::App* verify =
+      add(root, chosen, "verify", "re-read every byte of SITE:DATASET[@VERSION] there");
+  auto verified = std::make_shared<proxy::VerifyOptions>();
+  verify->add_option("PLACE", verified->place)->required();
+  verify->callback([&chosen, verified] {
+    chosen.start = [verified](App& app) { return proxy::verify(app, *verified); };
+  });
+
+  CLI::App* remove = add(root, chosen, "rm", "remove one version: SITE:DATASET@VERSION");
+  auto removed = std::make_shared<proxy::RemoveOptions>();
+  remove->add_option("PLACE", removed->place)->required();
+  remove->callback([&chosen, removed] {
+    chosen.start = [removed](App& app) { return proxy::remove(app, *removed); };
+  });
+}
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+Result<> add_file_if_there(cli::Config& config, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return {};
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  return config.add_file(text, path);
+}
+
+io::Task<> run(Start start, App& app, int& code) {
+  code = co_await start(app);
+}
+
+int start(const Chosen& chosen) {
+  cli::StandardConsole console;
+  cli::LogLines log(console, chosen.verbose ? LogLevel::kDebug : LogLevel::kWarn);
+  io::AsioEnv env;
+  App app{env, console, log, {}, cli::Config(environment), chosen.json, {}};
+  const auto home = proxy::find_home(environment);
+  if (!home) return app.failed(home.error());
+  app.home = *home;
+  for (const std::string& path : {std::string("longhaul.toml"), app.home.config + "/config.toml"}) {
+    if (const auto read = add_file_if_there(app.config, path); !read)
+      return app.failed(read.error());
+  }
+  int code = cli::kError;
+  env.run(run(chosen.start, app, code), [&app](int) { app.stop_asked(); });
+  return code;
+}
+
+}  // namespace
+}  // namespace longhaul
+
+int main(int argc, char** argv) {
+  using namespace longhaul;
+  CLI::App root{"longhaul: train where the power is, work where you are"};
+  root.require_subcommand(1);
+  Chosen chosen;
+  root.add_flag("-v,--verbose", chosen.verbose, "say more on stderr");
+  add_pairing(root, chosen);
+  add_moving(root, chosen);
+  add_keeping(root, chosen);
+
+  CLI::App* version = root.add_subcommand("version", "print the version");
+  CLI::App* completion =
+      root.add_subcommand("completion", "print a completion script: bash, zsh or fish");
+  std::string shell;
+  completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  try {
+    root.parse(argc, argv);
+    if (version->parsed()) {
+      std::cout << "longhaul " LONGHAUL_VERSION "\n";
+      return cli::kOk;
+    }
+    if (completion->parsed()) {
+      std::cout << *completion_script(root, shell);
+      return cli::kOk;
+    }
+    return start(chosen);
+  } catch (const CLI::ParseError& error) {
+    const int status = root.exit(error, std::cout, std::cerr);
+    return status == 0 ? cli::kOk : cli::kUsageError;
+  } catch (const std::exception& error) {
+    std::cerr << "longhaul: " << error.what() << "\n";
+    return cli::kError;
+  }
+}
