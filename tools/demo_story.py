@@ -1,0 +1,258 @@
+"""The story that tools/demo tells, against real programs behind a simulated link. Exit code 0: every step held."""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PORT = 7700
+
+
+class Failed(Exception):
+    pass
+
+
+class NoOcean(Failed):
+    """This machine does not allow the packet emulator."""
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+class Ocean:
+    """Two hosts, a (laptop) and b (site), joined by `netsim link`."""
+    site_address = "198.18.0.2"
+
+    def __init__(self, netsim, profile):
+        self.netsim = netsim
+        self.name = f"demo-{os.getpid()}"
+        done = subprocess.run([netsim, "link", "--name", self.name, "--profile", profile, "--detach"],
+                              text=True, capture_output=True)
+        if done.returncode != 0:
+            raise NoOcean(done.stderr.strip() or "netsim link did not start")
+        self.link = self.stats()["link"]
+
+    def rate(self, direction):
+        """Bytes a second that the bottleneck lets through; None when there is none."""
+        number, unit = re.fullmatch(r"([0-9.]+)(kbit|mbit|gbit|unlimited).*", self.link[direction]["rate"]).groups()
+        return float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8
+
+    def on(self, side, *command, **options):
+        return subprocess.Popen([self.netsim, "exec", self.name, side, "--", *command], text=True, **options)
+
+    def stats(self):
+        done = subprocess.run([self.netsim, "ctl", self.name, "stats"], text=True, capture_output=True, check=True)
+        return json.loads(done.stdout)
+
+    def wire_bytes(self, direction):
+        """IP bytes that have come out of the link at the far side."""
+        return self.stats()[direction]["bytes_out"]
+
+    def close(self):
+        subprocess.run([self.netsim, "ctl", self.name, "down"], capture_output=True)
+
+
+class Laptop:
+    def __init__(self, ocean, longhaul, home):
+        self.ocean, self.longhaul = ocean, longhaul
+        self.environment = dict(os.environ, LONGHAUL_HOME=str(home))
+        self.home = f"LONGHAUL_HOME={home}".encode()
+
+    def start(self, *arguments, **options):
+        return self.ocean.on("a", self.longhaul, *arguments, env=self.environment, **options)
+
+    def run(self, *arguments, stdin=None):
+        process = self.start(*arguments, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate(stdin, timeout=600)
+        if process.returncode != 0:
+            raise Failed(f"longhaul {' '.join(arguments)} ended with {process.returncode}:\n{err.strip()}")
+        return out
+
+    def kill_all(self):
+        """kill -9 of the longhaul of ours that runs now, by its own process id."""
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(folder / "exe") == self.longhaul and self.home in (folder / "environ").read_bytes():
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue
+
+    def result(self, *arguments):
+        """The last JSON line of a command run with --json."""
+        return json.loads(self.run(*arguments, "--json").strip().splitlines()[-1])
+
+
+def tree_digest(root):
+    """One hash over names, types, link targets and bytes below `root`; and the bytes on disk and files counted."""
+    digest, size, count = hashlib.sha256(), 0, 0
+    for folder, folders, files in os.walk(root):  # folders are pruned and sorted on the way
+        folders[:] = sorted(f for f in folders if f != ".longhaul")  # longhaul's own, in a pulled folder
+        for name in sorted(files + [f for f in folders if os.path.islink(os.path.join(folder, f))]):
+            path = os.path.join(folder, name)
+            digest.update(os.path.relpath(path, root).encode(errors="surrogateescape") + b"\0")
+            if os.path.islink(path):
+                digest.update(b"link " + os.readlink(path).encode(errors="surrogateescape"))
+                continue
+            with open(path, "rb") as file:
+                content = file.read()
+            digest.update(b"file %d " % len(content) + hashlib.sha256(content).digest())
+            size, count = size + len(content), count + 1
+    return digest.hexdigest(), size, count
+
+
+def make_tree(target, limit=160_000_000):
+    """A real tree: what this machine has under /usr/include and /usr/share/doc, up to `limit` bytes."""
+    total = 0
+    for source in ("/usr/include", "/usr/share/doc"):
+        for folder, folders, files in os.walk(source):
+            folders.sort()
+            for name in sorted(files):
+                path = pathlib.Path(folder) / name
+                if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK):
+                    continue
+                if total + path.stat().st_size > limit:
+                    return
+                total += path.stat().st_size
+                goal = target / path.relative_to("/usr")
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, goal)
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, step, disk, wire, seconds, link_rate):
+        share = f"{wire / seconds / link_rate * 100:.0f} %" if link_rate and seconds > 0 else "-"
+        self.rows.append((step, mb(disk), mb(wire), f"{seconds:.1f} s", share))
+
+    def show(self):
+        head = ("step", "on disk", "on the wire", "time", "of the link")
+        widths = [max(len(r[i]) for r in [head, *self.rows]) for i in range(5)]
+        for row in [head, *self.rows]:
+            say("  " + row[0].ljust(widths[0]) + "".join("  " + c.rjust(w) for c, w in zip(row[1:], widths[1:])))
+
+
+def mb(count):
+    return f"{count / 1e6:.2f} MB"
+
+
+def start_site(ocean, streamer, root, folder):
+    log = open(folder / "streamer.log", "w")
+    process = ocean.on("b", streamer, "run", "--root", str(root), "--listen", f"0.0.0.0:{PORT}",
+                       stdout=log, stderr=log)
+    for _ in range(100):
+        if "listening" in (folder / "streamer.log").read_text():
+            return process
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise Failed("the streamer did not start:\n" + (folder / "streamer.log").read_text())
+
+
+def pushed_until_killed(laptop, ocean, source, place, wire_share):
+    """Starts a push and kills it (SIGKILL) once `wire_share` bytes have crossed; returns what crossed until then."""
+    before = ocean.wire_bytes("up")
+    process = laptop.start("push", str(source), place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        if ocean.wire_bytes("up") - before >= wire_share:
+            laptop.kill_all()
+            process.wait()
+            return ocean.wire_bytes("up") - before, True
+        time.sleep(0.05)
+    return ocean.wire_bytes("up") - before, False
+
+
+def tell(options, folder):
+    tools = pathlib.Path(options.bin).resolve()
+    ocean = Ocean(str(tools / "netsim/netsim"), options.profile)
+    site = None
+    try:
+        up, down = ocean.rate("up"), ocean.rate("down")
+        table = Table()
+        ways = ", ".join(f"{w}: {ocean.link[w]['rate']}, {ocean.link[w]['delay']} one way, loss {ocean.link[w]['loss']}"
+                         for w in ("up", "down"))
+        say(f"demo: laptop and site, {options.profile} between them ({ways})")
+        site = start_site(ocean, str(tools / "longhaul-streamer/longhaul-streamer"), folder / "site", folder)
+        laptop = Laptop(ocean, str(tools / "longhaul/longhaul"), folder / "laptop")
+        laptop.run("init")
+        invite = subprocess.run(
+            [str(tools / "longhaul-streamer/longhaul-streamer"), "invite", "--root", str(folder / "site"),
+             "--role", "owner", "--address", f"{ocean.site_address}:{PORT}"],
+            text=True, capture_output=True, check=True).stdout
+        laptop.run("join", "asuncion", stdin=invite)
+        say("demo: paired; " + laptop.run("sites").strip().splitlines()[-1])
+
+        source = folder / "corpus"
+        make_tree(source)
+        digest, size, count = tree_digest(source)
+        say(f"demo: a tree of {count} files, {mb(size)}")
+
+        started = time.monotonic()
+        part, killed = pushed_until_killed(laptop, ocean, source, "asuncion:corpus", size // 12)
+        table.add("push, killed -9 on the way" if killed else "push", size, part, time.monotonic() - started, up)
+        started, before = time.monotonic(), ocean.wire_bytes("up")
+        second = laptop.result("push", str(source), "asuncion:corpus")
+        table.add("push again: goes on", size, ocean.wire_bytes("up") - before, time.monotonic() - started, up)
+        say(f"demo: published {second['version']}")
+
+        started, before = time.monotonic(), ocean.wire_bytes("down")
+        laptop.run("pull", "asuncion:corpus", str(folder / "back"))
+        table.add("pull it back", size, ocean.wire_bytes("down") - before, time.monotonic() - started, down)
+        if tree_digest(folder / "back")[0] != digest:
+            raise Failed("what came back is not what was sent")
+        say("demo: every byte is the same")
+
+        edited = max((p for p in source.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+        with open(edited, "r+b") as file:
+            file.seek(edited.stat().st_size // 2)
+            file.write(b"one line was edited here\n")
+        started, before = time.monotonic(), ocean.wire_bytes("up")
+        third = laptop.result("push", str(source), "asuncion:corpus")
+        table.add("edit one file, push", size, ocean.wire_bytes("up") - before, time.monotonic() - started, up)
+        say(f"demo: published {third['version']}; `longhaul verify` re-reads it there")
+        laptop.run("verify", "asuncion:corpus")
+        say()
+        table.show()
+    finally:
+        if site is not None and site.poll() is None:
+            site.terminate()
+            site.wait(10)
+        ocean.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/demo")
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--profile", default="nyc-asuncion")
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-demo-"))
+    try:
+        tell(options, folder)
+        say("\ndemo: done")
+        return 0
+    except NoOcean as failure:
+        print(f"demo: no simulated link here: {failure}", file=sys.stderr)
+        return 77  # ctest's word for skipped
+    except Failed as failure:
+        print(f"demo: failed: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        if options.keep:
+            say(f"demo: kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
