@@ -17,8 +17,6 @@ cli::ProgressView view_of(const std::string& title, const transfer::Progress& pr
   view.title = title;
   view.done = ByteCount(progress.bytes_done);
   view.total = ByteCount(progress.bytes_total);
-  view.files_done = progress.files_done;
-  view.files_total = progress.files_total;
   view.rate = progress.rate;
   view.left = progress.remaining;
   view.on_wire = ByteCount(progress.bytes_wire);
@@ -37,7 +35,6 @@ void tell_json(App& app, const cli::ProgressView& view) {
   line.add("event", "progress")
       .add("bytes_done", view.done.value())
       .add("bytes_total", view.total.value());
-  line.add("files_done", view.files_done).add("files_total", view.files_total);
   line.add("rate_bytes_per_second", view.rate.value()).add("bytes_wire", view.on_wire.value());
   line.add("limit", view.limit);
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);

@@ -67,8 +67,7 @@ std::string_view advice_for(Kind kind) {
       return "pair again: `longhaul-streamer invite` there, then `longhaul join NAME` here";
     case Kind::kLink:
     case Kind::kTimeout:
-      return "run the same command again; what has arrived is not sent twice. `longhaul doctor "
-             "SITE` looks for the cause";
+      return "run the same command again; what has arrived is not sent twice";
     case Kind::kIntegrity:
       return "run `longhaul verify` on the dataset; if it repeats, suspect memory or disk";
     case Kind::kMalformed:

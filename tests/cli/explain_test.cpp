@@ -14,8 +14,7 @@ TEST(Explain, SaysWhatWhyAndWhatToDo) {
   EXPECT_EQ(to_text(explain(error), "longhaul"),
             "longhaul: cannot connect to gpu:7700\n"
             "  why: Connection refused\n"
-            "  do:  run the same command again; what has arrived is not sent twice. "
-            "`longhaul doctor SITE` looks for the cause\n");
+            "  do:  run the same command again; what has arrived is not sent twice\n");
 }
 
 TEST(Explain, PrefersTheAdviceOfThePlaceThatFailed) {
