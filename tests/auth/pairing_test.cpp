@@ -102,7 +102,7 @@ TEST(Pairing, A5OfTwoAtOnceOneIsAdmitted) {
   EXPECT_EQ(site.peers.all().size(), 1U);
 }
 
-TEST(Pairing, A5AThousandWrongGuessesLeaveTheInviteGood) {
+TEST(Pairing, P8A5AThousandWrongGuessesLeaveTheInviteGood) {
   Site site;
   for (unsigned guess = 2; guess < 1002; ++guess) {
     InviteLine wrong = line_of(guess % 256);

@@ -59,7 +59,7 @@ class Stranger {
   std::unique_ptr<TlsEngine> server = TlsEngine::server(ours_, pool_);
 };
 
-TEST(TlsHostile, A1NoClientCertificateIsRefused) {
+TEST(TlsHostile, P8A1NoClientCertificateIsRefused) {
   Stranger stranger(TLS1_3_VERSION);
   EXPECT_EQ(stranger.knock(), TlsEngine::State::kFailed);
   EXPECT_EQ(stranger.server->error()->kind(), Kind::kAuth);

@@ -111,7 +111,7 @@ void run_world(std::uint64_t seed) {
   }
 }
 
-TEST(PushWorlds, WhateverHappensTheNextPushPublishesExactlyTheSource) {
+TEST(PushWorlds, P3WhateverHappensTheNextPushPublishesExactlyTheSource) {
   const std::uint64_t first = number_of("LONGHAUL_SEED", 1);
   const std::uint64_t count = number_of("LONGHAUL_WORLDS", 1000);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {

@@ -97,7 +97,7 @@ TEST(SessionFaults, APeerThatBeganAnewEndsTheSession) {
   EXPECT_EQ(world.laptop.service.end()->kind(), Kind::kLink);
 }
 
-TEST(SessionFaults, AKeyThatIsNotPairedIsRefused) {
+TEST(SessionFaults, P8AKeyThatIsNotPairedIsRefused) {
   SessionWorld world(16);
   world.site.admitted.clear();
   world.start();
@@ -162,7 +162,7 @@ TEST(SessionFaults, AClockThatLeapsCostsOnlyPaths) {
   }
 }
 
-TEST(SessionFaults, SameSeedSameRun) {
+TEST(SessionFaults, P9SameSeedSameRun) {
   const auto run = [](std::uint64_t seed) {
     WorldOptions options;
     options.link.loss = 0.005;

@@ -49,7 +49,7 @@ TEST(SessionSim, BulkFillsTheLink) {
 }
 
 // Arrival at the peer, from the moment the service had it, while bulk saturates.
-TEST(SessionSim, ControlFliesWhileBulkSaturates) {
+TEST(SessionSim, P5ControlFliesWhileBulkSaturates) {
   SessionWorld world(3);
   world.laptop.service.send_endless_bulk(true);
   world.start();

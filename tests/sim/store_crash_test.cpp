@@ -214,14 +214,14 @@ Length length_of(const World& world) {
 
 class StoreCrash : public testing::TestWithParam<CrashFiles::Options> {};
 
-TEST_P(StoreCrash, KillAtEveryPointLosesNothing) {  // R1 of the store
+TEST_P(StoreCrash, P2KillAtEveryPointLosesNothing) {  // R1 of the store
   const World world{GetParam()};
   const Length length = length_of(world);
   for (std::uint64_t stop = 0; stop <= length.changes; ++stop)
     ASSERT_EQ(crash_once(world, stop, nullptr), "") << "after change " << stop;
 }
 
-TEST_P(StoreCrash, PowerLossAtEveryPointKeepsEveryPromise) {  // S1, every prefix
+TEST_P(StoreCrash, P2PowerLossAtEveryPointKeepsEveryPromise) {  // S1, every prefix
   const World world{GetParam()};
   const Length length = length_of(world);
   for (std::uint64_t stop = 0; stop <= length.changes; ++stop) {
@@ -292,7 +292,7 @@ std::vector<std::uint64_t> unnoticed_syncs(CrashFiles::Options options) {
   return unnoticed;
 }
 
-TEST(StoreSyncs, NoneIsLeftOutUnnoticed) {
+TEST(StoreSyncs, P2NoneIsLeftOutUnnoticed) {
   EXPECT_THAT(unnoticed_syncs({true, false, true}), testing::IsEmpty());
 }
 

@@ -41,7 +41,7 @@ TEST(Push, DeliversATreeWithItsModesTimesLinksAndHoles) {
   }
 }
 
-TEST(Push, SameSeedGivesTheSameRun) {
+TEST(Push, P9SameSeedGivesTheSameRun) {
   std::array<std::uint64_t, 2> traces{};
   for (auto& trace : traces) {
     World world(7);
@@ -91,7 +91,7 @@ TEST(Push, CompressesWhatShrinks) {
   EXPECT_LT(world.bulk_bytes(), 5'000'000U / 2);
 }
 
-TEST(Push, AfterAKillSendsNothingThatHadArrived) {
+TEST(Push, P3AfterAKillSendsNothingThatHadArrived) {
   std::uint64_t killed_in_the_middle = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
@@ -135,7 +135,7 @@ TEST(Push, WithABaseTheSiteDoesNotKnowTellsAllAndSendsNothingItHas) {
   EXPECT_EQ(world.bulk_bytes(), before);
 }
 
-TEST(Push, OfAnEditSendsTheChunksItTouches) {
+TEST(Push, P6OfAnEditSendsTheChunksItTouches) {
   World world(3);
   ByteVector content = random_bytes(world.rng(), 3'000'000);
   put_file(world.disk(End::kA), "src/large", content);

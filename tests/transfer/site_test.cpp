@@ -71,7 +71,7 @@ TEST(Site, APushBecomesAVersionAndAnEditTheNext) {
             contents_of(world.disk(End::kA), "src"));
 }
 
-TEST(Site, AnUnchangedTreeTakesOneRoundTripAndNoVersion) {
+TEST(Site, P6AnUnchangedTreeTakesOneRoundTripAndNoVersion) {
   World world(2, {}, World::At::kSite);
   put_random_tree(world.disk(End::kA), "src", world.rng(), 500'000);
   const auto first = push(world);
@@ -99,7 +99,7 @@ TEST(Site, ContentOfAnotherDatasetDoesNotCrossTwice) {
   EXPECT_EQ(world.bulk_bytes(), before);
 }
 
-TEST(Site, KilledAtAnyTimeEndsInOneWholeVersion) {
+TEST(Site, P2KilledAtAnyTimeEndsInOneWholeVersion) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
     LinkShape shape;
