@@ -3,61 +3,12 @@
 #include <algorithm>
 
 #include "lib/base/assert.hpp"
+#include "lib/store/staging_note.hpp"
 
 namespace longhaul::store {
 namespace {
 
 constexpr std::size_t kHandlesMax = 64;
-constexpr std::size_t kDigestBytes = crypto::Digest::kSize;
-constexpr std::size_t kChunkRecordBytes = 4 + 8 + 4 + kDigestBytes;
-constexpr std::size_t kWritesPerRecord = 8192;  // 384 KiB, under kJournalRecordMax
-
-// First byte of a journal record (docs/store.md, "Staging").
-enum class Note : std::uint8_t { kFile = 1, kChunks = 2, kVoid = 3, kEpoch = 4, kGone = 5 };
-
-template <class Int>
-void put(ByteVector& out, Int value) {
-  const std::size_t at = out.size();
-  out.resize(at + sizeof value);
-  store_le(MutableBytes(out).subspan(at), value);
-}
-
-ByteVector file_note(FileNo no, const TreeName& name, std::uint64_t size) {
-  ByteVector note{static_cast<std::byte>(Note::kFile)};
-  put(note, no.value());
-  put(note, size);
-  append(note, bytes_of(name.text()));
-  return note;
-}
-
-ByteVector void_note(FileNo no, std::uint64_t offset, std::uint64_t length) {
-  ByteVector note{static_cast<std::byte>(Note::kVoid)};
-  put(note, no.value());
-  put(note, offset);
-  put(note, length);
-  return note;
-}
-
-ByteVector epoch_note(std::uint64_t covered) {
-  ByteVector note{static_cast<std::byte>(Note::kEpoch)};
-  put(note, covered);
-  return note;
-}
-
-tl::unexpected<Error> bad_record() {
-  return fail(Kind::kMalformed, "resume a transfer", "its journal says what cannot be");
-}
-
-// After another boot: how many records, from the first, speak of what was synced.
-std::size_t durable_records(std::span<const ByteVector> records) {
-  std::uint64_t covered = 0;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const Bytes record = records[i];
-    if (record.size() == 9 && record[0] == static_cast<std::byte>(Note::kEpoch))
-      covered = std::min<std::uint64_t>(load_le<std::uint64_t>(record.subspan(1)), i);
-  }
-  return static_cast<std::size_t>(covered);
-}
 
 }  // namespace
 
@@ -87,68 +38,6 @@ Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& fol
 
 TreeName Staging::tree() const {
   return TreeName::known("tree").under(folder_);
-}
-
-Result<> Staging::replay_one(Bytes record) {
-  if (record.empty()) return bad_record();
-  const auto note = static_cast<Note>(record[0]);
-  record = record.subspan(1);
-  switch (note) {
-    case Note::kFile: {
-      if (record.size() < 12) return bad_record();
-      const FileNo no(load_le<std::uint32_t>(record));
-      const auto size = load_le<std::uint64_t>(record.subspan(4));
-      TreeName name = TRY(TreeName::parse(text_of(record.subspan(12))));
-      if (no.value() > staged_.size() || size > kFileBytesMax) return bad_record();
-      if (no.value() == staged_.size()) {
-        staged_.push_back({std::move(name), size, true, false, {}});
-        by_name_.emplace(staged_.back().name.text(), no);
-      }
-      StagedFile* file = file_at(no);
-      if (file == nullptr) return bad_record();
-      file->size = size;
-      std::erase_if(file->ranges, [&](const Range& range) { return range.end() > size; });
-      return {};
-    }
-    case Note::kChunks:
-      if (record.size() % kChunkRecordBytes != 0) return bad_record();
-      for (; !record.empty(); record = record.subspan(kChunkRecordBytes)) {
-        StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
-        Range range{load_le<std::uint64_t>(record.subspan(4)),
-                    load_le<std::uint32_t>(record.subspan(12)),
-                    true,
-                    {}};
-        std::copy_n(record.subspan(16).begin(), kDigestBytes, range.chunk.writable().begin());
-        // A file that was cut later may have chunks noted behind its end; they are gone.
-        if (file == nullptr || range.length == 0 || range.length > kChunkBytesMax)
-          return bad_record();
-        if (range.offset > file->size || range.end() > file->size) continue;
-        place(*file, range);
-      }
-      return {};
-    case Note::kVoid: {
-      if (record.size() != 20) return bad_record();
-      StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
-      const Extent gone{load_le<std::uint64_t>(record.subspan(4)),
-                        load_le<std::uint64_t>(record.subspan(12))};
-      if (file == nullptr || gone.length > kFileBytesMax || gone.offset > kFileBytesMax)
-        return bad_record();
-      std::erase_if(file->ranges, [&](const Range& range) {
-        return range.offset < gone.end() && gone.offset < range.end();
-      });
-      return {};
-    }
-    case Note::kEpoch:
-      return {};
-    case Note::kGone: {
-      if (record.size() != 4) return bad_record();
-      StagedFile* file = file_at(FileNo(load_le<std::uint32_t>(record)));
-      if (file == nullptr) return bad_record();
-      forget(*file);
-      return {};
-    }
-  }
-  return bad_record();
 }
 
 Staging::StagedFile* Staging::file_at(FileNo no) {
@@ -292,13 +181,8 @@ Result<> Staging::write(std::span<const StagedWrite> writes) {
   const std::lock_guard lock(mutex_);
   if (broken_) return fail(*broken_);
   for (const StagedWrite* write : done) {
-    const StagedChunk& at = write->place;
-    if (note.empty()) note.push_back(static_cast<std::byte>(Note::kChunks));
-    put(note, at.file.value());
-    put(note, at.offset);
-    put(note, at.length);
-    append(note, at.chunk.bytes());
-    if (note.size() > kWritesPerRecord * kChunkRecordBytes) TRY(flush());
+    add_chunk(note, write->place);
+    if (full(note)) TRY(flush());
   }
   TRY(flush());
   for (const StagedWrite* write : done) {
@@ -387,9 +271,7 @@ Result<> Staging::give_up(FileNo no) {
   if (broken_) return fail(*broken_);
   StagedFile* file = file_at(no);
   ASSERT(file != nullptr);
-  ByteVector note{static_cast<std::byte>(Note::kGone)};
-  put(note, no.value());
-  TRY(journal_->append(note));
+  TRY(journal_->append(gone_note(no)));
   auto synced = journal_->sync();
   if (!synced) return break_off(synced.error());
   handles_.erase(no);

@@ -96,6 +96,9 @@ class Staging {
   };
   Staging(Files& files, TreeName folder) : files_(files), folder_(std::move(folder)) {}
   Result<> replay_one(Bytes record);
+  Result<> replay_file(Bytes record);
+  Result<> replay_chunks(Bytes record);
+  Result<> replay_void(Bytes record);
   Result<> resize_file(FileNo no, std::uint64_t size);
   Result<std::shared_ptr<File>> handle(FileNo file);
   Result<> make_room(const StagedWrite& write);
