@@ -1,4 +1,6 @@
-"""The real programs on loopback: pair, push, push again, edit, pull, verify, rm; a killed push goes on; strangers stay out.
+"""The real programs on loopback: pair, push, push again, edit, pull, verify, rm.
+
+A killed push goes on; strangers stay out.
 
 Usage: push_pull.py LONGHAUL LONGHAUL-STREAMER. Exit code 0: all held.
 """

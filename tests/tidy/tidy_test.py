@@ -133,6 +133,10 @@ class Layers(TidyTest):
         files = {**LAYERS, "lib/base/a.cpp": '#include "a.hpp"\n'}
         self.assertEqual(self.found(layers.includes_match_uses, files), [("lib/base/a.cpp", 1, "include-path")])
 
+    def test_a_generated_header_is_known_by_its_template(self):
+        files = {**LAYERS, "lib/base/a.cpp": '#include "lib/base/version.hpp"\n', "lib/base/version.hpp.in": ""}
+        self.assertEqual(self.found(layers.includes_match_uses, files), [])
+
     def test_folders_are_nouns_and_have_a_short_readme(self):
         self.assertEqual(self.found(layers.readmes, LAYERS), [])
         self.assertEqual(self.found(layers.readmes, {"lib/base/README.md": "a\n" * 6}),

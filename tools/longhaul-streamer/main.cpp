@@ -7,7 +7,7 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
 #include "streamer/commands.hpp"
-#include "version.hpp"
+#include "tools/longhaul/version.hpp"
 
 int main(int argc, char** argv) {
   using namespace longhaul;

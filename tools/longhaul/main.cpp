@@ -16,7 +16,7 @@
 #include "lib/io/asio_env.hpp"
 #include "proxy/commands.hpp"
 #include "tools/longhaul/completion.hpp"
-#include "version.hpp"
+#include "tools/longhaul/version.hpp"
 
 namespace longhaul {
 namespace {

@@ -45,7 +45,7 @@ def includes_match_uses(tree):
         for line, name, quoted in tree.includes(path):
             if not quoted:
                 continue
-            if not (tree.root / name).is_file():
+            if not (tree.root / name).is_file() and not (tree.root / f"{name}.in").is_file():
                 yield Finding(path, line, "include-path",
                               f'"{name}" is no file: include from the repository root')
                 continue
