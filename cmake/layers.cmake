@@ -18,6 +18,14 @@ function(add_layer NAME)
   target_link_libraries(${target} PUBLIC ${LAYER_LINK})
 endfunction()
 
+# What a preset builds to run one label: `ninja unit_tests`, `io_tests`, .., and `fuzz_targets`.
+if(LONGHAUL_TESTS)  # not inside somebody else's project, where the names may be taken
+  foreach(label unit sim io e2e gpu)
+    add_custom_target(${label}_tests)
+  endforeach()
+  add_custom_target(fuzz_targets)
+endif()
+
 # add_layer_test(NAME SOURCES .. USES .. LABEL unit|sim|io|e2e|gpu [TIMEOUT s] [LINK libs..])
 # One GoogleTest program; each TEST becomes one ctest entry carrying LABEL.
 function(add_layer_test NAME)
@@ -34,6 +42,7 @@ function(add_layer_test NAME)
     LONGHAUL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LONGHAUL_BUILD_DIR="${PROJECT_BINARY_DIR}")
   gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${CHECK_LABEL} TIMEOUT ${CHECK_TIMEOUT})
+  add_dependencies(${CHECK_LABEL}_tests ${NAME})
 endfunction()
 
 # add_fuzz(NAME SOURCES x.cpp USES ..): a libFuzzer target under LONGHAUL_FUZZ, else a replayer of its corpus.
@@ -47,9 +56,11 @@ function(add_fuzz NAME)
     file(GLOB corpus CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${NAME}/*")
     add_test(NAME fuzz.${NAME} COMMAND fuzz_${NAME} ${corpus})
     set_tests_properties(fuzz.${NAME} PROPERTIES LABELS unit TIMEOUT 120)
+    add_dependencies(unit_tests fuzz_${NAME})
   endif()
   foreach(used IN LISTS FUZZ_USES)
     target_link_libraries(fuzz_${NAME} PRIVATE longhaul::${used})
   endforeach()
   target_link_libraries(fuzz_${NAME} PRIVATE longhaul_flags)
+  add_dependencies(fuzz_targets fuzz_${NAME})
 endfunction()

@@ -42,7 +42,8 @@ class Ocean:
 
     def rate(self, direction):
         """Bytes a second that the bottleneck lets through; None when there is none."""
-        number, unit = re.fullmatch(r"([0-9.]+)(kbit|mbit|gbit|unlimited).*", self.link[direction]["rate"]).groups()
+        rate = re.fullmatch(r"([0-9.]+)(kbit|mbit|gbit|unlimited).*", self.link[direction]["rate"])
+        number, unit = rate.groups()
         return float(number) * {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}[unit] / 8
 
     def on(self, side, *command, **options):
@@ -160,7 +161,7 @@ def start_site(ocean, streamer, root, folder):
 
 
 def pushed_until_killed(laptop, ocean, source, place, wire_share):
-    """Starts a push and kills it (SIGKILL) once `wire_share` bytes have crossed; returns what crossed until then."""
+    """Starts a push, kills it (SIGKILL) once `wire_share` bytes have crossed; returns what crossed."""
     before = ocean.wire_bytes("up")
     process = laptop.start("push", str(source), place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
@@ -179,8 +180,8 @@ def tell(options, folder):
     try:
         up, down = ocean.rate("up"), ocean.rate("down")
         table = Table()
-        ways = ", ".join(f"{w}: {ocean.link[w]['rate']}, {ocean.link[w]['delay']} one way, loss {ocean.link[w]['loss']}"
-                         for w in ("up", "down"))
+        ways = ", ".join("{}: {rate}, {delay} one way, loss {loss}".format(way, **ocean.link[way])
+                         for way in ("up", "down"))
         say(f"demo: laptop and site, {options.profile} between them ({ways})")
         site = start_site(ocean, str(tools / "longhaul-streamer/longhaul-streamer"), folder / "site", folder)
         laptop = Laptop(ocean, str(tools / "longhaul/longhaul"), folder / "laptop")
