@@ -53,6 +53,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session::SessionOptions session_options;
   session_options.buffers = &made->buffers_;
   session_options.rate_limit = options.rate_limit;
+  session_options.expects_bulk = options.expects_bulk;
   session_options.learned = load_link(app, site.name);
   transfer::ExchangeOptions exchange_options;
   exchange_options.link = session_options.learned.rate;

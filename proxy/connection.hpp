@@ -25,6 +25,7 @@ namespace longhaul::proxy {
 
 struct ConnectOptions {
   BytesPerSecond rate_limit;  // zero: none
+  bool expects_bulk = false;  // files are going to cross
 };
 
 class Connection {

@@ -18,15 +18,22 @@ constexpr Duration kAcceptPause =
 // A living peer dials every second: one that began anew and left a session dead for so long was
 // restarted.
 constexpr Duration kAbandonedAfter = 3s;
+// A session's connections are dialled together, and each says Hello without waiting for the first:
+// one that overtook it waits while another of its source is still greeting. Two retransmission
+// time-outs of the kernel.
+constexpr Duration kOvertakenMost = 3s;
 
 }  // namespace
 
 struct Server::Guest {
+  explicit Guest(const io::Executor& executor) : changed(executor) {}
   auth::ConnectionId id;
   std::unique_ptr<io::Stream> stream;
   std::unique_ptr<session::Greeter> greeter;
   bool staged = false;
+  Time waits_since{};  // for the session it belongs to
   bool evicted = false;
+  io::Signal changed;  // one that it may wait for has come or gone
   std::string source() const { return stream->peer().host; }
 };
 
@@ -79,7 +86,7 @@ io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
       co_await env_.sleep_until(later);
       continue;
     }
-    const auto guest = std::make_shared<Guest>();
+    const auto guest = std::make_shared<Guest>(env_.executor());
     guest->id = std::exchange(next_, next_.next());
     guest->stream = *std::move(accepted);
     auto engine = crypto::TlsEngine::server(tls_, pool_);
@@ -101,10 +108,14 @@ io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
   const Result<> heard = co_await listen_to(*guest);
   if (heard) {
     const session::Knock& knock = *guest->greeter->knock();
+    guest->waits_since = env_.now();
     if (knock.join() != nullptr) {
       co_await pair(*guest);
     } else {
-      admit(guest);
+      while (waits_for_session(*guest)) {
+        co_await guest->changed.wait();
+      }
+      if (!guest->evicted) admit(guest);
     }
   } else {
     LOG(log_, kDebug, "a connection from {} came to nothing: {}", guest->source(),
@@ -117,6 +128,22 @@ io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
   }
   admission_.on_closed(guest->id);
   guests_.erase(guest->id);
+  wake_waiting();
+}
+
+// It belongs to a session that is not known here, but may be at any moment.
+bool Server::waits_for_session(const Guest& guest) const {
+  const wire::Hello& hello = *guest.greeter->knock()->hello();
+  if (hello.intent != wire::Intent::kJoin || sessions_.contains(hello.session)) return false;
+  if (stopping_ || guest.evicted || env_.now() - guest.waits_since >= kOvertakenMost) return false;
+  return std::any_of(guests_.begin(), guests_.end(), [&guest](const auto& entry) {
+    const Guest& other = *entry.second;
+    return other.greeter->knock() == nullptr && !other.evicted && other.source() == guest.source();
+  });
+}
+
+void Server::wake_waiting() {
+  for (const auto& [id, guest] : guests_) guest->changed.notify();
 }
 
 // Until the guest has said what it wants, or has shown that it is none.
@@ -227,8 +254,11 @@ io::Task<> Server::watch() {
   while (!stopping_) {
     for (const auth::ConnectionId id : admission_.on_deadline(env_.now())) {
       const auto found = guests_.find(id);
-      if (found != guests_.end() && found->second->stream) found->second->stream->close();
+      if (found == guests_.end()) continue;
+      found->second->evicted = true;
+      if (found->second->stream) found->second->stream->close();
     }
+    wake_waiting();
     end_abandoned();
     if (env_.now() >= ledger_at) {
       expel_revoked();

@@ -47,6 +47,8 @@ class Server {
   io::Task<Result<>> listen_to(Guest& guest);
   io::Task<bool> flush(Guest& guest);
   io::Task<> pair(Guest& guest);
+  bool waits_for_session(const Guest& guest) const;
+  void wake_waiting();
   void admit(const std::shared_ptr<Guest>& guest);
   void refuse(Guest& guest, wire::Refusal reason, const char* why);
   io::Task<> serve(std::shared_ptr<Live> live);

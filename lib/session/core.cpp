@@ -25,7 +25,8 @@ Core::Core(Time now, const SessionKeys& keys, const SessionOptions& options,
       down_since_(now),
       limit_(options.rate_limit),
       budget_since_(now),
-      k_(options.bulk_paths_max, options.learned.bulk_paths),
+      k_(options.bulk_paths_max, options.expects_bulk ? kStartPathsBulk : kStartPaths,
+         options.learned.bulk_paths),
       round_since_(now),
       epoch_since_(now),
       lossy_until_(now) {
@@ -35,6 +36,7 @@ Core::Core(Time now, const SessionKeys& keys, const SessionOptions& options,
 void Core::start_dialling() {
   ASSERT(dials_ && keys_.tls != nullptr);
   emit(k_.first());
+  if (options_.expects_bulk) dial_together();
   settle();
 }
 

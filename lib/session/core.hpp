@@ -64,6 +64,7 @@ class Core {
 
   // core_paths.cpp
   Path& dial(PathRole role);
+  void dial_together();
   void greet_ready();
   void greet(Path& path);
   void open(Path& path);

@@ -106,7 +106,6 @@ Core::Outcome Core::on_accept(Path& path, const wire::Accept& accept) {
   established_ = true;
   emit(PathUp{path.id, path.role});
   services_due_ = true;
-  greet_ready();
   return {};
 }
 
@@ -114,9 +113,13 @@ Core::Outcome Core::on_refuse(Path& path, const wire::Refuse& refuse) {
   if (path.accepted || !dials_) return fail(Kind::kMalformed, "read a frame", "a late Refuse");
   const RefuseReason reason = reason_of(refuse.reason);
   const Error why = error_of(reason);
-  if (reason == RefuseReason::kNoSession && !established_) {
-    association_.reset();  // the connection that began it never reached the peer: begin anew
+  if (reason == RefuseReason::kNoSession && (path.early || !established_)) {
+    // The connection that began the association may still reach the peer. If none is left that
+    // could, begin anew.
     lose(path.id, why);
+    const bool hope = established_ || std::any_of(paths_.begin(), paths_.end(),
+                                                  [](const auto& other) { return other->open(); });
+    if (!hope) association_.reset();
     return {};
   }
   if (reason == RefuseReason::kBusy && established_) {

@@ -10,7 +10,10 @@ namespace {
 constexpr std::size_t kBatchBytes = 64U << 10;   // sealed at a time, while nothing can overtake
 constexpr std::int64_t kBudgetLeast = 32 << 10;  // a burst below a frame would never go
 constexpr Duration kBudgetSpan = 10ms;
-constexpr std::uint64_t kRepeatShare = 100;        // repeated control: one part of this many
+constexpr std::uint64_t kRepeatShare = 100;  // repeated control: one part of this many
+// Of data behind a Hello, until it is answered: more than a first flight of 10 packets, and with
+// the handshake less than a stranger may send (auth::AdmissionLimits).
+constexpr std::uint64_t kEarlyBytes = 32U << 10;
 constexpr std::uint64_t kRepeatFree = 256U << 10;  // and so much for a start
 }  // namespace
 
@@ -70,6 +73,7 @@ std::optional<Output> Core::next_write() {
 
 LaneSet Core::lanes_of(const Path& path) const {
   if (path.retiring || !path.alive(now_)) return 0;
+  if (!path.accepted && path.in_flight.bytes() >= kEarlyBytes) return 0;
   LaneSet lanes = 0;
   if (path.role == PathRole::kControl) {
     lanes = only(Lane::kLive);
@@ -86,7 +90,8 @@ void Core::compose(Path& path) {
   compose_urgent(path);
   const LaneSet lanes = lanes_of(path);
   if (lanes == 0) return;
-  while (path.writable > path.stream->output_bytes() && path.stream->output_bytes() < kBatchBytes) {
+  const std::size_t batch = path.accepted ? kBatchBytes : kEarlyBytes / 2;
+  while (path.writable > path.stream->output_bytes() && path.stream->output_bytes() < batch) {
     const LaneSet may = over_budget() ? static_cast<LaneSet>(lanes & only(Lane::kLive)) : lanes;
     const auto fragment =
         messages_.next_fragment(now_, may, static_cast<std::uint32_t>(wire::kFragmentMax));

@@ -11,7 +11,10 @@ constexpr Duration kDialLifeMost = 5s;
 constexpr Duration kProbePause = 1s;          // a fresh dial each second while the link is down
 constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
 constexpr Duration kExtraPauseMost = 30s;
-constexpr std::uint32_t kDialsAtOnce = 4;
+constexpr std::uint32_t kProbesAtOnce = 4;
+// A peer takes at most 16 handshakes at a time from one source that it does not know
+// (auth::AdmissionLimits): room for a neighbour behind the same address.
+constexpr std::uint32_t kDialsAtOnce = 12;
 }  // namespace
 
 Duration Core::dial_life() const {
@@ -23,6 +26,15 @@ Path& Core::dial(PathRole role) {
   Path& path = paths_.add(role, now_);
   outputs_.push(Dial{path.id, next_address_, role});
   return path;
+}
+
+// The first connection with all that are wanted beside it. While they fail, only single probes
+// follow (plan_dials).
+void Core::dial_together() {
+  dial(PathRole::kControl);
+  next_probe_ = now_ + kProbePause;
+  plan_extra(PathRole::kControl, kControlPaths);
+  plan_extra(PathRole::kBulk, k_.wanted());
 }
 
 void Core::on_dialed(Time now, PathId id, Result<> result) {
@@ -86,19 +98,15 @@ void Core::open(Path& path) {
   path.state = Path::State::kOpen;
   path.since = now_;
   path.heart = Heartbeat(now_);
+  tune();  // before its first data: a congestion control is best chosen then
 }
 
-// Dialled connections whose TLS is done say Hello: the first one begins the association, or shows
-// that it belongs to it; the others wait until the peer has answered that one, because it would not
-// know yet what they belong to.
+// Dialled connections whose TLS is done say Hello: the first one begins the association, the others
+// show that they belong to it, without waiting for the peer's answer to the first. One that
+// overtakes it finds a peer that waits a moment (streamer/server.hpp).
 void Core::greet_ready() {
   for (const auto& path : paths_) {
-    if (path->state != Path::State::kShaking || !path->stream->secured()) continue;
-    const bool answer_awaited = std::any_of(paths_.begin(), paths_.end(), [](const auto& other) {
-      return other->open() && !other->accepted;
-    });
-    if (!established_ && answer_awaited) return;
-    greet(*path);
+    if (path->state == Path::State::kShaking && path->stream->secured()) greet(*path);
   }
 }
 
@@ -110,6 +118,7 @@ void Core::greet(Path& path) {
   advertised_ = messages_.credit(held());
   hello.credit = advertised_;
   if (association_.has_value()) {
+    path.early = !established_;
     hello.intent = wire::Intent::kJoin;
     hello.session = association_->token;
     hello.proof = prove(*association_, *path.stream);
@@ -160,12 +169,11 @@ void Core::lose(PathId id, const Error& why) {
   outputs_.push(Close{id, false});
   emit(PathLost{id, why, bytes});
   const bool was_up = path->accepted;
-  if (!was_up && path->role == PathRole::kBulk) {
+  if (!was_up && path->role == PathRole::kBulk && now_ >= next_extra_) {  // once per burst
     next_extra_ = now_ + extra_pause_;
     extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
   }
   paths_.remove(id);
-  if (dials_ && !ended_) greet_ready();
 }
 
 // A silent path is dead once another was heard of since, or has just come up; while all are silent
@@ -221,7 +229,7 @@ void Core::on_addresses_changed(Time now) {
 void Core::plan_dials() {
   if (!up_) {
     if (now_ < next_probe_ || paths_.full()) return;
-    if (paths_.count(now_, PathRole::kControl).pending >= kDialsAtOnce) return;
+    if (paths_.count(now_, PathRole::kControl).pending >= kProbesAtOnce) return;
     // The first dial may take its time; a link that was there is tried afresh each second.
     dial(PathRole::kControl);
     next_probe_ = now_ + kProbePause;

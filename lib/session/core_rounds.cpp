@@ -114,7 +114,7 @@ void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
   if (cap().value() > 0 && path.role == PathRole::kBulk) {
     want.pacing = BytesPerSecond(share.value() + share.value() / 4);
   }
-  want.unsent_max_bytes = kUnsentUnknown;
+  want.unsent_max_bytes = kUnsentUnknown / std::min(bulk_paths, 4U);
   if (share.value() > 0 && rate_.link_full()) {
     const std::uint64_t span = share.bytes_in(kUnsentSpan).value();
     want.unsent_max_bytes =

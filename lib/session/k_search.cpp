@@ -17,10 +17,10 @@ bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
 }
 }  // namespace
 
-KSearch::KSearch(std::uint32_t most, std::uint32_t remembered)
+KSearch::KSearch(std::uint32_t most, std::uint32_t start, std::uint32_t remembered)
     : most_(std::max(1U, most)),
       remembered_(remembered),
-      wanted_(std::clamp(remembered == 0 ? kStartPaths : remembered, 1U, most_)) {}
+      wanted_(std::clamp(remembered == 0 ? start : remembered, 1U, most_)) {}
 
 KChanged KSearch::first() const {
   return KChanged{0, wanted_, remembered_ == 0 ? KReason::kStart : KReason::kRemembered, {}};

@@ -35,6 +35,7 @@ struct Path {
   Heartbeat heart;
   InFlight in_flight;
   bool accepted = false;  // the peer has said so, or we have
+  bool early = false;     // said Hello before the peer knew of the association
   bool retiring = false;  // gets nothing new; closed when all is acknowledged
   bool info_wanted = false;
   std::optional<PathInfo> info;

@@ -35,9 +35,12 @@ class Core;
 struct SessionOptions {
   BufferPool* buffers = nullptr;  // required; outlives the session and every Slice out of it
   std::uint32_t addresses = 1;    // how many the owner can dial for us; 0 on the accepting side
-  std::size_t window_bytes = 64U << 20;          // received and not yet let go by services, in all
-  BytesPerSecond rate_limit;                     // the user's --limit-rate; zero: none
-  std::uint32_t bulk_paths_max = 62;             // and two for control
+  std::size_t window_bytes = 64U << 20;  // received and not yet let go by services, in all
+  BytesPerSecond rate_limit;             // the user's --limit-rate; zero: none
+  std::uint32_t bulk_paths_max = 62;     // and two for control
+  // Much is going to cross: the connections for it are dialled together with the first, so that
+  // their handshakes and their slow starts overlap.
+  bool expects_bulk = false;
   Duration outage_max = std::chrono::hours(24);  // without any path for longer, the session ends
   LinkMemory learned;                            // of the last session over this link, or empty
 };

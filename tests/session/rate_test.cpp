@@ -94,7 +94,7 @@ Epoch epoch(std::uint64_t sum, std::uint32_t open, bool full = false) {
 }
 
 TEST(KSearch, DoublesWhileTheSumRisesAndGoesBack) {
-  KSearch search(62, 0);
+  KSearch search(62, kStartPaths, 0);
   EXPECT_EQ(search.first().to, kStartPaths);
   std::vector<KReason> reasons;
   for (int i = 0; i < 60; ++i) {
@@ -108,7 +108,7 @@ TEST(KSearch, DoublesWhileTheSumRisesAndGoesBack) {
 }
 
 TEST(KSearch, RestsWhenTheLinkIsFullAndStartsAgainWhenTheRateFalls) {
-  KSearch search(62, 0);
+  KSearch search(62, kStartPaths, 0);
   const auto change = search.on_epoch(epoch(10'000'000, 2, true));
   ASSERT_TRUE(change.has_value());
   EXPECT_EQ(change->reason, KReason::kLinkFull);
@@ -121,7 +121,7 @@ TEST(KSearch, RestsWhenTheLinkIsFullAndStartsAgainWhenTheRateFalls) {
 }
 
 TEST(KSearch, ASenderWithoutWorkLearnsNothing) {
-  KSearch search(62, 0);
+  KSearch search(62, kStartPaths, 0);
   for (int i = 0; i < 50; ++i) {
     EXPECT_FALSE(search.on_epoch(Epoch{BytesPerSecond(1'000'000), 2, false, false}));
   }
@@ -129,7 +129,7 @@ TEST(KSearch, ASenderWithoutWorkLearnsNothing) {
 }
 
 TEST(KSearch, StaysWithinTheMostAndThePeersLimit) {
-  KSearch search(6, 0);
+  KSearch search(6, kStartPaths, 0);
   for (int i = 0; i < 60; ++i)
     search.on_epoch(epoch(search.wanted() * 1'000'000ULL, search.wanted()));
   EXPECT_EQ(search.wanted(), 6U);

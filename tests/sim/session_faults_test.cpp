@@ -1,6 +1,7 @@
 // Links and peers that fail: what was sent arrives once, or the session ends with a reason.
 #include <gtest/gtest.h>
 
+#include "lib/session/k_search.hpp"
 #include "tests/sim/session_world.hpp"
 
 namespace longhaul::test {
@@ -116,11 +117,12 @@ TEST(SessionFaults, AnotherServersKeyIsAHardStop) {
 }
 
 // A reset after so many bytes of the first connection, each way, through the whole opening.
-TEST(SessionFaults, AResetAnywhereInTheOpeningIsSurvived) {
+void expect_opening_survives_resets(bool together) {
   constexpr std::uint64_t kOpening = 3200, kStep = 29;
   for (const bool sent : {true, false}) {
     for (std::uint64_t at = 0; at < kOpening; at += kStep) {
       WorldOptions options;
+      options.session.expects_bulk = together;
       options.link.rtt = 40ms;
       options.first_dial.emplace();
       (sent ? options.first_dial->reset_after_sent : options.first_dial->reset_after_received) = at;
@@ -133,6 +135,32 @@ TEST(SessionFaults, AResetAnywhereInTheOpeningIsSurvived) {
           << (sent ? "sent " : "received ") << at;
       ASSERT_EQ(world.site.service.wrong(), 0U);
     }
+  }
+}
+
+TEST(SessionFaults, AResetAnywhereInTheOpeningIsSurvived) {
+  expect_opening_survives_resets(false);
+}
+
+TEST(SessionFaults, AResetOfTheFirstOfManyConnectionsIsSurvived) {
+  expect_opening_survives_resets(true);
+}
+
+// Whatever is lost on the way: a Hello that overtakes the first neither ends nor doubles anything.
+TEST(SessionFaults, ConnectionsDialledTogetherOpenInAnyOrder) {
+  for (std::uint64_t seed = 100; seed < 120; ++seed) {
+    WorldOptions options;
+    options.link.loss = 0.1;
+    options.session.expects_bulk = true;
+    SessionWorld world(seed, options);
+    world.laptop.service.send_bulk(200'000);
+    world.start();
+    expect_all(world, 200'000, 60s);
+    ASSERT_TRUE(world.run_until(
+        [&] { return world.laptop.session->status().bulk_paths == session::kStartPathsBulk; }, 60s))
+        << seed;
+    ASSERT_EQ(world.laptop.events_of<session::Ended>().size(), 0U);
+    ASSERT_FALSE(world.laptop.events_of<session::Established>()[0].second.resumed);
   }
 }
 

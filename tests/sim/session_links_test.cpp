@@ -70,6 +70,22 @@ TEST(SessionLinks, ARememberedLinkStartsWithItsK) {
   EXPECT_EQ(world.laptop.session->status().bulk_paths, 8U);
 }
 
+// TCP, TLS, Hello and its answer: one round trip each, for all connections at the same time, and
+// data is behind every Hello.
+TEST(SessionLinks, WhereMuchIsExpectedAllConnectionsOpenWithTheFirst) {
+  WorldOptions options;
+  options.session.expects_bulk = true;
+  SessionWorld world(35, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  const Duration rtt = options.link.rtt;
+  world.run_for(3 * rtt + 15ms);
+  EXPECT_EQ(world.laptop.session->status().bulk_paths, session::kStartPathsBulk);
+  EXPECT_EQ(world.laptop.session->status().control_paths, 2U);
+  world.run_for(rtt / 2);  // the first frame is longer than the first flight of 10 packets
+  EXPECT_GT(world.site.session->status().partial_bytes, 0U);
+}
+
 TEST(SessionLinks, ALongerRouteIsNoLoss) {
   SessionWorld world(34);
   world.laptop.service.send_endless_bulk(true);

@@ -126,12 +126,42 @@ void Node::on_bytes(Time, netsim::StreamId stream, Slice bytes) {
       wan_.streams().close(stream);
       connections_.erase(stream.value());
     } else if (connection->greeter->knock() != nullptr) {
-      judge(*connection);
+      judge_all();
     }
   } else if (session != nullptr) {
     session->on_stream(clock(), *connection->path, std::move(bytes));
   }
   drain();
+}
+
+// All that have knocked. A connection that overtook the one that begins its session waits while
+// another is still greeting.
+void Node::judge_all() {
+  std::vector<netsim::StreamId> knocking, overtaking;
+  bool greeting = false;
+  for (const auto& [id, connection] : connections_) {
+    if (connection.greeter == nullptr) continue;
+    const Knock* knock = connection.greeter->knock();
+    if (knock == nullptr) {
+      greeting = true;
+    } else if (!connection.finish) {
+      const bool joins = knock->hello() != nullptr && knock->hello()->intent == wire::Intent::kJoin;
+      (joins ? overtaking : knocking).push_back(connection.stream);
+    }
+  }
+  for (netsim::StreamId stream : knocking) judge(*by_stream(stream));
+  for (netsim::StreamId stream : overtaking) {
+    if (Connection* connection = by_stream(stream)) {
+      const auto& token = connection->greeter->knock()->hello()->session;
+      if (greeting && !holds(token)) continue;
+      judge(*connection);
+    }
+  }
+}
+
+bool Node::holds(const wire::SessionToken& token) const {
+  return session != nullptr && session->association() != nullptr &&
+         session->association()->token == token;
 }
 
 // What streamer/ does with lib/auth: version, key, session.
@@ -143,9 +173,7 @@ void Node::judge(Connection& connection) {
   const bool known = std::count(admitted.begin(), admitted.end(), knock.peer) > 0;
   if (!refusal.has_value() && !known) refusal = wire::Refusal::kForbidden;
   const bool joins = hello != nullptr && hello->intent == wire::Intent::kJoin;
-  if (!refusal.has_value() && joins &&
-      (session == nullptr || session->association() == nullptr ||
-       session->association()->token != hello->session)) {
+  if (!refusal.has_value() && joins && !holds(hello->session)) {
     refusal = wire::Refusal::kNoSession;
   }
   if (refusal.has_value()) {
@@ -193,6 +221,7 @@ void Node::on_closed(Time, netsim::StreamId stream, netsim::CloseReason reason) 
   const auto path = connection->path;
   wan_.streams().finish(stream);
   connections_.erase(stream.value());
+  judge_all();
   if (session != nullptr && path.has_value()) {
     const Error why(Kind::kLink, "use a connection", std::string(netsim::name_of(reason)));
     session->on_dialed(clock(), *path, fail(why));  // ignored unless it was dialling

@@ -83,7 +83,9 @@ class Node final : public netsim::StreamUser {
   };
   Connection* by_stream(netsim::StreamId stream);
   Connection* by_path(session::PathId path);
+  void judge_all();
   void judge(Connection& connection);
+  bool holds(const wire::SessionToken& token) const;
   void apply(session::Output& output);
   void flush(Connection& connection);
   void offer_room();
