@@ -6,6 +6,7 @@
 //   sealer.seal(nonce, header, packet);   // packet: plaintext, then kTagBytes of room
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -49,8 +50,26 @@ class Opener {
   Opener(Aead aead, Bytes key);
   // The plaintext, in place; nullopt, and the bytes then worthless, if a bit of it was changed.
   std::optional<MutableBytes> open(Nonce nonce, Bytes header, MutableBytes text_and_tag);
+  // The same out of place: writes the text to the front of `out`, which has room for it, and gives
+  // its size. `out` is worthless after a forgery.
+  std::optional<std::size_t> open_into(Nonce nonce, Bytes header, Bytes text_and_tag,
+                                       MutableBytes out);
 
  private:
+  detail::CipherContext context_;
+};
+
+// Header protection of RFC 9001 section 5.4: five bytes that hide a packet's number, made from a
+// sample of its ciphertext.
+class HeaderMask {
+ public:
+  static constexpr std::size_t kSampleBytes = 16;
+  static constexpr std::size_t kMaskBytes = 5;
+  HeaderMask(Aead aead, Bytes key);  // key_bytes(aead) bytes
+  std::array<std::byte, kMaskBytes> of(std::span<const std::byte, kSampleBytes> sample);
+
+ private:
+  const Aead aead_;
   detail::CipherContext context_;
 };
 
