@@ -19,11 +19,13 @@ class Refused(Exception):
 
 
 class Page:
-    """The tables below the headings of wire.md: field lists by message, frame types by number."""
+    """The tables below the headings of wire.md: field lists by message, frame types and the places
+    of transfer messages by number."""
 
     def __init__(self):
         self.messages = {}
         self.frames = {}
+        self.transfers = {}
 
     def read(self, text):
         for section in re.split(r"^### ", text, flags=re.M)[1:]:
@@ -32,6 +34,8 @@ class Page:
                     for line in section.splitlines() if line.startswith("|")]
             if name == "Frame types":
                 self.frames = {int(number): body for number, body in rows[2:]}
+            elif name == "Transfer messages":
+                self.transfers = {int(number): message for number, message in rows[2:]}
             elif rows:
                 self.messages[name] = [(row[0].strip("`"), row[1]) for row in rows[2:]]
 
@@ -142,6 +146,12 @@ def decode_frame(page, data, name):
     return Decoder(page, data[3:]).message(name)
 
 
+def decode_transfer(page, data, name):
+    if page.transfers[data[0]] != name:
+        raise Refused("not such a message")
+    return Decoder(page, data[1:]).message(name)
+
+
 def compare(what, got, expected):
     if got != expected:
         sys.exit(f"{what}: the page says {got}, the library {expected}")
@@ -152,8 +162,12 @@ def check_golden(page, folder):
     for file in files:
         data = bytes.fromhex(file.read_text())
         words = file.stem.split("-")
-        got = (decode_frame(page, data, words[1]) if words[0] == "frame"
-               else Decoder(page, data).message(words[0]))
+        if words[0] == "frame":
+            got = decode_frame(page, data, words[1])
+        elif words[0] == "transfer":
+            got = decode_transfer(page, data, words[1])
+        else:
+            got = Decoder(page, data).message(words[0])
         compare(file.name, got, json.loads(file.with_suffix(".json").read_text()))
     return len(files)
 

@@ -9,6 +9,7 @@
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
+#include "lib/wire/transfer.hpp"
 #include "tests/wire/dump.hpp"
 
 namespace longhaul::wire {
@@ -26,10 +27,30 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Goodbye>();
   visit.template operator()<Join>();
   visit.template operator()<Joined>();
+  visit.template operator()<Offer>();
+  visit.template operator()<Fetch>();
+  visit.template operator()<Admit>();
+  visit.template operator()<Segment>();
+  visit.template operator()<Record>();
+  visit.template operator()<Chunk>();
+  visit.template operator()<Hole>();
+  visit.template operator()<Want>();
+  visit.template operator()<Block>();
+  visit.template operator()<ChunkRun>();
+  visit.template operator()<Seal>();
+  visit.template operator()<Receipt>();
+  visit.template operator()<Committed>();
+  visit.template operator()<Stop>();
+  visit.template operator()<Ask>();
+  visit.template operator()<Answer>();
+  visit.template operator()<Line>();
+  visit.template operator()<Outcome>();
 }
 
 struct GoldenBytes {
-  std::string name;  // MESSAGE-what, or frame-MESSAGE-what: also the file's name
+  // MESSAGE-what; frame-MESSAGE-what with its header; transfer-MESSAGE-what with its place in
+  // TransferMessage. Also the file's name.
+  std::string name;
   ByteVector bytes;
   std::string json;
 };
@@ -46,6 +67,13 @@ GoldenBytes golden_frame(std::string_view what, FrameType type, const T& message
   return {fmt::format("frame-{}-{}", type_name<T>(), what), out, dump(message)};
 }
 
+template <class T>
+GoldenBytes golden_transfer(std::string_view what, const T& message) {
+  return {fmt::format("transfer-{}-{}", type_name<T>(), what), encode(TransferMessage(message)),
+          dump(message)};
+}
+
 std::vector<GoldenBytes> all_golden();  // golden_samples.cpp
+std::vector<GoldenBytes> transfer_golden();  // golden_transfer.cpp
 
 }  // namespace longhaul::wire

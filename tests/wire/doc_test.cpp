@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "tests/wire/catalogue.hpp"
 
@@ -54,6 +55,26 @@ TEST(WireDoc, HasTheFrameTypes) {
   for (const auto& known : wire_values(FrameType{}))
     table += fmt::format("| {} | {} |\n", static_cast<unsigned>(known.value), known.name);
   expect_documented("### Frame types\n\n", table);
+}
+
+TEST(WireDoc, HasThePlacesOfTransferMessages) {
+  std::string table = "| first byte | message |\n|---|---|\n";
+  unsigned place = 0;
+  // "one of 0=Offer 1=Fetch .."
+  const std::string all = Codec<TransferMessage>::type();
+  for (std::size_t at = all.find('='); at != std::string::npos; at = all.find('=', at + 1)) {
+    const std::string name = all.substr(at + 1, all.find(' ', at) - at - 1);
+    table += fmt::format("| {} | {} |\n", place++, name);
+  }
+  ASSERT_EQ(place, std::variant_size_v<TransferMessage>);
+  expect_documented("### Transfer messages\n\n", table);
+}
+
+TEST(Golden, EveryTransferMessageHasBytes) {
+  std::set<std::uint8_t> places;
+  for (const GoldenBytes& golden : transfer_golden())
+    places.insert(std::to_integer<std::uint8_t>(golden.bytes[0]));
+  EXPECT_EQ(places.size(), std::variant_size_v<TransferMessage>);
 }
 
 TEST(Golden, BytesAreWhatTheyWere) {

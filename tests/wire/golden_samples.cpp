@@ -52,7 +52,7 @@ Control some_control() {
 }  // namespace
 
 std::vector<GoldenBytes> all_golden() {
-  return {
+  std::vector<GoldenBytes> all = {
       golden_frame("begin", FrameType::kHello, begin_hello()),
       golden_frame("join", FrameType::kHello, join_hello()),
       golden_frame("first", FrameType::kAccept, Accept{1, 5, 0, 64U << 20}),
@@ -67,6 +67,8 @@ std::vector<GoldenBytes> all_golden() {
       golden_frame("observer", FrameType::kJoined,
                    Joined{Role::kObserver, counting<32>(0x80), "asuncion"}),
   };
+  for (GoldenBytes& one : transfer_golden()) all.push_back(std::move(one));
+  return all;
 }
 
 }  // namespace longhaul::wire
