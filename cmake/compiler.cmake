@@ -7,9 +7,13 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
-# -O2: g++ 12 at -O3 warns falsely in libstdc++. -g1: line tables, small objects.
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
-set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
+# -O2: g++ 12 at -O3 warns falsely in libstdc++. -g1: line tables, small objects. CMake's own value gives way to
+# ours; a preset's, or the user's on the command line, stays (the sanitizer builds are made with -O1).
+foreach(LANGUAGE CXX C)
+  if(CMAKE_${LANGUAGE}_FLAGS_RELEASE STREQUAL "-O3 -DNDEBUG")
+    set(CMAKE_${LANGUAGE}_FLAGS_RELEASE "-O2 -g1")
+  endif()
+endforeach()
 
 find_program(CCACHE ccache)
 if(CCACHE)
