@@ -13,6 +13,15 @@ using longhaul::store_be;
 constexpr std::size_t kFlagsAt = 13;  // in the TCP header
 constexpr std::byte kFin{0x01}, kPsh{0x08}, kCwr{0x80};
 
+// A checksum to complete may stand behind the headers we know (a tunnel's inner packet) or where
+// TCP and UDP have theirs: anywhere else it would overwrite the header itself.
+bool makes_sense(const VirtioHeader& offload, const Layout& layout, std::size_t size) {
+  const std::size_t at = std::size_t{offload.csum_start} + offload.csum_offset;
+  if (at + 2 > size || offload.csum_start < layout.network_bytes) return false;
+  if (layout.transport == 0 || at >= layout.header_bytes) return true;
+  return at == std::size_t{layout.network_bytes} + checksum_offset(layout);
+}
+
 bool is_segmented(const VirtioHeader& offload) {
   return offload.gso_type != kGsoNone && offload.gso_size != 0;
 }
@@ -29,8 +38,7 @@ std::optional<Train> Train::of(Buffer bytes, std::size_t size, const VirtioHeade
   train.needs_checksum_ = (offload.flags & kNeedsChecksum) != 0;
   train.csum_start_ = offload.csum_start;
   train.csum_offset_ = offload.csum_offset;
-  if (train.needs_checksum_ && std::size_t{offload.csum_start} + offload.csum_offset + 2 > size)
-    return std::nullopt;
+  if (train.needs_checksum_ && !makes_sense(offload, *layout, size)) return std::nullopt;
   if (is_segmented(offload)) {
     const std::uint8_t type = offload.gso_type & static_cast<std::uint8_t>(~kGsoEcn);
     const bool fits = type == kGsoUdp ? layout->transport == kUdp : layout->transport == kTcp;

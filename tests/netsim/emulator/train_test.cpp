@@ -236,6 +236,15 @@ TEST(Train, RefusesWhatIsNoPacket) {
   outside.flags = kNeedsChecksum;
   outside.csum_start = 3060;
   EXPECT_FALSE(of(packet, outside));
+  outside.csum_start = 0;  // over the IP header
+  EXPECT_FALSE(of(packet, outside));
+  outside.csum_start = 20;
+  outside.csum_offset = 12;  // over the length of the TCP header
+  EXPECT_FALSE(of(packet, outside));
+  outside.csum_offset = 16;
+  EXPECT_TRUE(of(packet, outside));
+  outside.csum_start = 100;  // a tunnel's inner packet
+  EXPECT_TRUE(of(packet, outside));
 }
 
 TEST(Train, FragmentsAndUnknownProtocolsPassUntouched) {
