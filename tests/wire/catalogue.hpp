@@ -3,14 +3,12 @@
 // and read what changed: bytes that were released must not.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
 #include "lib/wire/transfer.hpp"
 #include "tests/wire/dump.hpp"
+#include "tests/wire/golden.hpp"
 
 namespace longhaul::wire {
 
@@ -47,14 +45,6 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Outcome>();
 }
 
-struct GoldenBytes {
-  // MESSAGE-what; frame-MESSAGE-what with its header; transfer-MESSAGE-what with its place in
-  // TransferMessage. Also the file's name.
-  std::string name;
-  ByteVector bytes;
-  std::string json;
-};
-
 template <class T>
 GoldenBytes golden_message(std::string_view what, const T& message) {
   return {fmt::format("{}-{}", type_name<T>(), what), encode(message), dump(message)};
@@ -72,8 +62,5 @@ GoldenBytes golden_transfer(std::string_view what, const T& message) {
   return {fmt::format("transfer-{}-{}", type_name<T>(), what), encode(TransferMessage(message)),
           dump(message)};
 }
-
-std::vector<GoldenBytes> all_golden();  // golden_samples.cpp
-std::vector<GoldenBytes> transfer_golden();  // golden_transfer.cpp
 
 }  // namespace longhaul::wire

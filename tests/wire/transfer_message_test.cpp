@@ -1,9 +1,8 @@
-#include "lib/wire/transfer.hpp"
-
 #include <gtest/gtest.h>
 
-#include "tests/wire/catalogue.hpp"
+#include "lib/wire/transfer.hpp"
 #include "tests/wire/damage.hpp"
+#include "tests/wire/golden.hpp"
 
 namespace longhaul::wire {
 namespace {
