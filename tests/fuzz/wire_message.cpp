@@ -1,4 +1,5 @@
-// Any bytes as any message: the first byte chooses. What decodes must encode to the same bytes.
+// Any bytes as any message: the first byte chooses, 255 is a transfer message with its place. What
+// decodes must encode to the same bytes.
 #include "tests/wire/catalogue.hpp"
 #include "tests/wire/sample.hpp"
 
@@ -26,5 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   each_documented([&]<class T>() {
     if (data[0] == place++) try_message<T>(in);
   });
+  if (data[0] == 255) try_message<TransferMessage>(in);
   return 0;
 }
