@@ -250,6 +250,10 @@ void Pump::obey(session::HandOut& output) {
   group_.spawn(work(output.service, std::move(output.job)));
 }
 
+// Only sessions whose owner has a UDP socket ask for these; a datagram may always be lost.
+void Pump::obey(session::SendDatagrams&) {}
+void Pump::obey(session::ClaimDatagrams&) {}
+
 void Pump::obey(session::Event& output) {
   if (std::holds_alternative<session::Ended>(output)) {
     over_ = true;

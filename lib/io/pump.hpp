@@ -58,6 +58,8 @@ class Pump {
   void obey(session::Sample& output);
   void obey(session::HandOut& output);
   void obey(session::Event& output);
+  void obey(session::SendDatagrams& output);
+  void obey(session::ClaimDatagrams& output);
   void closed(const PathRef& path, const Error& why);
 
   Env& env_;

@@ -16,6 +16,8 @@
 #include "lib/base/result.hpp"
 #include "lib/base/slice.hpp"
 #include "lib/base/units.hpp"
+#include "lib/datagram/address.hpp"
+#include "lib/datagram/protection.hpp"
 
 namespace longhaul::session {
 
@@ -59,6 +61,25 @@ struct Tune {
   // against: 10 ms of this path's rate, within named bounds.
   std::uint32_t unsent_max_bytes = 0;
   bool bbr = false;  // ask for it; a refusal is no error, on_path_info() says what runs
+};
+
+// Datagrams to send now from the UDP socket, in this order: one behind the other in `bytes`, each
+// of `each_bytes` but for the last, which may be shorter: one sendmsg() with UDP_SEGMENT, or as
+// many without. Pacing is done: what is put out may leave at once. They are sealed, so what the
+// kernel does not take (EAGAIN, a partial sendmmsg()) is sent later as it is, or dropped, never
+// asked for again; while it waits say so by on_datagrams_blocked(). The socket must not fragment
+// (IP_PMTUDISC_PROBE); EMSGSIZE is no error: on_datagram_too_big().
+struct SendDatagrams {
+  datagram::Address to;
+  Slice bytes;
+  std::uint32_t each_bytes = 0;
+};
+
+// Datagrams that begin with a short header of this connection id are this session's from now on
+// (datagram::peek_connection_id()), or no longer. At most two at a time.
+struct ClaimDatagrams {
+  datagram::ConnectionId id{};
+  bool on = true;
 };
 
 // Wish for one on_path_info(now, path, ..) (TCP_INFO).
@@ -137,6 +158,7 @@ struct Ended {  // the session is over; services got on_end(); no output follows
 using Event =
     std::variant<Established, LinkUp, LinkDown, PathUp, PathLost, KChanged, RateCapped, Ended>;
 
-using Output = std::variant<Write, Dial, Close, Tune, Sample, HandOut, Event>;
+using Output =
+    std::variant<Write, Dial, Close, Tune, Sample, HandOut, Event, SendDatagrams, ClaimDatagrams>;
 
 }  // namespace longhaul::session

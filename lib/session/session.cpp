@@ -39,7 +39,10 @@ void Session::on_stream_closed(Time now, PathId path, const Error& why) {
 }
 // No path of this build carries datagrams; one that comes late or from a stranger is dropped, which
 // is what a datagram may always expect.
-void Session::on_datagram(Time, PathId, Slice) {}
+void Session::on_datagram_peer(Time, const datagram::Address&) {}
+void Session::on_datagrams(Time, const datagram::Address&, const Slice&, std::size_t) {}
+void Session::on_datagrams_blocked(Time, bool) {}
+void Session::on_datagram_too_big(Time, std::size_t) {}
 void Session::on_writable(Time now, PathId path, std::size_t bytes) {
   core_->on_writable(now, path, bytes);
 }

@@ -43,6 +43,7 @@ struct SessionOptions {
   bool expects_bulk = false;
   Duration outage_max = std::chrono::hours(24);  // without any path for longer, the session ends
   LinkMemory learned;                            // of the last session over this link, or empty
+  bool datagrams = false;  // the owner has a UDP socket for us; then the fast path is tried
 };
 
 class Session {
@@ -64,7 +65,17 @@ class Session {
   void on_dialed(Time now, PathId path, Result<> result);
   void on_stream(Time now, PathId path, Slice in);  // any split; ignored for a closed path
   void on_stream_closed(Time now, PathId path, const Error& why);  // FIN, RST, ..
-  void on_datagram(Time now, PathId path, Slice in);
+  // Where the peer's UDP socket is; for the dialling side, before on_dialed() of the connection
+  // that showed it (the port is the same as TCP's). Without it no datagram leaves; the accepting
+  // side learns the peer's address from what authenticates.
+  void on_datagram_peer(Time now, const datagram::Address& peer);
+  // What the UDP socket received: one datagram, or several of `each_bytes` that the kernel has put
+  // together (UDP_GRO; the last may be shorter). Anything may come: it is dropped without a word
+  // unless it authenticates, and `from` counts for nothing before. ids: Output ClaimDatagrams.
+  void on_datagrams(Time now, const datagram::Address& from, const Slice& in,
+                    std::size_t each_bytes);
+  void on_datagrams_blocked(Time now, bool blocked);      // the socket takes nothing now, or again
+  void on_datagram_too_big(Time now, std::size_t bytes);  // EMSGSIZE for a datagram of this size
   void on_writable(Time now, PathId path, std::size_t bytes);  // the path takes this many now
   void on_path_info(Time now, PathId path, const PathInfo& info);
   void on_addresses_changed(Time now);  // host's addresses or routes: probe at once

@@ -319,9 +319,9 @@ void Node::apply(Output& output) {
   } else if (auto* job = std::get_if<HandOut>(&output)) {
     job->job.work->run();
     session->on_job(clock(), job->service, std::move(job->job));
-  } else {
-    events.emplace_back(wan_.now(), std::get<Event>(output));
-    const std::size_t kind = std::get<Event>(output).index();
+  } else if (auto* event = std::get_if<Event>(&output)) {
+    events.emplace_back(wan_.now(), *event);
+    const std::size_t kind = event->index();
     note(&kind, sizeof kind);
   }
 }
