@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
@@ -11,6 +12,7 @@
 #include "lib/transfer/folder_sink.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/connection.hpp"
+#include "proxy/dataset_memory.hpp"
 #include "proxy/sites_file.hpp"
 #include "proxy/watch_transfer.hpp"
 
@@ -22,6 +24,7 @@ struct Plan {
   std::string dataset;
   std::uint64_t version = 0;
   std::shared_ptr<io::PosixFiles> target;
+  PullPlace place;
   BytesPerSecond limit;
 };
 
@@ -47,6 +50,10 @@ Result<Plan> make_plan(App& app, const PullOptions& options) {
   if (::mkdir(options.target.c_str(), 0755) != 0 && errno != EEXIST)
     return fail_errno("make the folder " + printable(options.target), errno);
   plan.target = TRY(io::PosixFiles::at(options.target));
+  std::unique_ptr<char, decltype(&std::free)> real(::realpath(options.target.c_str(), nullptr),
+                                                   &std::free);
+  if (!real) return fail_errno("pull into " + printable(options.target), errno);
+  plan.place = {real.get(), plan.site.name, plan.dataset};
   return plan;
 }
 
@@ -65,10 +72,12 @@ io::Task<int> pull(App& app, PullOptions options) {
   transfer::FolderOptions folder;
   folder.force = options.force;
   folder.remove_others = options.delete_extra;
+  recall_pull(app, plan->place, folder);
   auto sink = std::make_shared<transfer::FolderSink>(plan->target, plan->dataset, folder);
   transfer::Exchange::PullOptions pull_options;
   pull_options.dataset = plan->dataset;
   pull_options.version = plan->version;
+  if (folder.pulled) pull_options.base = folder.pulled->root();
   // A staging that an earlier pull left is asked for chunk by chunk; without one this costs
   // nothing.
   pull_options.unfinished = plan->target->stat(store::TreeName::known(".longhaul")).has_value();
@@ -80,6 +89,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   co_await connection->close();
   if (!finished) co_return app.failed(finished.error());
   if (finished->error) co_return app.failed(*finished->error);
+  keep_pull(app, plan->place);
   const Duration took = app.env.now() - began;
   const transfer::Progress& done = finished->progress;
   if (app.json) {

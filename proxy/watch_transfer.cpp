@@ -20,6 +20,8 @@ cli::ProgressView view_of(const std::string& title, const transfer::Progress& pr
   view.rate = progress.rate;
   view.left = progress.remaining;
   view.on_wire = ByteCount(progress.bytes_wire);
+  view.files_done = progress.files_done;
+  view.files_total = progress.files_total;
   view.limit = transfer::name_of(progress.limit);
   if (!connection.established()) {
     view.limit = "waiting: connecting";
@@ -34,7 +36,9 @@ void tell_json(App& app, const cli::ProgressView& view) {
   cli::JsonLine line;
   line.add("event", "progress")
       .add("bytes_done", view.done.value())
-      .add("bytes_total", view.total.value());
+      .add("bytes_total", view.total.value())
+      .add("files_done", view.files_done)
+      .add("files_total", view.files_total);
   line.add("rate_bytes_per_second", view.rate.value()).add("bytes_wire", view.on_wire.value());
   line.add("limit", view.limit);
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);

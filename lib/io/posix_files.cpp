@@ -240,7 +240,17 @@ Result<store::FreeSpace> PosixFiles::free_space() {
 }
 
 Result<std::unique_ptr<store::FileLock>> PosixFiles::lock(const TreeName& name) {
-  return make_posix_lock(TRY(beneath_.open(name, O_RDWR | O_CREAT | O_NONBLOCK, 0600)), name);
+  Fd fd = TRY(beneath_.open(name, O_RDWR | O_CREAT | O_NONBLOCK, 0600));
+  struct stat held {
+  }, there{};
+  if (::fstat(fd.get(), &held) != 0) return fail_on("lock", name, errno);
+  auto lock = TRY(make_posix_lock(std::move(fd), name));
+  // Its last holder may have removed the file meanwhile; the next one locks a new file.
+  const auto again = beneath_.open(name, O_PATH);
+  if (again && ::fstat(again->get(), &there) == 0 && held.st_ino == there.st_ino &&
+      held.st_dev == there.st_dev)
+    return lock;
+  return fail(Kind::kBusy, "lock " + name.shown(), "its file was replaced; try again");
 }
 
 void PosixFiles::pause(Duration span) {

@@ -33,6 +33,7 @@ Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& fol
     staging->journal_ = TRY(Journal::rewrite(files, journal, kept));
   }
   for (const ByteVector& record : trusted) TRY(staging->replay_one(record));
+  TRY(staging->meet_disk());
   return staging;
 }
 

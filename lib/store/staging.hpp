@@ -99,6 +99,7 @@ class Staging {
   Result<> replay_file(Bytes record);
   Result<> replay_chunks(Bytes record);
   Result<> replay_void(Bytes record);
+  Result<> meet_disk();
   Result<> resize_file(FileNo no, std::uint64_t size);
   Result<std::shared_ptr<File>> handle(FileNo file);
   Result<> make_room(const StagedWrite& write);

@@ -14,6 +14,29 @@ tl::unexpected<Error> bad_record() {
 
 }  // namespace
 
+// A transfer that was cut short while it published has moved files away that the journal still
+// names; one that was cut short between a note and its deed has left a file with another size.
+Result<> Staging::meet_disk() {
+  bool forgot = false;
+  for (std::size_t i = 0; i < staged_.size(); ++i) {
+    StagedFile& file = staged_[i];
+    if (file.gone) continue;
+    const FileNo no(static_cast<std::uint32_t>(i));
+    const auto stat = files_.stat(file.name.under(tree()));
+    if (stat && stat->type == FileType::kFile) {
+      if (stat->size == file.size) continue;
+      auto opened = TRY(handle(no));
+      TRY(opened->resize(file.size));
+      continue;
+    }
+    if (!stat && stat.error().kind() != Kind::kNotFound) return fail(stat.error());
+    TRY(journal_->append(gone_note(no)));
+    forget(file);
+    forgot = true;
+  }
+  return forgot ? journal_->sync() : Result<>();
+}
+
 Result<> Staging::replay_one(Bytes record) {
   if (record.empty()) return bad_record();
   const auto note = static_cast<Note>(record[0]);

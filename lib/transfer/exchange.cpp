@@ -64,7 +64,7 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   else if (entries_.at(id).dataset.size() > wire::kDatasetNameMax)
     receiver.stop(now, Error(Kind::kUsage, "name a dataset", "the name is too long"), false);
   else
-    receiver.fetch(std::move(sink), std::move(fetch));
+    receiver.fetch(now, std::move(sink), std::move(fetch));
   settle(now);
   return id;
 }

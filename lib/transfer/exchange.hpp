@@ -134,6 +134,7 @@ class Exchange final : public session::Service {
   void take(Time now, wire::Block& block);
   void take(Time now, const wire::Seal& seal);
   void take(Time now, const wire::Receipt& receipt);
+  void take(Time now, const wire::Beat& beat);
   void take(Time now, const wire::Committed& committed);
   void take(Time now, const wire::Stop& stop);
   void take(Time now, const wire::Ask& ask);

@@ -173,6 +173,10 @@ void Exchange::take(Time now, const wire::Want& want) {
 void Exchange::take(Time now, const wire::Receipt& receipt) {
   if (Sender* sender = sender_of(receipt.transfer)) sender->on_receipt(now, receipt);
 }
+void Exchange::take(Time now, const wire::Beat& beat) {
+  if (Receiver* receiver = receiver_of(beat.transfer)) receiver->on_beat(now);
+}
+
 void Exchange::take(Time now, const wire::Committed& committed) {
   if (Sender* sender = sender_of(committed.transfer)) sender->on_committed(now, committed);
 }

@@ -32,5 +32,9 @@ constexpr Duration kEpochMax = 100ms;                // receiver: written but no
 constexpr std::uint64_t kEpochBytesMax = 64U << 20;  // and in bytes
 constexpr Duration kReceiptEvery = 500ms;
 constexpr Duration kPeerSilenceMax = 120s;  // while the link is up: kTimeout
+constexpr Duration kLookupMax = 600s;       // the same until a pull is offered anything
+// Sender: says that it lives when nothing else had to be said for so long (it hashes, or its rate
+// is capped low).
+constexpr Duration kBeatEvery = 20s;
 
 }  // namespace longhaul::transfer

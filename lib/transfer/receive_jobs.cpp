@@ -19,11 +19,12 @@ Result<> SegmentWork::read() {
   for (std::size_t i = 0; i < added.rows.size(); ++i) {
     const auto& row = added.rows[i];
     if (row.entry.type != store::EntryType::kFile) continue;
-    ++files;
     if (row.from_base) {
+      ++base_files;
       base_bytes += row.entry.size;
     } else {
       files_of[i] = TRY(sink->add_file(row.entry));
+      files.push_back(*files_of[i]);
     }
   }
   for (const ChunkPlace& chunk : added.chunks) {

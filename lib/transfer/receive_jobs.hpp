@@ -57,7 +57,8 @@ class SegmentWork final : public Work {
   // result
   std::uint32_t attempt = 0;
   std::vector<NewChunk> chunks;
-  std::uint64_t files = 0;
+  std::vector<store::FileNo> files;  // whose content is made here
+  std::uint64_t base_files = 0;
   std::uint64_t base_bytes = 0;  // content that came with the base
   std::uint64_t hole_bytes = 0;
   std::optional<Error> error;

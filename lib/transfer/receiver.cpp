@@ -27,7 +27,8 @@ Error broken(std::string why) {
 
 Receiver::Receiver(wire::TransferId id) : id_(id) {}
 
-void Receiver::fetch(std::shared_ptr<Sink> sink, wire::Fetch fetch) {
+void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, wire::Fetch fetch) {
+  heard_ = now;
   sink_ = std::move(sink);
   state_ = State::kFetching;
   post_.message(Lane::kControl, packed(fetch));
@@ -71,6 +72,7 @@ void Receiver::stop(Time now, Error why, bool tell) {
 // --- the offer ---
 
 void Receiver::on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink> sink) {
+  heard_ = now;
   if (ended()) return;
   if (!sink_) sink_ = std::move(sink);
   ASSERT(sink_ != nullptr);
@@ -83,8 +85,9 @@ void Receiver::on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink
 }
 
 void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
-  static_cast<void>(now);
   attempt_ = offer.attempt;
+  // From here on the sender hears that we live, however long opening takes.
+  if (!receipt_due_) receipt_due_ = now + kReceiptEvery;
   offer_ = offer;
   base_refused_ = false;
   next_segment_ = 0;
@@ -99,7 +102,8 @@ void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
   reader_lent_ = false;
   progress_.files_total = offer.files;
   progress_.bytes_total = offer.bytes;
-  progress_.bytes_done = progress_.bytes_present = 0;
+  progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
+  missing_of_.clear();
   state_ = State::kOpening;
   open_wanted_ = true;
   maybe_open();
@@ -143,7 +147,6 @@ void Receiver::take_opened(Time now, OpenWork& work) {
   accept.attempt = attempt_;
   accept.base_known = base_known;
   post_.message(Lane::kControl, packed(accept));
-  receipt_due_ = now + kReceiptEvery;
   if (base_refused_) return drop_attempt();  // this manifest cannot be read; the next needs no base
   reader_ = std::make_shared<ManifestReader>(base_known ? base_ : std::nullopt);
   state_ = State::kReceiving;
@@ -181,6 +184,7 @@ bool Receiver::is_over(std::uint32_t attempt) const {
 }
 
 void Receiver::on_segment(Time now, std::uint32_t attempt, std::uint32_t number, Slice message) {
+  heard_ = now;
   if (is_over(attempt)) return;
   if (attempt > kAttemptsMax + 1U) return fail_with(now, broken("a segment of no attempt"));
   if (message.size() > 2 * wire::kSegmentBytesMax)
@@ -221,7 +225,6 @@ void Receiver::take_segment(Time now, SegmentWork& work) {
   if (ended() || work.reader != reader_) return;
   reader_lent_ = false;
   if (work.error) return fail_with(now, std::move(*work.error));
-  open_file_ = work.open_file;
   const std::uint64_t first = chunks_.size();
   wire::Bitmap<wire::kSegmentPiecesMax> missing(work.chunks.size());
   std::uint64_t present = work.base_bytes + work.hole_bytes;
@@ -229,6 +232,7 @@ void Receiver::take_segment(Time now, SegmentWork& work) {
     add_chunk(work.chunks[i], missing, i);
     if (work.chunks[i].presence == Presence::kHeld) present += work.chunks[i].place.length;
   }
+  count_files(work);
   progress_.bytes_present += present;
   progress_.bytes_done += present;
   logical_rate_.add(now, present);
@@ -237,6 +241,23 @@ void Receiver::take_segment(Time now, SegmentWork& work) {
   feed_copies();
   feed_blocks(now);
   maybe_publish(now);
+}
+
+std::uint32_t& Receiver::missing_of(store::FileNo file) {
+  if (missing_of_.size() <= file.value()) missing_of_.resize(file.value() + std::size_t{1});
+  return missing_of_[file.value()];
+}
+
+// A file is done once it is named to its end and none of its chunks is missing.
+void Receiver::count_files(const SegmentWork& work) {
+  const auto before = std::exchange(open_file_, work.open_file);
+  const auto count = [this](store::FileNo file) {
+    if (file != open_file_ && missing_of(file) == 0) ++progress_.files_done;
+  };
+  if (before) count(*before);
+  for (const store::FileNo file : work.files)
+    if (file != before) count(file);
+  progress_.files_done += work.base_files;
 }
 
 void Receiver::add_chunk(const SegmentWork::NewChunk& fresh,
@@ -251,6 +272,7 @@ void Receiver::add_chunk(const SegmentWork::NewChunk& fresh,
     return;
   }
   ++pending_;
+  ++missing_of(chunk.place.file);
   if (!is_first) {
     // The same bytes stand elsewhere in this tree: from there when they are here, with them when
     // they come.
@@ -290,6 +312,7 @@ void Receiver::want_again(std::uint64_t number) {
 }
 
 void Receiver::on_seal(Time now, const wire::Seal& seal) {
+  heard_ = now;
   if (is_over(seal.attempt)) return;
   if (seal.attempt > attempt_ || state_ == State::kOpening) {
     if (early_seals_.size() > kAttemptsMax) return fail_with(now, broken("too many seals"));
@@ -314,45 +337,7 @@ void Receiver::on_job(Time now, Work& work) {
   take_published(now, *published);
 }
 
-// --- time ---
-
-void Receiver::on_link(Time now, session::LinkState state) {
-  static_cast<void>(now);
-  link_up_ = state == session::LinkState::kUp;
-}
-
-std::optional<Time> Receiver::next_deadline() const {
-  if (ended()) return std::nullopt;
-  std::optional<Time> due;
-  const auto consider = [&due](std::optional<Time> at) {
-    if (at && (!due || *at < *due)) due = at;
-  };
-  consider(retry_open_);
-  if (!syncing_ && unsynced_since_ && state_ == State::kReceiving)
-    consider(*unsynced_since_ + kEpochMax);
-  if (link_up_) consider(receipt_due_);
-  return due;
-}
-
-void Receiver::on_deadline(Time now) {
-  if (ended()) return;
-  if (retry_open_ && now >= *retry_open_) {
-    retry_open_.reset();
-    open_wanted_ = true;
-    maybe_open();
-  }
-  maybe_sync(now);
-  if (receipt_due_ && link_up_ && now >= *receipt_due_) send_receipt(now);
-}
-
-void Receiver::send_receipt(Time now) {
-  wire::Receipt receipt;
-  receipt.transfer = id_;
-  receipt.settled_bytes = progress_.bytes_done;
-  receipt.synced_bytes = synced_bytes_;
-  post_.live(id_.value(), packed(receipt));
-  receipt_due_ = now + kReceiptEvery;
-}
+// --- out ---
 
 std::optional<Output> Receiver::poll(Time now, const session::Room& room) {
   auto output = post_.next(room);

@@ -30,7 +30,7 @@ class Receiver {
   // Holds what comes early until it has a sink.
   explicit Receiver(wire::TransferId id);
   // Pull: asks the peer to become a sender.
-  void fetch(std::shared_ptr<Sink> sink, wire::Fetch fetch);
+  void fetch(Time now, std::shared_ptr<Sink> sink, wire::Fetch fetch);
 
   // sink: for a first offer that nobody here asked for; otherwise not looked at.
   void on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink> sink);
@@ -38,6 +38,7 @@ class Receiver {
   void on_segment(Time now, std::uint32_t attempt, std::uint32_t number, Slice message);
   void on_block(Time now, wire::Block block);
   void on_seal(Time now, const wire::Seal& seal);
+  void on_beat(Time now) { heard_ = now; }
   void on_link(Time now, session::LinkState state);
   void on_job(Time now, Work& work);
   void on_deadline(Time now);
@@ -91,6 +92,9 @@ class Receiver {
   void add_chunk(const SegmentWork::NewChunk& fresh, wire::Bitmap<wire::kSegmentPiecesMax>& missing,
                  std::size_t bit);
   void mark_here(Time now, std::uint64_t number);
+  std::uint32_t& missing_of(store::FileNo file);
+  void count_files(const SegmentWork& work);
+  Duration silence_max() const;
   void want_again(std::uint64_t number);
   void answer(std::uint64_t first, wire::Bitmap<wire::kSegmentPiecesMax> missing, bool again);
   void maybe_sync(Time now);
@@ -127,8 +131,9 @@ class Receiver {
   std::vector<Chunk> chunks_;
   std::unordered_map<crypto::Digest, std::uint64_t> first_of_;  // only looked up
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
-      twins_;                  // first -> others; looked up
-  std::uint64_t pending_ = 0;  // chunks not kHere
+      twins_;                              // first -> others; looked up
+  std::uint64_t pending_ = 0;              // chunks not kHere
+  std::vector<std::uint32_t> missing_of_;  // of those by file number
   std::deque<CopyWork::Item> copies_;
   std::size_t copy_jobs_ = 0;
 
@@ -143,6 +148,7 @@ class Receiver {
   bool syncing_ = false;
   std::uint64_t synced_bytes_ = 0;
   std::optional<Time> receipt_due_;
+  Time heard_{};  // the peer, of this transfer
 
   Progress progress_;
   RateMeter logical_rate_, wire_rate_;

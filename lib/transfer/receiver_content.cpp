@@ -24,6 +24,7 @@ Error broken(std::string why) {
 }  // namespace
 
 void Receiver::on_block(Time now, wire::Block block) {
+  heard_ = now;
   if (ended()) return;
   const std::size_t bytes = block.payload.size() + block.runs.size() * sizeof(wire::ChunkRun);
   wire_rate_.add(now, block.payload.size());
@@ -104,6 +105,7 @@ void Receiver::mark_here(Time now, std::uint64_t number) {
   ASSERT(chunk.state != Chunk::State::kHere && pending_ > 0);
   chunk.state = Chunk::State::kHere;
   --pending_;
+  if (--missing_of(chunk.place.file) == 0 && chunk.place.file != open_file_) ++progress_.files_done;
   progress_.bytes_done += chunk.place.length;
   logical_rate_.add(now, chunk.place.length);
   if (!unsynced_since_) unsynced_since_ = now;

@@ -34,7 +34,7 @@ Sender::Sender(wire::TransferId id, SendOptions options, std::shared_ptr<Source>
 }
 
 void Sender::start(Time now) {
-  heard_ = now;
+  heard_ = said_ = now;
   const auto& rows = source_->rows;
   const bool all_hashed = std::all_of(rows.begin(), rows.end(),
                                       [](const Row& row) { return !row.is_file() || row.hashed; });
@@ -58,7 +58,7 @@ void Sender::begin_attempt(Time now) {
   row_begun_ = false;
   queue_ = ChunkQueue();
   announced_ = 0;
-  progress_.bytes_done = progress_.bytes_present = 0;
+  progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
   for (const Ready& ready : ready_) in_flight_bytes_ -= ready.raw_bytes;
   ready_.clear();
   send_offer();
@@ -134,7 +134,10 @@ void Sender::on_want(Time now, const wire::Want& want) {
 void Sender::on_receipt(Time now, const wire::Receipt& receipt) {
   heard_ = now;
   const std::uint64_t settled = std::min(receipt.settled_bytes, progress_.bytes_total);
-  if (ended() || settled <= progress_.bytes_done) return;
+  if (ended()) return;
+  const std::uint64_t files = std::min(receipt.settled_files, progress_.files_total);
+  progress_.files_done = std::max(progress_.files_done, files);
+  if (settled <= progress_.bytes_done) return;
   logical_rate_.add(now, settled - progress_.bytes_done);
   progress_.bytes_done = settled;
 }
@@ -160,7 +163,7 @@ void Sender::on_committed(Time now, const wire::Committed& committed) {
 
 void Sender::on_link(Time now, session::LinkState state) {
   link_up_ = state == session::LinkState::kUp;
-  heard_ = now;  // silence counts only while there is a link
+  heard_ = said_ = now;  // silence counts only while there is a link
 }
 
 // --- work that comes back ---
@@ -227,9 +230,13 @@ std::optional<Output> Sender::poll(Time now, const session::Room& room) {
     feed_encoding(now);
     finish_manifest();
   }
-  if (auto output = post_.next(room)) return output;
+  if (auto output = post_.next(room)) {
+    if (std::holds_alternative<session::Message>(*output)) said_ = now;
+    return output;
+  }
   if (ended()) return std::nullopt;
   auto block = next_block(now, room);
+  if (block) said_ = now;
   note_stage(now, room);
   return block;
 }
@@ -238,11 +245,21 @@ std::optional<Time> Sender::next_deadline() const {
   if (ended()) return std::nullopt;
   std::optional<Time> due;
   if (link_up_ && state_ != State::kRooting) due = heard_ + kPeerSilenceMax;
+  if (link_up_ && (!due || said_ + kBeatEvery < *due)) due = said_ + kBeatEvery;
   if (options_.limit && !ready_.empty() && (!due || rate_free_ < *due)) due = rate_free_;
   return due;
 }
 
+void Sender::beat(Time now) {
+  if (ended() || !link_up_ || now < said_ + kBeatEvery) return;
+  said_ = now;
+  wire::Beat beat;
+  beat.transfer = id_;
+  post_.live(id_.value(), packed(beat));
+}
+
 void Sender::on_deadline(Time now) {
+  beat(now);
   if (ended() || !link_up_ || state_ == State::kRooting || now < heard_ + kPeerSilenceMax) return;
   // Hashing a huge file says nothing to the peer, nor it to us.
   if (!hasher_.done()) {

@@ -83,6 +83,7 @@ class Sender {
   void take_hashed(Time now, HashWork& work);
   void take_encoded(Time now, EncodeWork& work);
   std::optional<Output> next_block(Time now, const session::Room& room);
+  void beat(Time now);
   void note_stage(Time now, const session::Room& room);
   void give(JobClass where, std::unique_ptr<Work> work);
 
@@ -130,6 +131,7 @@ class Sender {
   StageMeter stages_;
   bool link_up_ = true;
   Time heard_{};
+  Time said_{};  // anything, last
 };
 
 }  // namespace longhaul::transfer

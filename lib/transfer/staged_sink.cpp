@@ -19,15 +19,20 @@ TreeName staging_folder(std::string_view what) {
 StagedSink::StagedSink(std::shared_ptr<store::Files> files, TreeName staging)
     : files_(std::move(files)), staging_name_(std::move(staging)) {}
 
+TreeName StagedSink::lock_name() const {
+  return staging_name_.parent().child(std::string(staging_name_.last()) + ".lock").value();
+}
+
 Result<Sink::Opened> StagedSink::open(const wire::Offer& offer) {
   TRY(store::make_folders(*files_, staging_name_.parent()));
-  const TreeName lock =
-      TRY(staging_name_.parent().child(std::string(staging_name_.last()) + ".lock"));
+  const TreeName lock = lock_name();
   auto locked = files_->lock(lock);
   // The transfer before this one may just be ending: its process was killed, or it is giving up.
   for (int waited = 0; waited < kLockTries && !locked && locked.error().kind() == Kind::kBusy;
        ++waited) {
     files_->pause(kLockPause);
+    // Its folder may have gone with the last transfer.
+    TRY(store::make_folders(*files_, staging_name_.parent()));
     locked = files_->lock(lock);
   }
   if (!locked && locked.error().kind() == Kind::kBusy)
@@ -71,7 +76,8 @@ Result<> StagedSink::write(std::span<const store::StagedWrite> writes) {
 }
 
 Result<> StagedSink::sync() {
-  return staging_->sync();
+  // Nothing is staged any more: a publish that failed at its very end had synced and cleared it.
+  return staging_ ? staging_->sync() : Result<>();
 }
 
 Result<ByteVector> StagedSink::read_checked(const LocalPlace& from, std::uint32_t length,
@@ -121,6 +127,16 @@ Result<> StagedSink::check_staged(const store::Entry& entry, std::span<const sto
 Result<> StagedSink::clear_staging() {
   staging_.reset();
   return store::remove_tree(*files_, staging_name_);
+}
+
+void StagedSink::leave_no_trace() {
+  // The lock goes while it is held: whoever waits for it then finds its file gone and makes
+  // another.
+  (void)files_->remove(lock_name());
+  lock_.reset();
+  // Only if empty: another transfer into the same folder may be staged there.
+  if (files_->remove_folder(staging_name_.parent()))
+    (void)files_->remove_folder(staging_name_.parent().parent());
 }
 
 }  // namespace longhaul::transfer

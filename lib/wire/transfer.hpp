@@ -228,11 +228,21 @@ struct Receipt {  // live: the newest counts
   TransferId transfer;
   std::uint64_t settled_bytes = 0;
   std::uint64_t synced_bytes = 0;
+  std::uint64_t settled_files = 0;
   template <class F>
   static void fields(F& f) {
     f(&Receipt::transfer, "transfer");
     f(&Receipt::settled_bytes, "settled_bytes", "content that is here, however it came");
     f(&Receipt::synced_bytes, "synced_bytes", "of it: written by this session and on disk");
+    f(&Receipt::settled_files, "settled_files", "files all of whose content is here");
+  }
+};
+
+struct Beat {  // live: the sender is at work although nothing else comes
+  TransferId transfer;
+  template <class F>
+  static void fields(F& f) {
+    f(&Beat::transfer, "transfer");
   }
 };
 
@@ -263,6 +273,6 @@ struct Stop {
 };
 
 using TransferMessage = std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt,
-                                     Committed, Stop, Ask, Answer>;
+                                     Committed, Stop, Ask, Answer, Beat>;
 
 }  // namespace longhaul::wire

@@ -107,6 +107,7 @@ def story(world):
     back = world.folder / "back"
     world.run("pull", "here:corpus", back)
     same(source, back)
+    assert not (back / ".longhaul").exists(), "a pull leaves nothing of its own"
     old = world.folder / "old"
     world.run("pull", "here:corpus@v000001", old)
     assert (old / "shards/part-2.bin").read_bytes() != (back / "shards/part-2.bin").read_bytes()
@@ -122,6 +123,38 @@ def story(world):
     assert "small-007.txt" in world.run("verify", "here:corpus", code=6).stdout
     world.run("rm", "here:corpus@v000001")
     world.run("pull", "here:corpus@v000001", world.folder / "none", code=3)
+
+
+def pulled_again(world):
+    """What a pull may replace and remove in a folder that it filled before, and what not."""
+    source, back = world.folder / "again", world.folder / "again-back"
+    source.mkdir()
+    for name in ("kept", "edited", "gone", "mine"):
+        (source / name).write_text(f"{name} at first\n")
+    world.result("push", source, "here:again")
+    world.run("pull", "here:again", back)
+    (source / "edited").write_text("edited at the source\n")
+    (source / "gone").unlink()
+    world.result("push", source, "here:again")
+    (back / "own").write_text("never pulled\n")
+    world.run("pull", "here:again", back)  # old is not changed: no --force
+    assert (back / "edited").read_text() == "edited at the source\n"
+    assert (back / "gone").exists() and (back / "own").exists()
+
+    (back / "mine").write_text("my work\n")
+    (source / "mine").write_text("their work\n")
+    world.result("push", source, "here:again")
+    refused = world.run("pull", "here:again", back, code=1).stderr
+    assert "mine" in refused and "--force" in refused, refused
+    assert (back / "mine").read_text() == "my work\n"
+    (back / "mine").write_text("mine at first\n")
+    done = world.result("pull", "here:again", back, "--delete")
+    assert done["bytes_wire"] == 0, done  # the refused pull had staged what was new
+    same(source, back)
+    (back / "kept").unlink()  # comes back although the dataset did not change
+    world.run("pull", "here:again", back)
+    same(source, back)
+    assert not (back / ".longhaul").exists()
 
 
 def strangers(world):
@@ -169,6 +202,7 @@ def main():
     world = World(sys.argv[1], sys.argv[2], folder)
     try:
         story(world)
+        pulled_again(world)
         strangers(world)
         killed(world)
         assert world.stop() == 0

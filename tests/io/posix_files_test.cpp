@@ -185,6 +185,26 @@ TEST_P(PosixFilesTest, RefusesASecondHolderOfALock) {  // S6
   EXPECT_TRUE((*other)->lock(name("lock")));
 }
 
+TEST_P(PosixFilesTest, ALockWhoseHolderRemovesItsFileHasOneHolderAtATime) {
+  std::atomic<int> holders{0}, taken{0}, most{0};
+  const auto hammer = [&] {
+    auto files = PosixFiles::at(base_ + "/root", GetParam());
+    for (int i = 0; i < 2000; ++i) {
+      auto lock = (*files)->lock(name("lock"));
+      if (!lock) continue;
+      most = std::max(most.load(), ++holders);
+      ++taken;
+      --holders;
+      ASSERT_TRUE((*files)->remove(name("lock")));  // while it is held
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(hammer);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(most, 1);
+  EXPECT_GT(taken, 0);
+}
+
 TEST_P(PosixFilesTest, RemovesReadOnlyTreesButNothingBehindLinks) {
   ASSERT_TRUE(store::make_folders(*files_, name("t/a/b")));
   write("t/a/b/f", "x");

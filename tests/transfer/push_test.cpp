@@ -1,5 +1,5 @@
-// Push and pull between two exchanges over a session double: what arrives, what crosses the link,
-// what survives.
+// Pushes between two exchanges over a session double: what arrives, what crosses the link, what
+// survives.
 #include <gtest/gtest.h>
 
 #include "tests/transfer/world.hpp"
@@ -249,55 +249,47 @@ TEST(Push, GoesOnAfterALinkWasDown) {
   EXPECT_LT(world.bulk_bytes(), 4'100'000U);
 }
 
-TEST(Pull, BringsATreeIntoAFolder) {
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    SCOPED_TRACE(seed);
-    World world(seed);
-    put_random_tree(world.disk(End::kB), "out", world.rng(), 1'000'000);
-    world.pull("data", std::make_shared<transfer::FolderSink>(world.shared_disk(End::kA), "data",
-                                                              transfer::FolderOptions{}));
-    expect_done(world);
-    EXPECT_EQ(snapshot(world.disk(End::kA), TreeName()),
-              snapshot(world.disk(End::kB), TreeName::known("out")));
-  }
+// Its rate is capped so low that blocks leave further apart than a receiver waits for a sender.
+TEST(Push, CappedVeryLowIsNotTakenForSilent) {
+  World world(8);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 2'500'000));
+  auto source = source_of(world.shared_disk(End::kA), "src", true);
+  Exchange::PushOptions options;
+  options.dataset = "data";
+  options.limit = BytesPerSecond(4000);
+  world.at(End::kA).start_push(world.link().now(), options, std::move(source), {});
+  world.link().pump();
+  const auto end = world.run(End::kA, 3600s);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_FALSE(end->error.has_value()) << end->error->message();
+  EXPECT_GT(world.link().now() - Time{}, 2 * transfer::kPeerSilenceMax);
+  expect_arrived(world);
 }
 
-TEST(Pull, NeverReplacesAChangedFileNorDeletesUnlessTold) {
-  World world(4);
-  auto& here = world.disk(End::kA);
-  put_file(world.disk(End::kB), "out/a", random_bytes(world.rng(), 5000));
-  put_file(world.disk(End::kB), "out/b", random_bytes(world.rng(), 5000));
-  put_file(here, "a", bytes_of("mine"));
-  put_file(here, "extra", bytes_of("mine too"));
-  const auto before = snapshot(here, TreeName());
-  transfer::FolderOptions options;
-  world.pull("data",
-             std::make_shared<transfer::FolderSink>(world.shared_disk(End::kA), "data", options));
-  auto end = world.run(End::kA);
-  ASSERT_TRUE(end && end->error);
-  EXPECT_EQ(end->error->kind(), Kind::kExists);
-  EXPECT_EQ(snapshot(here, TreeName()), before);
-
-  options.force = true;
-  world.pull("data",
-             std::make_shared<transfer::FolderSink>(world.shared_disk(End::kA), "data", options));
-  expect_done(world);
-  EXPECT_TRUE(here.stat(TreeName::known("extra")));
-  options.remove_others = true;
-  world.pull("data",
-             std::make_shared<transfer::FolderSink>(world.shared_disk(End::kA), "data", options));
-  expect_done(world);
-  EXPECT_FALSE(here.stat(TreeName::known("extra")));
-  EXPECT_EQ(snapshot(here, TreeName()), snapshot(world.disk(End::kB), TreeName::known("out")));
-}
-
-TEST(Pull, OfWhatIsNotThereIsNotFound) {
-  World world(4);
-  world.pull("data", std::make_shared<transfer::FolderSink>(world.shared_disk(End::kA), "data",
-                                                            transfer::FolderOptions{}));
-  const auto end = world.run(End::kA);
-  ASSERT_TRUE(end && end->error);
-  EXPECT_EQ(end->error->kind(), Kind::kNotFound);
+TEST(Push, CountsTheFilesThatAreDone) {
+  World world(9);
+  for (int i = 0; i < 300; ++i)
+    put_file(world.disk(End::kA), "src/f" + std::to_string(i), random_bytes(world.rng(), 60'000));
+  const auto id = world.push("data", "src", true);
+  std::uint64_t last = 0;
+  bool between = false;
+  world.link().run_until([&] {
+    const auto sender = world.at(End::kA).progress(world.link().now(), id);
+    const auto receiver = world.at(End::kB).progress(world.link().now(), id);
+    if (!sender) return true;
+    EXPECT_GE(sender->files_done, last);
+    last = sender->files_done;
+    EXPECT_TRUE(!receiver || sender->files_done <= receiver->files_done);
+    // About as many files as bytes: all are of one size.
+    if (receiver && receiver->bytes_done > 6'000'000 && receiver->bytes_done < 12'000'000) {
+      between = true;
+      EXPECT_LE(receiver->files_done, receiver->bytes_done / 60'000);
+      EXPECT_GE(receiver->files_done + 40, receiver->bytes_done / 60'000);
+    }
+    return false;
+  });
+  EXPECT_TRUE(between);
+  EXPECT_EQ(world.run(End::kA)->progress.files_done, 300U);
 }
 
 TEST(Request, GetsItsPagesInOrder) {

@@ -37,6 +37,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<ChunkRun>();
   visit.template operator()<Seal>();
   visit.template operator()<Receipt>();
+  visit.template operator()<Beat>();
   visit.template operator()<Committed>();
   visit.template operator()<Stop>();
   visit.template operator()<Ask>();

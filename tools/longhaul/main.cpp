@@ -78,7 +78,9 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   pull->add_option("SITE:DATASET", pulled->place)->required();
   pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
-  pull->add_flag("--delete", pulled->delete_extra, "remove what the dataset does not have");
+  pull->add_flag("--delete", pulled->delete_extra,
+                 "remove what the dataset does not have; what was\n"
+                 "pulled and changed here since needs --force, too");
   pull->add_flag("--force", pulled->force, "replace files that were changed here");
   pull->callback([&chosen, pulled] {
     chosen.start = [pulled](App& app) { return proxy::pull(app, *pulled); };
