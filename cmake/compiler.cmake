@@ -29,7 +29,8 @@ add_library(longhaul_flags INTERFACE)
 target_compile_features(longhaul_flags INTERFACE cxx_std_20)
 if(PROJECT_IS_TOP_LEVEL)  # inside somebody else's project, warnings are theirs to choose
   target_compile_options(longhaul_flags INTERFACE
-    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Werror)
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
+    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> -Werror)
 endif()
 target_compile_options(longhaul_flags INTERFACE
   # Simulated runs must give the same bits with every compiler and level.

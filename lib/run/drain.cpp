@@ -59,12 +59,6 @@ void Drain::claim() {
   }
 }
 
-std::uint64_t Drain::dropped() const {
-  std::uint64_t sum = shared_.unlogged();
-  for (const RingConsumer& ring : rings_) sum += ring.dropped();
-  return sum;
-}
-
 bool Drain::gather(Points& points) {
   std::vector<KeptMark> marks;
   const std::size_t share = std::max<std::size_t>(256, kTakeMost / (rings_.size() + 1));
@@ -72,7 +66,8 @@ bool Drain::gather(Points& points) {
     if (points.points.size() + share + kKeptSlots > kLogPointsMax) break;  // the next frame's
     if (rings_[i].take(share, points.points) > 0) points.taken.push_back({i, rings_[i].position()});
     marks.clear();
-    rings_[i].take_kept(points.points, marks);
+    // They are newer than all that stood in the full ring: behind it.
+    if (rings_[i].waiting() == 0) rings_[i].take_kept(points.points, marks);
     for (const KeptMark& mark : marks) points.kept.push_back({i, mark.slot, mark.version});
   }
   // A producer that went astray cannot make the log name a series that is not there.
@@ -100,7 +95,7 @@ std::optional<ByteVector> Drain::next_frame() {
     unwritten_ = true;
     return log_.frame(*std::exchange(pending_, std::nullopt));
   }
-  if (const std::uint64_t now = dropped(); now != dropped_) {
+  if (const std::uint64_t now = shared_.dropped(); now != dropped_) {
     dropped_ = now;
     return log_.frame(Drops{now});
   }

@@ -50,7 +50,6 @@ class Drain {
  private:
   void claim();
   bool gather(Points& points);
-  std::uint64_t dropped() const;
 
   SharedLog& shared_;
   LogEncoder log_;

@@ -102,7 +102,7 @@ std::string SharedLog::series_name(SeriesId id) const {
   return {entry.name, std::min<std::size_t>(entry.length, kSeriesNameMax)};
 }
 
-MutableBytes SharedLog::ring(std::uint32_t index) const {
+MutableBytes SharedLog::ring_memory(std::uint32_t index) const {
   ASSERT(index < rings_);
   const std::size_t size = ring_bytes(ring_records_);
   return memory_.subspan(kRingsAt + index * size, size);
@@ -114,7 +114,7 @@ std::optional<RingProducer> SharedLog::claim_ring() {
   do {
     if (next >= rings_) return std::nullopt;
   } while (!claimed.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel));
-  return RingProducer(ring(next), ring_records_);
+  return RingProducer(ring_memory(next), ring_records_);
 }
 
 std::uint32_t SharedLog::rings_claimed() const {
@@ -122,14 +122,19 @@ std::uint32_t SharedLog::rings_claimed() const {
 }
 
 RingConsumer SharedLog::consumer(std::uint32_t index) {
-  return RingConsumer(ring(index), ring_records_);
+  return RingConsumer(ring_memory(index), ring_records_);
 }
 
 void SharedLog::count_unlogged() noexcept {
   head_of(memory_)->unlogged.fetch_add(1, std::memory_order_relaxed);
 }
-std::uint64_t SharedLog::unlogged() const {
-  return head_of(memory_)->unlogged.load(std::memory_order_relaxed);
+std::uint64_t SharedLog::dropped() const {
+  std::uint64_t sum = head_of(memory_)->unlogged.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < rings_claimed(); ++i) {
+    const auto* head = reinterpret_cast<const layout::RingHead*>(ring_memory(i).data());
+    sum += head->producer.dropped.load(std::memory_order_relaxed);
+  }
+  return sum;
 }
 void SharedLog::close() noexcept {
   head_of(memory_)->closed.store(1, std::memory_order_release);

@@ -49,16 +49,16 @@ class SharedLog {
   std::uint32_t rings() const { return rings_; }
   std::uint32_t rings_claimed() const;
   RingConsumer consumer(std::uint32_t ring);
+  MutableBytes ring_memory(std::uint32_t ring) const;  // where it lies
+  std::uint64_t dropped() const;  // points turned away by all rings, and unlogged ones
 
   void count_unlogged() noexcept;  // a point without a ring or a series
-  std::uint64_t unlogged() const;
-  void close() noexcept;  // the process ended its run by itself
+  void close() noexcept;           // the process ended its run by itself
   bool closed() const;
 
  private:
   SharedLog(MutableBytes memory, std::uint32_t rings, std::uint32_t ring_records)
       : memory_(memory), rings_(rings), ring_records_(ring_records) {}
-  MutableBytes ring(std::uint32_t index) const;
 
   MutableBytes memory_;
   std::uint32_t rings_;
