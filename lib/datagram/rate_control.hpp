@@ -17,12 +17,14 @@
 // be sent past may_send(): report them all the same, unless they are not acknowledged.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <span>
 
+#include "lib/datagram/cubic_window.hpp"
+#include "lib/datagram/delay_base.hpp"
 #include "lib/datagram/pacer.hpp"
 #include "lib/datagram/rate_state.hpp"
+#include "lib/datagram/trial.hpp"
 
 namespace longhaul::datagram {
 
@@ -60,26 +62,90 @@ class RateControl {
   void check() const;
 
  private:
-  static constexpr std::size_t kRateRounds = 8;
-  void end_round(Time now);
-  void set_pacing(Time now, BytesPerSecond rate);
-  BytesPerSecond capacity() const;
+  // What a test, or the time before it, showed.
+  struct Evidence {
+    BytesPerSecond delivered;
+    Duration queue{}, delay{};
+    std::uint32_t loss_ppm = 0, lost_packets = 0;
+  };
+  enum class Sequel : std::uint8_t { kNone, kProbe };
+
+  // Opening trials (rate_plan.cpp)
+  void open_trial(Time now);
+  void open(Time now, RatePhase kind, BytesPerSecond pace, Duration length);
+  void open_steady(Time now);
+  void open_dip(Time now);
+  void open_probe(Time now);
+  void open_test(Time now);
+  void open_compete(Time now);
+  BytesPerSecond steady_pace(Time now) const;
+  Duration predicted_queue(Time now) const;
+  Duration trial_length(BytesPerSecond pace) const;
+  Duration queue_target() const;
+  Duration packet_time(BytesPerSecond rate) const;
+  BytesPerSecond to_send(BytesPerSecond arriving) const;
+
+  // Learning from trials (rate_learn.cpp)
+  void take_trials(Time now);
+  void on_trial(Time now, Trial& trial);
+  void on_collapse(Time now);
+  void on_start_trial(Time now, const Trial& trial);
+  void on_steady_trial(Time now, const Trial& trial);
+  void on_probe_trial(Time now, const Trial& trial);
+  void on_test_trial(Time now, const Trial& trial);
+  void judge_test(Time now, const Evidence& during, Duration length);
+  bool judge_queue(Time now, const Evidence& during, Duration expected_fall);
+  void on_compete_trial(Time now, const Trial& trial);
+  void on_yield_trial(Time now, const Trial& trial);
+  void update_capacity(Time now, const Trial& trial);
+  void watch_queue(Time now);
+  void watch_loss(Time now);
+  void note_noise(const Trial& trial);
+  void leave_start(Time now);
+  void enter_others(Time now);
+  void go_steady(Time now, BytesPerSecond capacity);
+  struct Window {
+    BytesPerSecond delivered, sent;
+    std::uint32_t loss_ppm = 0, lost_packets = 0;
+    Duration queue_least{};
+  };
+  // Of the trials up to `last`, back to `span` before its end.
+  Window look_back(std::uint32_t last, Duration span, std::uint32_t packets_min) const;
+
+  void size_window();
   Duration rtt_or_guess() const;
+  Duration interval() const;
 
   RateOptions options_;
   Pacer pacer_;
-  RatePhase phase_;
-  BytesPerSecond pacing_, delivered_;
+  TrialLog trials_;
+  DelayBase base_;
+  CubicWindow cubic_;
+  RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
+  RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
+  BytesPerSecond pacing_, delivered_, capacity_;
+  BytesPerSecond link_;            // what the link carried when nobody else was seen on it
+  std::uint32_t others_seen_ = 0;  // probes in a row that took from somebody
+  Time not_elastic_until_{};
   ByteCount window_, in_flight_;
-  Duration rtt_min_{}, rtt_smooth_{};
-  Duration base_{Duration::max()}, round_delay_{Duration::max()}, queue_{};
-  std::uint32_t round_ = 0;
-  Time round_start_{}, last_heard_{};
-  std::uint64_t round_bytes_ = 0, round_lost_ = 0;
-  Duration first_received_{}, last_received_{};
-  bool round_limited_ = false;
-  std::array<std::uint64_t, kRateRounds> rates_{};
-  std::uint32_t flat_rounds_ = 0, loss_ppm_ = 0;
+  Duration rtt_min_{}, rtt_smooth_{}, queue_{}, queue_end_{}, noise_{}, last_delay_{};
+  Time trial_end_{}, last_heard_{};
+  std::uint32_t next_trial_ = 0;      // the first that was not learned from
+  std::uint32_t newest_acked_ = 0;    // trial
+  std::uint32_t ignored_before_ = 0;  // trials from before an outage or a change of path
+  std::uint32_t strikes_ = 0;
+  std::uint32_t probe_gain_ = 0;  // permille above capacity
+  Sequel sequel_ = Sequel::kNone;
+  Time next_probe_{}, next_test_{}, high_since_{}, starved_since_{}, shallow_until_{};
+  Duration high_most_{};
+  bool high_ = false, starved_ = false, test_wanted_ = false, testing_ = false;
+  std::uint32_t test_trials_ = 0, test_seen_ = 0;
+  std::uint32_t test_first_ = 0;
+  BytesPerSecond test_pace_;
+  Evidence before_;
+  std::uint32_t random_ppm_ = 0, loss_ppm_ = 0, congestion_ppm_ = 0;
+  Time cubic_loss_{};
+  Duration compete_queue_most_{};
   std::uint64_t acked_bytes_ = 0, lost_bytes_ = 0;
 };
 

@@ -37,7 +37,7 @@ struct SentPacket {
   std::uint64_t number = 0;
   Time sent{};
   std::uint32_t bytes = 0;
-  std::uint32_t round = 0;   // of rate control: which round trip it was sent in
+  std::uint32_t trial = 0;   // of rate control: which stretch of one pace it was sent in
   bool app_limited = false;  // the sender had less to send than it was allowed to
 };
 
@@ -50,12 +50,12 @@ struct AckedPacket {
 enum class RatePhase : std::uint8_t {
   kStart,    // doubling each round trip
   kResume,   // as kStart, from what is known of the link
-  kDrain,    // below capacity until the queue is gone
   kSteady,   // at capacity, holding the queue target
+  kDip,      // below capacity for a moment: the delay without a queue
   kProbe,    // a pulse above capacity: is there more?
   kCompete,  // CUBIC-like, beside elastic cross traffic
   kYield,    // background, beside elastic cross traffic
-  kRebase,   // half rate for a round trip: a queue, or a longer route?
+  kTest,     // well below capacity for a round trip: whose are the queue and the loss?
   kOutage,   // nothing comes back
 };
 std::string_view name_of(RatePhase phase);
@@ -70,7 +70,7 @@ struct RateState {
   std::uint32_t loss_ppm = 0;             // of packets, smoothed
   std::uint32_t congestion_loss_ppm = 0;  // the part that depends on our rate
   std::int32_t skew_ppb = 0;              // peer's clock against ours
-  std::uint64_t rounds = 0, acked_bytes = 0, lost_bytes = 0;
+  std::uint64_t trials = 0, acked_bytes = 0, lost_bytes = 0;
 };
 std::string to_text(const RateState& state);  // one line, for logs
 

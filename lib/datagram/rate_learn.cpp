@@ -1,0 +1,362 @@
+// RateControl, what a trial showed.
+#include <algorithm>
+
+#include "lib/datagram/rate_control.hpp"
+#include "lib/datagram/rate_limits.hpp"
+
+namespace longhaul::datagram {
+
+void RateControl::take_trials(Time now) {
+  while (next_trial_ < trials_.next_id()) {
+    Trial& trial = trials_[next_trial_ - trials_.first_id()];
+    // Two trials later, what is missing is not late any more.
+    if (!trial.closed || (!trial.settled() && newest_acked_ < trial.id + 2)) break;
+    ++next_trial_;
+    if (trial.id < ignored_before_ || trial.acked_packets == 0) continue;
+    on_trial(now, trial);
+  }
+  on_collapse(now);
+}
+
+// The link lost most of its rate: a trial sent before takes seconds to come through. What has come
+// of it is enough to know.
+void RateControl::on_collapse(Time now) {
+  if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume) return;
+  if (others_ != RatePhase::kSteady || next_trial_ >= trials_.next_id()) return;
+  const Trial& trial = trials_[next_trial_ - trials_.first_id()];
+  if (trial.id < ignored_before_ || trial.acked_packets < 16) return;
+  const Duration queue = base_.queue(trial.begin, trial.delay_end());
+  const BytesPerSecond delivered = trial.delivered();
+  const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
+  if (queue < much || delivered >= permille(capacity_, 700)) return;
+  capacity_ = std::max(delivered, kRateMin);
+  queue_end_ = queue;
+  open(now, RatePhase::kSteady, steady_pace(now), Duration{});
+}
+
+RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
+                                           std::uint32_t packets_min) const {
+  Window window;
+  std::uint64_t bytes = 0, sent = 0;
+  std::uint32_t packets = 0, fair_packets = 0, lost = 0;
+  const Time until = trials_[last - trials_.first_id()].end;
+  Duration first = Duration::max(), newest = Duration::min(), sent_for{};
+  window.queue_least = Duration::max();
+  std::uint64_t first_bytes = 0;
+  for (std::uint32_t id = last + 1; id-- > std::max(trials_.first_id(), ignored_before_);) {
+    const Trial& t = trials_[id - trials_.first_id()];
+    packets += t.acked_packets;
+    if (!t.overflow) {
+      lost += t.lost_packets;
+      fair_packets += t.acked_packets;
+    }
+    sent += t.sent_bytes;
+    sent_for += t.end - t.begin;
+    if (t.acked_packets > 0) {
+      bytes += t.acked_bytes;
+      if (t.first_received < first) {
+        first = t.first_received;
+        first_bytes = t.first_bytes;
+      }
+      newest = std::max(newest, t.last_received);
+      window.queue_least = std::min(window.queue_least, t.queue);
+    }
+    if (until - t.begin >= span && packets >= packets_min) break;
+  }
+  if (packets >= 2 && newest > first)
+    window.delivered = rate_of(bytes - first_bytes, newest - first);
+  window.sent = rate_of(sent, sent_for);
+  window.lost_packets = lost;
+  if (fair_packets + lost > 0)
+    window.loss_ppm =
+        static_cast<std::uint32_t>(std::uint64_t{lost} * 1'000'000 / (fair_packets + lost));
+  return window;
+}
+
+// How much the delay of one trial differs from that of the one before beyond what their paces
+// explain: slow jitter.
+void RateControl::note_noise(const Trial& trial) {
+  const Duration delay = trial.delay();
+  if (last_delay_ != Duration{} && trial.kind == RatePhase::kSteady &&
+      queue_ < 2 * queue_target()) {
+    const Duration moved = std::chrono::abs(delay - last_delay_);
+    noise_ += (std::min<Duration>(moved, 20ms) - noise_) / 16;
+  }
+  last_delay_ = delay;
+}
+
+void RateControl::on_trial(Time now, Trial& trial) {
+  const Duration delay = trial.delay();
+  if (others_ == RatePhase::kSteady || !base_.known()) base_.add(trial.begin, delay);
+  queue_ = base_.queue(trial.begin, delay);
+  queue_end_ = base_.queue(trial.end, trial.delay_end());
+  trial.queue = queue_;
+  const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
+  trial.overflow = std::max(queue_, queue_end_) > much || phase_ == RatePhase::kStart;
+  delivered_ = look_back(trial.id, interval() / 2, 32).delivered;
+  loss_ppm_ = loss_ppm_ - loss_ppm_ / 16 + trial.loss_ppm() / 16;
+  note_noise(trial);
+  if (trial.kind == RatePhase::kTest) return on_test_trial(now, trial);
+  if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume)
+    return on_start_trial(now, trial);
+  if (others_ == RatePhase::kCompete) return on_compete_trial(now, trial);
+  if (others_ == RatePhase::kYield) return on_yield_trial(now, trial);
+  on_steady_trial(now, trial);
+}
+
+void RateControl::on_start_trial(Time now, const Trial& trial) {
+  const Duration much = std::max(kQueueMuch, packet_time(trial.pace) * 6) + 2 * noise_;
+  const bool late = queue_ > much;
+  const std::uint32_t loss = trial.loss_ppm();
+  const BytesPerSecond arriving = permille(trial.pace, (1'000'000 - loss) / 1000);
+  const bool flat = trial.acked_packets >= 8 && !trial.app_limited &&
+                    (trial.delivered() < permille(arriving, 700) || loss > kHeavyLossPpm);
+  strikes_ = late || flat ? strikes_ + 1 : 0;
+  if (strikes_ >= 2 || queue_ > 4 * much) return leave_start(now);
+  if (strikes_ > 0 || trial.app_limited) return;
+  if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
+    return go_steady(now, options_.known.rate);
+  if (2 * trial.pace.value() <= pacing_.value()) return;
+  open(now, phase_, BytesPerSecond(2 * trial.pace.value()), Duration{});
+}
+
+void RateControl::leave_start(Time now) {
+  const Window window = look_back(next_trial_ - 1, interval() / 4, 16);
+  go_steady(now, window.delivered);
+  next_probe_ = now + 2 * interval();
+}
+
+void RateControl::go_steady(Time now, BytesPerSecond capacity) {
+  capacity_ = std::max(capacity, kRateMin);
+  others_ = RatePhase::kSteady;
+  high_ = starved_ = false;
+  strikes_ = 0;
+  probe_gain_ = kProbeGainMin;
+  next_probe_ = now + std::clamp<Duration>(6 * interval(), 500ms, 4s);
+  open(now, RatePhase::kSteady, steady_pace(now), Duration{});
+}
+
+void RateControl::on_steady_trial(Time now, const Trial& trial) {
+  update_capacity(now, trial);
+  if (trial.kind == RatePhase::kProbe) on_probe_trial(now, trial);
+  if (others_ != RatePhase::kSteady) return;
+  watch_loss(now);
+  watch_queue(now);
+  if (trial.kind == RatePhase::kProbe && next_probe_ == Time::max())
+    next_probe_ =
+        probe_gain_ > kProbeGainMin ? now : now + std::clamp<Duration>(6 * interval(), 500ms, 4s);
+}
+
+void RateControl::update_capacity(Time now, const Trial& trial) {
+  const Window window = look_back(trial.id, std::max<Duration>(interval() / 2, 20ms), 32);
+  const Duration full = std::max<Duration>(700us, packet_time(capacity_) * 3 / 2) + noise_;
+  const BytesPerSecond arrived = permille(window.sent, (1'000'000 - window.loss_ppm) / 1000);
+  const bool saturated = !trial.app_limited && window.queue_least > full;
+  if (saturated && window.delivered.value() > 0) {
+    // Less than capacity came out: because the link carries less, or because less was sent?
+    if (window.delivered > capacity_ || window.delivered < permille(arrived, 985))
+      capacity_ = window.delivered;
+    else if (others_seen_ > 0 && window.queue_least > queue_target())
+      capacity_ =
+          BytesPerSecond(capacity_.value() - (capacity_.value() - window.delivered.value()) / 8);
+  } else {
+    capacity_ = std::max(capacity_, std::min(window.delivered, arrived));
+  }
+  if (now < shallow_until_ && window.loss_ppm > random_ppm_ + 2 * kLossFreePpm) {
+    capacity_ = std::min(capacity_, window.delivered);
+    shallow_until_ = now + 10s;
+  }
+  capacity_ = std::max(capacity_, kRateMin);
+  link_ = std::max(link_, capacity_);
+  // The queue is gone though what was sent should have kept it: the link carries more.
+  const bool empty = queue_ < full && !trial.app_limited && trial.kind == RatePhase::kSteady &&
+                     now >= shallow_until_;
+  if (empty && !starved_) starved_since_ = now;
+  starved_ = empty;
+  if (starved_ && now - starved_since_ > interval() && next_probe_ != Time::max())
+    next_probe_ = std::min(next_probe_, now);
+}
+
+void RateControl::on_probe_trial(Time now, const Trial& trial) {
+  const Duration span = trial.end - trial.begin;
+  const BytesPerSecond sent = rate_of(trial.sent_bytes, span);
+  const BytesPerSecond arriving = permille(sent, (1'000'000 - random_ppm_) / 1000);
+  const std::uint64_t extra =
+      arriving > capacity_ ? arriving.value() - capacity_.value() : std::uint64_t{0};
+  const Duration added = share_of(span, extra, capacity_.value());
+  const bool no_queue = queue_end_ < std::max(added / 3, kTargetLow / 4) + noise_;
+  const bool no_loss = trial.loss_ppm() <= random_ppm_ * 2 + 4 * kLossFreePpm;
+  const BytesPerSecond delivered = trial.delivered();
+  const bool clean = no_queue && no_loss && delivered >= permille(arriving, 900);
+  if (extra == 0 || trial.app_limited) return;
+  if (clean) {
+    capacity_ = std::min(arriving, delivered);
+    probe_gain_ = std::min(probe_gain_ * 2, kProbeGainMax);
+    others_seen_ = 0;
+    return;
+  }
+  probe_gain_ = kProbeGainMin;
+  // Alone behind a queue, sending more brings nothing more; beside others it takes from them.
+  if (no_queue) return;
+  if (delivered < permille(capacity_, 1000 + probe_gain_ / 6)) {
+    others_seen_ = 0;
+    link_ = capacity_;
+  } else if (delivered > permille(capacity_, 1000 + probe_gain_ / 3)) {
+    ++others_seen_;
+  }
+  const std::uint64_t share = options_.mode == RateMode::kFair         ? kSharePermille
+                              : options_.mode == RateMode::kBackground ? 900
+                                                                       : 800;
+  if (others_seen_ >= 2 && now >= not_elastic_until_ && capacity_ < permille(link_, share))
+    enter_others(now);
+}
+
+// A queue that what we send cannot explain, for longer than we needed to drain it.
+void RateControl::watch_queue(Time now) {
+  const bool high = queue_ > queue_target() + std::max(kQueueStays, 4 * packet_time(capacity_));
+  if (!high) {
+    high_ = false;
+    return;
+  }
+  if (!high_) {
+    high_ = true;
+    high_since_ = now;
+    high_most_ = {};
+  }
+  high_most_ = std::max(high_most_, queue_);
+  if (now - high_since_ > 2 * interval() + high_most_ * 5 / 2 && now >= next_test_)
+    test_wanted_ = true;
+}
+
+void RateControl::watch_loss(Time now) {
+  const Window window = look_back(next_trial_ - 1, interval(), 100);
+  if (window.loss_ppm > kHeavyLossPpm) {  // more than we repair: whatever it is, send less
+    capacity_ = std::min(capacity_, window.delivered);
+    congestion_ppm_ = window.loss_ppm;
+    shallow_until_ = now + 10s;
+    return;
+  }
+  if (now < shallow_until_) return;
+  if (window.loss_ppm <= std::max(random_ppm_ * 3 / 2 + kLossFreePpm, kLossFreePpm)) {
+    random_ppm_ = random_ppm_ - random_ppm_ / 32 + window.loss_ppm / 32;
+    return;
+  }
+  if (window.lost_packets >= 5 && now >= next_test_) test_wanted_ = true;
+}
+
+void RateControl::on_test_trial(Time now, const Trial& trial) {
+  if (!testing_ || trial.id < test_first_) return;
+  if (trial.id == test_first_) {
+    const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
+    const Window window = look_back(last, interval(), 100);
+    const Trial& previous = trials_[last - trials_.first_id()];
+    const Duration delay = previous.acked_packets > 0 ? previous.delay_end() : trial.delay();
+    before_ = {window.delivered, base_.queue(trial.begin, delay), delay, window.loss_ppm,
+               window.lost_packets};
+  }
+  if (trial.id < test_first_ + 3) return;
+  const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
+  const Window window = look_back(trial.id, length * 2 / 3, 4);
+  judge_test(
+      now, {window.delivered, queue_end_, trial.delay_end(), window.loss_ppm, window.lost_packets},
+      length);
+}
+
+void RateControl::judge_test(Time now, const Evidence& during, Duration length) {
+  testing_ = false;
+  next_test_ = now + std::max<Duration>(4 * interval(), 500ms);
+  high_ = false;
+  const BytesPerSecond arriving = permille(test_pace_, (1'000'000 - during.loss_ppm) / 1000);
+  const std::uint64_t less = before_.delivered > arriving
+                                 ? before_.delivered.value() - arriving.value()
+                                 : std::uint64_t{0};
+  if (judge_queue(now, during, share_of(length, less, before_.delivered.value()))) return;
+  if (others_ != RatePhase::kSteady) return;
+  if (before_.loss_ppm <= random_ppm_ * 3 / 2 + kLossFreePpm) return;
+  if (during.loss_ppm < before_.loss_ppm / 2) {
+    congestion_ppm_ = before_.loss_ppm - during.loss_ppm;
+    capacity_ = std::min(capacity_, before_.delivered);
+    random_ppm_ = std::min(during.loss_ppm, kRandomMaxPpm);
+    shallow_until_ = now + 10s;
+  } else {
+    congestion_ppm_ = 0;
+    random_ppm_ = std::min((before_.loss_ppm + during.loss_ppm) / 2, kRandomMaxPpm);
+    next_test_ = now + 5s;
+  }
+}
+
+// True: the queue was the matter, and something was done about it.
+bool RateControl::judge_queue(Time now, const Evidence& during, Duration expected_fall) {
+  const Duration little = queue_target() + 2ms + 2 * packet_time(capacity_);
+  const bool still_full = during.delivered >= permille(before_.delivered, 920);
+  const bool alone = during.queue < little || still_full;
+  if (others_ != RatePhase::kSteady) {
+    strikes_ = alone ? strikes_ + 1 : 0;
+    if (strikes_ == 0 || (strikes_ == 1 && !still_full)) {
+      next_test_ = now + (strikes_ == 0 ? std::max<Duration>(8 * interval(), 3s) : interval());
+      return true;
+    }
+    if (!still_full) not_elastic_until_ = now + 5s;
+    go_steady(now, during.queue < little ? before_.delivered : during.delivered);
+    return true;
+  }
+  if (before_.queue < queue_target() + kQueueStays || during.queue < little) return false;
+  if (still_full) {
+    capacity_ = link_ = during.delivered;
+    return true;
+  }
+  const Duration fall = before_.delay - during.delay;
+  // A longer route delays all phases alike, and lets through what is sent.
+  const Duration even =
+      std::max<Duration>(1ms, std::min(expected_fall, before_.queue) / 8) + noise_;
+  const BytesPerSecond arriving =
+      permille(test_pace_, (1'000'000 - std::min(during.loss_ppm, 999'999U)) / 1000);
+  if (std::chrono::abs(fall) < even && during.delivered >= permille(arriving, 970) &&
+      before_.delivered >= permille(link_, 500)) {
+    base_.restart(now, during.delay);
+    queue_ = queue_end_ = Duration{};
+    rtt_min_ = rtt_smooth_;
+    return true;
+  }
+  enter_others(now);
+  return true;
+}
+
+void RateControl::enter_others(Time now) {
+  others_seen_ = 0;
+  strikes_ = 0;
+  testing_ = test_wanted_ = false;
+  others_ = options_.mode == RateMode::kBackground ? RatePhase::kYield : RatePhase::kCompete;
+  compete_queue_most_ = queue_;
+  next_test_ = now + std::max<Duration>(8 * interval(), 3s);
+  const ByteCount bdp = learned().rate.bytes_in(rtt_or_guess());
+  cubic_.restart(now, ByteCount(bdp.value() / 2), ByteCount(bdp.value() * 7 / 10));
+  if (options_.mode == RateMode::kMax) capacity_ = learned().rate;
+  open_trial(now);
+}
+
+void RateControl::on_compete_trial(Time now, const Trial& trial) {
+  compete_queue_most_ = std::max(compete_queue_most_, queue_);
+  if (options_.mode == RateMode::kMax) {
+    capacity_ = std::max(look_back(trial.id, 4 * interval(), 32).delivered, kRateMin);
+  } else {
+    cubic_.on_acked(now, trial.acked_bytes, rtt_smooth_);
+    const bool congested = trial.lost_packets > 0 && queue_ > compete_queue_most_ / 4;
+    if (congested && trial.begin >= cubic_loss_) {
+      cubic_.on_loss(now);
+      cubic_loss_ = now;
+    }
+  }
+  if (now >= next_test_ && !testing_) test_wanted_ = true;
+}
+
+void RateControl::on_yield_trial(Time now, const Trial&) {
+  if (queue_ > queue_target() + 4ms + 4 * packet_time(capacity_)) {
+    next_test_ = now + std::max<Duration>(2 * interval(), 500ms);
+  } else if (now >= next_test_) {
+    go_steady(now, BytesPerSecond(pacing_.value() * 2));
+    next_probe_ = now;
+  }
+}
+
+}  // namespace longhaul::datagram
