@@ -2,6 +2,16 @@
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(tl-expected REQUIRED)
+if(NOT LONGHAUL_NETSIM_ONLY)
+  include(torch)
+endif()
+if(LONGHAUL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(LONGHAUL_PARTS STREQUAL "trainer")
+  return()  # a machine with GPUs has little else
+endif()
 find_package(nlohmann_json REQUIRED)
 find_package(Boost 1.81 REQUIRED)  # headers: Asio, Beast, CRC, circular_buffer
 
@@ -31,10 +41,6 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   target_link_libraries(longhaul_zmq_static INTERFACE
     -Wl,--start-group ${ZMQ_ARCHIVE} $<TARGET_FILE:longhaul_zmq_static> ${SODIUM_ARCHIVE}
     ${BSD_ARCHIVE} ${MD_ARCHIVE} -Wl,--end-group Threads::Threads)
-endif()
-if(LONGHAUL_TESTS)
-  find_package(GTest REQUIRED)
-  include(GoogleTest)
 endif()
 if(LONGHAUL_BENCH)
   find_package(benchmark REQUIRED)

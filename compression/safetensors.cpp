@@ -36,6 +36,7 @@ struct Entry {
   const Dtype* dtype = nullptr;
   std::optional<std::uint64_t> elements;
   std::optional<std::array<std::uint64_t, 2>> offsets;
+  std::vector<std::uint64_t> shape;
 };
 
 Result<> read_dtype(JsonWalker& json, Entry& entry) {
@@ -49,11 +50,12 @@ Result<> read_dtype(JsonWalker& json, Entry& entry) {
 
 Result<> read_shape(JsonWalker& json, Entry& entry) {
   std::uint64_t elements = 1;
-  std::size_t rank = 0;
   const auto on_item = [&]() -> Result<> {
     const std::uint64_t size = TRY(json.number());
-    if (++rank > kMaxTensorRank) return fail(Kind::kLimit, kAttempt, "too many dimensions");
+    if (entry.shape.size() == kMaxTensorRank)
+      return fail(Kind::kLimit, kAttempt, "too many dimensions");
     if (__builtin_mul_overflow(elements, size, &elements)) return malformed("absurd shape");
+    entry.shape.push_back(size);
     return {};
   };
   TRY(json.array(on_item));
@@ -98,8 +100,8 @@ Result<Tensor> placed(std::string_view name, const Entry& entry, std::uint64_t d
   if (__builtin_mul_overflow(*entry.elements, std::uint64_t{entry.dtype->bits}, &bits) ||
       bits % 8 != 0 || bits / 8 != end - begin)
     return malformed("a tensor's shape and length disagree");
-  return Tensor{std::string(name), entry.dtype->name, entry.dtype->plane_bytes, data_begin + begin,
-                end - begin};
+  return Tensor{std::string(name),  entry.dtype->name, entry.dtype->plane_bytes,
+                data_begin + begin, end - begin,       entry.shape};
 }
 
 Result<> read_metadata(JsonWalker& json) {  // strings only, of no use here

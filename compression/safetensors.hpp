@@ -29,6 +29,7 @@ struct Tensor {
   std::uint8_t plane_bytes;  // width of what plane codecs should split: 1, 2, 4 or 8
   std::uint64_t begin;       // in the file
   std::uint64_t bytes;
+  std::vector<std::uint64_t> shape{};
 };
 struct TensorLayout {
   std::uint64_t file_bytes = 0;

@@ -1,0 +1,137 @@
+// The model against saved reference tensors (tests/golden/llama_reference.py), and a finite
+// difference through all of it.
+#include "trainer/engine/model.hpp"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "trainer/safetensors_file.hpp"
+#include "trainer/weights_file.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+struct Reference {
+  std::unique_ptr<Model> model;
+  std::unique_ptr<SafetensorsFile> file;
+  std::vector<std::int64_t> tokens, targets;
+  std::int64_t samples = 2, sequence = 0;
+  Batch batch() const { return {tokens.data(), targets.data(), samples, sequence}; }
+  std::vector<float> floats(const std::string& name) const {
+    const compression::Tensor* tensor = file->find(name);
+    std::vector<float> out(tensor->bytes / 4);
+    EXPECT_TRUE(file->read_floats(*tensor, 0, out));
+    return out;
+  }
+};
+
+Reference open(const std::string& name) {
+  const Path folder = Path(LONGHAUL_SOURCE_DIR) / "tests/golden/llama" / name;
+  Reference out;
+  out.model = std::make_unique<Model>(read_model_config(folder).value());
+  const at::Tensor& weights = out.model->weights();
+  const auto loaded =
+      load_weights(folder, out.model->config(),
+                   {weights.data_ptr<float>(), static_cast<size_t>(weights.numel())});
+  EXPECT_TRUE(loaded) << loaded.error().message();
+  out.file = std::make_unique<SafetensorsFile>(
+      SafetensorsFile::open(folder / "reference.safetensors").value());
+  const compression::Tensor* tokens = out.file->find("tokens");
+  std::vector<std::int64_t> ids(tokens->bytes / 8);
+  EXPECT_TRUE(out.file->read_bytes(*tokens, std::as_writable_bytes(std::span(ids))));
+  const std::size_t width = ids.size() / 2;
+  out.sequence = static_cast<std::int64_t>(width) - 1;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i % width + 1 < width) out.tokens.push_back(ids[i]);
+    if (i % width > 0) out.targets.push_back(ids[i]);
+  }
+  return out;
+}
+
+// fp32 against float64: |difference| relative to the largest value of the tensor.
+double distance(const float* got, const std::vector<float>& want) {
+  double most = 0, top = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(got[i]) - want[i]));
+    top = std::max(top, std::abs(static_cast<double>(want[i])));
+  }
+  return most / top;
+}
+
+class ModelAgainstReference : public testing::TestWithParam<std::string> {};
+
+TEST_P(ModelAgainstReference, LogitsAndLoss) {
+  const Reference reference = open(GetParam());
+  const at::Tensor logits = reference.model->logits(reference.batch());
+  EXPECT_LT(distance(logits.data_ptr<float>(), reference.floats("logits")), 2e-6);
+  const double mean =
+      reference.model->loss(reference.batch()) / static_cast<double>(reference.batch().rows());
+  EXPECT_NEAR(mean, static_cast<double>(reference.floats("loss")[0]), 2e-6);
+}
+
+TEST_P(ModelAgainstReference, GradientsOfEveryParameter) {
+  for (const int threads : {1, 2}) {
+    at::set_num_threads(threads);
+    const Reference reference = open(GetParam());
+    const float scale = 1.0F / static_cast<float>(reference.batch().rows());
+    reference.model->train(reference.batch(), scale);
+    for (const Parameter& parameter : reference.model->layout().all())
+      EXPECT_LT(distance(reference.model->gradients().data_ptr<float>() + parameter.offset,
+                         reference.floats("gradient." + parameter.name)),
+                2e-5)
+          << parameter.name << " with threads " << threads;
+  }
+  at::set_num_threads(1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, ModelAgainstReference, testing::Values("grouped", "tied"),
+                         [](const auto& which) { return which.param; });
+
+TEST(Model, GradientIsTheSlopeOfItsLoss) {
+  const Reference reference = open("grouped");
+  Model& model = *reference.model;
+  const double loss = model.train(reference.batch(), 1.0F);
+  EXPECT_NEAR(loss, model.loss(reference.batch()), 1e-3);
+  // Along the gradient the loss must fall by step * |gradient|^2.
+  const at::Tensor gradient = model.gradients().clone();
+  const double square = gradient.to(at::kDouble).pow(2).sum().item<double>();
+  const double step = 0.05 / square;
+  const at::Tensor start = model.weights().clone();
+  model.weights().copy_(start - gradient * step);
+  const double below = model.loss(reference.batch());
+  model.weights().copy_(start + gradient * step);
+  const double above = model.loss(reference.batch());
+  EXPECT_NEAR((above - below) / (2 * step) / square, 1, 0.02);
+}
+
+TEST(Model, GradientsAddUpOverMicroBatches) {
+  const Reference reference = open("tied");
+  Model& model = *reference.model;
+  model.train(reference.batch(), 0.5F);
+  const at::Tensor once = model.gradients().clone();
+  model.gradients().zero_();
+  const Batch whole = reference.batch();
+  for (std::int64_t i = 0; i < 2; ++i)
+    model.train(
+        {whole.tokens + i * whole.sequence, whole.targets + i * whole.sequence, 1, whole.sequence},
+        0.5F);
+  EXPECT_LT((model.gradients() - once).abs().max().item<double>(),
+            1e-5 * once.abs().max().item<double>());
+}
+
+TEST(Model, IsTheSameForASeedAndStartsNearTheUniformLoss) {
+  Model a(named_config("tiny").value()), b(named_config("tiny").value());
+  a.init(3);
+  b.init(3);
+  EXPECT_TRUE(at::equal(a.weights(), b.weights()));
+  b.init(4);
+  EXPECT_FALSE(at::equal(a.weights(), b.weights()));
+  std::vector<std::int64_t> ids(65);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int64_t>(i * 37 % 256);
+  EXPECT_NEAR(a.loss({ids.data(), ids.data() + 1, 1, 64}) / 64, std::log(256.0), 0.1);
+}
+
+}  // namespace
+}  // namespace longhaul::trainer

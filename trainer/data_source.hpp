@@ -1,0 +1,51 @@
+// DataSource: where a trainer's tokens lie and which of them may be read now. A port: a plain
+// folder (folder_source.hpp) has everything; a dataset still on its way has what has arrived and
+// been verified. Its owner is the loader thread; the training thread never calls it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/result.hpp"
+#include "lib/base/units.hpp"
+#include "trainer/shard.hpp"
+
+namespace longhaul::trainer {
+
+struct ShardInfo {
+  std::string name;  // as the dataset names it
+  std::uint64_t tokens = 0;
+  std::uint32_t token_bytes = 2;
+};
+struct TokenRange {
+  std::uint32_t shard = 0;
+  std::uint64_t first = 0;  // tokens from the shard's first
+  std::uint64_t count = 0;
+  bool operator==(const TokenRange&) const = default;
+};
+enum class Presence : std::uint8_t { kThere, kNotYet };
+
+class DataSource {
+ public:
+  virtual ~DataSource() = default;
+  // Fixed for a run, also while bytes are still arriving.
+  virtual const std::vector<ShardInfo>& shards() const = 0;
+  // Names the content in checkpoints: version and digest of the dataset, or names and sizes of a
+  // folder's shards. A resume refuses another.
+  virtual std::string identity() const = 0;
+  // Fills out (range.count ids) only if every byte of the range has arrived and its hash matched;
+  // else kNotYet with `out` untouched.
+  virtual Result<Presence> read(const TokenRange& range, std::span<Token> out) = 0;
+  // What will be read next, soonest first; a hint that replaces the last one.
+  virtual void will_need(std::span<const TokenRange>) {}
+  // After kNotYet: blocks until something has arrived or the time is up.
+  virtual void wait_for_arrival(Duration) {}
+  // What is being waited for, for people: "chunk 3f2a.. of shard_000002.bin".
+  virtual std::string waiting_for(const TokenRange& range) const {
+    return shards()[range.shard].name;
+  }
+};
+
+}  // namespace longhaul::trainer

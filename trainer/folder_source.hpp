@@ -1,0 +1,26 @@
+// FolderSource: a plain folder of token shards, or one shard. No streamer, no network.
+#pragma once
+
+#include <memory>
+
+#include "trainer/data_source.hpp"
+
+namespace longhaul::trainer {
+
+inline constexpr std::size_t kMaxShards = 1U << 16;
+
+class FolderSource final : public DataSource {
+ public:
+  // `path`: a shard, or a folder whose *.bin, *.u16, *.u32 files are taken in the order of their
+  // names. kNotFound if there is none.
+  static Result<std::unique_ptr<FolderSource>> open(const Path& path);
+  const std::vector<ShardInfo>& shards() const override { return infos_; }
+  std::string identity() const override;
+  Result<Presence> read(const TokenRange& range, std::span<Token> out) override;
+
+ private:
+  std::vector<ShardReader> readers_;
+  std::vector<ShardInfo> infos_;
+};
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,51 @@
+// File: one open file, whole reads and writes at an offset, and the few moves that put a file or
+// folder in place atomically. Blocks; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "lib/base/bytes.hpp"
+#include "lib/base/result.hpp"
+
+namespace longhaul::trainer {
+
+using Path = std::filesystem::path;
+
+class File {
+ public:
+  static Result<File> open_to_read(const Path& path);
+  static Result<File> create(const Path& path);  // truncates what is there
+  // kExists if it is there: the one atomic way to claim a name.
+  static Result<File> create_new(const Path& path);
+  static Result<File> open_to_append(const Path& path);
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  ~File();
+
+  const Path& path() const { return path_; }
+  Result<std::uint64_t> size() const;
+  // All of `out`, or kChanged when the file ends before: it was longer when its size was read.
+  Result<> read_at(std::uint64_t offset, MutableBytes out) const;
+  Result<> write(Bytes bytes);  // at the end of what was written so far; kNoSpace when full
+  Result<> write_at(std::uint64_t offset, Bytes bytes);
+  Result<> sync();
+  Result<> truncate(std::uint64_t bytes);
+
+ private:
+  File(Path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  static Result<File> open(const Path& path, int flags, const char* attempt);
+  Path path_;
+  int fd_ = -1;
+};
+
+Result<std::string> read_text(const Path& path, std::uint64_t max_bytes);
+// A new file of that content under a name beside `path`, synced, then renamed over it.
+Result<> write_text_atomically(const Path& path, std::string_view text);
+Result<> sync_folder(const Path& folder);
+Result<> move_file(const Path& from, const Path& to);
+Result<> make_folders(const Path& folder);
+Result<std::uint64_t> free_bytes(const Path& folder);  // what this user may still write there
+
+}  // namespace longhaul::trainer

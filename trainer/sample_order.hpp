@@ -1,0 +1,58 @@
+// SampleOrder: which tokens sample number g is, as a pure function of (seed, epoch, global index).
+// Shards are cut into blocks of 8 MiB, blocks into samples of `sequence` + 1 tokens that share
+// their last token with the next one's first. Each epoch shuffles the blocks, and samples within
+// windows of `window_blocks` shuffled blocks: an early batch touches few chunks of a dataset that
+// is still arriving, where a global shuffle would touch one chunk a sample. The same numbers on
+// every machine, for any number of ranks. One thread.
+//
+//   SampleOrder order(source.shards(), {.seed = 1, .sequence = 1024});
+//   const TokenRange range = order.at(g);   // g = step * global_batch + place in the batch
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "trainer/data_source.hpp"
+
+namespace longhaul::trainer {
+
+inline constexpr std::uint64_t kShuffleBlockBytes = 8U << 20;
+
+struct OrderOptions {
+  std::uint64_t seed = 1;
+  std::uint64_t sequence = 1024;    // tokens a sample trains on
+  std::uint64_t window_blocks = 2;  // 16 MiB: what must arrive before the first batch
+  std::uint64_t block_bytes = kShuffleBlockBytes;  // smaller in tests
+};
+
+class SampleOrder {
+ public:
+  // kUsage when no block holds a whole sample.
+  static Result<SampleOrder> make(std::span<const ShardInfo> shards, const OrderOptions& options);
+  std::uint64_t samples_per_epoch() const { return samples_; }
+  std::uint64_t epoch_of(std::uint64_t index) const { return index / samples_; }
+  TokenRange at(std::uint64_t index);  // `sequence` + 1 tokens
+  // The blocks that samples from `index` on touch, in the order of first use, at most `most`: what
+  // a gateway should fetch first.
+  std::vector<TokenRange> blocks_from(std::uint64_t index, std::size_t most);
+
+ private:
+  SampleOrder() = default;
+  void enter(std::uint64_t epoch);
+  void enter_window(std::size_t window);
+  std::size_t window_of(std::uint64_t place) const;
+
+  OrderOptions options_;
+  std::vector<TokenRange> blocks_;  // in the order of the shards
+  std::uint64_t samples_ = 0;
+  // The epoch and window looked at last.
+  std::uint64_t epoch_ = ~std::uint64_t{0};
+  std::vector<std::uint32_t> shuffled_;      // blocks, in this epoch's order
+  std::vector<std::uint64_t> window_begin_;  // first place of each window, and the end
+  std::size_t window_ = ~std::size_t{0};
+  std::vector<std::uint64_t> places_;     // of this window: place -> sample within the window
+  std::vector<std::uint64_t> block_end_;  // of this window: samples up to each block's end
+};
+
+}  // namespace longhaul::trainer
