@@ -60,13 +60,23 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   const std::array<session::Service*, 1> services{made->exchange_.get()};
+  made->open_datagrams();
+  session_options.datagrams = made->hub_ != nullptr;
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   Connection* self = made.get();
   auto dialer = [self](std::uint32_t) { return self->dial(); };
   auto on_event = [self](const session::Event& event) { self->on_event(event); };
   auto on_drained = [self] { self->changed_.notify(); };
   made->pump_ = std::make_unique<io::Pump>(app.env, *made->session_, dialer, on_event, on_drained);
+  if (made->hub_ != nullptr) {
+    made->pump_->use(*made->hub_);
+    made->tasks_.spawn(made->hub_->run());
+  }
   made->tasks_.spawn(made->pump_->run());
+  if (auto watch = io::AddressWatch::open(app.env.executor())) {
+    made->addresses_ = *std::move(watch);
+    made->tasks_.spawn(made->watch_addresses());
+  }
   made->tasks_.spawn(made->keep_time());
   return made;
 }
@@ -75,6 +85,26 @@ io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
   const io::StreamOptions options;
   const io::Endpoint to = site_.address;
   co_return co_await app_.env.dial(to, options);
+}
+
+// UDP and TCP share what the site's address says; without UDP everything crosses over TLS.
+void Connection::open_datagrams() {
+  auto port = app_.env.datagrams({"::", 0});
+  if (!port) port = app_.env.datagrams({"0.0.0.0", 0});  // a host without IPv6
+  if (!port) {
+    LOG(app_.log, kInfo, "no UDP: {}", port.error().message());
+    return;
+  }
+  hub_ = std::make_unique<io::DatagramHub>(app_.env.executor(), *std::move(port));
+}
+
+io::Task<> Connection::watch_addresses() {
+  while (!closing_) {
+    const auto changed = co_await addresses_->changed();
+    if (!changed || closing_) break;
+    LOG(app_.log, kInfo, "this host's addresses or routes changed");
+    pump_->addresses_changed();
+  }
 }
 
 io::Task<> Connection::keep_time() {
@@ -112,6 +142,8 @@ io::Task<> Connection::close() {
   save_link(app_, site_.name, session_->learned());
   if (!ended_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());
+  if (addresses_ != nullptr) addresses_->close();
+  if (hub_ != nullptr) hub_->close();
   co_await tasks_.join();
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "lib/crypto/tls_context.hpp"
+#include "lib/io/address_watch.hpp"
 #include "lib/io/pump.hpp"
 #include "lib/io/task_group.hpp"
 #include "lib/session/handshake.hpp"
@@ -55,6 +56,8 @@ class Connection {
   Connection(App& app, Site site, crypto::Identity identity);
   void on_event(const session::Event& event);
   io::Task<> keep_time();
+  io::Task<> watch_addresses();
+  void open_datagrams();
   io::Task<Result<std::unique_ptr<io::Stream>>> dial();
   void keep_learned();
 
@@ -66,6 +69,8 @@ class Connection {
   BufferPool buffers_;
   std::unique_ptr<transfer::Exchange> exchange_;
   std::unique_ptr<session::Session> session_;
+  std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted
+  std::unique_ptr<io::AddressWatch> addresses_;
   std::unique_ptr<io::Pump> pump_;
   io::TaskGroup tasks_;
   io::Signal changed_;

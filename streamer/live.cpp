@@ -26,8 +26,9 @@ void tell(Log& log, transfer::Exchange& exchange, io::Pump& pump) {
 }  // namespace
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                 BufferPool& pool, auth::Role role, const auth::Pin& peer,
-                                 session::Arrival arrival, session::PathId& first) {
+                                 BufferPool& pool, io::DatagramHub* hub, auth::Role role,
+                                 const auth::Pin& peer, session::Arrival arrival,
+                                 session::PathId& first) {
   auto live = std::make_shared<Live>();
   live->peer = peer;
   live->role = role;
@@ -37,6 +38,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   const std::array<session::Service*, 1> services{live->exchange.get()};
   session::SessionOptions options;
   options.buffers = &pool;
+  options.datagrams = hub != nullptr;
   live->session =
       session::Session::accept(env.now(), std::move(arrival), options, services, &first);
   Live* self = live.get();
@@ -50,6 +52,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   };
   auto on_drained = [self, &log] { tell(log, *self->exchange, *self->pump); };
   live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
+  if (hub != nullptr) live->pump->use(*hub);
   return live;
 }
 

@@ -30,9 +30,11 @@ struct Live {
   std::unique_ptr<session::Session> session;
   std::unique_ptr<io::Pump> pump;
 
+  // hub: the site's UDP socket, or none; outlives it.
   static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                    BufferPool& pool, auth::Role role, const auth::Pin& peer,
-                                    session::Arrival arrival, session::PathId& first);
+                                    BufferPool& pool, io::DatagramHub* hub, auth::Role role,
+                                    const auth::Pin& peer, session::Arrival arrival,
+                                    session::PathId& first);
 };
 
 }  // namespace longhaul::streamer

@@ -55,6 +55,7 @@ io::Task<Result<>> Server::run() {
   auto listener = env_.listen(options_.listen);
   if (!listener) co_return fail(listener.error());
   listener_ = *std::move(listener);
+  open_datagrams(listener_->local());
   if (options_.on_listening) options_.on_listening(listener_->local());
   tasks_.spawn(accept_all(listener_));
   tasks_.spawn(watch());
@@ -67,8 +68,20 @@ io::Task<Result<>> Server::run() {
   }
   for (const auto& [token, live] : sessions_)
     live->pump->end(Error(Kind::kInterrupted, "go on with the session", "the streamer stops"));
+  if (hub_ != nullptr) hub_->close();
   co_await tasks_.join();
   co_return Result<>();
+}
+
+// UDP on the port that TCP has: what a firewall must let through is one number.
+void Server::open_datagrams(const io::Endpoint& at) {
+  auto port = env_.datagrams(at);
+  if (!port) {
+    LOG(log_, kWarn, "{}: sessions go over TLS alone", port.error().message());
+    return;
+  }
+  hub_ = std::make_unique<io::DatagramHub>(env_.executor(), *std::move(port));
+  tasks_.spawn(hub_->run());
 }
 
 void Server::stop() {
@@ -233,7 +246,8 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   if (sessions_.size() >= kSessionsMax)
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
-  auto live = Live::make(env_, log_, datasets_, pool_, *role, pin, guest->greeter->take(), first);
+  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), *role, pin,
+                         guest->greeter->take(), first);
   const session::Association* association = live->session->association();
   if (association == nullptr) return;  // its first bytes were wrong; the session has said so
   sessions_[association->token] = live;

@@ -14,6 +14,7 @@
 #include "lib/auth/ledger.hpp"
 #include "lib/base/log.hpp"
 #include "lib/crypto/tls_context.hpp"
+#include "lib/io/datagram_hub.hpp"
 #include "lib/io/env.hpp"
 #include "lib/io/signal.hpp"
 #include "lib/io/task_group.hpp"
@@ -52,6 +53,7 @@ class Server {
   void admit(const std::shared_ptr<Guest>& guest);
   void refuse(Guest& guest, wire::Refusal reason, const char* why);
   io::Task<> serve(std::shared_ptr<Live> live);
+  void open_datagrams(const io::Endpoint& at);
   io::Task<> watch();
   void expel_revoked();
   void end_abandoned();
@@ -68,6 +70,7 @@ class Server {
   auth::ConnectionId next_{1};
   std::map<auth::ConnectionId, std::shared_ptr<Guest>> guests_;
   std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
+  std::unique_ptr<io::DatagramHub> hub_;  // none: the port is taken; then TLS alone
   io::TaskGroup tasks_;
   io::Signal stopped_;
   std::shared_ptr<io::Listener> listener_;

@@ -20,6 +20,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "lib/io/tcp_stream.hpp"
+#include "lib/io/udp_port.hpp"
 
 namespace longhaul::io {
 namespace asio = boost::asio;
@@ -175,6 +176,10 @@ Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at) {
     return fail(os == EADDRINUSE ? Kind::kBusy : Error::kind_of_errno(os), attempt, os);
   }
   return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor)));
+}
+
+Result<std::unique_ptr<DatagramPort>> AsioEnv::datagrams(Endpoint at) {
+  return UdpPort::open(executor(), at);
 }
 
 Task<Job> AsioEnv::work(Job job) {

@@ -23,6 +23,7 @@ class AsioEnv final : public Env {
   std::unique_ptr<Alarm> alarm() override;
   Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) override;
   Result<std::unique_ptr<Listener>> listen(Endpoint at) override;
+  Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) override;
   Task<Job> work(Job job) override;
   void entropy(MutableBytes out) override;
 

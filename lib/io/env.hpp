@@ -12,6 +12,7 @@
 #include "lib/base/result.hpp"
 #include "lib/base/slice.hpp"
 #include "lib/base/units.hpp"
+#include "lib/io/datagram_port.hpp"
 #include "lib/io/endpoint.hpp"
 #include "lib/io/task.hpp"
 
@@ -79,6 +80,8 @@ class Env {
   virtual std::unique_ptr<Alarm> alarm() = 0;
   virtual Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) = 0;
   virtual Result<std::unique_ptr<Listener>> listen(Endpoint at) = 0;
+  // A UDP socket at an address of this machine; port 0: the system picks.
+  virtual Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) = 0;
   virtual Task<Job> work(Job job) = 0;         // runs on the pool, comes back to the strand
   virtual void entropy(MutableBytes out) = 0;  // fit for keys
 };

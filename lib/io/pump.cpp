@@ -54,12 +54,18 @@ Pump::Pump(Env& env, session::Session& session, Dialer dialer, OnEvent on_event,
 
 Pump::~Pump() = default;
 
+void Pump::use(DatagramHub& hub) {
+  hub_ = &hub;
+  hub.add(*this);
+}
+
 Task<> Pump::run() {
   const TaskId clock = group_.spawn(keep_time());
   drain();
   while (!over_) {
     co_await ended_.wait();
   }
+  if (hub_ != nullptr) hub_->forget(*this);
   group_.cancel(clock);
   co_await group_.join();
 }
@@ -75,6 +81,11 @@ void Pump::attach(session::PathId id, std::unique_ptr<Stream> stream) {
 
 void Pump::poke() {
   session_.on_service(env_.now());
+  drain();
+}
+
+void Pump::addresses_changed() {
+  session_.on_addresses_changed(env_.now());
   drain();
 }
 
@@ -167,6 +178,9 @@ Task<> Pump::dial(session::PathId path, std::uint32_t address) {
   paths_[path] = made;
   group_.spawn(read(made));
   group_.spawn(write(made));
+  // Its UDP socket is on the port of its TCP one.
+  if (const auto peer = to_address(made->stream->peer()); hub_ != nullptr && peer)
+    session_.on_datagram_peer(env_.now(), *peer);
   session_.on_dialed(env_.now(), path, {});
   drain();
   session_.on_writable(env_.now(), path, made->window);
@@ -250,9 +264,30 @@ void Pump::obey(session::HandOut& output) {
   group_.spawn(work(output.service, std::move(output.job)));
 }
 
-// Only sessions whose owner has a UDP socket ask for these; a datagram may always be lost.
-void Pump::obey(session::SendDatagrams&) {}
-void Pump::obey(session::ClaimDatagrams&) {}
+void Pump::obey(session::SendDatagrams& output) {
+  if (hub_ == nullptr) return;
+  const auto sent = hub_->send(output.to, output.bytes, output.each_bytes);
+  if (sent == DatagramPort::Sent::kTooBig)
+    session_.on_datagram_too_big(env_.now(), output.each_bytes);
+}
+
+void Pump::obey(session::ClaimDatagrams& output) {
+  if (hub_ == nullptr) return;
+  if (output.on)
+    hub_->claim(output.id, *this);
+  else
+    hub_->release(output.id);
+}
+
+void Pump::on_datagrams(const ReceivedDatagrams& in) {
+  session_.on_datagrams(env_.now(), in.from, in.bytes, in.each_bytes);
+  drain();
+}
+
+void Pump::on_datagrams_blocked(bool blocked) {
+  session_.on_datagrams_blocked(env_.now(), blocked);
+  drain();  // a batch that is being put out right now goes on with the rest
+}
 
 void Pump::obey(session::Event& output) {
   if (std::holds_alternative<session::Ended>(output)) {

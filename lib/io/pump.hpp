@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "lib/io/datagram_hub.hpp"
 #include "lib/io/env.hpp"
 #include "lib/io/signal.hpp"
 #include "lib/io/task_group.hpp"
@@ -19,7 +20,7 @@
 
 namespace longhaul::io {
 
-class Pump {
+class Pump : private DatagramHub::User {
  public:
   // How to open a connection to the address with this place in the owner's list (ssh tunnels differ
   // from TCP).
@@ -34,11 +35,15 @@ class Pump {
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
+  // The session may use this socket from now on (SessionOptions::datagrams); before run(). It
+  // outlives the Pump.
+  void use(DatagramHub& hub);
   Task<> run();
   // A connection that was accepted and adopted by the session (or began it) under this name.
   void attach(session::PathId path, std::unique_ptr<Stream> stream);
-  void poke();          // a service has new work from outside
-  void end(Error why);  // says goodbye; run() then returns
+  void addresses_changed();  // of this host, or its routes
+  void poke();               // a service has new work from outside
+  void end(Error why);       // says goodbye; run() then returns
   session::Session& session() { return session_; }
 
  private:
@@ -61,12 +66,15 @@ class Pump {
   void obey(session::SendDatagrams& output);
   void obey(session::ClaimDatagrams& output);
   void closed(const PathRef& path, const Error& why);
+  void on_datagrams(const ReceivedDatagrams& in) override;
+  void on_datagrams_blocked(bool blocked) override;
 
   Env& env_;
   session::Session& session_;
   Dialer dialer_;
   OnEvent on_event_;
   std::function<void()> on_drained_;
+  DatagramHub* hub_ = nullptr;
   TaskGroup group_;
   Signal ended_;
   std::unique_ptr<Alarm> alarm_;

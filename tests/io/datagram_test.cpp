@@ -1,0 +1,217 @@
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <set>
+
+#include "lib/base/rng.hpp"
+#include "lib/io/address_watch.hpp"
+#include "lib/io/asio_env.hpp"
+#include "lib/io/datagram_hub.hpp"
+#include "lib/io/task_group.hpp"
+#include "lib/io/udp_port.hpp"
+
+namespace longhaul::io {
+namespace {
+
+// A batch of `count` datagrams of `each` bytes (the last one shorter), numbered in their first two.
+Slice batch(std::size_t count, std::size_t each, std::size_t last, std::size_t first_number) {
+  ByteVector bytes((count - 1) * each + last, std::byte{7});
+  for (std::size_t i = 0; i < count; ++i)
+    store_le(MutableBytes(bytes).subspan(i * each), static_cast<std::uint16_t>(first_number + i));
+  return Slice::copy_of(bytes);
+}
+
+struct Heard {
+  std::set<unsigned> numbers;
+  std::size_t bytes = 0;
+  std::size_t batches = 0;
+  datagram::Address from;
+};
+void hear(Heard& heard, const ReceivedDatagrams& in) {
+  ++heard.batches;
+  heard.from = in.from;
+  heard.bytes += in.bytes.size();
+  for (std::size_t at = 0; at < in.bytes.size(); at += in.each_bytes)
+    heard.numbers.insert(load_le<std::uint16_t>(in.bytes.bytes().subspan(at)));
+}
+
+Task<> receive(DatagramPort& port, std::size_t count, Heard& heard) {
+  while (heard.numbers.size() < count) {
+    const auto got = co_await port.receive();
+    if (!got) break;
+    for (const ReceivedDatagrams& in : *got) hear(heard, in);
+  }
+}
+
+Task<> give_up(Env& env, DatagramPort& port) {  // a lost datagram must not hang the test
+  const Time late = env.now() + 10s;
+  co_await env.sleep_until(late);
+  port.close();
+}
+
+struct Case {
+  const char* host;
+  bool offload;
+};
+
+Task<> send_and_receive(Env& env, Case how, Heard& heard, DatagramInfo& sender,
+                        DatagramInfo& receiver, Endpoint& from) {
+  auto in = env.datagrams({how.host, 0}).value();
+  auto out = env.datagrams({how.host, 0}).value();
+  if (!how.offload) {
+    dynamic_cast<UdpPort&>(*in).without_offload();
+    dynamic_cast<UdpPort&>(*out).without_offload();
+  }
+  TaskGroup group(env.executor());
+  group.spawn(receive(*in, 123, heard));
+  const TaskId limit = group.spawn(give_up(env, *in));
+  const datagram::Address to = to_address(in->local()).value();
+  EXPECT_EQ(out->send(to, batch(100, 1200, 1200, 0), 1200), DatagramPort::Sent::kAll);
+  EXPECT_EQ(out->send(to, batch(22, 900, 17, 100), 900), DatagramPort::Sent::kAll);
+  EXPECT_EQ(out->send(to, batch(1, 40, 40, 122), 40), DatagramPort::Sent::kAll);
+  while (heard.numbers.size() < 123 && group.size() > 1) {
+    const Time soon = env.now() + 1ms;
+    co_await env.sleep_until(soon);
+  }
+  group.cancel(limit);
+  try {
+    co_await group.join();
+  } catch (const boost::system::system_error&) {  // the limit was cancelled
+  }
+  sender = out->info();
+  receiver = in->info();
+  from = out->local();
+}
+
+class DatagramPortOn : public testing::TestWithParam<Case> {};
+
+TEST_P(DatagramPortOn, CarriesBatchesWithTheirBoundariesAndSource) {
+  AsioEnv env;
+  Heard heard;
+  DatagramInfo sender, receiver;
+  Endpoint from;
+  env.run(send_and_receive(env, GetParam(), heard, sender, receiver, from), {});
+  EXPECT_EQ(heard.numbers.size(), 123U);
+  EXPECT_EQ(heard.bytes, 100U * 1200 + 21U * 900 + 17 + 40);
+  EXPECT_EQ(to_endpoint(heard.from), from);
+  EXPECT_EQ(sender.sent, 123U);
+  EXPECT_EQ(receiver.received, 123U);
+  if (GetParam().offload && sender.segments) {
+    EXPECT_LE(sender.send_calls, 4U) << "a batch is a call";
+  }
+  if (!GetParam().offload) {
+    EXPECT_EQ(heard.batches, 123U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Datagrams, DatagramPortOn,
+                         testing::Values(Case{"127.0.0.1", true}, Case{"127.0.0.1", false},
+                                         Case{"::1", true}, Case{"::1", false}));
+
+Task<> too_big(Env& env, DatagramPort::Sent& sent, DatagramPort::Sent& after) {
+  auto port = env.datagrams({"127.0.0.1", 0}).value();
+  const datagram::Address to = to_address({"127.0.0.1", 9}).value();
+  sent = port->send(to, Slice::copy_of(ByteVector(65'535)), 65'535);  // more than IPv4 carries
+  after = port->send(to, Slice::copy_of(ByteVector(100)), 100);
+  co_return;
+}
+
+TEST(DatagramPort, SaysWhatIsTooBigAndGoesOn) {
+  AsioEnv env;
+  auto sent = DatagramPort::Sent::kAll, after = DatagramPort::Sent::kBlocked;
+  env.run(too_big(env, sent, after), {});
+  EXPECT_EQ(sent, DatagramPort::Sent::kTooBig);
+  EXPECT_EQ(after, DatagramPort::Sent::kAll);
+}
+
+TEST(DatagramPort, AddressesGoBothWays) {
+  for (const char* host : {"192.0.2.7", "2001:db8::5", "::1"}) {
+    const Endpoint endpoint{host, 4711};
+    EXPECT_EQ(to_endpoint(to_address(endpoint).value()), endpoint);
+  }
+  EXPECT_FALSE(to_address({"gpu.example.org", 1}).has_value());
+}
+
+Task<> wait_a_little(Env& env) {
+  const Time soon = env.now() + 50ms;
+  co_await env.sleep_until(soon);
+}
+
+struct Recorder final : DatagramHub::User {
+  Heard heard;
+  void on_datagrams(const ReceivedDatagrams& in) override { hear(heard, in); }
+  void on_datagrams_blocked(bool) override {}
+};
+
+Slice for_session(std::uint8_t first, std::uint8_t id) {  // a short header's fixed bit, then the id
+  ByteVector bytes(60, std::byte{id});
+  bytes[0] = std::byte{first};
+  return Slice::copy_of(bytes);
+}
+
+Task<> two_sessions(Env& env, Recorder& a, Recorder& b, std::uint64_t& strangers) {
+  DatagramHub hub(env.executor(), env.datagrams({"127.0.0.1", 0}).value());
+  TaskGroup group(env.executor());
+  group.spawn(hub.run());
+  datagram::ConnectionId id_a, id_b;
+  id_a.fill(std::byte{0xA});
+  id_b.fill(std::byte{0xB});
+  hub.add(a);
+  hub.claim(id_a, a);
+  hub.claim(id_b, b);
+  auto out = env.datagrams({"127.0.0.1", 0}).value();
+  const datagram::Address to = to_address(hub.local()).value();
+  out->send(to, for_session(0x40, 0xA), 60);
+  out->send(to, for_session(0x40, 0xB), 60);
+  out->send(to, for_session(0x40, 0xC), 60);  // nobody's
+  out->send(to, for_session(0xC0, 0xA), 60);  // a long header is not ours
+  out->send(to, Slice::copy_of("x"), 1);
+  co_await wait_a_little(env);
+  hub.forget(a);
+  out->send(to, for_session(0x40, 0xA), 60);
+  co_await wait_a_little(env);
+  strangers = hub.strangers();
+  hub.close();
+  co_await group.join();
+}
+
+TEST(DatagramHub, GivesEachSessionItsOwnAndStrangersNothing) {
+  AsioEnv env;
+  Recorder a, b;
+  std::uint64_t strangers = 0;
+  env.run(two_sessions(env, a, b, strangers), {});
+  EXPECT_EQ(a.heard.batches, 1U);
+  EXPECT_EQ(b.heard.batches, 1U);
+  EXPECT_EQ(strangers, 4U);
+}
+
+Task<> change_an_address(Env& env, bool& heard) {
+  auto watch = AddressWatch::open(env.executor()).value();
+  if (std::system("ip address add 192.0.2.1/32 dev lo") != 0) co_return;
+  const auto changed = co_await watch->changed();
+  heard = changed.has_value();
+}
+
+TEST(AddressWatch, HearsThatAnAddressCame) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {  // in a network of its own
+    if (::unshare(CLONE_NEWNET) != 0) ::_exit(77);
+    AsioEnv env;
+    bool heard = false;
+    ::alarm(20);
+    env.run(change_an_address(env, heard), {});
+    ::_exit(heard ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "a network namespace takes root";
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace longhaul::io
