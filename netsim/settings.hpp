@@ -64,7 +64,9 @@ std::string event_text(const Event& event);
 // reading it back gives an equal LinkConfig.
 inline constexpr std::size_t kLinkJsonMax = 64U << 20;
 inline constexpr std::size_t kEventsMax = 10'000;
-Result<LinkConfig> link_from_json(std::string_view json, const TraceFiles& files = {});
+// `base`: what the settings change; events given replace its events.
+Result<LinkConfig> link_from_json(std::string_view json, const TraceFiles& files = {},
+                                  LinkConfig base = {});
 std::string to_json(const LinkConfig& link);  // one line
 
 // ---- Control requests: one JSON object a line ----
@@ -87,8 +89,11 @@ struct GetRequest {
 using ControlRequest = std::variant<SetRequest, DoRequest, GetRequest>;
 inline constexpr std::size_t kControlLineMax = 64U << 10;
 
-Result<ControlRequest> request_from_json(std::string_view line);
-std::string to_json(const ControlRequest& request);  // one line, without its end
+// A face with several links takes `"link": "NAME"` beside the request; without `link` it is
+// refused.
+Result<ControlRequest> request_from_json(std::string_view line, std::string* link = nullptr);
+// One line, without its end.
+std::string to_json(const ControlRequest& request, const std::string& link = "");
 // As a person types it after `netsim ctl X`: "set rtt=300ms loss=1%", "get counters", anything else
 // is a "do".
 Result<ControlRequest> request_from_words(std::span<const std::string> words);

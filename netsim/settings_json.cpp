@@ -62,9 +62,8 @@ std::string dump(const auto& json) {
 
 }  // namespace
 
-Result<LinkConfig> link_from_json(std::string_view text, const TraceFiles& files) {
+Result<LinkConfig> link_from_json(std::string_view text, const TraceFiles& files, LinkConfig base) {
   Json json = TRY(parse_json_object("link", text, kLinkJsonMax));
-  LinkConfig base;
   std::vector<Assignment> all;
   for (const char* name : {"up", "down"}) {
     if (!json.contains(name)) continue;
@@ -91,11 +90,16 @@ std::string to_json(const LinkConfig& link) {
   return dump(json);
 }
 
-Result<ControlRequest> request_from_json(std::string_view line) {
-  const Json json = TRY(parse_json_object("request", line, kControlLineMax));
+Result<ControlRequest> request_from_json(std::string_view line, std::string* link) {
+  Json json = TRY(parse_json_object("request", line, kControlLineMax));
   const auto bad = [](std::string why) {
     return fail(Kind::kUsage, "read request", std::move(why));
   };
+  if (const auto named = json.find("link"); link != nullptr && named != json.end()) {
+    if (!named->is_string()) return bad("\"link\" takes the name of one");
+    *link = named->get<std::string>();
+    json.erase("link");
+  }
   if (json.size() != 1) return bad("exactly one of \"set\", \"do\", \"get\" is expected");
   const std::string& verb = json.begin().key();
   const Json& value = json.begin().value();
@@ -110,8 +114,9 @@ Result<ControlRequest> request_from_json(std::string_view line) {
   return GetRequest{value.get<std::string>()};
 }
 
-std::string to_json(const ControlRequest& request) {
+std::string to_json(const ControlRequest& request, const std::string& link) {
   OrderedJson json = OrderedJson::object();
+  if (!link.empty()) json["link"] = link;
   if (const auto* set = std::get_if<SetRequest>(&request)) {
     json["set"] = OrderedJson::object();
     for (const Assignment& a : set->assignments) json["set"][a.key] = a.value;

@@ -21,6 +21,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "netsim/emulator/addresses.hpp"
 #include "netsim/emulator/clock.hpp"
 #include "netsim/emulator/inside.hpp"
 #include "netsim/emulator/netlink.hpp"
@@ -44,7 +45,8 @@ sockaddr_in address_of_side(std::size_t side) {
   sockaddr_in out{};
   out.sin_family = AF_INET;
   out.sin_port = htons(kPort);
-  std::memcpy(&out.sin_addr, Address::parse(kAddress4[side]).bytes.data(), 4);
+  std::memcpy(&out.sin_addr,
+              Address::parse(address4(static_cast<AddressId>(side)).c_str()).bytes.data(), 4);
   return out;
 }
 
@@ -76,7 +78,7 @@ struct Bench {
 Result<> set_up(Bench& bench, const HostSettings& host, std::vector<Assignment> settings) {
   EmulatorOptions options;
   options.host = host;
-  options.link = TRY(with(LinkConfig{}, settings));
+  options.topology = two_hosts(TRY(with(LinkConfig{}, settings)));
   bench.emulator = TRY(start_emulator(options));
   bench.a = TRY(open_inside(bench.emulator, 0, [] { return open_socket(0); }));
   bench.b = TRY(open_inside(bench.emulator, 1, [] { return open_socket(1); }));

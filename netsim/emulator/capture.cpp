@@ -17,7 +17,6 @@ using longhaul::fail_errno;
 
 constexpr std::size_t kWaitingMax = 64 << 20;  // bytes; beyond it packets are left out
 constexpr std::uint16_t kLinkTypeRaw = 101;    // packets begin with their IP header
-constexpr std::uint32_t kInterfaceLost = 2;
 
 template <class Int>
 void put(ByteVector& out, Int value) {
@@ -62,15 +61,13 @@ void put_interface(ByteVector& out, std::string_view name) {
   });
 }
 
-std::uint32_t interface_of(const SegmentView& view) {
-  if (view.sighting == Sighting::kDropped) return kInterfaceLost;
-  const bool at_a = (view.direction == Direction::kUp) == (view.sighting == Sighting::kEntered);
-  return at_a ? 0 : 1;
+std::uint32_t interface_of(const SegmentView& view, std::size_t hosts) {
+  return static_cast<std::uint32_t>(view.sighting == Sighting::kDropped ? hosts : view.host);
 }
 
 }  // namespace
 
-ByteVector capture_header() {
+ByteVector capture_header(const std::vector<std::string>& hosts) {
   ByteVector out;
   put_block(out, 0x0A0D0D0A, [&] {
     put(out, std::uint32_t{0x1A2B3C4D});
@@ -80,15 +77,17 @@ ByteVector capture_header() {
     put_option(out, 4, longhaul::bytes_of("netsim"));
     put(out, std::uint32_t{0});
   });
-  for (const std::string_view name : {"a", "b", "lost"}) put_interface(out, name);
+  for (const std::string& name : hosts) put_interface(out, name);
+  put_interface(out, "lost");
   return out;
 }
 
-void append_capture_block(ByteVector& out, const SegmentView& view, std::int64_t wall_ns) {
+void append_capture_block(ByteVector& out, const SegmentView& view, std::size_t hosts,
+                          std::int64_t wall_ns) {
   put_block(out, 6, [&] {
     const auto stamp = static_cast<std::uint64_t>(wall_ns);
     const std::uint32_t bytes = view.train.segment_bytes(view.segment);
-    put(out, interface_of(view));
+    put(out, interface_of(view, hosts));
     put(out, static_cast<std::uint32_t>(stamp >> 32));
     put(out, static_cast<std::uint32_t>(stamp));
     put(out, bytes);
@@ -107,13 +106,15 @@ void append_capture_block(ByteVector& out, const SegmentView& view, std::int64_t
   });
 }
 
-Result<std::unique_ptr<Capture>> Capture::create(const std::string& path) {
+Result<std::unique_ptr<Capture>> Capture::create(const std::string& path,
+                                                 const std::vector<std::string>& hosts) {
   Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!file) return fail_errno("create " + path, errno);
-  return std::unique_ptr<Capture>(new Capture(std::move(file)));
+  return std::unique_ptr<Capture>(new Capture(std::move(file), hosts));
 }
 
-Capture::Capture(Fd file) : file_(std::move(file)), waiting_(capture_header()) {
+Capture::Capture(Fd file, const std::vector<std::string>& hosts)
+    : file_(std::move(file)), hosts_(hosts.size()), waiting_(capture_header(hosts)) {
   timespec wall{};
   ::clock_gettime(CLOCK_REALTIME, &wall);
   const Duration since_1970 = std::chrono::seconds(wall.tv_sec) + Duration(wall.tv_nsec);
@@ -137,7 +138,8 @@ void Capture::add(const SegmentView& view) {
     return;
   }
   const bool was_empty = waiting_.empty();
-  append_capture_block(waiting_, view, view.at.time_since_epoch().count() + wall_offset_ns_);
+  append_capture_block(waiting_, view, hosts_,
+                       view.at.time_since_epoch().count() + wall_offset_ns_);
   if (was_empty) filled_.notify_one();
 }
 

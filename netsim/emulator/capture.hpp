@@ -1,4 +1,4 @@
-// Capture: a pcapng file of what the link saw. Three interfaces: `a` and `b` (each segment as its
+// Capture: a pcapng file of what the links saw. An interface for each host (each segment as the
 // host sent it or was given it, with its direction) and `lost` (with the reason as a comment). A
 // thread of its own writes; if the disk cannot keep up, packets are left out and counted, never
 // delayed.
@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "netsim/emulator/engine.hpp"
 #include "netsim/emulator/handle.hpp"
@@ -17,13 +18,15 @@
 namespace netsim::emulator {
 
 // The file's beginning: section header and interfaces. Then one block per packet. Pure.
-longhaul::ByteVector capture_header();
+longhaul::ByteVector capture_header(const std::vector<std::string>& hosts);
 // `wall_ns`: since 1970. Appends to `out`.
-void append_capture_block(longhaul::ByteVector& out, const SegmentView& view, std::int64_t wall_ns);
+void append_capture_block(longhaul::ByteVector& out, const SegmentView& view, std::size_t hosts,
+                          std::int64_t wall_ns);
 
 class Capture {
  public:
-  static Result<std::unique_ptr<Capture>> create(const std::string& path);
+  static Result<std::unique_ptr<Capture>> create(const std::string& path,
+                                                 const std::vector<std::string>& hosts);
   ~Capture();  // writes what waits, then closes
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
@@ -32,10 +35,11 @@ class Capture {
   std::uint64_t left_out() const { return left_out_; }
 
  private:
-  explicit Capture(Fd file);
+  Capture(Fd file, const std::vector<std::string>& hosts);
   void write_all();
 
   Fd file_;
+  std::size_t hosts_;
   std::int64_t wall_offset_ns_;  // of the wall clock over the emulator's
   std::uint64_t left_out_ = 0;
   std::mutex mutex_;  // guards what follows

@@ -18,7 +18,6 @@ using longhaul::fail;
 using longhaul::fail_errno;
 using longhaul::Kind;
 
-constexpr std::size_t kFdsMax = 4;
 constexpr Duration kSendMost = std::chrono::seconds(1);
 
 bool wait_for(int fd, short events, Time until) {

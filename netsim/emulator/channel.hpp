@@ -15,6 +15,8 @@
 
 namespace netsim::emulator {
 
+inline constexpr std::size_t kFdsMax = 72;  // a namespace for each host, and one more
+
 class Channel {
  public:
   Channel() = default;
@@ -25,7 +27,7 @@ class Channel {
   explicit operator bool() const { return static_cast<bool>(fd_); }
   void close() { fd_.reset(); }
 
-  // Within a second, or kTimeout. At most 4 descriptors.
+  // Within a second, or kTimeout. At most kFdsMax descriptors.
   Result<> send_line(std::string_view line, std::span<const int> fds = {});
 
   // Reads what is there without blocking; false: the peer is gone. Then take lines from

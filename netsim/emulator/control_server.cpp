@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lib/base/escape.hpp"
 #include "netsim/settings.hpp"
 
 namespace netsim::emulator {
@@ -67,9 +68,10 @@ void ControlServer::serve() {
 }
 
 void ControlServer::answer(Channel& channel, std::string_view line) {
-  const auto request = request_from_json(line);
+  std::string link;
+  const auto request = request_from_json(line, &link);
   const Result<std::string> done =
-      request ? perform(*request) : Result<std::string>(fail(request.error()));
+      request ? perform(*request, link) : Result<std::string>(fail(request.error()));
   const std::string reply = done ? ok_reply(*done) : error_reply(done.error());
   const bool with_hosts = done && asks_for_hosts(*request);
   const std::span<const int> none;
@@ -77,31 +79,43 @@ void ControlServer::answer(Channel& channel, std::string_view line) {
   (void)channel.send_line(reply, with_hosts ? std::span<const int>(ports_.hosts) : none);
 }
 
-Result<std::string> ControlServer::perform(const ControlRequest& request) {
-  if (const auto* set = std::get_if<SetRequest>(&request)) {
-    Link& link = ports_.engine.link();
-    link.reconfigure(now(), TRY(with(link.config(), set->assignments)));
-    ports_.engine.note_rtt();
-    return to_json(link.config());
+Result<Link*> ControlServer::find_link(const std::string& name) {
+  const auto& links = ports_.engine.topology().links;
+  if (name.empty() && links.size() == 1) return &ports_.engine.link(0);
+  std::string known;
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    if (links[i].name == name) return &ports_.engine.link(i);
+    known += (known.empty() ? "" : ", ") + links[i].name;
   }
-  if (const auto* todo = std::get_if<DoRequest>(&request)) return perform_do(todo->words);
+  return fail(Kind::kUsage,
+              name.empty() ? "choose a link" : "find link '" + longhaul::printable(name, 70) + "'",
+              "--link with one of " + known + " is expected");
+}
+
+Result<std::string> ControlServer::perform(const ControlRequest& request,
+                                           const std::string& link_name) {
+  if (const auto* set = std::get_if<SetRequest>(&request)) {
+    Link* link = TRY(find_link(link_name));
+    link->reconfigure(now(), TRY(with(link->config(), set->assignments)));
+    ports_.engine.note_rtt();
+    return to_json(link->config());
+  }
+  if (const auto* todo = std::get_if<DoRequest>(&request))
+    return perform_do(todo->words, link_name);
   const std::string& what = std::get<GetRequest>(request).what;
   if (what == "stats") return ports_.stats();
-  if (what == "link") return to_json(ports_.engine.link().config());
-  if (what == "hosts") return std::string(R"(["a","b","user"])");
+  if (what == "link") return to_json(TRY(find_link(link_name))->config());
+  if (what == "hosts") return nlohmann::json(ports_.engine.topology().hosts).dump();
   return fail(Kind::kUsage, "get", "one of stats, link, hosts is expected");
 }
 
-Result<std::string> ControlServer::perform_do(const std::string& words) {
+Result<std::string> ControlServer::perform_do(const std::string& words, const std::string& link) {
   if (words == "down") {
     down_ = true;
     return ports_.stats();
   }
   const Happening happening = TRY(parse_happening(words));
-  if (std::holds_alternative<Rebind>(happening))
-    return fail(Kind::kUnsupported, "rebind",
-                "the packet emulator has no NAT; virtual time has one");
-  ports_.engine.link().apply(now(), happening);
+  TRY(find_link(link))->apply(now(), happening);
   ports_.engine.note_rtt();
   return std::string("{}");
 }

@@ -1,8 +1,10 @@
 // ControlServer: answers one-line JSON requests (settings.hpp) while packets move. It runs on the
 // emulator's thread between two turns; a request takes well under 100 us.
 //
-//   {"set": {"rtt": "300ms"}}   {"do": "outage 30s"}   {"do": "down"}
+//   {"set": {"rtt": "300ms"}}   {"do": "outage 30s", "link": "ocean"}   {"do": "down"}
 //   {"get": "stats"}  {"get": "link"}  {"get": "hosts"} (descriptors of the namespaces come along)
+//
+// `link` names one of several links; with one it may be left out.
 #pragma once
 
 #include <functional>
@@ -21,7 +23,7 @@ class ControlServer {
   struct Ports {  // what requests act on
     Engine& engine;
     std::function<std::string()> stats;  // JSON
-    std::vector<int> hosts;              // namespaces of a and b, then the user namespace if any
+    std::vector<int> hosts;              // their namespaces, then the user namespace if any
   };
   // listener: for `netsim ctl` and `exec`, or none. owner: whoever started us; if `owned`, we go
   // down with it.
@@ -39,8 +41,9 @@ class ControlServer {
   };
   void accept_new();
   void answer(Channel& channel, std::string_view line);
-  Result<std::string> perform(const ControlRequest& request);
-  Result<std::string> perform_do(const std::string& words);
+  Result<std::string> perform(const ControlRequest& request, const std::string& link);
+  Result<std::string> perform_do(const std::string& words, const std::string& link);
+  Result<Link*> find_link(const std::string& name);
 
   Ports ports_;
   Fd listener_;

@@ -1,16 +1,20 @@
 #include "netsim/emulator/emulator.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <nlohmann/json.hpp>
 
+#include "lib/base/escape.hpp"
 #include "netsim/emulator/capture.hpp"
 #include "netsim/emulator/control_server.hpp"
 #include "netsim/emulator/link_name.hpp"
@@ -56,12 +60,14 @@ timespec timespec_of(Duration span) {
   return {static_cast<time_t>(seconds.count()), static_cast<long>((span - seconds).count())};
 }
 
-Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer& control) {
+// Packets move until a request ends it or a port fails.
+Result<> move_packets(Engine& engine, const std::vector<Port*>& ports, ControlServer& control) {
   bool more = false;
   Pacer pacer;
   std::vector<pollfd> polled;
   while (!control.is_down()) {
-    polled = {{ports[0]->fd(), POLLIN, 0}, {ports[1]->fd(), POLLIN, 0}};
+    polled.clear();
+    for (Port* port : ports) polled.push_back({port->fd(), POLLIN, 0});
     for (const int fd : control.fds()) polled.push_back({fd, POLLIN, 0});
     const Duration nap = more ? Duration{} : pacer.nap(now(), engine.next_deadline());
     const timespec limit = timespec_of(nap);
@@ -69,13 +75,14 @@ Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer&
     if (ready < 0 && errno != EINTR) return fail_errno("poll", errno);
     if (ready == 0 && nap > Duration(0)) pacer.on_wake(now());
     more = engine.deliver(now()) == Engine::More::kYes;
-    for (const Direction d : kBothWays) {
-      if (polled[static_cast<std::size_t>(d)].revents == 0) continue;
-      TRY(engine.receive(d));
+    for (std::size_t host = 0; host < ports.size(); ++host) {
+      if (polled[host].revents == 0) continue;
+      TRY(engine.receive(host));
       more = engine.deliver(now()) == Engine::More::kYes || more;
     }
     bool asked = false;
-    for (std::size_t i = 2; i < polled.size(); ++i) asked = asked || polled[i].revents != 0;
+    for (std::size_t i = ports.size(); i < polled.size(); ++i)
+      asked = asked || polled[i].revents != 0;
     if (asked) control.serve();
   }
   return {};
@@ -84,19 +91,23 @@ Result<> move_packets(Engine& engine, std::array<Port*, 2> ports, ControlServer&
 Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
   Fd listener;
   if (!options.name.empty()) listener = TRY(listen_as(options.name));
+  const std::vector<std::string>& names = options.topology.hosts;
   std::unique_ptr<Capture> capture;
-  if (!options.capture_path.empty()) capture = TRY(Capture::create(options.capture_path));
-  Hosts hosts = TRY(build_hosts(options.host));
+  if (!options.capture_path.empty()) capture = TRY(Capture::create(options.capture_path, names));
+  Hosts hosts = TRY(build_hosts(options.host, names.size()));
   const Time start = now();
-  const std::array<Port*, 2> ports{hosts.ports[0].get(), hosts.ports[1].get()};
-  Engine engine(options.link, options.seed, ports, start);
+  std::vector<Port*> ports;
+  std::vector<int> spaces;
+  for (const auto& port : hosts.ports) ports.push_back(port.get());
+  for (const Fd& space : hosts.net_namespaces) spaces.push_back(space.get());
+  if (hosts.user_namespace) spaces.push_back(hosts.user_namespace->get());
+  Engine engine(options.topology, options.seed, ports, start);
   if (capture) engine.watch([&](const SegmentView& view) { capture->add(view); });
   RunFacts facts{hosts.backend, become_realtime(), options.seed, hosts.notes, {}, 0, 0};
-  std::vector<int> spaces{hosts.net_namespaces[0].get(), hosts.net_namespaces[1].get()};
-  if (hosts.user_namespace) spaces.push_back(hosts.user_namespace->get());
   const auto stats = [&] {
     facts.elapsed = now() - start;
-    facts.dropped_before_link = ports[0]->dropped() + ports[1]->dropped();
+    facts.dropped_before_link = 0;
+    for (Port* port : ports) facts.dropped_before_link += port->dropped();
     facts.capture_lost = capture ? capture->left_out() : 0;
     return report_json(engine, facts);
   };
@@ -135,6 +146,24 @@ Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
 
 }  // namespace
 
+Spaces Spaces::of(std::vector<std::string> names, std::vector<Fd> fds) {
+  Spaces out;
+  if (fds.size() == names.size() + 1) {
+    out.user = std::move(fds.back());
+    fds.pop_back();
+  }
+  out.names = std::move(names);
+  out.hosts = std::move(fds);
+  return out;
+}
+
+Result<std::size_t> Spaces::find(const std::string& name) const {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  return fail(Kind::kNotFound, "find host '" + longhaul::printable(name, 40) + "'",
+              fmt::format("{} is expected", fmt::join(names, ", ")));
+}
+
 Result<Emulator> start_emulator(const EmulatorOptions& options) {
   auto [ours, theirs] = TRY(Channel::pair());
   const pid_t pid = ::fork();
@@ -154,7 +183,7 @@ Result<Emulator> start_emulator(const EmulatorOptions& options) {
   if (!reply["ok"].get<bool>()) return fail(failure_of(reply));
   out.backend = reply["result"]["backend"].get<std::string>();
   out.notes = reply["result"]["notes"].get<std::vector<std::string>>();
-  out.hosts = out.channel.take_fds();
+  out.spaces = Spaces::of(options.topology.hosts, out.channel.take_fds());
   return out;
 }
 

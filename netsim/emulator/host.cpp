@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "netsim/emulator/addresses.hpp"
 #include "netsim/emulator/netlink.hpp"
 #include "netsim/emulator/packet_port.hpp"
 #include "netsim/emulator/tun_port.hpp"
@@ -81,22 +82,24 @@ Result<> tune(const HostSettings& settings, std::vector<std::string>& notes) {
   return write_file("/proc/sys/net/ipv4/tcp_rmem", limits.rmem);
 }
 
-// One side's addresses and its route to the other; the thread is in the side's namespace.
+// One host's addresses and its route to the others; the thread is in the host's namespace.
 Result<> configure(std::size_t side, const HostSettings& settings, const DeviceSettings& device,
                    std::vector<std::string>& notes) {
   auto netlink = TRY(Netlink::open());
   TRY(netlink.set_loopback_up());
   TRY(netlink.set_up(kDevice, device));
-  for (const auto& addresses : {kAddress4, kAddress6}) {
-    const Address own = Address::parse(addresses[side]), peer = Address::parse(addresses[1 - side]);
-    const unsigned bits = own.v6 ? 128 : 32;
-    const auto added = netlink.add_address(kDevice, own, bits);
+  const auto id = static_cast<AddressId>(side);
+  for (const std::string& text : {address4(id), address6(id)}) {
+    const Address own = Address::parse(text.c_str());
+    const Address network = Address::parse(own.v6 ? kNetwork6 : kNetwork4);
+    const unsigned bits = own.v6 ? kNetworkBits6 : kNetworkBits4;
+    const auto added = netlink.add_address(kDevice, own, own.v6 ? 128 : 32);
     if (!added && own.v6) {
       notes.push_back("no IPv6 here: " + added.error().message());
       break;
     }
     TRY(added);
-    auto routed = netlink.add_route(kDevice, peer, bits, settings.congestion);
+    auto routed = netlink.add_route(kDevice, network, bits, settings.congestion);
     if (!routed && !settings.congestion.empty())
       return fail(Error(Kind::kUsage, "lock congestion control " + settings.congestion,
                         "this kernel does not offer it")
@@ -107,7 +110,7 @@ Result<> configure(std::size_t side, const HostSettings& settings, const DeviceS
 }
 
 Result<> build_tun(Hosts& hosts, const HostSettings& settings) {
-  for (std::size_t side = 0; side < 2; ++side) {
+  for (std::size_t side = 0; side < hosts.ports.size(); ++side) {
     TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
     hosts.ports[side] = TRY(TunPort::open(kDevice, settings.offload));
     DeviceSettings device;
@@ -118,8 +121,8 @@ Result<> build_tun(Hosts& hosts, const HostSettings& settings) {
 }
 
 Result<> build_packet(Hosts& hosts, const Fd& middle, const HostSettings& settings) {
-  for (std::size_t side = 0; side < 2; ++side) {
-    const std::string near = side == 0 ? "a" : "b";
+  for (std::size_t side = 0; side < hosts.ports.size(); ++side) {
+    const std::string near = fmt::format("host{}", side);
     TRY(enter(middle, CLONE_NEWNET));
     DeviceSettings device;
     device.mtu = settings.mtu;
@@ -144,8 +147,10 @@ Result<> enter(const Fd& space, int kind) {
   return {};
 }
 
-Result<Hosts> build_hosts(const HostSettings& settings) {
+Result<Hosts> build_hosts(const HostSettings& settings, std::size_t count) {
   Hosts hosts;
+  hosts.net_namespaces.resize(count);
+  hosts.ports.resize(count);
   auto middle = settings.user_namespace ? Result<Fd>(Fd()) : enter_new_net_namespace();
   if (settings.user_namespace || !middle) {
     hosts.user_namespace = TRY(enter_new_user_namespace());

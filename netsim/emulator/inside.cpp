@@ -18,8 +18,8 @@ constexpr std::size_t kLineMax = 4096;
 
 Result<Fd> enter_and_open(const Emulator& emulator, std::size_t side,
                           const std::function<Result<Fd>()>& open) {
-  if (emulator.hosts.size() > 2) TRY(enter(emulator.hosts[2], CLONE_NEWUSER));
-  TRY(enter(emulator.hosts[side], CLONE_NEWNET));
+  if (emulator.spaces.user) TRY(enter(*emulator.spaces.user, CLONE_NEWUSER));
+  TRY(enter(emulator.spaces.hosts.at(side), CLONE_NEWNET));
   return open();
 }
 

@@ -67,29 +67,28 @@ PacketPort::~PacketPort() {
   ::munmap(ring_, kRingBytes);
 }
 
-Result<std::optional<Received>> PacketPort::read(MutableBytes out) {
+Result<std::optional<std::size_t>> PacketPort::read(MutableBytes out) {
   for (;;) {
     std::byte* frame = ring_ + next_ * kFrameBytes;
     auto* header = reinterpret_cast<tpacket2_hdr*>(frame);
     const std::atomic_ref<std::uint32_t> status(header->tp_status);
     if ((status.load(std::memory_order_acquire) & TP_STATUS_USER) == 0) return std::nullopt;
     next_ = (next_ + 1) % kFrames;
-    Received received;
     // The offload header stands right before the Ethernet header.
-    std::memcpy(&received.offload, frame + header->tp_mac - sizeof(VirtioHeader),
-                sizeof(VirtioHeader));
+    VirtioHeader offload;
+    std::memcpy(&offload, frame + header->tp_mac - sizeof offload, sizeof offload);
     const std::size_t size = header->tp_snaplen;
-    const bool whole =
-        size == header->tp_len && size >= kEthernetBytes && size - kEthernetBytes <= out.size();
+    const bool whole = size == header->tp_len && size >= kEthernetBytes &&
+                       size - kEthernetBytes + kFrameHeader <= out.size();
+    const std::size_t bytes = whole ? size - kEthernetBytes : 0;
     if (whole) {
-      received.bytes = size - kEthernetBytes;
-      std::memcpy(out.data(), frame + header->tp_mac + kEthernetBytes, received.bytes);
-      if (received.offload.csum_start >= kEthernetBytes)
-        received.offload.csum_start =
-            static_cast<std::uint16_t>(received.offload.csum_start - kEthernetBytes);
+      std::memcpy(out.data() + kFrameHeader, frame + header->tp_mac + kEthernetBytes, bytes);
+      if (offload.csum_start >= kEthernetBytes)
+        offload.csum_start = static_cast<std::uint16_t>(offload.csum_start - kEthernetBytes);
+      std::memcpy(out.data(), &offload, sizeof offload);
     }
     status.store(TP_STATUS_KERNEL, std::memory_order_release);
-    if (whole) return received;
+    if (whole) return bytes;
   }
 }
 
@@ -119,6 +118,12 @@ Port::Written PacketPort::write(const VirtioHeader& offload, Bytes header, Bytes
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
   return ::sendmsg(fd_.get(), &message, 0) > 0 ? Written::kYes : Written::kNo;
+}
+
+Port::Written PacketPort::write_framed(Bytes framed) {
+  VirtioHeader offload;
+  std::memcpy(&offload, framed.data(), sizeof offload);
+  return write(offload, framed.subspan(kFrameHeader), {});
 }
 
 }  // namespace netsim::emulator

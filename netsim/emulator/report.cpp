@@ -27,45 +27,76 @@ Json lateness_json(const Lateness& l) {
           {"max", us_of(l.max())}};
 }
 
-Json direction_json(const Engine& engine, Direction d) {
-  const Pipe& pipe = engine.link().pipe(d);
+Json pipe_json(const Pipe& pipe) {
   const PipeCounters& in = pipe.counters();
-  const EngineCounters& moved = engine.counters(d);
   Json dropped = Json::object();
   for (std::size_t i = 0; i < kDropReasons; ++i)
     dropped[std::string(name_of(static_cast<DropReason>(i)))] = in.dropped[i];
-  return {{"packets_in", in.packets_in},
-          {"bytes_in", in.bytes_in},
-          {"packets_out", moved.segments_out},
-          {"bytes_out", moved.bytes_out},
-          {"dropped", dropped},
-          {"dropped_total", in.dropped_total()},
-          {"marked", in.marked},
-          {"corrupted", in.corrupted},
-          {"duplicated", in.duplicated},
-          {"held_back", in.held_back},
-          {"inside", pipe.packets_inside()},
-          {"queue_bytes", pipe.queue_bytes()},
-          {"queue_bytes_max", in.queue_bytes_max},
-          {"trains_in", moved.trains_in},
-          {"trains_out", moved.trains_out},
-          {"not_ip", moved.not_ip},
-          {"link_local", moved.link_local},
-          {"not_written", moved.not_written},
-          {"too_big_replies", moved.too_big_replies},
-          {"longest_backlog_us", us_of(engine.longest_backlog(d))}};
+  return {{"packets_in", in.packets_in},         {"bytes_in", in.bytes_in},
+          {"delivered", in.delivered},           {"dropped", dropped},
+          {"dropped_total", in.dropped_total()}, {"marked", in.marked},
+          {"corrupted", in.corrupted},           {"duplicated", in.duplicated},
+          {"held_back", in.held_back},           {"inside", pipe.packets_inside()},
+          {"queue_bytes", pipe.queue_bytes()},   {"queue_bytes_max", in.queue_bytes_max}};
+}
+
+// What a host sent, as seen before any link.
+Json sent_json(const HostCounters& c) {
+  return {{"trains_in", c.trains_in},
+          {"not_ip", c.not_ip},
+          {"link_local", c.link_local},
+          {"unroutable", c.unroutable},
+          {"too_big_replies", c.too_big_replies},
+          {"longest_backlog_us", us_of(c.longest_backlog)}};
+}
+
+// What it was given.
+Json given_json(const HostCounters& c) {
+  return {{"packets_out", c.segments_out},
+          {"bytes_out", c.bytes_out},
+          {"trains_out", c.trains_out},
+          {"not_written", c.not_written},
+          {"unmapped", c.unmapped}};
+}
+
+// Two hosts: all about one direction together, from its sender to its receiver.
+Json direction_json(const Engine& engine, Direction d) {
+  const std::size_t from = d == Direction::kUp ? 0 : 1;
+  Json out = pipe_json(engine.link(0).pipe(d));
+  out.update(sent_json(engine.counters(from)));
+  out.update(given_json(engine.counters(1 - from)));
+  return out;
+}
+
+void write_links(Json& out, const Engine& engine) {
+  const Topology& topology = engine.topology();
+  if (topology.hosts.size() == 2 && topology.links.size() == 1) {
+    out["link"] = Json::parse(to_json(engine.link(0).config()));
+    out["up"] = direction_json(engine, Direction::kUp);
+    out["down"] = direction_json(engine, Direction::kDown);
+    return;
+  }
+  for (std::size_t i = 0; i < topology.links.size(); ++i) {
+    const TopologyLink& link = topology.links[i];
+    const Link& state = engine.link(i);
+    out["links"][link.name] = {{"between", {topology.hosts[link.a], topology.hosts[link.b]}},
+                               {"link", Json::parse(to_json(state.config()))},
+                               {"up", pipe_json(state.pipe(Direction::kUp))},
+                               {"down", pipe_json(state.pipe(Direction::kDown))}};
+  }
+  for (std::size_t h = 0; h < topology.hosts.size(); ++h) {
+    out["hosts"][topology.hosts[h]] = sent_json(engine.counters(h));
+    out["hosts"][topology.hosts[h]].update(given_json(engine.counters(h)));
+  }
 }
 
 }  // namespace
 
 std::string report_json(const Engine& engine, const RunFacts& facts) {
-  Lateness all;
   Duration backlog{};
-  for (const Direction d : kBothWays) {
-    all.merge(engine.lateness(d));
-    backlog = std::max(backlog, engine.longest_backlog(d));
-  }
-  const auto why = invalid_because(all, engine.smallest_rtt());
+  for (std::size_t h = 0; h < engine.topology().hosts.size(); ++h)
+    backlog = std::max(backlog, engine.counters(h).longest_backlog);
+  const auto why = invalid_because(engine.lateness(), engine.smallest_rtt());
   std::vector<std::string> notes = facts.notes;
   if (!facts.realtime)
     notes.push_back("real-time scheduling is not permitted (CAP_SYS_NICE): expect more lateness");
@@ -82,10 +113,8 @@ std::string report_json(const Engine& engine, const RunFacts& facts) {
   out["realtime"] = facts.realtime;
   out["seed"] = facts.seed;
   out["elapsed_s"] = static_cast<double>(facts.elapsed.count() / 1'000'000) / 1000;
-  out["link"] = Json::parse(to_json(engine.link().config()));
-  out["lateness_us"] = lateness_json(all);
-  for (const Direction d : kBothWays)
-    out[d == Direction::kUp ? "up" : "down"] = direction_json(engine, d);
+  out["lateness_us"] = lateness_json(engine.lateness());
+  write_links(out, engine);
   out["dropped_before_link"] = facts.dropped_before_link;
   out["capture_lost"] = facts.capture_lost;
   out["notes"] = notes;

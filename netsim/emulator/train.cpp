@@ -1,6 +1,7 @@
 #include "netsim/emulator/train.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "lib/base/assert.hpp"
 
@@ -28,8 +29,10 @@ bool is_segmented(const VirtioHeader& offload) {
 
 }  // namespace
 
-std::optional<Train> Train::of(Buffer bytes, std::size_t size, const VirtioHeader& offload) {
-  const auto layout = layout_of(Bytes(bytes.data(), size));
+std::optional<Train> Train::of(Buffer framed, std::size_t size) {
+  VirtioHeader offload;
+  std::memcpy(&offload, framed.data(), sizeof offload);
+  const auto layout = layout_of(Bytes(framed.data() + sizeof offload, size));
   if (!layout || size > kPacketMax || layout->header_bytes > kHeaderMax) return std::nullopt;
   Train train;
   train.layout_ = *layout;
@@ -50,8 +53,20 @@ std::optional<Train> Train::of(Buffer bytes, std::size_t size, const VirtioHeade
       train.payload_per_segment_ = offload.gso_size;
     }
   }
-  train.bytes_ = std::move(bytes);
+  train.framed_ = std::move(framed);
+  if (train.segments_ == 1) {
+    const VirtioHeader own = train.own_offload();
+    std::memcpy(train.framed_.data(), &own, sizeof own);
+  }
   return train;
+}
+
+VirtioHeader Train::own_offload() const {
+  VirtioHeader out;
+  out.hdr_len = layout_.header_bytes;
+  if (needs_checksum_)
+    out = {kNeedsChecksum, kGsoNone, layout_.header_bytes, 0, csum_start_, csum_offset_};
+  return out;
 }
 
 std::uint32_t Train::segment_bytes(std::uint32_t k) const {
@@ -96,14 +111,13 @@ Cut Train::cut(std::uint32_t first, std::uint32_t count, bool ce) const {
   Cut out;
   out.header_bytes = layout_.header_bytes;
   const MutableBytes header(out.header.data(), out.header_bytes);
-  std::copy_n(bytes_.data(), out.header_bytes, out.header.begin());
-  out.offload.hdr_len = layout_.header_bytes;
+  std::copy_n(bytes().begin(), out.header_bytes, out.header.begin());
   if (segments_ == 1) {
+    out.offload = own_offload();
     if (ce) mark_ce(header);
-    if (needs_checksum_)
-      out.offload = {kNeedsChecksum, kGsoNone, layout_.header_bytes, 0, csum_start_, csum_offset_};
     return out;
   }
+  out.offload.hdr_len = layout_.header_bytes;
   rewrite(header, first, count, ce);
   // Left to the receiving kernel, which takes a partial sum (over the pseudo header) as verified.
   const auto transport_bytes = header.size() - layout_.network_bytes + payload(first, count).size();
@@ -125,7 +139,7 @@ Cut Train::cut(std::uint32_t first, std::uint32_t count, bool ce) const {
 std::size_t Train::write_segment(std::uint32_t k, bool ce, MutableBytes out) const {
   const std::size_t size = segment_bytes(k);
   const Bytes body = payload(k, 1);
-  std::copy_n(bytes_.data(), layout_.header_bytes, out.begin());
+  std::copy_n(bytes().begin(), layout_.header_bytes, out.begin());
   std::copy(body.begin(), body.end(), out.begin() + layout_.header_bytes);
   const MutableBytes packet = out.first(size);
   if (segments_ > 1)

@@ -3,7 +3,7 @@
 // together leaves as one train again. One copy of the payload serves all of them: only headers are
 // rewritten.
 //
-//   Train train = Train::of(buffer, size, offload);
+//   Train train = Train::of(framed_buffer, size);
 //   for (k in train.segments()) pipe.push(now, {cookie(k), train.segment_bytes(k), ecn});
 //   ..
 //   Cut cut = train.cut(first, count);      // IP and TCP headers, lengths, ids, flags, checksums
@@ -20,7 +20,7 @@
 
 namespace netsim::emulator {
 
-inline constexpr std::size_t kPacketMax = 65'536 + 64;  // the largest read, with room for headers
+inline constexpr std::size_t kPacketMax = 65'536 + 64;  // the largest packet read, with its headers
 inline constexpr std::size_t kHeaderMax = 256;          // IP with extensions and TCP with options
 
 struct Cut {
@@ -32,14 +32,20 @@ struct Cut {
 class Train {
  public:
   Train() = default;
-  // nullopt: not an IP packet, or its offload fields make no sense.
-  static std::optional<Train> of(Buffer bytes, std::size_t size, const VirtioHeader& offload);
+  // `framed`: an offload header and then `size` bytes of packet. nullopt: not an IP packet, or its
+  // offload fields make no sense.
+  static std::optional<Train> of(Buffer framed, std::size_t size);
 
   std::uint32_t segments() const { return segments_; }
   std::uint32_t segment_bytes(std::uint32_t k) const;  // IP packet: headers and its payload
   Ecn ecn() const { return ecn_of(bytes()); }
   const Layout& layout() const { return layout_; }
-  Bytes bytes() const { return {bytes_.data(), size_}; }
+  Bytes bytes() const { return {framed_.data() + sizeof(VirtioHeader), size_}; }
+  // To change its headers before any segment leaves.
+  MutableBytes packet() { return {framed_.data() + sizeof(VirtioHeader), size_}; }
+  bool has_partial_checksum() const { return needs_checksum_; }
+  // All of a single packet as it came, its offload header made right: for one plain write.
+  Bytes framed() const { return {framed_.data(), sizeof(VirtioHeader) + size_}; }
 
   // Segments [first, first + count) as one packet for a device with offload.
   Cut cut(std::uint32_t first, std::uint32_t count, bool ce) const;
@@ -54,7 +60,9 @@ class Train {
     return first == 0 && count == segments_;
   }
 
-  Buffer bytes_;
+  VirtioHeader own_offload() const;  // of a single packet
+
+  Buffer framed_;
   std::uint32_t size_ = 0;
   Layout layout_;
   std::uint16_t payload_per_segment_ = 0;  // 0: a single packet

@@ -45,18 +45,14 @@ Result<std::unique_ptr<TunPort>> TunPort::open(const std::string& device, bool o
       new TunPort(std::move(fd), std::move(statistics), device, udp_trains));
 }
 
-Result<std::optional<Received>> TunPort::read(MutableBytes out) {
-  Received received;
-  const std::array parts{iov_of(&received.offload, sizeof received.offload),
-                         iov_of(out.data(), out.size())};
-  const ssize_t got = ::readv(fd_.get(), parts.data(), static_cast<int>(parts.size()));
+Result<std::optional<std::size_t>> TunPort::read(MutableBytes out) {
+  const ssize_t got = ::read(fd_.get(), out.data(), out.size());
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
     return fail_errno("read TUN device", errno);
   }
-  if (got < static_cast<ssize_t>(sizeof received.offload)) return std::nullopt;
-  received.bytes = static_cast<std::size_t>(got) - sizeof received.offload;
-  return received;
+  if (got < static_cast<ssize_t>(kFrameHeader)) return std::nullopt;
+  return static_cast<std::size_t>(got) - kFrameHeader;
 }
 
 std::uint64_t TunPort::dropped() {
@@ -76,6 +72,10 @@ Port::Written TunPort::write(const VirtioHeader& offload, Bytes header, Bytes pa
                          iov_of(payload.data(), payload.size())};
   return ::writev(fd_.get(), parts.data(), static_cast<int>(parts.size())) > 0 ? Written::kYes
                                                                                : Written::kNo;
+}
+
+Port::Written TunPort::write_framed(Bytes framed) {
+  return ::write(fd_.get(), framed.data(), framed.size()) > 0 ? Written::kYes : Written::kNo;
 }
 
 }  // namespace netsim::emulator

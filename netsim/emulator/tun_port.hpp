@@ -17,8 +17,9 @@ class TunPort final : public Port {
   static Result<std::unique_ptr<TunPort>> open(const std::string& device, bool offload);
 
   int fd() const override { return fd_.get(); }
-  Result<std::optional<Received>> read(MutableBytes out) override;
+  Result<std::optional<std::size_t>> read(MutableBytes out) override;
   Written write(const VirtioHeader& offload, Bytes header, Bytes payload) override;
+  Written write_framed(Bytes framed) override;
   std::uint64_t dropped() override;
   bool takes_udp_trains() const override { return udp_trains_; }
 

@@ -11,7 +11,7 @@ namespace netsim::tool {
 namespace {
 
 struct CtlOptions {
-  std::string name;
+  std::string name, link;
   std::vector<std::string> words;
 };
 
@@ -29,7 +29,8 @@ int ctl(const CtlOptions& options) {
   if (!request) return give_up(request.error());
   auto link = emulator::connect_to(options.name);
   if (!link) return give_up(link.error());
-  if (const auto sent = link->send_line(to_json(*request)); !sent) return give_up(sent.error());
+  if (const auto sent = link->send_line(to_json(*request, options.link)); !sent)
+    return give_up(sent.error());
   const auto line = link->wait_line(kAnswerMost, kLinkJsonMax);
   if (!line) return give_up(line.error());
   const auto reply = parse_reply(*line);
@@ -49,6 +50,7 @@ void add_ctl(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "ctl", "change or ask a link: ctl NAME set rtt=300ms | outage 30s | stats | link | down");
   command->add_option("name", options->name, "of `netsim link --name`")->required();
+  command->add_option("--link", options->link, "which of several links");
   command->add_option("words", options->words, "what to do")->required();
   command->callback([options, &context] { context.run = [options] { return ctl(*options); }; });
 }

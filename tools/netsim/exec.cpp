@@ -1,6 +1,8 @@
 // netsim exec: a command on one side of a link that is already there.
 #include <memory>
 
+#include <nlohmann/json.hpp>
+
 #include "netsim/emulator/link_name.hpp"
 #include "netsim/emulator/supervisor.hpp"
 #include "netsim/settings.hpp"
@@ -22,27 +24,34 @@ struct ExecOptions {
 
 constexpr Duration kAnswerMost = std::chrono::seconds(5);
 
-Result<std::vector<emulator::Fd>> ask_for_hosts(Channel& link) {
+Result<emulator::Spaces> ask_for_hosts(Channel& link) {
   TRY(link.send_line(to_json(ControlRequest(GetRequest{"hosts"}))));
   const auto line = TRY(link.wait_line(kAnswerMost, kLinkJsonMax));
   const auto reply = TRY(parse_reply(line));
-  auto hosts = link.take_fds();
-  if (!reply.ok || hosts.size() < 2)
-    return longhaul::fail(longhaul::Kind::kMalformed, "ask the link for its hosts", reply.text);
-  return hosts;
+  const auto refuse = [](const std::string& why) {
+    return longhaul::fail(longhaul::Kind::kMalformed, "ask the link for its hosts", why);
+  };
+  if (!reply.ok) return refuse(reply.text);
+  const auto list = nlohmann::json::parse(reply.text, nullptr, false);
+  std::vector<std::string> names;
+  if (list.is_array())
+    for (const auto& name : list)
+      if (name.is_string()) names.push_back(name.get<std::string>());
+  auto out = emulator::Spaces::of(std::move(names), link.take_fds());
+  if (out.hosts.size() < 2 || out.hosts.size() != out.names.size())
+    return refuse("it has none that can be entered; is it a relay?");
+  return out;
 }
 
 int exec(const ExecOptions& options, const std::vector<std::string>& command) {
-  if (options.side != "a" && options.side != "b") {
-    say("which side? a (the laptop) or b (the site) is expected");
-    return kUsageExit;
-  }
   auto link = emulator::connect_to(options.name);
   if (!link) return give_up(link.error());
-  const auto hosts = ask_for_hosts(*link);
-  if (!hosts) return give_up(hosts.error());
+  const auto spaces = ask_for_hosts(*link);
+  if (!spaces) return give_up(spaces.error());
+  const auto host = spaces->find(options.side);
+  if (!host) return give_up(host.error());
   Supervisor supervisor;
-  auto to_run = on_side(options.side == "a" ? 0 : 1, command, *hosts, options.name);
+  auto to_run = on_host(*host, command, *spaces, options.name);
   to_run.drop_capabilities = options.drop_capabilities;
   to_run.clamp_sockets = options.clamp_sockets;
   auto started = Warden::start(to_run);
@@ -58,10 +67,13 @@ int exec(const ExecOptions& options, const std::vector<std::string>& command) {
 
 void add_exec(CLI::App& app, Context& context) {
   auto options = std::make_shared<ExecOptions>();
-  CLI::App* command = app.add_subcommand(
-      "exec", "run a command on one side of a link: netsim exec NAME a|b -- CMD");
+  CLI::App* command =
+      app.add_subcommand("exec", "run a command on a host of a link: netsim exec NAME HOST -- CMD");
   command->add_option("name", options->name, "of `netsim link --name`")->required();
-  command->add_option("side", options->side, "a (the laptop) or b (the site)")->required();
+  command
+      ->add_option("side", options->side,
+                   "a host: a (the laptop) or b (the site), or as a topology names them")
+      ->required();
   command->add_flag("--drop-caps", options->drop_capabilities, "run it without capabilities");
   command->add_flag("--clamp-sockets", options->clamp_sockets,
                     "socket buffers of at most 212,992 bytes, as `--host untuned` of run has");

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "netsim/emulator/addresses.hpp"
 #include "netsim/emulator/link_name.hpp"
 #include "netsim/emulator/supervisor.hpp"
 #include "netsim/settings.hpp"
@@ -53,10 +54,9 @@ int link(const LinkCommand& options) {
   if (!emulator) return give_up(emulator.error());
   if (!options.quiet) {
     say(fmt::format("link {} is up: {}, seed {}", options.name, emulator->backend, read->seed));
-    say(fmt::format("netsim exec {} a -- CMD   the laptop, {}", options.name,
-                    emulator::kAddress4[0]));
-    say(fmt::format("netsim exec {} b -- CMD   the site, {}", options.name,
-                    emulator::kAddress4[1]));
+    for (emulator::AddressId id = 0; id < emulator->spaces.names.size(); ++id)
+      say(fmt::format("netsim exec {} {} -- CMD   {}", options.name, emulator->spaces.names[id],
+                      emulator::address4(id)));
     say(fmt::format("netsim ctl {} set rtt=300ms | outage 30s | stats | down", options.name));
   }
   return options.detach ? 0 : wait_for_the_end(options, *supervisor, *emulator);

@@ -33,6 +33,7 @@ Result<Event> parse_outage(const std::string& text) {
 
 void LinkOptions::add_to(CLI::App& command) {
   command.add_option("--profile", profile_, "a named link (netsim profiles) or a profile's file");
+  command.add_option("--topology", topology_, "hosts and links from this file (docs/netsim.md)");
   for (const KeyHelp& help : key_help()) {
     const std::string key(help.key);
     command.add_option("--" + key, settings_[key], std::string(help.meaning))
@@ -73,15 +74,28 @@ Result<LinkConfig> LinkOptions::read_link() const {
   std::stable_sort(link.events.begin(), link.events.end(),
                    [](const Event& a, const Event& b) { return a.at < b.at; });
   TRY(check(link));
-  for (const Event& event : link.events)
-    if (std::holds_alternative<Rebind>(event.what))
-      say("the packet emulator has no NAT: rebind events do nothing");
   return link;
+}
+
+bool LinkOptions::describes_a_link() const {
+  const bool set = std::any_of(settings_.begin(), settings_.end(),
+                               [](const auto& setting) { return !setting.second.empty(); });
+  return set || !profile_.empty() || !outages_.empty() || !events_.empty();
+}
+
+Result<Topology> LinkOptions::read_topology() const {
+  if (topology_.empty()) return two_hosts(TRY(read_link()));
+  if (describes_a_link())
+    return fail(Kind::kUsage, "read --topology " + topology_,
+                "links are described in the file, not by options beside it");
+  const std::string text = TRY(read_file(topology_));
+  return topology_from_json(text, trace_files(),
+                            [](std::string_view name) { return find_profile(std::string(name)); });
 }
 
 Result<emulator::EmulatorOptions> LinkOptions::read() const {
   emulator::EmulatorOptions out;
-  out.link = TRY(read_link());
+  out.topology = TRY(read_topology());
   if (seed_.empty())
     out.seed = std::random_device()();
   else
@@ -98,7 +112,9 @@ Result<emulator::EmulatorOptions> LinkOptions::read() const {
   out.host.user_namespace = user_namespace_;
   out.host.offload = !no_offload_;
   out.host.congestion = congestion_;
-  out.host.mtu = std::max({kEthernetMtu, out.link.up.mtu_bytes, out.link.down.mtu_bytes});
+  out.host.mtu = kEthernetMtu;
+  for (const TopologyLink& link : out.topology.links)
+    out.host.mtu = std::max({out.host.mtu, link.config.up.mtu_bytes, link.config.down.mtu_bytes});
   return out;
 }
 

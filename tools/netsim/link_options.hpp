@@ -19,8 +19,10 @@ class LinkOptions {
 
  private:
   Result<LinkConfig> read_link() const;
+  Result<Topology> read_topology() const;
+  bool describes_a_link() const;  // by options of its own
 
-  std::string profile_;
+  std::string profile_, topology_;
   std::map<std::string, std::string> settings_;  // by key: --rtt, --up.loss, ..
   std::vector<std::string> outages_, events_;
   std::string seed_;

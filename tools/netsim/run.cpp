@@ -23,8 +23,8 @@ using emulator::Warden;
 
 struct RunOptions {
   LinkOptions link;
-  std::string name, peer_command, json_path;
-  std::vector<std::string> forwards;
+  std::string name, host, peer_command, json_path;
+  std::vector<std::string> forwards, starts;
   bool quiet = false, allow_invalid = false, drop_capabilities = false;
 };
 
@@ -70,12 +70,50 @@ int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome ou
   return *outcome.exit_code;
 }
 
-Result<> forward(const RunOptions& options, const Emulator& emulator) {
+Result<std::vector<std::uint16_t>> forwarded_ports(const RunOptions& options, std::size_t hosts) {
   std::vector<std::uint16_t> ports;
   for (const std::string& text : options.forwards)
     ports.push_back(static_cast<std::uint16_t>(TRY(parse_count(text, 1, 65'535))));
+  if (!ports.empty() && hosts != 2)
+    return longhaul::fail(longhaul::Kind::kUsage, "forward ports", "two hosts are expected");
+  return ports;
+}
+
+Result<> forward(const RunOptions& options, const Emulator& emulator) {
+  const auto ports = TRY(forwarded_ports(options, emulator.spaces.names.size()));
   if (!ports.empty()) TRY(emulator::start_forwarding(emulator, ports));
   return {};
+}
+
+// "HOST=CMD", and --peer-cmd for the other of two.
+struct FarCommand {
+  std::size_t host;
+  std::string script;
+};
+Result<std::vector<FarCommand>> far_commands(const RunOptions& options,
+                                             const emulator::Spaces& spaces) {
+  std::vector<FarCommand> out;
+  for (const std::string& text : options.starts) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos)
+      return longhaul::fail(longhaul::Kind::kUsage, "read --start " + text, "HOST=CMD is expected");
+    out.push_back({TRY(spaces.find(text.substr(0, equals))), text.substr(equals + 1)});
+  }
+  if (options.peer_command.empty()) return out;
+  if (spaces.names.size() != 2)
+    return longhaul::fail(longhaul::Kind::kUsage, "read --peer-cmd",
+                          "with more than two hosts, --start HOST=CMD is expected");
+  out.push_back({1, options.peer_command});
+  return out;
+}
+
+void greet(const Emulator& emulator, std::uint64_t seed) {
+  std::string others;
+  for (emulator::AddressId id = 0; id < emulator.spaces.names.size(); ++id)
+    others += fmt::format(" {} {},", emulator.spaces.names[id], emulator::address4(id));
+  if (emulator.spaces.names.size() == 2)
+    others = fmt::format(" other side {},", emulator::address4(1));
+  say(fmt::format("{};{} seed {}", emulator.backend, others, seed));
 }
 
 int run(const RunOptions& options, const std::vector<std::string>& command) {
@@ -85,28 +123,33 @@ int run(const RunOptions& options, const std::vector<std::string>& command) {
   if (!options.name.empty())
     if (const auto right = emulator::check_name(options.name); !right)
       return give_up(right.error());
+  emulator::Spaces named;  // to find nonsense before anything is built
+  named.names = read->topology.hosts;
+  const auto host = named.find(options.host.empty() ? named.names[0] : options.host);
+  if (!host) return give_up(host.error());
+  const auto scripts = far_commands(options, named);
+  if (!scripts) return give_up(scripts.error());
+  if (const auto ports = forwarded_ports(options, named.names.size()); !ports)
+    return give_up(ports.error());
   Supervisor supervisor;
   auto emulator = start_emulator(*read);
   if (!emulator) return give_up(emulator.error());
-  if (!options.quiet)
-    say(fmt::format("{}; other side {}, seed {}", emulator->backend, emulator::kAddress4[1],
-                    read->seed));
+  if (!options.quiet) greet(*emulator, read->seed);
   if (const auto ready = forward(options, *emulator); !ready) return give_up(ready.error());
+  const auto start = [&](std::size_t where, const std::vector<std::string>& argv) {
+    auto to_run = on_host(where, argv, emulator->spaces, options.name);
+    to_run.drop_capabilities = options.drop_capabilities;
+    to_run.clamp_sockets = options.link.clamps_sockets();
+    return Warden::start(to_run);
+  };
   std::vector<std::unique_ptr<Warden>> far;
   std::vector<Warden*> others;
-  if (!options.peer_command.empty()) {
-    auto peer = on_side(1, {"/bin/sh", "-c", options.peer_command}, emulator->hosts, options.name);
-    peer.drop_capabilities = options.drop_capabilities;
-    peer.clamp_sockets = options.link.clamps_sockets();
-    auto started = Warden::start(peer);
+  for (const FarCommand& script : *scripts) {
+    auto started = start(script.host, {"/bin/sh", "-c", script.script});
     if (!started) return give_up(started.error());
-    far.push_back(std::make_unique<Warden>(*std::move(started)));
-    others.push_back(far.back().get());
+    others.push_back(far.emplace_back(std::make_unique<Warden>(*std::move(started))).get());
   }
-  auto near = on_side(0, command, emulator->hosts, options.name);
-  near.drop_capabilities = options.drop_capabilities;
-  near.clamp_sockets = options.link.clamps_sockets();
-  auto started = Warden::start(near);
+  auto started = start(*host, command);
   if (!started) return give_up(started.error());
   return finish(options, *emulator, supervisor.watch(&*started, others, emulator->channel));
 }
@@ -120,6 +163,9 @@ void add_run(CLI::App& app, Context& context) {
   options->link.add_to(*run_command);
   run_command->add_option("--name", options->name, "so that `netsim ctl` and `exec` find the link");
   run_command->add_option("--peer-cmd", options->peer_command, "run this on the other side");
+  run_command->add_option("--on", options->host, "the host that CMD runs on; default: the first");
+  run_command->add_option("--start", options->starts, "also run CMD on HOST; may be repeated")
+      ->type_name("HOST=CMD");
   run_command->add_option("--forward", options->forwards,
                           "TCP port of this machine to be reached at the other side's address");
   run_command->add_option("--json", options->json_path, "write the report to this file");

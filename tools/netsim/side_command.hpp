@@ -1,33 +1,52 @@
-// A command to be run on one side of a link, with what it should know in its environment:
-// NETSIM_SIDE (a or b), NETSIM_ADDRESS, NETSIM_ADDRESS6, NETSIM_PEER, NETSIM_PEER6, NETSIM_LINK.
+// A command to be run on one host, with what it should know in its environment: NETSIM_HOST (also
+// as NETSIM_SIDE), NETSIM_ADDRESS and NETSIM_ADDRESS6 of its own, NETSIM_ADDRESS_HOST and
+// NETSIM_ADDRESS6_HOST of every host (its name in capitals, '-' and '.' as '_'), with two hosts
+// also NETSIM_PEER and NETSIM_PEER6; NETSIM_LINK.
 #pragma once
 
 #include <cstdlib>
 #include <string>
 #include <vector>
 
-#include "netsim/emulator/host.hpp"
+#include "netsim/emulator/addresses.hpp"
+#include "netsim/emulator/emulator.hpp"
 #include "netsim/emulator/warden.hpp"
 
 namespace netsim::tool {
 
-inline emulator::Command on_side(std::size_t side, std::vector<std::string> argv,
-                                 const std::vector<emulator::Fd>& hosts, const std::string& link) {
+inline std::string variable_of(std::string host) {
+  for (char& c : host) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if (c == '-' || c == '.') c = '_';
+  }
+  return host;
+}
+
+inline emulator::Command on_host(std::size_t host, std::vector<std::string> argv,
+                                 const emulator::Spaces& spaces, const std::string& link) {
   emulator::Command out;
   out.argv = std::move(argv);
   if (out.argv.empty()) {
     const char* shell = std::getenv("SHELL");
     out.argv = {shell != nullptr && *shell != '\0' ? shell : "/bin/sh"};
   }
-  const std::size_t far = 1 - side;
-  out.environment = {{"NETSIM_SIDE", side == 0 ? "a" : "b"},
-                     {"NETSIM_ADDRESS", emulator::kAddress4[side]},
-                     {"NETSIM_ADDRESS6", emulator::kAddress6[side]},
-                     {"NETSIM_PEER", emulator::kAddress4[far]},
-                     {"NETSIM_PEER6", emulator::kAddress6[far]}};
+  const auto own = static_cast<emulator::AddressId>(host);
+  out.environment = {{"NETSIM_HOST", spaces.names.at(host)},
+                     {"NETSIM_SIDE", spaces.names.at(host)},
+                     {"NETSIM_ADDRESS", emulator::address4(own)},
+                     {"NETSIM_ADDRESS6", emulator::address6(own)}};
+  for (emulator::AddressId id = 0; id < spaces.names.size(); ++id) {
+    const std::string name = variable_of(spaces.names[id]);
+    out.environment.emplace_back("NETSIM_ADDRESS_" + name, emulator::address4(id));
+    out.environment.emplace_back("NETSIM_ADDRESS6_" + name, emulator::address6(id));
+  }
+  if (spaces.names.size() == 2) {
+    out.environment.emplace_back("NETSIM_PEER", emulator::address4(1 - own));
+    out.environment.emplace_back("NETSIM_PEER6", emulator::address6(1 - own));
+  }
   if (!link.empty()) out.environment.emplace_back("NETSIM_LINK", link);
-  out.net_namespace = hosts.at(side).get();
-  if (hosts.size() > 2) out.user_namespace = hosts[2].get();
+  out.net_namespace = spaces.hosts.at(host).get();
+  if (spaces.user) out.user_namespace = spaces.user->get();
   return out;
 }
 

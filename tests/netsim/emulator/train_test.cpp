@@ -96,10 +96,15 @@ ByteVector make_packet(const Shape& shape, std::uint8_t tcp_flags = 0x18) {
   return out;
 }
 
+Buffer framed(const ByteVector& packet, const VirtioHeader& offload) {
+  Buffer out(sizeof offload + packet.size());
+  std::memcpy(out.data(), &offload, sizeof offload);
+  std::copy(packet.begin(), packet.end(), out.data() + sizeof offload);
+  return out;
+}
+
 Train make_train(const Shape& shape, std::uint8_t tcp_flags = 0x18) {
   const ByteVector packet = make_packet(shape, tcp_flags);
-  Buffer buffer(packet.size());
-  std::memcpy(buffer.data(), packet.data(), packet.size());
   VirtioHeader offload;
   offload.flags = kNeedsChecksum;
   offload.csum_start = shape.v6 ? 40 : 20;
@@ -108,7 +113,7 @@ Train make_train(const Shape& shape, std::uint8_t tcp_flags = 0x18) {
   offload.gso_size = shape.gso;
   if (shape.gso > 0)
     offload.gso_type = shape.protocol == kUdp ? kGsoUdp : shape.v6 ? kGsoTcp6 : kGsoTcp4;
-  auto train = Train::of(std::move(buffer), packet.size(), offload);
+  auto train = Train::of(framed(packet, offload), packet.size());
   EXPECT_TRUE(train.has_value());
   return *std::move(train);
 }
@@ -218,9 +223,7 @@ TEST(Train, CongestionMarksHitTheSegmentsAsked) {
 
 TEST(Train, RefusesWhatIsNoPacket) {
   const auto of = [](ByteVector bytes, VirtioHeader offload) {
-    Buffer buffer(bytes.size() + 1);
-    std::copy(bytes.begin(), bytes.end(), buffer.data());  // memcpy refuses empty ones
-    return Train::of(std::move(buffer), bytes.size(), offload).has_value();
+    return Train::of(framed(bytes, offload), bytes.size()).has_value();
   };
   const ByteVector packet = make_packet({false, kTcp, 3000, 0});
   EXPECT_TRUE(of(packet, {}));
@@ -251,9 +254,7 @@ TEST(Train, FragmentsAndUnknownProtocolsPassUntouched) {
   ByteVector packet = make_packet({false, kUdp, 500, 0});
   store_be(MutableBytes(packet).subspan(6), std::uint16_t{0x2010});  // a fragment
   fill_ip_checksum(packet);
-  Buffer buffer(packet.size());
-  std::memcpy(buffer.data(), packet.data(), packet.size());
-  const auto train = Train::of(std::move(buffer), packet.size(), {});
+  const auto train = Train::of(framed(packet, {}), packet.size());
   ASSERT_TRUE(train);
   EXPECT_EQ(train->layout().transport, 0);
   EXPECT_TRUE(longhaul::equal(segment(*train, 0), packet));

@@ -1,8 +1,8 @@
-#include "netsim/emulator/lateness.hpp"
+#include "netsim/lateness.hpp"
 
 #include <gtest/gtest.h>
 
-namespace netsim::emulator {
+namespace netsim {
 namespace {
 
 using std::chrono::microseconds;
@@ -65,4 +65,4 @@ TEST(Lateness, MergingIsAddingBoth) {
 }
 
 }  // namespace
-}  // namespace netsim::emulator
+}  // namespace netsim

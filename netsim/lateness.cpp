@@ -1,11 +1,11 @@
-#include "netsim/emulator/lateness.hpp"
+#include "netsim/lateness.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
 
-namespace netsim::emulator {
+namespace netsim {
 namespace {
 
 double ms_of(Duration d) {
@@ -70,4 +70,4 @@ std::optional<std::string> invalid_because(const Lateness& lateness, Duration rt
   return std::nullopt;
 }
 
-}  // namespace netsim::emulator
+}  // namespace netsim

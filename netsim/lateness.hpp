@@ -9,7 +9,7 @@
 
 #include "netsim/config.hpp"
 
-namespace netsim::emulator {
+namespace netsim {
 
 class Lateness {
  public:
@@ -36,4 +36,4 @@ inline constexpr Duration kLateMax = std::chrono::milliseconds(10);
 // up to max(0.2 ms, 1 % of the RTT), no packet may be over 10 ms late.
 std::optional<std::string> invalid_because(const Lateness& lateness, Duration rtt);
 
-}  // namespace netsim::emulator
+}  // namespace netsim
