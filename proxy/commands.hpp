@@ -28,14 +28,20 @@ struct PushOptions {
   std::string source, place;
   std::vector<std::string> excludes, exclude_from;
   std::string files_from;
-  std::string limit_rate;
+  std::string limit_rate, trace;
   bool dry_run = false;
 };
 io::Task<int> push(App& app, PushOptions options);
 
+// Runs a recorded session again (docs/session.md, "Traces"); kIntegrity where it does otherwise.
+struct ReplayOptions {
+  std::string trace;
+};
+io::Task<int> replay(App& app, ReplayOptions options);
+
 struct PullOptions {
   std::string place, target;
-  std::string limit_rate;
+  std::string limit_rate, trace;
   bool delete_extra = false, force = false;
 };
 io::Task<int> pull(App& app, PullOptions options);

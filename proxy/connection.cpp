@@ -55,6 +55,12 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session_options.rate_limit = options.rate_limit;
   session_options.expects_bulk = options.expects_bulk;
   session_options.learned = load_link(app, site.name);
+  if (const auto set = app.config.find("trace"); options.trace.empty() && set)
+    options.trace = set->value;
+  if (!options.trace.empty()) {
+    made->trace_ = TRY(TraceFile::create(options.trace));
+    session_options.trace = made->trace_.get();
+  }
   transfer::ExchangeOptions exchange_options;
   exchange_options.link = session_options.learned.rate;
   made->exchange_ =
@@ -145,6 +151,9 @@ io::Task<> Connection::close() {
   if (addresses_ != nullptr) addresses_->close();
   if (hub_ != nullptr) hub_->close();
   co_await tasks_.join();
+  if (trace_ == nullptr) co_return;
+  const Result<> written = trace_->close();
+  if (!written) LOG(app_.log, kWarn, "the trace is not whole: {}", written.error().message());
 }
 
 }  // namespace longhaul::proxy

@@ -21,10 +21,12 @@
 #include "lib/transfer/exchange.hpp"
 #include "proxy/app.hpp"
 #include "proxy/sites.hpp"
+#include "proxy/trace_file.hpp"
 
 namespace longhaul::proxy {
 
 struct ConnectOptions {
+  std::string trace;          // a file to record the session in; empty: as LONGHAUL_TRACE says
   BytesPerSecond rate_limit;  // zero: none
   bool expects_bulk = false;  // files are going to cross
 };
@@ -67,6 +69,7 @@ class Connection {
   crypto::TlsContext tls_;
   session::SessionKeys keys_;
   BufferPool buffers_;
+  std::unique_ptr<TraceFile> trace_;
   std::unique_ptr<transfer::Exchange> exchange_;
   std::unique_ptr<session::Session> session_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted

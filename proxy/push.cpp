@@ -136,6 +136,7 @@ io::Task<int> push(App& app, PushOptions options) {
   }
   // Dialling and walking overlap: the walk of a large tree takes as long as some round trips.
   ConnectOptions connect_options;
+  connect_options.trace = options.trace;
   connect_options.rate_limit = plan->limit;
   connect_options.expects_bulk = true;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, plan->site, connect_options);

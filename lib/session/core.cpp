@@ -34,7 +34,7 @@ Core::Core(Time now, const SessionKeys& keys, const SessionOptions& options,
 }
 
 void Core::start_dialling() {
-  ASSERT(dials_ && keys_.tls != nullptr);
+  ASSERT(dials_ && (keys_.tls != nullptr || options_.paths != nullptr));
   emit(k_.first());
   if (options_.expects_bulk) dial_together();
   settle();

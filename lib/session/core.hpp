@@ -78,7 +78,7 @@ class Core {
 
   // core_frames.cpp
   Outcome on_frames(PathId id);
-  Outcome on_frame(Path& path, const StreamPath::Frame& frame);
+  Outcome on_frame(Path& path, const FramePath::Frame& frame);
   Outcome on_accept(Path& path, const wire::Accept& accept);
   Outcome on_refuse(Path& path, const wire::Refuse& refuse);
   Outcome on_data(Path& path, const Slice& body);

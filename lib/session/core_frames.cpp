@@ -56,7 +56,7 @@ Core::Outcome Core::on_frames(PathId id) {
   }
 }
 
-Core::Outcome Core::on_frame(Path& path, const StreamPath::Frame& frame) {
+Core::Outcome Core::on_frame(Path& path, const FramePath::Frame& frame) {
   if (!path.accepted && frame.type != wire::FrameType::kAccept &&
       frame.type != wire::FrameType::kRefuse) {
     return fail(Kind::kMalformed, "read a frame", "it came before the answer to our Hello");

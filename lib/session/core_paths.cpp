@@ -47,8 +47,8 @@ void Core::on_dialed(Time now, PathId id, Result<> result) {
   } else {
     path->state = Path::State::kShaking;
     path->since = now_;
-    path->stream = std::make_unique<StreamPath>(
-        crypto::TlsEngine::client(*keys_.tls, pool_, keys_.peer, keys_.seed + id.value()), pool_);
+    path->stream =
+        options_.paths != nullptr ? options_.paths->dialled(id) : dial_over_tls(keys_, pool_, id);
   }
   settle();
 }

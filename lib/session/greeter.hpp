@@ -35,7 +35,7 @@ struct Knock {
 
 // A connection that its owner has let in; what a Session is made of, or gets as a further path.
 struct Arrival {
-  std::unique_ptr<StreamPath> stream;
+  std::unique_ptr<FramePath> stream;
   wire::Hello hello;
   bool wants_session() const { return hello.intent == wire::Intent::kJoin; }
 };

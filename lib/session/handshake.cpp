@@ -3,10 +3,16 @@
 #include <algorithm>
 
 #include "lib/crypto/kdf.hpp"
+#include "lib/session/stream_path.hpp"
 
 namespace longhaul::session {
 
-Association associate(const StreamPath& first) {
+std::unique_ptr<FramePath> dial_over_tls(const SessionKeys& keys, BufferPool& pool, PathId path) {
+  return std::make_unique<StreamPath>(
+      crypto::TlsEngine::client(*keys.tls, pool, keys.peer, keys.seed + path.value()), pool);
+}
+
+Association associate(const FramePath& first) {
   Association association;
   const crypto::Digest name = first.exported("EXPORTER-longhaul-session");
   std::copy_n(name.bytes().begin(), association.token.size(), association.token.begin());
@@ -15,7 +21,7 @@ Association associate(const StreamPath& first) {
   return association;
 }
 
-wire::Proof prove(const Association& association, const StreamPath& connection) {
+wire::Proof prove(const Association& association, const FramePath& connection) {
   const crypto::Digest binding = connection.exported("EXPORTER-longhaul-join");
   const crypto::Digest mac =
       crypto::hmac_sha256(association.secret.bytes(), {association.token, binding.bytes()});
@@ -24,8 +30,7 @@ wire::Proof prove(const Association& association, const StreamPath& connection) 
   return proof;
 }
 
-bool proven(const Association& association, const StreamPath& connection,
-            const wire::Proof& proof) {
+bool proven(const Association& association, const FramePath& connection, const wire::Proof& proof) {
   return crypto::constant_time_equal(prove(association, connection), proof);
 }
 

@@ -8,7 +8,7 @@
 #include "lib/crypto/digest.hpp"
 #include "lib/crypto/identity.hpp"
 #include "lib/crypto/tls_engine.hpp"
-#include "lib/session/stream_path.hpp"
+#include "lib/session/frame_path.hpp"
 #include "lib/wire/hello.hpp"
 
 namespace longhaul::session {
@@ -23,16 +23,19 @@ struct SessionKeys {
   std::uint64_t seed = 0;                   // of handshakes, where `tls` is seeded
 };
 
+// The connection of a path that has just been dialled.
+std::unique_ptr<FramePath> dial_over_tls(const SessionKeys& keys, BufferPool& pool, PathId path);
+
 // What names and protects an association: derived from its first connection at both ends.
 struct Association {
   wire::SessionToken token{};
   crypto::Digest secret;
   crypto::Pin peer;
 };
-Association associate(const StreamPath& first);
+Association associate(const FramePath& first);
 
 // Shows, on another connection, that its dialler knows the association's secret.
-wire::Proof prove(const Association& association, const StreamPath& connection);
-bool proven(const Association& association, const StreamPath& connection, const wire::Proof& proof);
+wire::Proof prove(const Association& association, const FramePath& connection);
+bool proven(const Association& association, const FramePath& connection, const wire::Proof& proof);
 
 }  // namespace longhaul::session

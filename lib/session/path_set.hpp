@@ -7,10 +7,10 @@
 #include <optional>
 #include <vector>
 
+#include "lib/session/frame_path.hpp"
 #include "lib/session/heartbeat.hpp"
 #include "lib/session/in_flight.hpp"
 #include "lib/session/output.hpp"
-#include "lib/session/stream_path.hpp"
 
 namespace longhaul::session {
 
@@ -31,7 +31,7 @@ struct Path {
   PathRole role;
   State state = State::kDialling;
   Time since;  // of this state
-  std::unique_ptr<StreamPath> stream;
+  std::unique_ptr<FramePath> stream;
   Heartbeat heart;
   InFlight in_flight;
   bool accepted = false;  // the peer has said so, or we have

@@ -1,40 +1,75 @@
 #include "lib/session/session.hpp"
 
 #include "lib/session/core.hpp"
+#include "lib/session/trace.hpp"
 
 namespace longhaul::session {
 
-Session::Session(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+namespace {
+trace::Record called(Time now, trace::Call what) {
+  return trace::Called{to_trace(now), what};
+}
+}  // namespace
+
+Session::Session(std::unique_ptr<Recording> recording, std::unique_ptr<Core> core)
+    : recording_(std::move(recording)), core_(std::move(core)) {}
 Session::~Session() = default;
 
 std::unique_ptr<Session> Session::dial(Time now, const SessionKeys& keys,
                                        const SessionOptions& options,
                                        std::span<Service* const> services) {
-  auto core = std::make_unique<Core>(now, keys, options, services);
+  std::unique_ptr<Recording> recording;
+  std::vector<Service*> used(services.begin(), services.end());
+  SessionOptions how = options;
+  if (options.trace != nullptr) {
+    recording = std::make_unique<Recording>(now, keys, options, services, true);
+    used = recording->services();
+    how.paths = recording->paths();
+    how.datagrams = false;
+  }
+  auto core = std::make_unique<Core>(now, keys, how, used);
   core->start_dialling();
-  return std::unique_ptr<Session>(new Session(std::move(core)));
+  return std::unique_ptr<Session>(new Session(std::move(recording), std::move(core)));
 }
 
 std::unique_ptr<Session> Session::accept(Time now, Arrival arrival, const SessionOptions& options,
                                          std::span<Service* const> services, PathId* first) {
+  std::unique_ptr<Recording> recording;
+  std::vector<Service*> used(services.begin(), services.end());
   SessionOptions accepting = options;
   accepting.addresses = 0;
-  auto core = std::make_unique<Core>(now, SessionKeys{}, accepting, services);
+  if (options.trace != nullptr) {
+    recording = std::make_unique<Recording>(now, SessionKeys{}, options, services, false);
+    used = recording->services();
+    accepting.datagrams = false;
+    recording->told_of(now, arrival, nullptr);
+  }
+  auto core = std::make_unique<Core>(now, SessionKeys{}, accepting, used);
   auto path = core->adopt(now, std::move(arrival));
   if (path.has_value()) *first = *path;
-  return std::unique_ptr<Session>(new Session(std::move(core)));
+  return std::unique_ptr<Session>(new Session(std::move(recording), std::move(core)));
 }
 
 Result<PathId> Session::adopt(Time now, Arrival arrival) {
+  if (recording_) recording_->told_of(now, arrival, core_->association());
   return core_->adopt(now, std::move(arrival));
 }
 void Session::on_dialed(Time now, PathId path, Result<> result) {
+  if (recording_) {
+    trace::Dialed dialed{to_trace(now), path.value(), {}};
+    if (!result.has_value()) dialed.failed = to_trace(result.error());
+    recording_->told(dialed);
+  }
   core_->on_dialed(now, path, std::move(result));
 }
 void Session::on_stream(Time now, PathId path, Slice in) {
+  if (recording_)
+    recording_->told(
+        trace::Heard{to_trace(now), path.value(), static_cast<std::uint32_t>(in.size())});
   core_->on_stream(now, path, in);
 }
 void Session::on_stream_closed(Time now, PathId path, const Error& why) {
+  if (recording_) recording_->told(trace::Closed{to_trace(now), path.value(), to_trace(why)});
   core_->on_stream_closed(now, path, why);
 }
 // No path of this build carries datagrams; one that comes late or from a stranger is dropped, which
@@ -44,31 +79,45 @@ void Session::on_datagrams(Time, const datagram::Address&, const Slice&, std::si
 void Session::on_datagrams_blocked(Time, bool) {}
 void Session::on_datagram_too_big(Time, std::size_t) {}
 void Session::on_writable(Time now, PathId path, std::size_t bytes) {
+  if (recording_) recording_->told(trace::Writable{to_trace(now), path.value(), bytes});
   core_->on_writable(now, path, bytes);
 }
 void Session::on_path_info(Time now, PathId path, const PathInfo& info) {
+  if (recording_)
+    recording_->told(trace::Informed{to_trace(now), path.value(), info.rtt.count(),
+                                     info.rtt_min.count(), info.delivery_rate.value(),
+                                     info.bytes_sent, info.bytes_retransmitted, info.cwnd_packets,
+                                     info.bbr});
   core_->on_path_info(now, path, info);
 }
 void Session::on_addresses_changed(Time now) {
+  if (recording_) recording_->told(called(now, trace::Call::kAddresses));
   core_->on_addresses_changed(now);
 }
 void Session::on_job(Time now, ServiceId service, Job done) {
+  if (recording_) recording_->told(trace::JobDone{to_trace(now), service.value(), done.id.value()});
   core_->on_job(now, service, std::move(done));
 }
 void Session::on_deadline(Time now) {
+  if (recording_) recording_->told(called(now, trace::Call::kDeadline));
   core_->on_deadline(now);
 }
 void Session::on_service(Time now) {
+  if (recording_) recording_->told(called(now, trace::Call::kService));
   core_->on_service(now);
 }
 void Session::set_rate_limit(Time now, BytesPerSecond limit) {
+  if (recording_) recording_->told(trace::Limited{to_trace(now), limit.value()});
   core_->set_rate_limit(now, limit);
 }
 void Session::end(Time now, Error why) {
+  if (recording_) recording_->told(trace::Stopped{to_trace(now), to_trace(why)});
   core_->end(now, why, RefuseReason::kNone, true);
 }
 std::optional<Output> Session::poll_output() {
-  return core_->poll_output();
+  auto output = core_->poll_output();
+  if (recording_) recording_->did(output);
+  return output;
 }
 std::optional<Time> Session::next_deadline() const {
   return core_->next_deadline();

@@ -31,6 +31,9 @@ namespace longhaul::session {
 constexpr std::size_t kServicesMax = 16;
 
 class Core;
+class PathMaker;
+class Recording;
+class TraceSink;
 
 struct SessionOptions {
   BufferPool* buffers = nullptr;  // required; outlives the session and every Slice out of it
@@ -43,7 +46,12 @@ struct SessionOptions {
   bool expects_bulk = false;
   Duration outage_max = std::chrono::hours(24);  // without any path for longer, the session ends
   LinkMemory learned;                            // of the last session over this link, or empty
-  bool datagrams = false;  // the owner has a UDP socket for us; then the fast path is tried
+  bool datagrams = false;      // the owner has a UDP socket for us; then the fast path is tried
+  PathMaker* paths = nullptr;  // dialled connections that are not TLS: replay.hpp
+  // Writes all inputs and outputs down (trace.hpp); outlives the session, which then leaves the
+  // fast path alone: datagrams are not recorded.
+  TraceSink* trace = nullptr;
+  bool trace_payloads = false;  // with what messages say, not only its length and hash
 };
 
 class Session {
@@ -96,7 +104,8 @@ class Session {
   LinkMemory learned() const;  // to be kept for the next session over this link
 
  private:
-  explicit Session(std::unique_ptr<Core> core);
+  Session(std::unique_ptr<Recording> recording, std::unique_ptr<Core> core);
+  std::unique_ptr<Recording> recording_;  // nullptr: nothing is written down
   std::unique_ptr<Core> core_;
 };
 

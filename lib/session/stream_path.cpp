@@ -19,8 +19,8 @@ Result<> StreamPath::feed(const Slice& in) {
 }
 
 // A failed engine says so in error(), whose owner looks there after each turn.
-void StreamPath::seal(std::size_t size) {
-  static_cast<void>(engine_->write_plaintext(Bytes(scratch_).first(size)));
+void StreamPath::seal(Bytes frame) {
+  static_cast<void>(engine_->write_plaintext(frame));
   collect();
 }
 

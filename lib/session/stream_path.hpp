@@ -6,7 +6,6 @@
 // known). Not thread-safe.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,48 +14,32 @@
 #include "lib/base/ring.hpp"
 #include "lib/base/slice.hpp"
 #include "lib/crypto/tls_engine.hpp"
+#include "lib/session/frame_path.hpp"
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 
 namespace longhaul::session {
 
-class StreamPath {
+class StreamPath final : public FramePath {
  public:
   StreamPath(std::unique_ptr<crypto::TlsEngine> engine, BufferPool& pool);
 
-  // Ciphertext of the peer, any split. After an error what output there is (an alert) may still be
-  // sent; nothing else works.
-  Result<> feed(const Slice& in);
-  bool secured() const {  // our frames may go out
-    return engine_->peer().has_value();
-  }
-  crypto::Pin peer() const { return *engine_->peer(); }  // its key, proven; secured()
-  const std::optional<Error>& error() const { return engine_->error(); }
-
-  struct Frame {
-    wire::FrameType type = wire::FrameType::kPing;
-    Slice body;
-  };
-  // The next whole frame; optional unknown ones are skipped. nullopt: none yet.
-  Result<std::optional<Frame>> next_frame();
+  Result<> feed(const Slice& in) override;  // ciphertext
+  bool secured() const override { return engine_->peer().has_value(); }
+  crypto::Pin peer() const override { return *engine_->peer(); }
+  const std::optional<Error>& error() const override { return engine_->error(); }
+  Result<std::optional<Frame>> next_frame() override;
   bool peer_finished() const { return engine_->state() == crypto::TlsEngine::State::kClosed; }
 
-  // Seals a frame. secured() must hold.
-  template <class T>
-  void send(wire::FrameType type, const T& body) {
-    const std::size_t size = wire::write_frame(scratch_, type, body);
-    seal(size);
-  }
-  void send_close();
-  std::size_t output_bytes() const { return output_bytes_; }
-  Slice take_output();  // a part of it; empty: nothing to write
+  void seal(Bytes frame) override;
+  void send_close() override;
+  std::size_t output_bytes() const override { return output_bytes_; }
+  Slice take_output() override;
 
-  // Keying material of this connection, the same at both ends and nowhere else.
-  crypto::Digest exported(std::string_view label) const;
+  crypto::Digest exported(std::string_view label) const override;
   std::uint64_t bytes_in() const { return bytes_in_; }
 
  private:
-  void seal(std::size_t size);
   struct Raw {
     std::uint8_t type = 0;
     Slice body;
@@ -72,7 +55,6 @@ class StreamPath {
   std::size_t output_bytes_ = 0;
   Slice here_;          // decrypted, not yet parsed
   ByteVector partial_;  // the beginning of a frame that goes on in the next record
-  std::array<std::byte, wire::kFrameMax> scratch_;
   std::uint64_t bytes_in_ = 0;
 };
 

@@ -57,6 +57,8 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   peer_address_ = to;
   SessionOptions session_options = options_.session;
   session_options.buffers = &buffers_;
+  session_options.trace = trace;
+  session_options.trace_payloads = trace_payloads;
   Service* services[] = {&service};
   session = Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services);
   drain();
@@ -200,6 +202,8 @@ void Node::judge(Connection& connection) {
   } else {
     SessionOptions session_options = options_.session;
     session_options.buffers = &buffers_;
+    session_options.trace = trace;
+    session_options.trace_payloads = trace_payloads;
     Service* services[] = {&service};
     session = Session::accept(clock(), std::move(arrival), session_options, services, &path);
   }

@@ -44,6 +44,8 @@ class Node final : public netsim::StreamUser {
   void drain();           // after using the service or the session directly
 
   ScriptService service;
+  session::TraceSink* trace = nullptr;  // of the sessions that begin from now on
+  bool trace_payloads = false;
   std::unique_ptr<session::Session> session;
   std::vector<std::pair<Time, session::Event>> events;
   std::vector<crypto::Pin> admitted;                  // listening side: keys that may come in

@@ -68,6 +68,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   push->add_option("--exclude-from", pushed->exclude_from, "read such patterns from a file");
   push->add_option("--files-from", pushed->files_from, "send only the names listed in this file");
   push->add_option("--limit-rate", pushed->limit_rate, "at most this fast, e.g. 10MB/s or 100mbit");
+  push->add_option("--trace", pushed->trace, "record the session in this file; see `replay`");
   push->add_flag("--dry-run", pushed->dry_run, "say what would be sent and how long it would take");
   push->callback([&chosen, pushed] {
     chosen.start = [pushed](App& app) { return proxy::push(app, *pushed); };
@@ -78,6 +79,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   pull->add_option("SITE:DATASET", pulled->place)->required();
   pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
+  pull->add_option("--trace", pulled->trace, "record the session in this file; see `replay`");
   pull->add_flag("--delete", pulled->delete_extra,
                  "remove what the dataset does not have; what was\n"
                  "pulled and changed here since needs --force, too");
@@ -109,6 +111,16 @@ void add_keeping(CLI::App& root, Chosen& chosen) {
   remove->add_option("PLACE", removed->place)->required();
   remove->callback([&chosen, removed] {
     chosen.start = [removed](App& app) { return proxy::remove(app, *removed); };
+  });
+}
+
+void add_replay(CLI::App& root, Chosen& chosen) {
+  CLI::App* replay =
+      add(root, chosen, "replay", "run a session recorded by --trace or LONGHAUL_TRACE again");
+  auto options = std::make_shared<proxy::ReplayOptions>();
+  replay->add_option("TRACE", options->trace, "its file")->required();
+  replay->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::replay(app, *options); };
   });
 }
 
@@ -157,6 +169,7 @@ int main(int argc, char** argv) {
   add_pairing(root, chosen);
   add_moving(root, chosen);
   add_keeping(root, chosen);
+  add_replay(root, chosen);
 
   CLI::App* version = root.add_subcommand("version", "print the version");
   CLI::App* completion =
