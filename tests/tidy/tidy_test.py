@@ -224,6 +224,21 @@ class Promises(TidyTest):
         self.assertEqual(self.with_page({"tests/a.cpp": "TEST(Link, P1NeverWaits) {}"}), [])
         self.assertEqual(self.with_page({"tests/a.cpp": "TEST_F(P1_Link, NeverWaits) {}"}), [])
 
+    def test_a_bench_may_bear_a_promise(self):
+        table = self.TABLE.replace("P1 shipped", "P1 shipped by tools/bench/wait")
+        self.assertEqual([f.message for f in self.with_page({promises.TABLE: table})],
+                         ["there is no tools/bench/wait"])
+        self.assertEqual(self.with_page({promises.TABLE: table, "tools/bench/wait": "#!/bin/sh\n"}), [])
+
+    def test_the_readme_says_what_is_not_yet_kept(self):
+        files = {promises.TABLE: self.TABLE, "tests/a.cpp": "TEST(Link, P1NeverWaits) {}"}
+        readme = "# x\n- P1 It never waits.\n- P2 It survives: not yet.\n"
+        self.assertEqual(self.with_page(dict(files, **{"README.md": readme})), [])
+        for wrong, line in ((readme.replace(": not yet", ""), 3), (readme.replace("waits", "waits, not yet"), 2),
+                            (readme.replace("- P2", "P2"), 1)):
+            found = self.with_page(dict(files, **{"README.md": wrong}))
+            self.assertEqual([(f.path, f.line) for f in found], [("README.md", line)])
+
     def test_a_test_names_a_promise_that_exists(self):
         findings = self.with_page({promises.TABLE: self.TABLE,
                                    "tests/a.cpp": "TEST(A, P1B) {}\nTEST(A, P7C) {}\nTEST(HTTP2P3, MP4) {}"})
