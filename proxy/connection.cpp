@@ -133,6 +133,9 @@ void Connection::on_event(const session::Event& event) {
     LOG(app_.log, kInfo, "connections: {} to {} ({}), {} bytes/s", changed->from, changed->to,
         session::name_of(changed->reason), changed->sum.value());
   }
+  if (const auto* capped = std::get_if<session::RateCapped>(&event)) {
+    LOG(app_.log, kInfo, "held at {} bytes/s", capped->cap.value());
+  }
   if (const auto* lost = std::get_if<session::PathLost>(&event)) {
     LOG(app_.log, kInfo, "a connection was lost ({}); {} bytes go again over the others",
         lost->why.message(), lost->requeued_bytes);

@@ -140,7 +140,8 @@ class Core {
   Time round_since_, epoch_since_, lossy_until_;
   std::uint64_t round_acked_ = 0, epoch_acked_ = 0, acked_bytes_ = 0, requeued_bytes_ = 0;
   std::uint64_t round_sent_ = 0, round_resent_ = 0;  // by the kernels, in this round
-  bool starved_ = false, epoch_starved_ = false;     // a path could send and there was nothing
+  std::uint64_t epoch_resent_ = 0;
+  bool starved_ = false, epoch_starved_ = false;  // a path could send and there was nothing
   bool knows_loss_ = false;
   std::uint64_t control_out_ = 0;
   BytesPerSecond reported_cap_;

@@ -13,8 +13,8 @@ constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
 constexpr Duration kExtraPauseMost = 30s;
 constexpr std::uint32_t kProbesAtOnce = 4;
 // A peer takes at most 16 handshakes at a time from one source that it does not know
-// (auth::AdmissionLimits): room for a neighbour behind the same address.
-constexpr std::uint32_t kDialsAtOnce = 12;
+// (auth::AdmissionLimits); those turned away, for a neighbour behind the same address, come again.
+constexpr std::uint32_t kDialsAtOnce = 16;
 }  // namespace
 
 Duration Core::dial_life() const {

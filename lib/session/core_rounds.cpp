@@ -9,7 +9,8 @@ namespace longhaul::session {
 namespace {
 constexpr Duration kRoundLeast = 50ms;
 constexpr Duration kRoundMost = 1s;
-constexpr Duration kEpochLeast = 1s;
+constexpr Duration kEpochLeast = 500ms;
+constexpr int kEpochRounds = 3;
 constexpr Duration kLossRemembered = 10s;
 constexpr Duration kUnsentSpan = 10ms;
 constexpr std::uint32_t kUnsentLeast = 32U << 10;
@@ -46,6 +47,7 @@ void Core::measure_loss(Path& path, const PathInfo& info) {
   round_sent_ += info.bytes_sent - before.bytes_sent;
   const std::uint64_t resent = info.bytes_retransmitted - before.bytes_retransmitted;
   round_resent_ += resent;
+  epoch_resent_ += resent;
   if (resent > 0) lossy_until_ = now_ + kLossRemembered;
 }
 
@@ -68,7 +70,8 @@ void Core::on_round() {
   round_acked_ = acked_bytes_;
   round_sent_ = round_resent_ = 0;
   starved_ = false;
-  if (now_ - epoch_since_ >= std::max<Duration>(kEpochLeast, 4 * rtt())) on_epoch(!epoch_starved_);
+  if (now_ - epoch_since_ >= std::max<Duration>(kEpochLeast, kEpochRounds * rtt()))
+    on_epoch(!epoch_starved_);
   for (const auto& path : paths_) {
     if (path->open()) outputs_.push(Sample{path->id});
   }
@@ -86,8 +89,14 @@ void Core::on_epoch(bool limited) {
   epoch.sum = BytesPerSecond((acked_bytes_ - epoch_acked_) * 1'000'000 / us);
   epoch.open = paths_.count(now_, PathRole::kBulk).open;
   epoch.limited_by_link = limited;
-  epoch.link_full =
-      rate_.link_full() || (limit_.value() > 0 && epoch.sum.value() >= limit_.value() / 10 * 9);
+  // A cap that is not reached is not what holds us.
+  const bool reached = epoch.sum.value() >= rate_.cap().value() / 10 * 9;
+  epoch.link_full = (rate_.link_full() && reached) ||
+                    (limit_.value() > 0 && epoch.sum.value() >= limit_.value() / 10 * 9);
+  const bool bbr = std::any_of(paths_.begin(), paths_.end(), [](const auto& path) {
+    return path->info.has_value() && path->info->bbr;
+  });
+  epoch.loss_limited = std::exchange(epoch_resent_, 0) > 0 && !bbr;
   epoch_since_ = now_;
   epoch_acked_ = acked_bytes_;
   epoch_starved_ = false;

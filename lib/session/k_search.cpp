@@ -8,8 +8,10 @@ namespace {
 constexpr std::uint64_t kRisePercent = 110;
 constexpr std::uint64_t kStillRampingPercent = 105;
 constexpr std::uint64_t kFellPercent = 70;
+constexpr std::uint64_t kFellLossyPercent = 90;  // loss explains it, and more would help
 constexpr std::uint32_t kLowEpochsToBelieve = 3;
-constexpr std::uint32_t kSettleEpochs = 4;    // dial, handshake, ramp
+constexpr std::uint32_t kSettleEpochs = 3;    // dial, handshake, ramp
+constexpr std::uint32_t kLossyEpochs = 2;     // one may be the overshoot of a slow start
 constexpr std::uint32_t kOpenEpochsMost = 6;  // waiting for dials that do not succeed
 
 bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
@@ -55,12 +57,14 @@ std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
   best_ = std::max(best_, epoch.sum);
   ++epochs_in_step_;
   if (resting_) {
-    low_epochs_ = !epoch.link_full && !over(epoch.sum, best_, kFellPercent) ? low_epochs_ + 1 : 0;
+    const std::uint64_t fell = epoch.loss_limited ? kFellLossyPercent : kFellPercent;
+    low_epochs_ = !epoch.link_full && !over(epoch.sum, best_, fell) ? low_epochs_ + 1 : 0;
     if (low_epochs_ < kLowEpochsToBelieve) return std::nullopt;
     resting_ = false;
     best_ = epoch.sum;
     return grow(epoch, KReason::kRateFell);
   }
+  lossy_epochs_ = epoch.loss_limited ? lossy_epochs_ + 1 : 0;
   if (epoch.link_full) {
     resting_ = true;
     before_ = 0;
@@ -68,6 +72,7 @@ std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
   }
   // Connections that are still to open or still ramp up say nothing yet.
   if (epoch.open < wanted_ && epochs_in_step_ < kOpenEpochsMost) return std::nullopt;
+  if (lossy_epochs_ >= kLossyEpochs) return grow(epoch, KReason::kLossLimited);
   if (last.value() == 0 || over(epoch.sum, last, kStillRampingPercent)) return std::nullopt;
   if (before_ != 0) {
     if (epochs_in_step_ < kSettleEpochs) return std::nullopt;

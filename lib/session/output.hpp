@@ -117,6 +117,7 @@ std::string_view name_of(RefuseReason reason);
 enum class KReason : std::uint8_t {
   kStart,          // first connections of the session
   kSumRose,        // the last step raised the sum by over 10 %: go on
+  kLossLimited,    // packets are lost, and each connection alone yields to that
   kSumFlat,        // it did not: back to the number before
   kLinkFull,       // a queue or overload was seen: more cannot help
   kRateFell,       // the sum fell far below what it was: search again

@@ -5,8 +5,13 @@
 namespace longhaul::session {
 
 namespace {
-constexpr std::uint64_t kHoldPercent = 95;
-constexpr std::uint64_t kDrainPercent = 75;
+constexpr std::uint64_t kHoldPercent = 97;
+// As fast as the queue needs: over about two rounds, which is how late its end is seen. Draining a
+// short one faster leaves the link idle (at 75 % always: 15 MB less in the first seconds of 256).
+constexpr std::uint64_t kDrainPercentLeast = 75;
+constexpr std::uint64_t kDrainPercentMost = 92;
+constexpr std::uint64_t kDrainRounds = 2;
+constexpr std::uint64_t kGrowsPercent = 125;  // over the rounds before: connections still ramp up
 constexpr std::uint64_t kTestPercent = 90;
 constexpr std::uint64_t kProbeFirstPercent =
     3;  // adds 3 % of two RTT to the queue: 11 ms at 180 ms
@@ -14,11 +19,13 @@ constexpr std::uint64_t kProbeMostPercent = 25;
 constexpr std::uint64_t kFollowPercent = 96;  // of a raised cap, delivered: the link follows
 constexpr Duration kQueueLow = 5ms;
 constexpr Duration kQueueHighLeast = 10ms;
-constexpr Duration kHoldFor = 8s;
+constexpr Duration kQueueSurely = 60ms;  // whatever else; a delayed acknowledgement adds up to 40
+constexpr Duration kHoldForMost = 8s;
 constexpr Duration kRttMinWindow = 60s;
 constexpr Duration kTestPauseMost = 10min;
 constexpr std::uint32_t kLossySuspectPpm = 5000;  // random loss on the model link is below 1 %
 constexpr std::uint32_t kRoundsToBelieve = 2;
+constexpr std::uint32_t kIdleRounds = 6;
 constexpr std::uint32_t kTestRounds = 6;  // the first two are the old rate's
 constexpr std::uint32_t kTestSettles = 2;
 }  // namespace
@@ -43,6 +50,30 @@ BytesPerSecond RateModel::capacity() const {
   return std::max(capacity_, recent(kRounds));
 }
 
+// The kernels' windows still grow: what was delivered so far says nothing of the link, and a queue
+// or a loss of one connection little.
+bool RateModel::ramps() const {
+  std::uint64_t before = 0;
+  for (std::uint64_t i = kRampRounds; i < std::min<std::uint64_t>(2 * kRampRounds, rounds_); ++i) {
+    before = std::max(before, rates_[(rounds_ - 1 - i) % kRounds]);
+  }
+  return recent(kRampRounds).value() > before / 100 * kGrowsPercent;
+}
+
+BytesPerSecond RateModel::newest() const {
+  return BytesPerSecond(lately_[0].first * 1'000'000 /
+                        std::max<std::uint64_t>(1, lately_[0].second));
+}
+
+std::uint64_t RateModel::drain_percent() const {
+  const std::uint64_t rtt_us =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, rtt_min_ / 1us));
+  const std::uint64_t excess =
+      static_cast<std::uint64_t>(queue_ / 1us) * 100 / (kDrainRounds * rtt_us);
+  return std::clamp(100 - std::min<std::uint64_t>(excess, 100), kDrainPercentLeast,
+                    kDrainPercentMost);
+}
+
 void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
   mode_ = mode;
   since_ = now;
@@ -55,14 +86,15 @@ void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
 
 void RateModel::drain(Time now, std::size_t rounds) {
   // At most by half at a time: a few silent rounds say that the link broke, not how fast it is.
-  capacity_ = std::max(recent(rounds), BytesPerSecond(capacity_.value() / 2));
-  enter(now, Mode::kDrain, kDrainPercent);
+  // The newest round alone may be the first at the link's rate: too much of it costs a round.
+  capacity_ = std::max({recent(rounds), BytesPerSecond(capacity_.value() / 2), newest()});
+  enter(now, Mode::kDrain, drain_percent());
 }
 
 void RateModel::note(Time now, const Round& round) {
   const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(1, round.length.count()));
-  // Over three rounds where packets are lost: a stream that waited for a lost packet hands over two
-  // rounds' bytes at once.
+  // Over three rounds: a program that is 30 ms late makes one a sixth too large, and a stream that
+  // waited for a lost packet hands over two rounds' bytes at once.
   for (std::size_t i = kSmooth - 1; i > 0; --i) lately_[i] = lately_[i - 1];
   lately_[0] = {round.delivered_bytes, ns / 1000};
   std::uint64_t bytes = 0, us = 1;
@@ -71,10 +103,7 @@ void RateModel::note(Time now, const Round& round) {
     us += some_us;
   }
   clean_rounds_ = round.resent_ppm == 0 ? clean_rounds_ + 1 : 0;
-  const auto& [bytes_now, us_now] = lately_[0];
-  rates_[rounds_++ % kRounds] = steady()
-                                    ? bytes_now * 1'000'000 / std::max<std::uint64_t>(1, us_now)
-                                    : bytes * 1'000'000 / us;
+  rates_[rounds_++ % kRounds] = bytes * 1'000'000 / us;
   if (round.rtt > Duration{}) {
     if (rtt_min_ == Duration{} || round.rtt <= rtt_min_ || now - rtt_min_at_ > kRttMinWindow) {
       // After the window the least may be a new route's; while we hold below capacity there is no
@@ -95,6 +124,7 @@ void RateModel::note(Time now, const Round& round) {
 void RateModel::on_link_up(Time now) {
   enter(now, Mode::kOpen, 0);
   queue_ = {};
+  hold_for_ = kHoldForLeast;
   clean_rounds_ = 0;
 }
 
@@ -116,6 +146,8 @@ void RateModel::on_round(Time now, const Round& round) {
 
 void RateModel::on_open(Time now, const Round& round) {
   if (!round.limited_by_link || rounds_ < kRoundsToBelieve) return;
+  if (queue_ > std::max<Duration>(kQueueSurely, rtt_min_ / 3)) return drain(now, kRounds);
+  if (ramps()) return;
   if (high_rounds_ >= kRoundsToBelieve) return drain(now, kRounds);
   if (lossy_rounds_ > kRoundsToBelieve && now >= no_test_before_) {
     capacity_ = recent(kRounds);
@@ -127,15 +159,16 @@ void RateModel::on_open(Time now, const Round& round) {
 // A queue that our own slowness does not empty is somebody else's, or a longer way: then it is the
 // new minimum and the kernel's congestion control competes as it always does.
 void RateModel::on_drain(Time now) {
-  // While there is a queue the link is busy: what comes out of it is its capacity, though the
-  // queue may have been met before the acknowledgements showed that much.
-  capacity_ = std::max(capacity_, recent(1));
   // Or less comes out than goes in: the link has become slower than we thought.
   if (rounds_in_mode_ > kSmooth && queue_ > kQueueLow && recent(2).value() > 0 &&
       recent(2).value() < cap_.value() / 100 * 90) {
     return drain(now, 2);
   }
-  if (queue_ <= kQueueLow) return enter(now, Mode::kHold, kHoldPercent);
+  if (queue_ <= kQueueLow && rounds_in_mode_ >= kRoundsToBelieve) {
+    // The link was busy as long as there was a queue, so its capacity is what came out of it.
+    capacity_ = recent(kSmooth);
+    return enter(now, Mode::kHold, kHoldPercent);
+  }
   const Duration enough = queue_ * 5 + 4 * rtt_min_;
   if (now - since_ > enough && rounds_in_mode_ > kTestRounds) {
     rtt_min_ += queue_;
@@ -163,15 +196,19 @@ void RateModel::on_hold(Time now, const Round& round) {
   const bool used = round.limited_by_link && recent(4).value() >= cap_.value() / 10 * 8;
   // Something else is the limit by now, loss or another's traffic: then this is no cap.
   idle_cap_rounds_ = round.limited_by_link && !used ? idle_cap_rounds_ + 1 : 0;
-  if (idle_cap_rounds_ >= kRounds) return enter(now, Mode::kOpen, 0);
-  if (used && now - since_ > kHoldFor) {
+  if (idle_cap_rounds_ >= kIdleRounds) return enter(now, Mode::kOpen, 0);
+  if (used && now - since_ > hold_for_) {
+    hold_for_ = std::min<Duration>(hold_for_ * 2, kHoldForMost);
     probe_step_ = kProbeFirstPercent;
+    loss_before_ = loss_ppm_;
     enter(now, Mode::kProbe, kHoldPercent + probe_step_);
   }
 }
 
 void RateModel::on_probe(Time now, const Round& round) {
-  const bool overload = lossy_rounds_ >= kRoundsToBelieve && loss_ppm_ > 2 * kLossySuspectPpm;
+  // Of loss only what the probe added is ours.
+  const bool overload = lossy_rounds_ >= kRoundsToBelieve &&
+                        loss_ppm_ > loss_before_ + loss_before_ / 2 + kLossySuspectPpm;
   if (queue_ > kQueueLow && high_rounds_ == 0 && !overload) return;  // wait and see
   if (high_rounds_ > 0 || overload) return drain(now, 4);
   // A round until it shows, and what the average looks back on.

@@ -46,13 +46,18 @@ class RateModel {
   Duration rtt_min() const { return rtt_min_; }
   Duration queue() const { return queue_; }
   std::uint32_t loss_ppm() const { return loss_ppm_; }
-  bool link_full() const { return mode_ != Mode::kOpen; }
+  bool link_full() const { return mode_ != Mode::kOpen && mode_ != Mode::kTest; }
 
  private:
   static constexpr std::size_t kRounds = 10;
   static constexpr std::size_t kSmooth = 3;
+  static constexpr Duration kHoldForLeast = 1s;
+  static constexpr std::size_t kRampRounds = 2;
   void note(Time now, const Round& round);
   BytesPerSecond recent(std::size_t rounds) const;
+  bool ramps() const;
+  BytesPerSecond newest() const;
+  std::uint64_t drain_percent() const;
   void enter(Time now, Mode mode, std::uint64_t percent);
   void drain(Time now, std::size_t rounds);
   void on_open(Time now, const Round& round);
@@ -72,7 +77,7 @@ class RateModel {
   std::array<std::pair<std::uint64_t, std::uint64_t>, kSmooth> lately_{};  // bytes, microseconds
   std::uint64_t rounds_ = 0;
   std::uint32_t loss_ppm_ = 0;      // smoothed over about 8 rounds
-  std::uint32_t loss_before_ = 0;   // when the test began
+  std::uint32_t loss_before_ = 0;   // when the test or the probe began
   std::uint32_t high_rounds_ = 0;   // in a row with a queue
   std::uint32_t lossy_rounds_ = 0;  // in a row
   std::uint32_t rounds_in_mode_ = 0;
@@ -81,6 +86,7 @@ class RateModel {
   std::uint64_t probe_step_ = 0;       // percent of capacity
   Time since_{}, no_test_before_{};
   Duration test_pause_ = 30s;
+  Duration hold_for_ = kHoldForLeast;  // doubles: the first estimate is of few rounds
 };
 
 }  // namespace longhaul::session

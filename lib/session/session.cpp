@@ -163,6 +163,8 @@ std::string_view name_of(KReason reason) {
       return "start";
     case KReason::kSumRose:
       return "the sum rose";
+    case KReason::kLossLimited:
+      return "loss slows each of them";
     case KReason::kSumFlat:
       return "more did not help";
     case KReason::kLinkFull:
