@@ -148,7 +148,8 @@ void Connection::on_event(const session::Event& event) {
 
 io::Task<> Connection::close() {
   closing_ = true;
-  save_link(app_, site_.name, session_->learned());
+  save_link(app_, site_.name,
+            worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
   if (!ended_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());
   if (addresses_ != nullptr) addresses_->close();

@@ -51,6 +51,8 @@ class Connection {
   // Without a path since; nullopt while there is one.
   std::optional<Time> down_since() const { return down_since_; }
   bool established() const { return established_; }
+  // So much content crossed: what the session learned of the link's rate is worth as much.
+  void note_moved(std::uint64_t bytes) { moved_bytes_ += bytes; }
   // Says goodbye, waits for what must go out, keeps what was learned of the link.
   io::Task<> close();
 
@@ -81,6 +83,7 @@ class Connection {
   std::optional<Error> ended_;
   std::optional<Time> down_since_;
   bool established_ = false;
+  std::uint64_t moved_bytes_ = 0;
   bool closing_ = false;
 };
 

@@ -1,8 +1,8 @@
 // Home: where the researcher's side keeps what it knows, below two folders:
 //
 //   config/  identity.pem (0600), sites.toml           made by `longhaul init`, worth a backup
-//   state/   links/, scans/, datasets/, pulls/                      learned; losing it costs time
-//   only
+//   state/   links/, rates/, scans/, datasets/, pulls/                      learned; losing it
+//   costs time only
 #pragma once
 
 #include <functional>

@@ -87,6 +87,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   connection->poke();
   const std::string title = "pull " + plan->dataset;
   Result<transfer::Finished> finished = co_await watch_transfer(app, *connection, id, title);
+  if (finished) connection->note_moved(finished->progress.bytes_wire);
   co_await connection->close();
   if (!finished) co_return app.failed(finished.error());
   if (finished->error) co_return app.failed(*finished->error);

@@ -6,15 +6,20 @@
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
+#include "lib/transfer/plan.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/connection.hpp"
 #include "proxy/dataset_memory.hpp"
+#include "proxy/dry_run.hpp"
+#include "proxy/site_rates.hpp"
 #include "proxy/sites_file.hpp"
 #include "proxy/source_scan.hpp"
 #include "proxy/watch_transfer.hpp"
 
 namespace longhaul::proxy {
 namespace {
+
+constexpr int kRoundTrips = 3;  // two to connect, one to end: as transfer/plan.hpp has it
 
 struct Plan {
   Site site;
@@ -102,24 +107,23 @@ int told_end(App& app, const transfer::Finished& finished, const ScannedSource& 
   return scanned.problem_count > 0 ? cli::kPartialResult : cli::kOk;
 }
 
-int told_dry_run(App& app, const Plan& plan, const ScannedSource& scanned) {
-  std::uint64_t files = 0, bytes = 0, unread = 0;
-  for (const transfer::Row& row : scanned.source->rows) {
-    if (!row.is_file()) continue;
-    ++files;
-    bytes += row.entry.size;
-    if (!row.hashed) unread += row.entry.size;
-  }
-  if (app.json) {
-    cli::JsonLine line;
-    line.add("event", "plan").add("dataset", plan.dataset).add("files", files).add("bytes", bytes);
-    line.add("bytes_to_read", unread);
-    app.json_line(line);
-  } else {
-    app.console.err(fmt::format("{}: {} files, {}; {} must be read\n", plan.dataset, files,
-                                cli::human(ByteCount(bytes)), cli::human(ByteCount(unread))));
-  }
-  return cli::kOk;
+// walked: since the source was walked, when connecting had begun, too.
+PushTimes times_of(const transfer::Finished& finished, const session::LinkMemory& link,
+                   Duration walked) {
+  PushTimes times;
+  const transfer::Progress& done = finished.progress;
+  times.files = done.files_total;
+  times.publish =
+      std::chrono::microseconds(std::min<std::uint64_t>(finished.committed.took_us, 1ULL << 32));
+  // Only of a push that used the link for a while, and that nothing else held back.
+  const std::uint64_t in_flight = link.rate.bytes_in(link.rtt_min).value();
+  if (done.limit != transfer::Stage::kLink || done.bytes_wire < 2 * in_flight || in_flight == 0)
+    return times;
+  const Duration sending =
+      walked - times.publish - kRoundTrips * link.rtt_min - transfer::opening_time(link);
+  if (sending > 100ms)
+    times.rate = BytesPerSecond(done.bytes_wire * 1000 / static_cast<std::uint64_t>(sending / 1ms));
+  return times;
 }
 
 }  // namespace
@@ -132,7 +136,8 @@ io::Task<int> push(App& app, PushOptions options) {
     const Result<ScannedSource> scanned = co_await scan_source(app, plan->scan);
     if (!scanned) co_return app.failed(scanned.error());
     tell_problems(app, *scanned);
-    co_return told_dry_run(app, *plan, *scanned);
+    const DryRun what{plan->site, plan->dataset, plan->limit, app.env.now() - began};
+    co_return co_await dry_run(app, what, *scanned);
   }
   // Dialling and walking overlap: the walk of a large tree takes as long as some round trips.
   ConnectOptions connect_options;
@@ -148,6 +153,7 @@ io::Task<int> push(App& app, PushOptions options) {
     co_return app.failed(scanned.error());
   }
   tell_problems(app, *scanned);
+  const Time walked = app.env.now();
   transfer::SiteMemory memory = load_memory(app, plan->site.name, plan->dataset);
   const Result<> marked = mark_unfinished(app, plan->site.name, plan->dataset);
   if (!marked) {
@@ -162,10 +168,14 @@ io::Task<int> push(App& app, PushOptions options) {
   connection->poke();
   const std::string title = "push " + plan->dataset;
   Result<transfer::Finished> finished = co_await watch_transfer(app, *connection, id, title);
+  if (finished) connection->note_moved(finished->progress.bytes_wire);
+  const session::LinkMemory learned_link = connection->session().learned();
   co_await connection->close();
   keep_scan(app, *scanned);
   if (!finished) co_return app.failed(finished.error());
   if (finished->error) co_return app.failed(*finished->error);
+  if (!finished->committed.existed)
+    learn_push(app, plan->site.name, times_of(*finished, learned_link, app.env.now() - walked));
   if (finished->tree) keep_base(app, plan->site.name, plan->dataset, *finished->tree);
   co_return told_end(app, *finished, *scanned, app.env.now() - began);
 }

@@ -130,7 +130,7 @@ void Receiver::take_opened(Time now, OpenWork& work) {
     opened_ = true;
     base_ = std::move(work.opened.base);
     if (const auto& existing = work.opened.existing) {
-      committed_ = {id_, existing->version, existing->root, true};
+      committed_ = {id_, existing->version, existing->root, true, 0};
       state_ = State::kDone;
       progress_.bytes_done = progress_.bytes_present = progress_.bytes_total;
       early_blocks_.clear();

@@ -148,7 +148,8 @@ class Receiver {
   bool syncing_ = false;
   std::uint64_t synced_bytes_ = 0;
   std::optional<Time> receipt_due_;
-  Time heard_{};  // the peer, of this transfer
+  Time all_here_{};  // publishing began
+  Time heard_{};     // the peer, of this transfer
 
   Progress progress_;
   RateMeter logical_rate_, wire_rate_;

@@ -188,6 +188,7 @@ void Receiver::maybe_publish(Time now) {
     return fail_with(now, broken("more segments than it sealed"));
   if (next_segment_ < seal_->segments || pending_ > 0) return;
   state_ = State::kPublishing;
+  all_here_ = now;
   early_blocks_.clear();
   early_segments_.clear();
   early_bytes_ = 0;
@@ -201,7 +202,8 @@ void Receiver::take_published(Time now, PublishWork& work) {
     return fail_with(now, std::move(*work.error));
   }
   state_ = State::kDone;
-  committed_ = {id_, work.published.version, work.published.root, false};
+  committed_ = {id_, work.published.version, work.published.root, false,
+                static_cast<std::uint64_t>((now - all_here_) / 1us)};
   progress_.files_done = progress_.files_total;
   progress_.bytes_done = progress_.bytes_total = seal_->bytes;
   progress_.totals_final = true;

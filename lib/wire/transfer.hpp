@@ -251,12 +251,14 @@ struct Committed {
   std::uint64_t version = 0;
   crypto::Digest root;
   bool existed = false;
+  std::uint64_t took_us = 0;
   template <class F>
   static void fields(F& f) {
     f(&Committed::transfer, "transfer");
     f(&Committed::version, "version", "0 for a folder");
     f(&Committed::root, "root");
     f(&Committed::existed, "existed", "nothing had to be sent");
+    f(&Committed::took_us, "took_us", "to check, sync and publish once everything was here");
   }
 };
 

@@ -43,7 +43,8 @@ class Liar {
       case 9:
         return say(Lane::kLive, wire::Receipt{id(), number(), number()});
       case 10:
-        return say(Lane::kControl, wire::Committed{id(), number(), root(), byte() % 2 == 0});
+        return say(Lane::kControl,
+                   wire::Committed{id(), number(), root(), byte() % 2 == 0, number()});
       case 11:
         return say(Lane::kControl, wire::Stop{id(), static_cast<Kind>(byte() % 17), "\x1b[2J"});
       case 12:

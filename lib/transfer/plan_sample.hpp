@@ -1,0 +1,53 @@
+// PlanSample: a few blocks of what a push would send, read and encoded as the push would do it, to
+// learn what the disk, the cores and the codecs make of this data. Two works, so that whoever hands
+// them out can time each; neither reads a clock.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/base/job.hpp"
+#include "lib/base/units.hpp"
+#include "lib/transfer/row.hpp"
+#include "lib/transfer/site_memory.hpp"
+
+namespace longhaul::transfer {
+
+// Blocks of consecutive content that would cross, spread evenly over all of it; read and hashed.
+class SampleRead final : public Work {
+ public:
+  static constexpr std::size_t kBlocks = 12;
+  SampleRead(std::shared_ptr<const Source> source_in, SiteMemory memory_in)
+      : source(std::move(source_in)), memory(std::move(memory_in)) {}
+  void run() override;
+
+  std::shared_ptr<const Source> source;
+  SiteMemory memory;
+  struct Block {
+    std::uint32_t row = 0;  // of its first byte
+    ByteVector bytes;
+  };
+  std::vector<Block> blocks;  // what could be read
+  std::uint64_t bytes = 0;
+};
+
+class SampleEncode final : public Work {
+ public:
+  SampleEncode(std::shared_ptr<const Source> source_in, std::vector<SampleRead::Block> blocks_in,
+               BytesPerSecond link_in, unsigned cores_in)
+      : source(std::move(source_in)),
+        blocks(std::move(blocks_in)),
+        link(link_in),
+        cores(cores_in) {}
+  void run() override;
+
+  std::shared_ptr<const Source> source;
+  std::vector<SampleRead::Block> blocks;
+  BytesPerSecond link;
+  unsigned cores = 1;
+  std::uint64_t encoded_bytes = 0;               // by the rungs that the push would come to use
+  std::uint64_t raw_bytes = 0, tried_bytes = 0;  // content; the same for each rung that was tried
+};
+
+}  // namespace longhaul::transfer
