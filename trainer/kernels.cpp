@@ -247,6 +247,33 @@ LONGHAUL_CLONES void adamw(float* w, const float* g, float* m, float* v, std::in
   }
 }
 
+LONGHAUL_CLONES void apply_update(float* w, const float* update, float* moved, std::int64_t n,
+                                  float keep, float rate) {
+  if (moved == nullptr) {
+    for (std::int64_t i = 0; i < n; ++i) w[i] = keep * w[i] - rate * update[i];
+    return;
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float before = w[i];
+    w[i] = keep * before - rate * update[i];
+    moved[i] = w[i] - before;
+  }
+}
+
+LONGHAUL_CLONES void extrapolate(const float* w, const float* moved, float* y, std::int64_t n,
+                                 float kappa) {
+  if (kappa == 0) {
+    std::copy_n(w, n, y);
+    return;
+  }
+  for (std::int64_t i = 0; i < n; ++i) y[i] = w[i] + kappa * moved[i];
+}
+
+LONGHAUL_CLONES void blend(const float* a, const float* b, float* out, std::int64_t n,
+                           float weight) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = (1.0F - weight) * a[i] + weight * b[i];
+}
+
 LONGHAUL_CLONES void sign_step(float* w, const float* g, float* m, std::int64_t n,
                                const Sign& step) {
   const Sign s = step;

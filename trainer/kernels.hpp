@@ -66,12 +66,20 @@ struct AdamW {
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 //   w = w - rate * ((m / c1) / (sqrt(v / c2) + eps) + decay * w)
 void adamw(float* w, const float* g, float* m, float* v, std::int64_t n, const AdamW& step);
+// A matrix rule's end: w = keep * w - rate * update; moved [n], where given, = the change of w.
+void apply_update(float* w, const float* update, float* moved, std::int64_t n, float keep,
+                  float rate);
+// y = w + kappa * moved, and y = w bit for bit when kappa is 0.
+void extrapolate(const float* w, const float* moved, float* y, std::int64_t n, float kappa);
 // Scion's rule for what is no matrix (Pethick et al. 2025): m = EMA of g with weight alpha, then
 // w = (1 - shrink) w - rate * sign(m).
 struct Sign {
   float rate, alpha, shrink;
 };
 void sign_step(float* w, const float* g, float* m, std::int64_t n, const Sign& step);
+
+// out = (1 - weight) * a + weight * b
+void blend(const float* a, const float* b, float* out, std::int64_t n, float weight);
 
 // g += scale * x, x symmetric with tails P(|x| > t) ~ t^-alpha: s (u^(-1/alpha) - 1) with a random
 // sign (Pareto type II, both sides). Element i of a step draws from (seed, step, first + i) alone.

@@ -14,6 +14,12 @@
 
 namespace longhaul::trainer {
 
+// How the forward pass cuts its work; `plan` counts with the same numbers.
+inline constexpr std::int64_t kQueryBlock = 128;  // queries at once: keys behind the last of them
+                                                  // are not multiplied at all
+inline constexpr std::int64_t kLogitFloats = 4 << 20;  // 16 MiB of logits at once
+inline constexpr std::int64_t kGainPieces = 16;        // partial sums of a gain's gradient
+
 enum class Role : std::uint8_t { kMatrix, kEmbedding, kHead, kGain };
 
 struct Parameter {

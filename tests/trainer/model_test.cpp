@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+#include "trainer/engine/optimizer.hpp"
+#include "trainer/plan.hpp"
 #include "trainer/safetensors_file.hpp"
 #include "trainer/weights_file.hpp"
 
@@ -119,6 +121,19 @@ TEST(Model, GradientsAddUpOverMicroBatches) {
         0.5F);
   EXPECT_LT((model.gradients() - once).abs().max().item<double>(),
             1e-5 * once.abs().max().item<double>());
+}
+
+TEST(Model, TakesTheMemoryThatThePlanNames) {
+  for (const char* name : {"grouped", "tied"}) {
+    const Reference reference = open(name);
+    reference.model->loss(reference.batch());
+    const Memory planned =
+        memory({reference.model->config(), 2, reference.sequence, 1, false, true, false});
+    EXPECT_EQ(planned.activations, reference.model->activation_bytes());
+    EXPECT_EQ(planned.weights, reference.model->weights().numel() * 4);
+    const Optimizer optimizer(*reference.model, optimizer_preset("muon").value());
+    EXPECT_EQ(planned.optimizer, optimizer.state_bytes());
+  }
 }
 
 TEST(Model, IsTheSameForASeedAndStartsNearTheUniformLoss) {

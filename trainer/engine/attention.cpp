@@ -11,8 +11,6 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr std::int64_t kRowsAtOnce = 64;
-constexpr std::int64_t kGainPieces = 16;
-constexpr std::int64_t kLogitFloats = 4 << 20;  // 16 MiB: half a core's share of cache, or more
 
 }  // namespace
 

@@ -52,7 +52,4 @@ struct Model::Buffers {
   std::int64_t bytes;
 };
 
-// Queries taken at once: keys behind the last of them are not multiplied at all.
-inline constexpr std::int64_t kQueryBlock = 128;
-
 }  // namespace longhaul::trainer

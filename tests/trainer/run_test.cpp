@@ -1,0 +1,292 @@
+// What a run keeps on disk, how it is fed and told what to do, and where its time is booked.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/trainer/temporary_folder.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/control.hpp"
+#include "trainer/ledger.hpp"
+#include "trainer/loader.hpp"
+#include "trainer/options.hpp"
+#include "trainer/plan.hpp"
+#include "trainer/reporter.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+ModelConfig small() {
+  ModelConfig config = named_config("tiny").value();
+  config.layers = 1;
+  config.hidden = 8;
+  config.intermediate = 8;
+  config.heads = config.kv_heads = 2;
+  config.head_dim = 4;
+  return config;
+}
+
+struct RunFolder {
+  TemporaryFolder folder;
+  std::vector<float> weights =
+      std::vector<float>(static_cast<std::size_t>(parameter_count(small())), 0.25F);
+  std::vector<float> first = std::vector<float>(7, 1.5F);
+  std::uint64_t attempt = claim_attempt(folder.path()).value();
+
+  Result<> write(std::uint64_t step, std::uint64_t as = 0) {
+    CheckpointNotes notes;
+    notes.step = step;
+    notes.next_index = step * 4;
+    notes.settings = {{"data", "a \"quoted\" name"}};
+    notes.numbers = {{"guard.norm", 0.1}};
+    const std::vector<NamedConstFloats> state = {{"first", first}};
+    return write_checkpoint(folder.path(), as == 0 ? attempt : as, small(), weights, state, notes);
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    const std::vector<Path> paths = list_checkpoints(folder.path()).value();
+    for (const Path& path : paths) out.push_back(path.filename().native());
+    return out;
+  }
+};
+
+TEST(Checkpoint, ComesBackBitForBit) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(100));
+  std::vector<std::string> broken;
+  const auto found = newest_valid(run.folder.path(), broken).value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->notes.step, 100U);
+  EXPECT_EQ(found->notes.settings.at("data"), "a \"quoted\" name");
+  EXPECT_EQ(found->notes.numbers.at("guard.norm"), 0.1);
+  std::vector<float> weights(run.weights.size()), first(7);
+  const std::vector<NamedFloats> state = {{"first", first}};
+  ASSERT_TRUE(load_checkpoint(found->folder, small(), weights, state));
+  EXPECT_EQ(weights, run.weights);
+  EXPECT_EQ(first, run.first);
+}
+
+TEST(Checkpoint, OfAnotherModelOrOptimizerIsRefused) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(1));
+  const Path folder = checkpoint_path(run.folder.path(), 1);
+  std::vector<float> weights(run.weights.size()), shorter(6), first(7);
+  const auto kind = [&](const ModelConfig& config, const std::vector<NamedFloats>& state) {
+    return load_checkpoint(folder, config, weights, state).error().kind();
+  };
+  ModelConfig other = small();
+  other.rope_theta = 5;
+  EXPECT_EQ(kind(other, {{"first", first}}), Kind::kUsage);
+  EXPECT_EQ(kind(small(), {{"first", shorter}}), Kind::kMalformed);
+  EXPECT_EQ(kind(small(), {{"second", first}}), Kind::kMalformed);
+  EXPECT_EQ(kind(small(), {{"first", first}, {"moved", first}}), Kind::kMalformed);
+}
+
+TEST(Checkpoint, ADamagedOneIsPassedOver) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(10));
+  for (const char* file :
+       {"model.safetensors", "state.safetensors", "config.json", "checkpoint.json"}) {
+    ASSERT_TRUE(run.write(20));
+    const Path path = checkpoint_path(run.folder.path(), 20) / file;
+    const std::string bytes = read_text(path, 1 << 20).value();
+    std::string changed = bytes;
+    changed[changed.size() / 2] = static_cast<char>(changed[changed.size() / 2] ^ 1);
+    for (const std::string& bad : {changed, bytes.substr(0, bytes.size() - 3), std::string()}) {
+      std::ofstream(path, std::ios::binary) << bad;
+      std::vector<std::string> broken;
+      const auto found = newest_valid(run.folder.path(), broken).value();
+      // A digit of the notes may be changed without their ceasing to be notes; nothing else may.
+      if (std::string(file) == "checkpoint.json" && bad == changed) continue;
+      ASSERT_TRUE(found);
+      EXPECT_EQ(found->notes.step, 10U) << file;
+      EXPECT_EQ(broken.size(), 1U);
+    }
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+}
+
+TEST(Checkpoint, PruningKeepsTheNewestValidTheBestAndThoseNotHome) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 6; ++step) ASSERT_TRUE(run.write(step));
+  std::ofstream(checkpoint_path(run.folder.path(), 1) / "pending-home");
+  std::ofstream(checkpoint_path(run.folder.path(), 6) / "model.safetensors") << "torn";
+  ASSERT_TRUE(prune_checkpoints(run.folder.path(), 2, checkpoint_path(run.folder.path(), 3)));
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000001", "step-00000003", "step-00000004",
+                                      "step-00000005", "step-00000006"}));
+}
+
+TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
+  RunFolder run;
+  EXPECT_EQ(run.attempt, 1U);
+  EXPECT_EQ(claim_attempt(run.folder.path()).value(), 2U);
+  EXPECT_EQ(run.write(1).error().kind(), Kind::kBusy);
+  EXPECT_TRUE(run.names().empty());
+  EXPECT_TRUE(run.write(1, 2));
+}
+
+TEST(CheckpointWriter, WritesBehindAndTellsTheOutcome) {
+  RunFolder run;
+  CheckpointWriter writer(run.folder.path(), run.attempt, small(), 1);
+  const std::vector<NamedConstFloats> state = {{"first", run.first}};
+  for (std::uint64_t step = 1; step <= 3; ++step) {
+    CheckpointNotes notes;
+    notes.step = step;
+    writer.begin(run.weights, state, notes, std::nullopt);
+  }
+  writer.wait();
+  const auto outcomes = writer.outcomes();
+  ASSERT_EQ(outcomes.size(), 3U);
+  for (const auto& outcome : outcomes) EXPECT_FALSE(outcome.error);
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000003"});
+}
+
+// Two shards' worth of blocks of which some have not arrived; what is missing reads as poison.
+class ArrivingSource final : public DataSource {
+ public:
+  const std::vector<ShardInfo>& shards() const override { return infos_; }
+  std::string identity() const override { return "arriving"; }
+  Result<Presence> read(const TokenRange& range, std::span<Token> out) override {
+    if (asked_[range.first]++ < 3) return Presence::kNotYet;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<Token>(range.first + i) % 251;
+    return Presence::kThere;
+  }
+  void wait_for_arrival(Duration) override { ++waits; }
+  int waits = 0;
+
+ private:
+  std::vector<ShardInfo> infos_ = {{"a", 1001, 2}};
+  std::map<std::uint64_t, int> asked_;
+};
+
+SampleOrder order_of(const DataSource& source) {
+  return SampleOrder::make(source.shards(), {.seed = 3, .sequence = 10}).value();
+}
+
+TEST(Loader, WaitsForWhatHasNotArrivedAndGivesOnlyThat) {
+  auto source = std::make_unique<ArrivingSource>();
+  SampleOrder order = order_of(*source), expected = order_of(*source);
+  Loader loader(std::move(source), std::move(order), 10, {.global_batch = 4, .ring = 3});
+  for (std::uint64_t step = 0; step < 60; ++step) {
+    const auto batch = loader.take();
+    ASSERT_TRUE(batch);
+    EXPECT_EQ((*batch)->first_index, step * 4);
+    for (std::uint64_t s = 0; s < 4; ++s) {
+      const TokenRange range = expected.at(step * 4 + s);
+      for (std::uint64_t i = 0; i < 10; ++i) {
+        EXPECT_EQ((*batch)->tokens[s * 10 + i], static_cast<std::int64_t>((range.first + i) % 251));
+        EXPECT_EQ((*batch)->targets[s * 10 + i],
+                  static_cast<std::int64_t>((range.first + i + 1) % 251));
+      }
+    }
+  }
+}
+
+TEST(Loader, RanksTogetherReadTheGlobalBatch) {
+  std::vector<std::int64_t> whole, parts;
+  for (const std::uint64_t ranks : {1U, 2U, 4U}) {
+    parts.clear();
+    for (std::uint64_t rank = 0; rank < ranks; ++rank) {
+      auto source = std::make_unique<ArrivingSource>();
+      SampleOrder order = order_of(*source);
+      Loader loader(std::move(source), std::move(order), 10,
+                    {.global_batch = 4, .rank = rank, .ranks = ranks, .first_index = 8});
+      const LoadedBatch* batch = loader.take().value();
+      parts.insert(parts.end(), batch->tokens.begin(), batch->tokens.end());
+    }
+    if (ranks == 1) whole = parts;
+    EXPECT_EQ(parts, whole);
+  }
+}
+
+TEST(Loader, RefusesIdsOverTheVocabulary) {
+  auto source = std::make_unique<ArrivingSource>();
+  SampleOrder order = order_of(*source);
+  Loader loader(std::move(source), std::move(order), 10, {.vocab = 100});
+  Result<const LoadedBatch*> batch = loader.take();
+  for (int i = 0; i < 20 && batch; ++i) batch = loader.take();
+  ASSERT_FALSE(batch);
+  EXPECT_EQ(batch.error().kind(), Kind::kMalformed);
+  EXPECT_NE(batch.error().message().find("vocabulary"), std::string::npos);
+}
+
+TEST(Ledger, ColumnsSumToTheWall) {
+  Ledger ledger(Time(5s));
+  ledger.enter(Column::kData, Time(6s));
+  ledger.enter(Column::kCompute, Time(8s));
+  ledger.enter(Column::kData, Time(15s));
+  ledger.enter(Column::kOther, Time(16s));
+  Duration sum{};
+  for (std::size_t i = 0; i < kColumns; ++i) sum += ledger.spent(static_cast<Column>(i));
+  EXPECT_EQ(sum, ledger.wall());
+  EXPECT_EQ(ledger.wall(), 11s);
+  EXPECT_EQ(ledger.spent(Column::kData), 3s);
+  EXPECT_EQ(ledger.longest(Column::kData), 2s);
+}
+
+TEST(Control, GivesEachCommandOnceAndReadsItsWords) {
+  Control control;
+  EXPECT_FALSE(control.pending());
+  Command command = parse_command("set rate=1e-3").value();
+  command.id = 7;
+  control.post(command);
+  control.post(command);
+  EXPECT_TRUE(control.pending());
+  const auto taken = control.take();
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(taken[0].key, "rate");
+  EXPECT_EQ(taken[0].value, 1e-3);
+  EXPECT_TRUE(control.take().empty());
+  control.post_stop_from_signal();
+  EXPECT_EQ(control.take().at(0).verb, Command::Verb::kStop);
+  for (const char* text : {"", "set rate", "set rate=x", "set rate=-1", "set seed=1", "halt"})
+    EXPECT_EQ(parse_command(text).error().kind(), Kind::kUsage) << text;
+}
+
+TEST(FileReporter, WritesWhatWasLoggedInOrder) {
+  const TemporaryFolder folder;
+  {
+    const auto reporter = FileReporter::open(folder.path() / "m", 3).value();
+    reporter->log(Series::kLoss, 4, 0.1);
+    reporter->log(Series::kRate, 4, 2);
+    reporter->log(Series::kLoss, 5, 1.0 / 0.0);
+  }
+  EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
+            "{\"attempt\":3,\"step\":4,\"loss\":0.10000000000000001,\"rate\":2}\n"
+            "{\"attempt\":3,\"step\":5,\"loss\":null}\n");
+}
+
+TEST(Options, SetFieldsAndNameWhatIsWrong) {
+  std::uint64_t steps = 1;
+  double rate = 0;
+  bool json = false;
+  Options options;
+  options.add("steps", steps, "");
+  options.add("rate", rate, "");
+  options.add("json", json, "");
+  const auto parse = [&](std::vector<std::string> words) { return options.parse(words); };
+  EXPECT_EQ(parse({"--steps", "5", "x", "--rate=0.5", "--json"}).value(),
+            std::vector<std::string>{"x"});
+  EXPECT_EQ(steps, 5U);
+  EXPECT_EQ(rate, 0.5);
+  EXPECT_TRUE(json);
+  for (const auto& words : {std::vector<std::string>{"--steps"},
+                            {"--steps", "-1"},
+                            {"--steps=x"},
+                            {"--json=1"},
+                            {"--rate=nan"},
+                            {"--speed", "1"}})
+    EXPECT_EQ(parse(words).error().kind(), Kind::kUsage) << words[0];
+}
+
+TEST(Plan, FollowsFromItsInputs) {
+  const ModelConfig model = named_config("llama-1.4b").value();
+  const Plan out = plan({model, 28e9, 1024, 8, accelerator("h100")->peak_flops, 0.4, 2.5, 2});
+  EXPECT_NEAR(out.tokens_per_second, 8 * 989.4e12 * 0.4 / train_flops_full(model, 1024), 1);
+  EXPECT_NEAR(out.seconds * out.tokens_per_second, 28e9, 1e3);
+  EXPECT_NEAR(out.cost, out.seconds / 3600 * 8 * 2.5, 1e-6);
+  EXPECT_NEAR(out.feed_bits_per_second, out.tokens_per_second * 16, 1e-3);
+}
+
+}  // namespace
+}  // namespace longhaul::trainer

@@ -1,0 +1,243 @@
+#include "trainer/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+
+#include "lib/base/escape.hpp"
+#include "trainer/checksum.hpp"
+#include "trainer/json.hpp"
+#include "trainer/safetensors_file.hpp"
+#include "trainer/weights_file.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+constexpr const char* kNotes = "checkpoint.json";
+constexpr const char* kState = "state.safetensors";
+constexpr std::string_view kPrefix = "step-";
+constexpr std::uint64_t kPieceBytes = 4U << 20;
+
+std::optional<std::uint64_t> number_in(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Result<std::vector<Path>> names_in(const Path& folder) {
+  std::vector<Path> out;
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) return out;
+  std::filesystem::directory_iterator walk(folder, error), end;
+  for (; !error && walk != end; walk.increment(error)) out.push_back(walk->path().filename());
+  if (error) return fail_errno("list " + printable(folder.native()), error.value());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+struct FileNote {
+  std::uint64_t bytes, checksum;
+};
+Result<FileNote> note_of(const Path& path) {
+  const File file = TRY(File::open_to_read(path));
+  const std::uint64_t bytes = TRY(file.size());
+  Checksum sum;
+  ByteVector piece;
+  for (std::uint64_t at = 0; at < bytes; at += piece.size()) {
+    piece.resize(std::min(kPieceBytes, bytes - at));
+    TRY(file.read_at(at, piece));
+    sum.add(piece);
+  }
+  return FileNote{bytes, sum.value()};
+}
+
+template <class Map, class Show>
+std::string object_of(const Map& map, Show&& show) {
+  std::string out;
+  for (const auto& [key, value] : map)
+    out += fmt::format("{}\n    {}: {}", out.empty() ? "" : ",", json_quoted(key), show(value));
+  return "{" + out + "\n  }";
+}
+
+Result<std::string> notes_text(const Path& folder, const CheckpointNotes& notes) {
+  std::string files;
+  const std::vector<Path> names = TRY(names_in(folder));
+  for (const Path& name : names) {
+    const FileNote note = TRY(note_of(folder / name));
+    files += fmt::format("{}\n    {}: {{\"bytes\": {}, \"checksum\": \"{:016x}\"}}",
+                         files.empty() ? "" : ",", json_quoted(name.native()), note.bytes,
+                         note.checksum);
+  }
+  const auto quoted = [](const std::string& text) { return json_quoted(text); };
+  // 17 digits: a double comes back bit for bit.
+  const auto exact = [](double value) { return fmt::format("{:.17g}", value); };
+  return fmt::format(
+      "{{\n  \"format\": 1,\n  \"step\": {},\n  \"next_index\": {},\n  \"settings\": {},\n"
+      "  \"environment\": {},\n  \"numbers\": {},\n  \"files\": {{{}\n  }}\n}}\n",
+      notes.step, notes.next_index, object_of(notes.settings, quoted),
+      object_of(notes.environment, quoted), object_of(notes.numbers, exact), files);
+}
+
+Result<CheckpointNotes> parse_notes(const Json& json) {
+  CheckpointNotes notes;
+  if (TRY(json.at("format").unsigned_number()) != 1)
+    return fail(Kind::kUnsupported, "read a checkpoint's notes", "another format");
+  notes.step = TRY(json.at("step").unsigned_number());
+  notes.next_index = TRY(json.at("next_index").unsigned_number());
+  for (const auto& [key, value] : json.at("settings").members())
+    notes.settings[key] = TRY(value.string());
+  for (const auto& [key, value] : json.at("environment").members())
+    notes.environment[key] = TRY(value.string());
+  for (const auto& [key, value] : json.at("numbers").members())
+    notes.numbers[key] = TRY(value.number());
+  return notes;
+}
+
+}  // namespace
+
+Path checkpoint_path(const Path& run, std::uint64_t step) {
+  return run / "checkpoints" / fmt::format("{}{:08}", kPrefix, step);
+}
+
+Result<std::uint64_t> newest_attempt(const Path& run) {
+  std::uint64_t newest = 0;
+  const std::vector<Path> names = TRY(names_in(run / "attempts"));
+  for (const Path& name : names) newest = std::max(newest, number_in(name.native()).value_or(0));
+  return newest;
+}
+
+Result<std::uint64_t> claim_attempt(const Path& run) {
+  TRY(make_folders(run / "attempts"));
+  for (;;) {
+    const std::uint64_t next = TRY(newest_attempt(run)) + 1;
+    const auto claimed = File::create_new(run / "attempts" / fmt::format("{:06}", next));
+    if (claimed) return next;
+    if (claimed.error().kind() != Kind::kExists) return fail(claimed.error());
+  }
+}
+
+Result<std::vector<Path>> list_checkpoints(const Path& run) {
+  std::vector<std::pair<std::uint64_t, Path>> found;
+  const std::vector<Path> names = TRY(names_in(run / "checkpoints"));
+  for (const Path& name : names) {
+    if (!name.native().starts_with(kPrefix)) continue;
+    if (const auto step = number_in(std::string_view(name.native()).substr(kPrefix.size())))
+      found.emplace_back(*step, run / "checkpoints" / name);
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<Path> out;
+  for (auto& [step, path] : found) out.push_back(std::move(path));
+  return out;
+}
+
+Result<CheckpointNotes> verify_checkpoint(const Path& folder) {
+  const std::string text = TRY(read_text(folder / kNotes, kMaxConfigBytes));
+  const Json json = TRY(Json::parse(text));
+  const auto broken = [&](const std::string& name) {
+    return fail(Kind::kIntegrity, "verify " + printable(folder.native()),
+                printable(name, 80) + " is not what was written");
+  };
+  bool has_state = false;
+  for (const auto& [name, note] : json.at("files").members()) {
+    if (name.find('/') != std::string::npos || name.starts_with(".")) return broken(name);
+    const auto found = note_of(folder / name);
+    if (!found || found->bytes != TRY(note.at("bytes").unsigned_number()) ||
+        fmt::format("{:016x}", found->checksum) != note.at("checksum").text())
+      return broken(name);
+    has_state = has_state || name == kState;
+  }
+  if (!has_state) return broken(kNotes);
+  return parse_notes(json);
+}
+
+Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::string>& broken) {
+  std::vector<Path> folders = TRY(list_checkpoints(run));
+  while (!folders.empty()) {
+    auto notes = verify_checkpoint(folders.back());
+    if (notes) return std::optional(Found{folders.back(), *std::move(notes)});
+    broken.push_back(notes.error().message());
+    folders.pop_back();
+  }
+  return std::optional<Found>();
+}
+
+Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,
+                         std::span<const NamedFloats> state) {
+  const ModelConfig stored = TRY(read_model_config(folder));
+  if (stored != config)
+    return fail(Kind::kUsage, "resume from " + printable(folder.native()),
+                "it is a checkpoint of another model");
+  TRY(load_weights(folder, config, weights));
+  const SafetensorsFile file = TRY(SafetensorsFile::open(folder / kState));
+  if (file.tensors().size() != state.size())
+    return fail(Kind::kMalformed, "resume from " + printable(folder.native()),
+                "its optimizer keeps other buffers");
+  for (const auto& [name, floats] : state) {
+    const compression::Tensor* tensor = file.find(name);
+    if (tensor == nullptr || tensor->dtype != "F32" || tensor->bytes != floats.size_bytes())
+      return fail(Kind::kMalformed, "resume from " + printable(folder.native()),
+                  fmt::format("the optimizer's buffer {} is missing or of another length", name));
+    TRY(file.read_floats(*tensor, 0, floats));
+  }
+  return {};
+}
+
+Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optional<Path>& best) {
+  std::vector<Path> folders = TRY(list_checkpoints(run));
+  std::size_t kept = 0;
+  for (; !folders.empty(); folders.pop_back()) {
+    const Path& folder = folders.back();
+    std::error_code error;
+    // What does not verify does not count as kept, so the newest valid one always stays.
+    if (kept < keep && verify_checkpoint(folder)) {
+      ++kept;
+      continue;
+    }
+    if (kept < keep || (best && *best == folder) ||
+        std::filesystem::exists(folder / "pending-home", error))
+      continue;
+    std::filesystem::remove_all(folder, error);
+    if (error) return fail_errno("delete " + printable(folder.native()), error.value());
+  }
+  return {};
+}
+
+Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
+                          std::span<const float> weights, std::span<const NamedConstFloats> state,
+                          const CheckpointNotes& notes) {
+  const Path folder = checkpoint_path(run, notes.step);
+  const std::string attempting = "write " + printable(folder.native());
+  if (TRY(newest_attempt(run)) != attempt)
+    return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
+  TRY(make_folders(run / "checkpoints"));
+  std::uint64_t bytes = weights.size_bytes();
+  for (const auto& [name, floats] : state) bytes += floats.size_bytes();
+  if (const std::uint64_t free = TRY(free_bytes(run)); free < bytes + bytes / 10)
+    return fail(Kind::kNoSpace, attempting,
+                fmt::format("it needs {} MB and a tenth, {} MB are free", bytes >> 20, free >> 20));
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / kNotes, ignored) && verify_checkpoint(folder)) return {};
+  const Path beside = run / "checkpoints" / fmt::format(".step-{:08}.{}", notes.step, attempt);
+  std::filesystem::remove_all(beside, ignored);
+  const auto write_all = [&]() -> Result<> {
+    TRY(save_weights(beside, config, weights, {"F32", ~std::uint64_t{0}}));
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, floats] : state)
+      tensors.push_back(floats_to_write(name, "F32", {floats.size()}, floats));
+    TRY(write_safetensors(beside / kState, tensors, {}));
+    const std::string text = TRY(notes_text(beside, notes));
+    TRY(write_text_atomically(beside / kNotes, text));
+    std::error_code stale;  // one that did not verify
+    std::filesystem::remove_all(folder, stale);
+    TRY(move_file(beside, folder));
+    return sync_folder(run / "checkpoints");
+  };
+  Result<> written = write_all();
+  if (!written) std::filesystem::remove_all(beside, ignored);
+  return written;
+}
+
+}  // namespace longhaul::trainer

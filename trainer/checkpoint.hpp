@@ -1,0 +1,110 @@
+// Checkpoints of a run, each a folder that any Hugging Face reader can load:
+//
+//   RUN/checkpoints/step-00000100/config.json, model.safetensors   the weights, fp32
+//                                state.safetensors                 the optimizer's buffers, fp32
+//                                checkpoint.json                   counters, what the bits depend
+//                                                                  on, size and checksum of each
+//                                                                  file
+//   RUN/attempts/000001, 000002, ..                                an empty file a start of the run
+//
+// A checkpoint is written under another name, synced and renamed: it is whole or not there. A
+// thread writes; the training thread pays for a copy of memory. An attempt that finds a newer one
+// stops before it writes: requeued jobs overlap.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "trainer/parameters.hpp"
+#include "trainer/posix_file.hpp"
+
+namespace longhaul::trainer {
+
+struct CheckpointNotes {
+  std::uint64_t step = 0;        // steps done: the next one's number
+  std::uint64_t next_index = 0;  // global index of the next sample
+  // What a resume must find the same (model, data, batch ..), and what merely decides whether the
+  // bits are the same (build, CPU, threads ..).
+  std::map<std::string, std::string> settings, environment;
+  std::map<std::string, double> numbers;  // guard's averages, best evaluation, kappa ..
+};
+
+using NamedFloats = std::pair<std::string, std::span<float>>;
+using NamedConstFloats = std::pair<std::string, std::span<const float>>;
+
+// Claims the next attempt's number by an atomic create.
+Result<std::uint64_t> claim_attempt(const Path& run);
+Result<std::uint64_t> newest_attempt(const Path& run);  // 0: none yet
+
+// Checkpoints of a run by step, oldest first; unfinished ones are not among them.
+Result<std::vector<Path>> list_checkpoints(const Path& run);
+// Reads the notes and checks every file's size and checksum. kIntegrity, kMalformed or kNotFound.
+Result<CheckpointNotes> verify_checkpoint(const Path& folder);
+// The newest that verifies; those that do not are named in `broken`. nullopt: none.
+struct Found {
+  Path folder;
+  CheckpointNotes notes;
+};
+Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::string>& broken);
+// Fills `weights` and every named buffer; kMalformed if the checkpoint lacks one or has another
+// length.
+Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,
+                         std::span<const NamedFloats> state);
+// Deletes all but the `keep` newest valid, `best` if given, and those with a file `pending-home`,
+// which a collector puts there until the checkpoint has arrived.
+Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optional<Path>& best);
+
+Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
+                          std::span<const float> weights, std::span<const NamedConstFloats> state,
+                          const CheckpointNotes& notes);
+Path checkpoint_path(const Path& run, std::uint64_t step);
+
+class CheckpointWriter {
+ public:
+  CheckpointWriter(Path run, std::uint64_t attempt, ModelConfig config, std::size_t keep);
+  ~CheckpointWriter();  // finishes what was begun
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  bool busy() const;  // an earlier one is still being written
+  // Copies everything and returns; writing goes on behind. Waits if busy().
+  void begin(std::span<const float> weights, std::span<const NamedConstFloats> state,
+             CheckpointNotes notes, std::optional<std::uint64_t> best_step);
+  // The outcome of those finished since the last call.
+  struct Outcome {
+    std::uint64_t step;
+    std::uint64_t bytes;
+    double seconds;
+    std::optional<Error> error;
+  };
+  std::vector<Outcome> outcomes();
+  void wait();
+
+ private:
+  void run();
+  Outcome write();
+
+  Path run_;
+  std::uint64_t attempt_;
+  ModelConfig config_;
+  std::size_t keep_;
+  std::vector<float> weights_;  // the writer's while it is busy
+  std::vector<std::pair<std::string, std::vector<float>>> state_;
+  CheckpointNotes notes_;
+  std::optional<std::uint64_t> best_step_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool busy_ = false, stopping_ = false;
+  std::vector<Outcome> done_;
+  std::thread thread_;
+};
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,167 @@
+// `bench` and `plan`: what this machine does, and what another would take.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/base/rng.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "trainer/engine/commands.hpp"
+#include "trainer/engine/gemm.hpp"
+#include "trainer/engine/train_setup.hpp"
+#include "trainer/plan.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point began) {
+  return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// FLOP a second of the best of several products of 1024^3: the peak a CPU run is held against.
+double measured_peak() {
+  constexpr std::int64_t kSide = 1024;
+  const at::Tensor a = at::full({kSide, kSide}, 0.5), b = a.clone();
+  at::Tensor c = at::empty({kSide, kSide});
+  double best = 1e9;
+  for (int i = 0; i < 12; ++i) {
+    const auto began = Clock::now();
+    multiply_transposed(Matrix(c.data_ptr<float>(), kSide, kSide),
+                        Matrix(a.data_ptr<float>(), kSide, kSide),
+                        Matrix(b.data_ptr<float>(), kSide, kSide), Into::kReplace);
+    best = std::min(best, since(began));
+  }
+  return 2.0 * kSide * kSide * kSide / best;
+}
+
+double peak_memory_bytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+struct StepTimes {
+  std::vector<double> step, model, optimizer, polar;
+};
+
+StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run) {
+  const auto batch = static_cast<std::int64_t>(run.batch);
+  const auto sequence = static_cast<std::int64_t>(run.sequence);
+  Rng rng(run.seed, "bench.tokens");
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(batch * sequence + 1));
+  for (std::int64_t& id : ids)
+    id = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(model.config().vocab)));
+  StepTimes times;
+  for (std::uint64_t step = 0; step < run.steps + 1; ++step) {  // the first makes the buffers
+    const auto began = Clock::now();
+    model.gradients().zero_();
+    optimizer.extrapolate(run.kappa);
+    model.train({ids.data(), ids.data() + 1, batch, sequence},
+                1.0F / static_cast<float>(batch * sequence));
+    const double model_seconds = since(began);
+    const StepReport report = optimizer.step({.step = step});
+    if (step == 0) continue;
+    times.step.push_back(since(began));
+    times.model.push_back(model_seconds);
+    times.optimizer.push_back(times.step.back() - model_seconds);
+    times.polar.push_back(report.polar_seconds);
+  }
+  return times;
+}
+
+}  // namespace
+
+Result<int> bench_command(cli::Console& console, Control&, std::span<const std::string> arguments) {
+  TrainOptions run;
+  run.steps = 10;
+  double peak_tflops = 0;
+  Options options;
+  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  options.add("polar", run.polar, "newton-schulz or polar-express");
+  options.add("batch", run.batch, "samples a step");
+  options.add("sequence", run.sequence, "tokens a sample");
+  options.add("steps", run.steps, "steps measured; medians are printed");
+  options.add("threads", run.threads, "CPU threads");
+  options.add("peak-tflops", peak_tflops, "MFU against this (0: a product of 1024^3, measured)");
+  if (TRY(read_options(console, options, "bench", arguments)) == Asked::kHelp) return cli::kOk;
+  run.data = run.run = ".";
+  TRY(check(run));
+  at::set_num_threads(static_cast<int>(run.threads));
+  Model model(TRY(config_of(run)));
+  model.init(run.seed);
+  Optimizer optimizer(model, TRY(optimizer_of(run)));
+  const StepTimes times = measure(model, optimizer, run);
+  const double step = median(times.step), tokens = static_cast<double>(run.batch * run.sequence);
+  const double rate = tokens / step;
+  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
+  const auto sequence = static_cast<std::int64_t>(run.sequence);
+  console.out(fmt::format(
+      "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
+      "\"dtype\":\"fp32\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
+      "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
+      "\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},\"optimizer_share\":{:.4f},"
+      "\"peak_flops\":{:.4g},\"peak\":\"{}\",\"mfu_full\":{:.4f},\"mfu_causal\":{:.4f},"
+      "\"memory_bytes\":{:.0f}}}\n",
+      run.model, model.layout().size(), run.optimizer, run.threads, run.batch, run.sequence,
+      gemm_backend(), rate, step, median(times.model), median(times.optimizer), median(times.polar),
+      median(times.optimizer) / step, peak,
+      peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
+      rate * train_flops_full(model.config(), sequence) / peak,
+      rate * train_flops_causal(model.config(), sequence) / peak, peak_memory_bytes()));
+  return cli::kOk;
+}
+
+Result<int> plan_command(cli::Console& console, Control&, std::span<const std::string> arguments) {
+  TrainOptions run;
+  run.model = "llama-1.4b";
+  run.sequence = 1024;
+  std::string gpu = "h100";
+  double tokens = 0, ranks = 8, mfu = 0.4, price = 0, link = 0, peak_tflops = 0, token_bytes = 2;
+  Options options;
+  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  options.add("tokens", tokens, "to train on (0: 20 a parameter)");
+  options.add("sequence", run.sequence, "tokens a sample");
+  options.add("gpu", gpu, "a40, a100, h100, h200, l40s");
+  options.add("peak-tflops", peak_tflops, "of one rank, instead of --gpu");
+  options.add("ranks", ranks, "how many of them");
+  options.add("mfu", mfu, "share of the peak reached (full convention): bench it");
+  options.add("price", price, "of one rank an hour");
+  options.add("link", link, "Mbit/s you have");
+  options.add("token-bytes", token_bytes, "a token on the wire");
+  options.add("optimizer", run.optimizer, "for the memory of a CPU rank");
+  options.add("batch", run.batch, "samples a forward pass, for the same");
+  if (TRY(read_options(console, options, "plan", arguments)) == Asked::kHelp) return cli::kOk;
+  const ModelConfig config = TRY(config_of(run));
+  if (ranks <= 0 || mfu <= 0 || mfu > 1 || tokens < 0 || token_bytes <= 0)
+    return fail(Kind::kUsage, "plan", "ranks, mfu, tokens or token-bytes make no sense");
+  if (tokens == 0) tokens = 20 * static_cast<double>(parameter_count(config));
+  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : TRY(accelerator(gpu)).peak_flops;
+  const auto sequence = static_cast<std::int64_t>(run.sequence);
+  const Plan out = plan({config, tokens, sequence, ranks, peak, mfu, price, token_bytes});
+  const OptimizerConfig optimizer = TRY(optimizer_of(run));
+  const Memory need = memory({config, static_cast<std::int64_t>(run.batch), sequence, 1,
+                              optimizer.matrices == MatrixRule::kAdamW,
+                              optimizer.rest == RestRule::kAdamW, optimizer.transported});
+  const double mbit = out.feed_bits_per_second / 1e6;
+  console.out(fmt::format(
+      "{{\"parameters\":{},\"tokens\":{:.4g},\"peak_flops_a_rank\":{:.4g},\"mfu_assumed\":{},"
+      "\"tokens_per_second\":{:.1f},\"days\":{:.3f},\"cost\":{:.2f},\"stalls_below_mbit\":{:.3f},"
+      "\"link_share\":{},\"upload_hours\":{},\"cpu_rank_bytes\":{},\"cpu_snapshot_bytes\":{}}}\n",
+      parameter_count(config), tokens, peak, mfu, out.tokens_per_second, out.seconds / 86400,
+      out.cost, mbit, link > 0 ? fmt::format("{:.4f}", mbit / link) : "null",
+      link > 0 ? fmt::format("{:.3f}", tokens * token_bytes * 8 / (link * 1e6) / 3600) : "null",
+      need.total(), need.snapshot));
+  return cli::kOk;
+}
+
+}  // namespace longhaul::trainer

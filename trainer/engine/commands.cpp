@@ -1,0 +1,125 @@
+#include "trainer/engine/commands.hpp"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/cli/exit_code.hpp"
+#include "trainer/engine/train.hpp"
+#include "trainer/engine/train_setup.hpp"
+#include "trainer/tokenizer.hpp"
+#include "trainer/weights_file.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+using Arguments = std::span<const std::string>;
+
+Result<int> train_command(cli::Console& console, Control& control, Arguments arguments) {
+  TrainOptions run;
+  Options options;
+  list_options(options, run);
+  if (TRY(read_options(console, options, "train --data DIR --run DIR", arguments)) == Asked::kHelp)
+    return cli::kOk;
+  const TrainSummary summary = TRY(train(console, control, run));
+  console.out(to_text(summary, run.json));
+  return summary.stopped ? cli::kInterruptedByUser : cli::kOk;
+}
+
+Result<int> tokenize_command(cli::Console& console, Control&, Arguments arguments) {
+  TokenizeOptions work;
+  std::string tokenizer_name = "bytes";
+  Options options;
+  options.add("input", work.inputs, "a text file or a folder of them; may be repeated");
+  options.add("out", work.out, "folder for the shards");
+  options.add("name", work.name, "shards are NAME_000000.bin ..");
+  options.add("tokenizer", tokenizer_name, "bytes, or a SentencePiece BPE .model file");
+  options.add("shard-tokens", work.shard_tokens, "tokens a shard");
+  if (TRY(read_options(console, options, "tokenize --input TEXT --out DIR", arguments)) ==
+      Asked::kHelp)
+    return cli::kOk;
+  if (work.inputs.empty() || work.out.empty())
+    return fail(Kind::kUsage, "tokenize", "--input or --out is missing");
+  const auto tokenizer = TRY(open_tokenizer(tokenizer_name));
+  const TokenizeReport report = TRY(tokenize(*tokenizer, work));
+  console.out(
+      fmt::format("{{\"files\":{},\"bytes\":{},\"tokens\":{},\"shards\":{},\"vocab\":{}}}\n",
+                  report.files, report.bytes, report.tokens, report.shards, tokenizer->vocab()));
+  return cli::kOk;
+}
+
+Result<int> eval_command(cli::Console& console, Control&, Arguments arguments) {
+  TrainOptions run;
+  run.eval_batches = 1U << 30;
+  Options options;
+  options.add("model", run.model, "a Hugging Face folder: a checkpoint, say");
+  options.add("data", run.data, "token shards: a folder or a file");
+  options.add("sequence", run.sequence, "tokens a sample");
+  options.add("batch", run.batch, "samples a forward pass");
+  options.add("batches", run.eval_batches, "at most so many");
+  options.add("threads", run.threads, "CPU threads");
+  if (TRY(read_options(console, options, "eval --model DIR --data DIR", arguments)) == Asked::kHelp)
+    return cli::kOk;
+  run.load = true;
+  run.run = ".";
+  TRY(check(run));
+  at::set_num_threads(static_cast<int>(run.threads));
+  Model model(TRY(config_of(run)));
+  TRY(start_weights(run, model));
+  const EvalSet set = TRY(EvalSet::open(run.data, model.config(), run));
+  const double loss = set.loss(model);
+  console.out(fmt::format("{{\"tokens\":{},\"loss\":{:.9g},\"perplexity\":{:.9g}}}\n", set.tokens(),
+                          loss, std::exp(loss)));
+  return cli::kOk;
+}
+
+Result<int> export_command(cli::Console& console, Control&, Arguments arguments) {
+  Path from, to;
+  SaveOptions save;
+  Options options;
+  options.add("from", from, "a checkpoint or another Hugging Face folder");
+  options.add("to", to, "the folder to write");
+  options.add("dtype", save.dtype, "BF16 or F32");
+  options.add("shard-bytes", save.shard_bytes, "bytes a file");
+  if (TRY(read_options(console, options, "export --from DIR --to DIR", arguments)) == Asked::kHelp)
+    return cli::kOk;
+  if (from.empty() || to.empty() || (save.dtype != "BF16" && save.dtype != "F32"))
+    return fail(Kind::kUsage, "export", "--from, --to, and --dtype BF16 or F32 are wanted");
+  const ModelConfig config = TRY(read_model_config(from));
+  std::vector<float> weights(static_cast<std::size_t>(parameter_count(config)));
+  TRY(load_weights(from, config, weights));
+  TRY(save_weights(to, config, weights, save));
+  console.out(fmt::format("{{\"parameters\":{},\"dtype\":\"{}\"}}\n", weights.size(), save.dtype));
+  return cli::kOk;
+}
+
+}  // namespace
+
+Result<Asked> read_options(cli::Console& console, Options& options, const char* usage,
+                           std::span<const std::string> arguments) {
+  if (std::count(arguments.begin(), arguments.end(), "--help") > 0) {
+    console.out(fmt::format("longhaul-train {} [flags]\n{}", usage, options.help()));
+    return Asked::kHelp;
+  }
+  const std::vector<std::string> rest = TRY(options.parse(arguments));
+  if (!rest.empty())
+    return fail(Error(Kind::kUsage, "read the command", "\"" + rest.front() + "\" is no flag")
+                    .advise("see --help"));
+  return Asked::kRun;
+}
+
+const std::vector<CommandEntry>& commands() {
+  static const std::vector<CommandEntry> kCommands = {
+      {"train", "train a model on token shards", train_command},
+      {"tokenize", "make token shards from text", tokenize_command},
+      {"bench", "tokens a second, where a step's time goes, MFU", bench_command},
+      {"eval", "loss and perplexity of a model on token shards", eval_command},
+      {"plan", "days, money, memory and link rate of a run, before it", plan_command},
+      {"export", "a checkpoint as a Hugging Face folder", export_command},
+  };
+  return kCommands;
+}
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,29 @@
+// The program's commands: flags in, words to the console out, an exit code or the error to explain.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/cli/console.hpp"
+#include "trainer/control.hpp"
+
+namespace longhaul::trainer {
+
+struct CommandEntry {
+  const char* name;
+  const char* summary;
+  Result<int> (*run)(cli::Console&, Control&, std::span<const std::string>);
+};
+const std::vector<CommandEntry>& commands();
+
+Result<int> bench_command(cli::Console& console, Control&, std::span<const std::string> arguments);
+Result<int> plan_command(cli::Console& console, Control&, std::span<const std::string> arguments);
+
+class Options;
+// Parses flags; prints help if asked for it. Left-over words are kUsage.
+enum class Asked : std::uint8_t { kRun, kHelp };
+Result<Asked> read_options(cli::Console& console, Options& options, const char* usage,
+                           std::span<const std::string> arguments);
+
+}  // namespace longhaul::trainer

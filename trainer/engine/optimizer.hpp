@@ -1,0 +1,114 @@
+// Optimizer: one step over the model's flat buffers. Matrices inside the blocks take one rule, all
+// else (embedding, head by its name, gains) another. G gradient, M its EMA, W weight, s the shape's
+// scale, O(.) the polar factor of orthogonal.hpp:
+//
+//   adamw     Loshchilov and Hutter 2019 (kernels::adamw)
+//   muon      M <- b M + (1 - b) G;  U = (1 - b) G + b M (Nesterov) or M;
+//             W <- (1 - rate decay) W - rate s O(U)                            (Jordan 2024)
+//   normuon   muon with O's rows divided by sqrt of the EMA of their mean squares, then scaled to
+//             O's Frobenius norm                                     (Li et al., arXiv 2510.05491)
+//   scion     M <- (1 - a) M + a G with a = 1 - b;  W <- [(1 - rate)] W + rate radius lmo(M): -s O
+//             for matrices, -sign for the rest               (Pethick et al., arXiv 2502.07529)
+//
+// Any matrix rule with momentum may be transported (kappa > 0): the gradient is taken at
+// Y = W + kappa * Delta, Delta = the optimizer's own last displacement of W, weight decay included
+// (Zhang and Lin, arXiv 2605.18528; Muon-IGT, arXiv 2605.05577; the literal factor b / (1 - b)
+// diverges in practice, so kappa is its own number). Only this class writes Delta: what others
+// change in W (reloads, roll-backs, outer updates) never enters it. Gradients, their norm and the
+// losses seen in training are at Y; evaluation and checkpoints are at W. With kappa 0, bit for bit
+// the rule without it. What takes AdamW is never extrapolated.
+//
+// fp32 on the CPU; the training thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "trainer/engine/model.hpp"
+#include "trainer/engine/orthogonal.hpp"
+
+namespace longhaul::trainer {
+
+enum class MatrixRule : std::uint8_t { kAdamW, kMuon, kNorMuon, kScion };
+enum class RestRule : std::uint8_t { kAdamW, kSign };
+// Factors of O by a matrix's shape. A rate means nothing without its scale: they stand together in
+// the checkpoint.
+enum class ShapeScale : std::uint8_t {
+  kJordan,     // sqrt(max(1, rows / columns)); rates about 0.02
+  kMoonlight,  // 0.2 sqrt(max(rows, columns)): the size of AdamW's updates, so its rates
+  kSpectral,   // sqrt(rows / columns) (Scion, Dion): rates carry over widths
+};
+
+struct OptimizerConfig {
+  MatrixRule matrices = MatrixRule::kMuon;
+  RestRule rest = RestRule::kAdamW;
+  double rate = 0.02;       // of matrices, times the schedule's factor
+  double rest_rate = 3e-3;  // of the rest, times the same
+  double momentum = 0.95;
+  bool nesterov = true;
+  PolarMethod polar = PolarMethod::kNewtonSchulz;
+  ShapeScale scale = ShapeScale::kJordan;
+  double decay = 0;                               // of matrices, times the rate; never of gains
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-10;  // AdamW's
+  double row_beta = 0.95;                         // NorMuon's
+  double radius = 1, rest_radius = 1;             // Scion's, of matrices and of the rest
+  bool constrained = false;                       // Scion: shrink W by (1 - rate)
+  bool transported = false;                       // keeps Delta and Y
+  double clip = 0;                                // largest norm of the whole gradient; 0: none
+  double noise_scale = 0, noise_alpha = 1.5;      // heavy-tailed noise on G; 0: none
+  std::uint64_t noise_seed = 1;
+};
+// "adamw", "muon", "normuon", "scion", "transported": the usual settings of each.
+Result<OptimizerConfig> optimizer_preset(std::string_view name);
+
+struct StepInputs {
+  std::uint64_t step = 0;  // from 0
+  double factor = 1;       // the schedule's
+  double norm_limit = 0;   // a larger gradient is refused; 0: none
+};
+struct StepReport {
+  double gradient_norm = 0;  // before clipping, with the noise
+  bool applied = true;       // false: the norm was no number or over the limit; nothing changed
+  double polar_seconds = 0;  // in O(.), all threads' wall time together
+};
+
+class Optimizer {
+ public:
+  Optimizer(Model& model, const OptimizerConfig& config);
+  const OptimizerConfig& config() const { return config_; }
+  // Numbers that may change between steps: "rate", "rest_rate", "clip".
+  void set(std::string_view key, double value);
+  // Before a step's first forward pass: lets the model read Y = W + kappa Delta.
+  void extrapolate(double kappa);
+  // Before an evaluation: lets the model read W.
+  void read_at_weights();
+  StepReport step(const StepInputs& inputs);
+  // What a checkpoint must hold beside W, by name; flat fp32, in memory of this object.
+  std::vector<std::pair<std::string, at::Tensor>> state() const;
+  std::int64_t state_bytes() const;
+
+ private:
+  double add_noise_and_measure(std::uint64_t step);
+  void step_matrices(const StepInputs& inputs, StepReport& report);
+  void step_group(const MatrixGroup& group, std::int64_t first_row, float rate, float keep,
+                  StepReport& report);
+  void step_rest(const StepInputs& inputs);
+  void adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
+                   std::uint64_t step);
+  float shape_scale(const MatrixGroup& group) const;
+  std::int64_t moved_size() const;
+
+  Model& model_;
+  OptimizerConfig config_;
+  at::Tensor first_;   // [size] momentum, or AdamW's mean
+  at::Tensor second_;  // AdamW's mean square, of what takes AdamW: the buffer's end
+  std::int64_t second_begin_;
+  at::Tensor row_square_;  // NorMuon's, a number a row
+  at::Tensor moved_;       // Delta, of what is transported: the buffer's beginning
+  at::Tensor reading_;     // Y
+};
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,34 @@
+// A training run on one process: feed, forward and backward, optimizer, reports, evaluations,
+// checkpoints, commands, and the ledger of where its time went.
+#pragma once
+
+#include <functional>
+
+#include "lib/cli/console.hpp"
+#include "trainer/checkpoint.hpp"
+#include "trainer/control.hpp"
+#include "trainer/ledger.hpp"
+#include "trainer/reporter.hpp"
+#include "trainer/train_options.hpp"
+
+namespace longhaul::trainer {
+
+struct TrainSummary {
+  std::uint64_t attempt = 0, first_step = 0, steps = 0;  // steps: done in all, earlier attempts too
+  bool stopped = false;                                  // by a command or signal, before the end
+  double loss = 0, eval_loss = 0;                        // the last ones; eval_loss < 0: none
+  double tokens_per_second = 0;                          // over this attempt's wall time
+  double polar_seconds = 0;
+  std::uint64_t refused = 0;  // updates
+  Duration wall{}, checkpoint_longest{};
+  std::array<Duration, kColumns> columns{};
+  Duration longest_data_wait{};
+};
+
+// Runs until the steps are done or something stops it. The first error of the data or of the
+// gradient ends it after a checkpoint of what is good.
+Result<TrainSummary> train(cli::Console& console, Control& control, const TrainOptions& options);
+// The summary as text for people, or as one JSON object.
+std::string to_text(const TrainSummary& summary, bool json);
+
+}  // namespace longhaul::trainer

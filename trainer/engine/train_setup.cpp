@@ -1,0 +1,164 @@
+#include "trainer/engine/train_setup.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lib/base/escape.hpp"
+#include "trainer/checksum.hpp"
+#include "trainer/engine/gemm.hpp"
+#include "trainer/folder_source.hpp"
+#include "trainer/weights_file.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+tl::unexpected<Error> nonsense(std::string why) {
+  return fail(Kind::kUsage, "set up the run", std::move(why));
+}
+
+bool is_named(const std::string& model) {
+  const auto& names = config_names();
+  return std::find(names.begin(), names.end(), model) != names.end();
+}
+
+std::string cpu_name() {
+  const auto text = File::open_to_read("/proc/cpuinfo");
+  std::string head(4096, '\0');
+  if (!text) return "unknown";
+  // /proc files have no size: what fits the buffer is read, and a short read is no failure here.
+  static_cast<void>(text->read_at(0, std::as_writable_bytes(std::span(head.data(), head.size()))));
+  const auto at = head.find("model name");
+  if (at == std::string::npos) return "unknown";
+  const auto colon = head.find(':', at);
+  return printable(head.substr(colon + 2, head.find('\n', colon) - colon - 2), 100);
+}
+
+}  // namespace
+
+Result<> check(const TrainOptions& o) {
+  if (o.data.empty()) return nonsense("--data is missing");
+  if (o.run.empty()) return nonsense("--run is missing");
+  if (o.steps == 0 || o.batch == 0 || o.sequence == 0)
+    return nonsense("steps, batch or sequence 0");
+  if (o.micro > o.batch || (o.micro > 0 && o.batch % o.micro != 0))
+    return nonsense("--batch is no multiple of --micro");
+  if (o.threads == 0 || o.threads > 4096) return nonsense("--threads out of range");
+  if (o.noise > 0 && !(o.noise_alpha > 1 && o.noise_alpha <= 2))
+    return nonsense("--noise-alpha lies in (1, 2]");
+  if (o.keep == 0) return nonsense("--keep 0 would delete what was just written");
+  if (o.eval_every > 0 && o.eval_data.empty()) return nonsense("--eval-data is missing");
+  TRY(parse_schedule(o.schedule));
+  return {};
+}
+
+Result<ModelConfig> config_of(const TrainOptions& o) {
+  ModelConfig config =
+      is_named(o.model) ? TRY(named_config(o.model)) : TRY(read_model_config(o.model));
+  if (o.load && (is_named(o.model) || o.layers > 0 || o.hidden > 0))
+    return nonsense("--load wants a folder, at its own size");
+  if (o.layers > 0) config.layers = static_cast<std::int64_t>(o.layers);
+  if (o.hidden > 0) {
+    const auto hidden = static_cast<std::int64_t>(o.hidden);
+    if (hidden % config.head_dim != 0)
+      return nonsense("--hidden is no multiple of the head's width");
+    config.intermediate = (config.intermediate * hidden / config.hidden + 7) / 8 * 8;
+    config.hidden = hidden;
+    config.heads = config.kv_heads = hidden / config.head_dim;
+  }
+  config.max_positions = std::max(config.max_positions, static_cast<std::int64_t>(o.sequence));
+  TRY(check(config));
+  return config;
+}
+
+Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
+  OptimizerConfig config = TRY(optimizer_preset(o.optimizer));
+  config.polar = TRY(parse_polar(o.polar));
+  if (o.scale == "jordan") {
+    config.scale = ShapeScale::kJordan;
+  } else if (o.scale == "moonlight") {
+    config.scale = ShapeScale::kMoonlight;
+  } else if (o.scale == "spectral") {
+    config.scale = ShapeScale::kSpectral;
+  } else if (!o.scale.empty()) {
+    return nonsense("--scale is jordan, moonlight or spectral");
+  }
+  if (o.nesterov == "yes" || o.nesterov == "no") {
+    config.nesterov = o.nesterov == "yes";
+  } else if (!o.nesterov.empty()) {
+    return nonsense("--nesterov is yes or no");
+  }
+  if (o.rate > 0) config.rate = o.rate;
+  if (o.rest_rate > 0) config.rest_rate = o.rest_rate;
+  if (o.momentum >= 0) config.momentum = o.momentum;
+  if (o.decay >= 0) config.decay = o.decay;
+  config.clip = o.clip;
+  config.noise_scale = o.noise;
+  config.noise_alpha = o.noise_alpha;
+  config.noise_seed = o.seed;
+  return config;
+}
+
+Result<> start_weights(const TrainOptions& o, Model& model) {
+  if (!o.load) {
+    model.init(o.seed);
+    return {};
+  }
+  const at::Tensor& weights = model.weights();
+  return load_weights(o.model, model.config(),
+                      {weights.data_ptr<float>(), static_cast<std::size_t>(weights.numel())});
+}
+
+std::map<std::string, std::string> settings_of(const TrainOptions& o,
+                                               const std::string& data_identity) {
+  return {{"data", data_identity},
+          {"batch", fmt::to_string(o.batch)},
+          {"sequence", fmt::to_string(o.sequence)},
+          {"seed", fmt::to_string(o.seed)},
+          {"shuffle-window", fmt::to_string(o.window)},
+          {"optimizer", o.optimizer},
+          {"steps", fmt::to_string(o.steps)},
+          {"scale", o.scale}};
+}
+
+std::map<std::string, std::string> environment_of(const TrainOptions& o) {
+  return {{"build", fmt::format("gcc {}", __VERSION__)},
+          {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
+          {"cpu", cpu_name()},
+          {"products", gemm_backend()},
+          {"threads", fmt::to_string(o.threads)},
+          {"ranks", "1"},
+          {"micro", fmt::to_string(o.micro == 0 ? o.batch : o.micro)}};
+}
+
+Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const TrainOptions& o) {
+  EvalSet set;
+  set.sequence_ = static_cast<std::int64_t>(o.sequence);
+  auto source = TRY(FolderSource::open(data));
+  SampleOrder order = TRY(SampleOrder::make(source->shards(), {.seed = 0, .sequence = o.sequence}));
+  const std::uint64_t wanted = std::min(o.eval_batches, order.samples_per_epoch() / o.batch);
+  if (wanted == 0)
+    return fail(Kind::kUsage, "read " + printable(data.native()), "it holds less than one batch");
+  Loader loader(std::move(source), std::move(order), o.sequence,
+                {.global_batch = o.batch, .vocab = static_cast<std::uint64_t>(config.vocab)});
+  for (std::uint64_t i = 0; i < wanted; ++i) set.batches_.push_back(*TRY(loader.take()));
+  return set;
+}
+
+double EvalSet::loss(Model& model) const {
+  double sum = 0;
+  for (const LoadedBatch& batch : batches_)
+    sum += model.loss({batch.tokens.data(), batch.targets.data(),
+                       static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
+  return sum / static_cast<double>(tokens());
+}
+
+std::uint64_t EvalSet::tokens() const {
+  std::uint64_t tokens = 0;
+  for (const LoadedBatch& batch : batches_) tokens += batch.tokens.size();
+  return tokens;
+}
+
+}  // namespace longhaul::trainer

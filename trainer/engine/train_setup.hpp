@@ -1,0 +1,40 @@
+// What a run is built from, out of its options: the model's shape, the optimizer's settings, what
+// a resume compares.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "trainer/engine/optimizer.hpp"
+#include "trainer/loader.hpp"
+#include "trainer/train_options.hpp"
+
+namespace longhaul::trainer {
+
+Result<> check(const TrainOptions& options);
+Result<ModelConfig> config_of(const TrainOptions& options);
+Result<OptimizerConfig> optimizer_of(const TrainOptions& options);
+// Loads options.model's weights into `model` if asked to, else draws them from the seed.
+Result<> start_weights(const TrainOptions& options, Model& model);
+
+// What must be the same for a resume to mean the same run.
+std::map<std::string, std::string> settings_of(const TrainOptions& options,
+                                               const std::string& data_identity);
+// What decides whether it also gives the same bits.
+std::map<std::string, std::string> environment_of(const TrainOptions& options);
+
+// Batches of an evaluation, read at the start: the same ones each time.
+class EvalSet {
+ public:
+  static Result<EvalSet> open(const Path& data, const ModelConfig& config,
+                              const TrainOptions& options);
+  double loss(Model& model) const;  // mean nats a token
+  std::uint64_t tokens() const;
+
+ private:
+  std::int64_t sequence_ = 0;
+  std::vector<LoadedBatch> batches_;
+};
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "trainer/engine/train.hpp"
+
+namespace longhaul::trainer {
+
+std::string to_text(const TrainSummary& s, bool json) {
+  const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  const double wall = std::max(1e-9, seconds(s.wall));
+  std::string columns;
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    const auto name = name_of(static_cast<Column>(i));
+    columns += json ? fmt::format("{}\"{}\":{:.6f}", i == 0 ? "" : ",", name, seconds(s.columns[i]))
+                    : fmt::format("  {:<12}{:>10.3f} s {:>6.2f} %\n", name, seconds(s.columns[i]),
+                                  100 * seconds(s.columns[i]) / wall);
+  }
+  if (!json)
+    return fmt::format(
+        "steps {} (from {}), loss {:.4f}{}, {:.0f} tok/s, polar factors {:.1f} % of the time\n{}"
+        "  longest wait for data {:.3f} s, for a checkpoint {:.3f} s\n",
+        s.steps, s.first_step, s.loss,
+        s.eval_loss < 0 ? "" : fmt::format(", eval {:.4f}", s.eval_loss), s.tokens_per_second,
+        100 * s.polar_seconds / wall, columns, seconds(s.longest_data_wait),
+        seconds(s.checkpoint_longest));
+  return fmt::format(
+      "{{\"attempt\":{},\"first_step\":{},\"steps\":{},\"stopped\":{},\"loss\":{:.9g},"
+      "\"eval_loss\":{},\"tokens_per_second\":{:.1f},\"polar_seconds\":{:.6f},\"refused\":{},"
+      "\"wall\":{:.6f},\"columns\":{{{}}},\"longest_data_wait\":{:.6f},"
+      "\"longest_checkpoint\":{:.6f}}}\n",
+      s.attempt, s.first_step, s.steps, s.stopped, s.loss,
+      s.eval_loss < 0 ? "null" : fmt::format("{:.9g}", s.eval_loss), s.tokens_per_second,
+      s.polar_seconds, s.refused, wall, columns, seconds(s.longest_data_wait),
+      seconds(s.checkpoint_longest));
+}
+
+}  // namespace longhaul::trainer

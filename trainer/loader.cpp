@@ -1,0 +1,121 @@
+#include "trainer/loader.hpp"
+
+#include <fmt/format.h>
+
+#include "lib/base/escape.hpp"
+
+namespace longhaul::trainer {
+
+Loader::Loader(std::unique_ptr<DataSource> source, SampleOrder order, std::uint64_t sequence,
+               const LoaderOptions& options)
+    : source_(std::move(source)),
+      order_(std::move(order)),
+      sequence_(sequence),
+      options_(options),
+      slots_(options.ring) {
+  ASSERT(options.ring >= 2 && options.ranks > 0 && options.rank < options.ranks);
+  ASSERT(options.global_batch % options.ranks == 0);
+  thread_ = std::thread([this] { run(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Result<> Loader::read_sample(const TokenRange& range, std::span<Token> out) {
+  constexpr Duration kLook = 100ms;  // between looks at whether to stop
+  for (;;) {
+    const Presence presence = TRY(source_->read(range, out));
+    {
+      const std::lock_guard lock(mutex_);
+      if (presence == Presence::kThere) {
+        waiting_.reset();
+        return {};
+      }
+      if (stopping_) return fail(Kind::kInterrupted, "read tokens");
+      waiting_ = source_->waiting_for(range);
+    }
+    source_->wait_for_arrival(kLook);
+  }
+}
+
+Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
+  const std::uint64_t samples = options_.global_batch / options_.ranks;
+  batch.first_index = index;
+  batch.tokens.resize(samples * sequence_);
+  batch.targets.resize(samples * sequence_);
+  std::vector<Token> ids(sequence_ + 1);
+  for (std::uint64_t s = 0; s < samples; ++s) {
+    const TokenRange range = order_.at(index + options_.rank * samples + s);
+    TRY(read_sample(range, ids));
+    for (std::uint64_t i = 0; i <= sequence_; ++i) {
+      if (ids[i] >= options_.vocab)
+        return fail(Kind::kMalformed, "read " + printable(source_->shards()[range.shard].name),
+                    fmt::format("token {} is id {}, the model's vocabulary ends at {}",
+                                range.first + i, ids[i], options_.vocab));
+      if (i < sequence_) batch.tokens[s * sequence_ + i] = ids[i];
+      if (i > 0) batch.targets[s * sequence_ + i - 1] = ids[i];
+    }
+  }
+  return {};
+}
+
+void Loader::run() {
+  std::uint64_t index = options_.first_index;
+  std::uint64_t hinted_epoch = ~std::uint64_t{0}, hinted = 0;
+  for (;;) {
+    std::size_t slot = 0;
+    {
+      std::unique_lock lock(mutex_);
+      // The slot handed out last is still in use, so one is always left.
+      changed_.wait(lock, [&] { return stopping_ || filled_ - taken_ + 1 < slots_.size(); });
+      if (stopping_) return;
+      slot = filled_ % slots_.size();
+    }
+    if (order_.epoch_of(index) != hinted_epoch ||
+        index - hinted > order_.samples_per_epoch() / 16) {
+      hinted_epoch = order_.epoch_of(index);
+      hinted = index;
+      source_->will_need(order_.blocks_from(index, options_.hint_blocks));
+    }
+    Result<> filled = fill(slots_[slot], index);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!filled) {
+        error_ = filled.error();
+        changed_.notify_all();
+        return;
+      }
+      ++filled_;
+    }
+    changed_.notify_all();
+    index += options_.global_batch;
+  }
+}
+
+Result<const LoadedBatch*> Loader::take() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return filled_ > taken_ || error_; });
+  if (filled_ == taken_) return fail(*error_);
+  const LoadedBatch* batch = &slots_[taken_++ % slots_.size()];
+  lock.unlock();
+  changed_.notify_all();
+  return batch;
+}
+
+std::optional<std::string> Loader::waiting_for() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_;
+}
+
+std::size_t Loader::ready() const {
+  const std::lock_guard lock(mutex_);
+  return filled_ - taken_;
+}
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,88 @@
+#include "trainer/reporter.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "trainer/json.hpp"
+
+namespace longhaul::trainer {
+
+std::string_view name_of(Series series) {
+  constexpr std::array<std::string_view, kSeriesCount> kNames = {
+      "loss", "eval_loss", "gradient_norm", "rate", "tokens_per_second", "skipped"};
+  return kNames[static_cast<std::size_t>(series)];
+}
+
+Result<std::unique_ptr<FileReporter>> FileReporter::open(const Path& path, std::uint64_t attempt) {
+  File file = TRY(File::open_to_append(path));
+  return std::unique_ptr<FileReporter>(new FileReporter(std::move(file), attempt));
+}
+
+FileReporter::FileReporter(File file, std::uint64_t attempt)
+    : file_(std::move(file)), attempt_(attempt), thread_([this] { run(); }) {}
+
+FileReporter::~FileReporter() {
+  stopping_.store(true);
+  wake_.notify_all();
+  thread_.join();
+}
+
+void FileReporter::log(Series series, std::uint64_t step, double value) noexcept {
+  const std::uint64_t head = head_.load(std::memory_order_relaxed);
+  if (head - tail_.load(std::memory_order_acquire) == kRing) {
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  ring_[head % kRing] = {series, step, value};
+  head_.store(head + 1, std::memory_order_release);
+}
+
+void FileReporter::event(std::uint64_t step, std::string_view text) {
+  write(fmt::format("{{\"attempt\":{},\"step\":{},\"event\":{}}}\n", attempt_, step,
+                    json_quoted(text)));
+}
+
+void FileReporter::write(std::string_view text) {
+  const std::lock_guard lock(file_mutex_);
+  // A full disk must not stop a run: what could not be written is counted.
+  if (!file_.write(bytes_of(text))) unwritten_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool FileReporter::drain() {
+  std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+  const std::uint64_t head = head_.load(std::memory_order_acquire);
+  if (tail == head) return false;
+  std::string text;
+  std::uint64_t step = ~std::uint64_t{0};
+  for (; tail != head; ++tail) {
+    const Point& point = ring_[tail % kRing];
+    if (point.step != step) {
+      if (!text.empty()) text += "}\n";
+      step = point.step;
+      text += fmt::format("{{\"attempt\":{},\"step\":{}", attempt_, step);
+    }
+    if (std::isfinite(point.value)) {  // 17 digits: the value comes back bit for bit
+      text += fmt::format(",\"{}\":{:.17g}", name_of(point.series), point.value);
+    } else {
+      text += fmt::format(",\"{}\":null", name_of(point.series));
+    }
+  }
+  text += "}\n";
+  tail_.store(tail, std::memory_order_release);
+  write(text);
+  return true;
+}
+
+void FileReporter::run() {
+  constexpr auto kPause = std::chrono::milliseconds(100);  // what kill -9 may take with it
+  while (!stopping_.load()) {
+    drain();
+    std::unique_lock lock(wake_mutex_);
+    wake_.wait_for(lock, kPause, [this] { return stopping_.load(); });
+  }
+  drain();
+}
+
+}  // namespace longhaul::trainer

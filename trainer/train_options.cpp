@@ -1,0 +1,58 @@
+#include "trainer/train_options.hpp"
+
+#include <cmath>
+
+namespace longhaul::trainer {
+
+Schedule TrainOptions::schedule_of() const {
+  Schedule out;
+  out.kind = parse_schedule(schedule).value_or(ScheduleKind::kCosine);
+  out.warmup = static_cast<std::uint64_t>(std::ceil(warmup * static_cast<double>(steps)));
+  out.total = steps;
+  out.floor = floor;
+  out.cooldown = cooldown;
+  return out;
+}
+
+void list_options(Options& o, TrainOptions& run) {
+  o.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  o.add("layers", run.layers, "another depth (0: the model's)");
+  o.add("hidden", run.hidden, "another width, its heads and MLP along (0: the model's)");
+  o.add("load", run.load, "start from the folder's weights");
+  o.add("data", run.data, "token shards: a folder or a file");
+  o.add("eval-data", run.eval_data, "token shards to evaluate on");
+  o.add("run", run.run, "the run's folder; made if missing");
+  o.add("steps", run.steps, "optimizer steps of the whole run");
+  o.add("batch", run.batch, "samples a step, over all ranks");
+  o.add("micro", run.micro, "samples a forward pass (0: all)");
+  o.add("sequence", run.sequence, "tokens a sample");
+  o.add("seed", run.seed, "of weights, order and noise");
+  o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
+  o.add("threads", run.threads, "CPU threads");
+  o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
+  o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");
+  o.add("momentum", run.momentum, "of matrices (-1: usual)");
+  o.add("nesterov", run.nesterov, "yes or no (empty: usual)");
+  o.add("polar", run.polar, "newton-schulz or polar-express");
+  o.add("scale", run.scale, "jordan, moonlight or spectral (empty: usual)");
+  o.add("decay", run.decay, "weight decay of matrices (-1: usual)");
+  o.add("kappa", run.kappa, "extrapolation of `transported`, times the schedule");
+  o.add("clip", run.clip, "largest norm of the gradient (0: none)");
+  o.add("noise", run.noise, "scale of injected heavy-tailed gradient noise (0: none)");
+  o.add("noise-alpha", run.noise_alpha, "its tail index, in (1, 2]");
+  o.add("schedule", run.schedule, "constant, cosine, linear, wsd");
+  o.add("warmup", run.warmup, "share of the steps");
+  o.add("cooldown", run.cooldown, "share of the steps, of linear and wsd");
+  o.add("floor", run.floor, "the schedule's last factor");
+  o.add("eval-every", run.eval_every, "steps (0: never)");
+  o.add("eval-batches", run.eval_batches, "batches an evaluation");
+  o.add("checkpoint-every", run.checkpoint_every, "steps (0: at the end only)");
+  o.add("keep", run.keep, "newest checkpoints kept");
+  o.add("resume", run.resume, "no, auto, or a checkpoint's folder");
+  o.add("spike", run.spike, "refuse gradients so many times their average (0: none)");
+  o.add("say-every", run.say_every, "steps between lines on stderr");
+  o.add("json", run.json, "the summary as one JSON object on stdout");
+}
+
+}  // namespace longhaul::trainer

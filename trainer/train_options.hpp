@@ -1,0 +1,36 @@
+// What a training run is told: one struct, one list of flags.
+#pragma once
+
+#include "trainer/options.hpp"
+#include "trainer/schedule.hpp"
+
+namespace longhaul::trainer {
+
+struct TrainOptions {
+  std::string model = "tiny";  // a name of config_names(), or a Hugging Face folder
+  std::uint64_t layers = 0;    // another depth than the model's; 0: its own
+  std::uint64_t hidden = 0;    // another width, heads and intermediate size along; 0: its own
+  bool load = false;           // start from the folder's weights, not only its config
+  Path data, eval_data, run;
+  std::uint64_t steps = 1000, batch = 8, micro = 0, sequence = 256, seed = 1;
+  std::uint64_t window = 2;  // blocks of 8 MiB
+  std::uint64_t threads = 1;
+
+  std::string optimizer = "muon", polar = "newton-schulz", schedule = "cosine", scale;
+  double rate = 0, rest_rate = 0, momentum = -1, decay = -1, kappa = 2, clip = 0;  // < 0, 0: preset
+  double noise = 0, noise_alpha = 1.5;
+  double warmup = 0.05, floor = 0.1, cooldown = 0.2;  // shares of the run, but the floor
+  std::string nesterov;                               // "", "yes", "no"
+
+  std::uint64_t eval_every = 0, eval_batches = 8;
+  std::uint64_t checkpoint_every = 0, keep = 2;
+  std::string resume = "no";  // "auto", or a checkpoint
+  double spike = 0;           // refuse updates whose gradient is so many times its average; 0: none
+  std::uint64_t say_every = 10;
+  bool json = false;
+
+  Schedule schedule_of() const;
+};
+void list_options(Options& options, TrainOptions& run);
+
+}  // namespace longhaul::trainer
