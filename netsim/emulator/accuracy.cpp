@@ -21,11 +21,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "netsim/emulator/addresses.hpp"
+#include "netsim/emulator/accuracy_tcp.hpp"
 #include "netsim/emulator/clock.hpp"
 #include "netsim/emulator/inside.hpp"
-#include "netsim/emulator/netlink.hpp"
-#include "netsim/settings.hpp"
+#include "netsim/emulator/probe_bench.hpp"
 
 namespace netsim::emulator {
 namespace {
@@ -36,60 +35,7 @@ using longhaul::Kind;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr std::uint16_t kPort = 9000;
-constexpr int kUdpSegment = 103;  // UDP_SEGMENT; old headers lack it
 constexpr std::size_t kDatagramBytes = 1400, kHeaderBytes = 28, kTrainSegments = 44;
-constexpr Duration kStatsMost = std::chrono::seconds(5);
-
-sockaddr_in address_of_side(std::size_t side) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(kPort);
-  std::memcpy(&out.sin_addr,
-              Address::parse(address4(static_cast<AddressId>(side)).c_str()).bytes.data(), 4);
-  return out;
-}
-
-// Bound to its side's address, with the kernel's time of arrival on what it receives.
-Result<Fd> open_socket(std::size_t side) {
-  Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return fail_errno("open a socket", errno);
-  const int on = 1, buffer = 4 << 20;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-  const sockaddr_in own = address_of_side(side), peer = address_of_side(1 - side);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0 ||
-      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&peer), sizeof peer) != 0)
-    return fail_errno("bind a socket", errno);
-  return fd;
-}
-
-struct Bench {
-  Emulator emulator;
-  Fd a, b;
-  ~Bench() {
-    emulator.channel.close();
-    if (emulator.pid > 0) ::waitpid(emulator.pid, nullptr, 0);
-  }
-  Bench() = default;
-  Bench(Bench&&) = delete;
-};
-
-Result<> set_up(Bench& bench, const HostSettings& host, std::vector<Assignment> settings) {
-  EmulatorOptions options;
-  options.host = host;
-  options.topology = two_hosts(TRY(with(LinkConfig{}, settings)));
-  bench.emulator = TRY(start_emulator(options));
-  bench.a = TRY(open_inside(bench.emulator, 0, [] { return open_socket(0); }));
-  bench.b = TRY(open_inside(bench.emulator, 1, [] { return open_socket(1); }));
-  return {};
-}
-
-Result<nlohmann::json> stats_of(Bench& bench) {
-  TRY(bench.emulator.channel.send_line(to_json(ControlRequest(GetRequest{"stats"}))));
-  const auto line = TRY(bench.emulator.channel.wait_line(kStatsMost, kLinkJsonMax));
-  return nlohmann::json::parse(line)["result"];
-}
 
 std::int64_t wall_ns() {
   timespec t{};
@@ -97,44 +43,14 @@ std::int64_t wall_ns() {
   return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
 }
 
-struct Arrival {
-  std::int64_t wall_ns = 0;
-  std::size_t bytes = 0;
-  std::int64_t sent_ns = 0;  // the datagram's first 8 bytes
-};
-
-std::optional<Arrival> receive_one(const Fd& socket, milliseconds most) {
-  pollfd one{socket.get(), POLLIN, 0};
-  if (::poll(&one, 1, static_cast<int>(most.count())) <= 0) return std::nullopt;
-  Arrival out;
-  iovec into{&out.sent_ns, sizeof out.sent_ns};
-  alignas(cmsghdr) std::array<char, 128> control{};
-  msghdr message{};
-  message.msg_iov = &into;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t got = ::recvmsg(socket.get(), &message, MSG_TRUNC | MSG_DONTWAIT);
-  if (got < 0) return std::nullopt;
-  out.bytes = static_cast<std::size_t>(got);
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
-       head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_TIMESTAMPNS) continue;
-    timespec stamp{};
-    std::memcpy(&stamp, CMSG_DATA(head), sizeof stamp);
-    out.wall_ns = std::int64_t{stamp.tv_sec} * 1'000'000'000 + stamp.tv_nsec;
-  }
-  return out;
-}
-
 // One-way delays of 300 probes, 5 ms apart, in nanoseconds, in ascending order.
 Result<std::vector<std::int64_t>> probe_delays(const HostSettings& host, const std::string& delay) {
-  Bench bench;
-  TRY(set_up(bench, host, {{"delay", delay}}));
+  ProbeBench bench;
+  TRY(bench.set_up(host, {{"delay", delay}}));
   std::vector<std::int64_t> delays;
   const auto take = [&](milliseconds most) {
     const auto arrival = receive_one(bench.b, most);
-    if (arrival) delays.push_back(arrival->wall_ns - arrival->sent_ns);
+    if (arrival) delays.push_back(arrival->wall_ns - arrival->first_word);
     return arrival.has_value();
   };
   for (int i = 0; i < 300; ++i) {
@@ -193,8 +109,8 @@ struct Progress {
   Time at;
   double ip_bytes = 0;
 };
-Result<Progress> progress_of(Bench& bench, const Fd& devices) {
-  const auto stats = TRY(stats_of(bench));
+Result<Progress> progress_of(ProbeBench& bench, const Fd& devices) {
+  const auto stats = TRY(bench.stats());
   std::array<char, 4096> text{};
   const Time at = now();
   if (::pread(devices.get(), text.data(), text.size() - 1, 0) <= 0)
@@ -208,8 +124,8 @@ Result<Progress> progress_of(Bench& bench, const Fd& devices) {
 }
 
 Result<AccuracyRow> check_rate(const HostSettings& host, int mbit) {
-  Bench bench;
-  TRY(set_up(bench, host, {{"up.rate", fmt::format("{}mbit", mbit)}, {"up.queue", "100ms"}}));
+  ProbeBench bench;
+  TRY(bench.set_up(host, {{"up.rate", fmt::format("{}mbit", mbit)}, {"up.queue", "100ms"}}));
   const auto open_counters = []() -> Result<Fd> {
     Fd fd(::open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC));
     if (!fd) return fail_errno("open net/dev", errno);
@@ -235,10 +151,10 @@ Result<AccuracyRow> check_rate(const HostSettings& host, int mbit) {
 
 // `segments` in trains of `per_train`; the count that was lost must be one that chance explains.
 Result<AccuracyRow> check_loss(const HostSettings& host, std::size_t per_train) {
-  Bench bench;
+  ProbeBench bench;
   constexpr double kP = 0.01;
   constexpr std::size_t kSegments = 88'000;
-  TRY(set_up(bench, host, {{"up.loss", "1%"}}));
+  TRY(bench.set_up(host, {{"up.loss", "1%"}}));
   const int segment = kDatagramBytes;
   if (per_train > 1)
     ::setsockopt(bench.a.get(), IPPROTO_UDP, kUdpSegment, &segment, sizeof segment);
@@ -249,7 +165,7 @@ Result<AccuracyRow> check_loss(const HostSettings& host, std::size_t per_train) 
     if (sent / per_train % 100 == 99) ::usleep(5000);
   }
   ::usleep(100'000);
-  const auto stats = TRY(stats_of(bench));
+  const auto stats = TRY(bench.stats());
   const auto in = stats["up"]["packets_in"].get<double>();
   const auto lost = stats["up"]["dropped"]["loss"].get<double>();
   const double spread = 2.576 * std::sqrt(in * kP * (1 - kP));  // 99 % of a binomial
@@ -260,26 +176,91 @@ Result<AccuracyRow> check_loss(const HostSettings& host, std::size_t per_train) 
       in >= kSegments * 0.99 && std::abs(lost - in * kP) <= spread};
 }
 
+// Datagrams numbered from 0 in trains of 60; which of them b was given.
+Result<std::vector<bool>> arrived(ProbeBench& bench, std::size_t count) {
+  constexpr int kBytes = 64;
+  constexpr std::size_t kTrain = 60;
+  ::setsockopt(bench.a.get(), IPPROTO_UDP, kUdpSegment, &kBytes, sizeof kBytes);
+  std::vector<bool> out(count);
+  const auto take = [&](milliseconds most) {
+    const auto arrival = receive_one(bench.b, most);
+    if (arrival && static_cast<std::uint64_t>(arrival->first_word) < count)
+      out[static_cast<std::size_t>(arrival->first_word)] = true;
+    return arrival.has_value();
+  };
+  std::array<char, kTrain * kBytes> train{};
+  for (std::size_t sent = 0; sent < count; sent += kTrain) {
+    for (std::size_t k = 0; k < kTrain; ++k) {
+      const auto number = static_cast<std::int64_t>(sent + k);
+      std::memcpy(train.data() + k * kBytes, &number, sizeof number);
+    }
+    if (::send(bench.a.get(), train.data(), train.size(), 0) < 0) return fail_errno("send", errno);
+    while (take(milliseconds(0))) continue;
+  }
+  while (take(milliseconds(300))) continue;
+  // What the receiving socket had no room for is not the link's loss.
+  const auto stats = TRY(bench.stats());
+  const auto given = static_cast<std::size_t>(std::count(out.begin(), out.end(), true));
+  const auto lost = stats["up"]["dropped_total"].get<std::size_t>();
+  if (given + lost < count)
+    return fail(Kind::kBusy, "count a million datagrams",
+                fmt::format("{} of them were lost beside the link", count - given - lost));
+  return out;
+}
+
+Result<AccuracyRow> check_million(const HostSettings& host) {
+  constexpr double kP = 0.01, kCount = 999'960;  // whole trains
+  ProbeBench bench;
+  TRY(bench.set_up(host, {{"up.loss", "1%"}}));
+  const auto came = TRY(arrived(bench, static_cast<std::size_t>(kCount)));
+  const auto lost = static_cast<double>(std::count(came.begin(), came.end(), false));
+  const double spread = 2.576 * std::sqrt(kCount * kP * (1 - kP));  // 99 % of a binomial
+  return AccuracyRow{"loss of 1 %, a million packets",
+                     fmt::format("{:.0f} to {:.0f}", kCount * kP - spread, kCount * kP + spread),
+                     fmt::format("{:.0f}, {:.4f} %", lost, 100 * lost / kCount),
+                     std::abs(lost - kCount * kP) <= spread};
+}
+
+// 10 % in bursts of 5 gives 20,000 bursts, whose mean has a standard error of 0.6 %.
+Result<AccuracyRow> check_bursts(const HostSettings& host) {
+  ProbeBench bench;
+  TRY(bench.set_up(host, {{"up.loss", "ge:10%/5"}}));
+  const auto came = TRY(arrived(bench, 999'960));
+  double lost = 0, bursts = 0;
+  for (std::size_t i = 0; i < came.size(); ++i) {
+    lost += came[i] ? 0 : 1;
+    bursts += !came[i] && (i == 0 || came[i - 1]) ? 1 : 0;
+  }
+  const double mean = lost / std::max(bursts, 1.0);
+  return AccuracyRow{
+      "Gilbert-Elliott, bursts of 5", "mean within 3 %",
+      fmt::format("{:.3f} over {:.0f} bursts, {:+.2f} %", mean, bursts, (mean / 5 - 1) * 100),
+      std::abs(mean / 5 - 1) <= 0.03};
+}
+
 }  // namespace
 
-Result<std::vector<AccuracyRow>> check_accuracy(const HostSettings& host) {
+Result<> check_accuracy(const HostSettings& host, Thoroughness how, const OnRow& on_row) {
   bool realtime = false;
   {
-    Bench bench;
-    TRY(set_up(bench, host, {}));
-    realtime = TRY(stats_of(bench))["realtime"].get<bool>();
+    ProbeBench bench;
+    TRY(bench.set_up(host, {}));
+    realtime = TRY(bench.stats())["realtime"].get<bool>();
   }
-  std::vector<AccuracyRow> rows;
   const auto undelayed = TRY(probe_delays(host, "0"));
   const std::int64_t calibration = undelayed[undelayed.size() / 2];
-  rows.push_back({"constant of the path", "calibrated away",
-                  fmt::format("{:.0f} us", static_cast<double>(calibration) / 1e3), true});
+  on_row({"constant of the path", "calibrated away",
+          fmt::format("{:.0f} us", static_cast<double>(calibration) / 1e3), true});
   for (const milliseconds delay : {milliseconds(10), milliseconds(75)})
-    rows.push_back(TRY(check_delay(host, delay, calibration, realtime)));
-  for (const int mbit : {10, 100, 1000, 2000}) rows.push_back(TRY(check_rate(host, mbit)));
+    on_row(TRY(check_delay(host, delay, calibration, realtime)));
+  for (const int mbit : {10, 100, 1000, 2000}) on_row(TRY(check_rate(host, mbit)));
   for (const std::size_t per_train : {std::size_t{1}, kTrainSegments})
-    rows.push_back(TRY(check_loss(host, per_train)));
-  return rows;
+    on_row(TRY(check_loss(host, per_train)));
+  on_row(TRY(check_million(host)));
+  on_row(TRY(check_bursts(host)));
+  if (how == Thoroughness::kQuick) return {};
+  for (AccuracyRow& row : TRY(check_cubic(host))) on_row(std::move(row));
+  return {};
 }
 
 }  // namespace netsim::emulator

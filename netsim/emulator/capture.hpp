@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "netsim/emulator/engine.hpp"
-#include "netsim/emulator/handle.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 

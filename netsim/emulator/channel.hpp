@@ -11,7 +11,7 @@
 
 #include "lib/base/result.hpp"
 #include "netsim/config.hpp"
-#include "netsim/emulator/handle.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 

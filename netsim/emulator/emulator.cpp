@@ -20,6 +20,7 @@
 #include "netsim/emulator/link_name.hpp"
 #include "netsim/emulator/pacer.hpp"
 #include "netsim/emulator/report.hpp"
+#include "netsim/emulator/socket_watch.hpp"
 #include "netsim/settings.hpp"
 
 namespace netsim::emulator {
@@ -103,11 +104,13 @@ Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
   if (hosts.user_namespace) spaces.push_back(hosts.user_namespace->get());
   Engine engine(options.topology, options.seed, ports, start);
   if (capture) engine.watch([&](const SegmentView& view) { capture->add(view); });
-  RunFacts facts{hosts.backend, become_realtime(), options.seed, hosts.notes, {}, 0, 0};
+  SocketWatch watch(std::move(hosts.sockets));  // before real time: its thread must not have it
+  RunFacts facts{hosts.backend, become_realtime(), options.seed, hosts.notes, {}, 0, 0, {}};
   const auto stats = [&] {
     facts.elapsed = now() - start;
     facts.dropped_before_link = 0;
     for (Port* port : ports) facts.dropped_before_link += port->dropped();
+    facts.sockets = watch.facts();
     facts.capture_lost = capture ? capture->left_out() : 0;
     return report_json(engine, facts);
   };

@@ -126,12 +126,19 @@ void Engine::admit(Time at, std::size_t from, Train train) {
   const std::uint32_t segments = train.segments();
   const std::uint32_t slot = trains_.put(std::move(train), static_cast<std::uint32_t>(from),
                                          static_cast<std::uint32_t>(*to));
+  admitting_ = slot;
+  refused_.assign(segments, false);
   // Kept whole until all segments are in: drops are settled only afterwards.
   for (std::uint32_t k = 0; k < segments; ++k) {
     see({at, from, Sighting::kEntered, trains_.at(slot), k, false, {}});
     push(at, index, from, TrainTable::cookie(slot, k));
   }
   settle(line);
+  admitting_.reset();
+  // A full queue refuses the tail of a train: its bytes must not wait for those before it.
+  std::uint32_t kept = segments;
+  while (kept > 0 && refused_[kept - 1]) --kept;
+  if (kept > 0) trains_.keep_first(slot, kept);
 }
 
 void Engine::push(Time at, std::size_t index, std::size_t here, std::uint64_t cookie) {
@@ -160,6 +167,7 @@ void Engine::settle(Line& line) {
       const std::size_t from = trains_.from(slot);
       see({now(), from, Sighting::kDropped, train, k, false, name_of(drop->why)});
       if (drop->why == DropReason::kTooBig && k == 0) answer_too_big(from, line, d, train);
+      if (admitting_ == slot) refused_[k] = true;
       trains_.release(slot, 1);
     }
 }

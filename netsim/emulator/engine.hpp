@@ -110,6 +110,9 @@ class Engine {
   std::vector<Line> lines_;
   std::vector<std::size_t> alias_owner_;  // host of kFirstAlias + i
   TrainTable trains_;
+  // Of the train being admitted: its slot, and which of its segments found no room.
+  std::optional<std::uint32_t> admitting_;
+  std::vector<bool> refused_;
   Buffer spare_;
   Run run_;
   longhaul::ByteVector scratch_;

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 
+#include "netsim/emulator/forward_udp.hpp"
 #include "netsim/emulator/inside.hpp"
 
 namespace netsim::emulator {
@@ -117,7 +118,7 @@ void copy(int from, int to) {
 
 }  // namespace
 
-Result<pid_t> start_forwarding(const Emulator& emulator, const std::vector<std::uint16_t>& ports) {
+Result<> start_forwarding(const Emulator& emulator, const std::vector<std::uint16_t>& ports) {
   if (ports.size() > kPortsMax) return fail(Kind::kUsage, "forward ports", "at most 64 of them");
   std::vector<Listener> listeners;
   for (const std::uint16_t port : ports)
@@ -125,7 +126,7 @@ Result<pid_t> start_forwarding(const Emulator& emulator, const std::vector<std::
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno("start a process", errno);
   if (pid == 0) be_forwarder(listeners);
-  return pid;
+  return start_forwarding_datagrams(emulator, ports);
 }
 
 }  // namespace netsim::emulator

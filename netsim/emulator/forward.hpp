@@ -1,9 +1,8 @@
-// Forward: TCP services of the machine, reachable from behind the link. A process listens on the
-// far side (b), and connects each caller to 127.0.0.1:PORT out here. The ocean lies between the
-// caller and b; the TCP connection of the caller ends there. No UDP.
+// Forward: TCP and UDP services of the machine, reachable from behind the link. A process listens
+// on the far side (b), and connects each caller to 127.0.0.1:PORT out here. The ocean lies between
+// the caller and b; the TCP connection of the caller ends there. Each caller's datagrams have a
+// socket of their own out here, for five silent minutes.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <vector>
@@ -12,7 +11,8 @@
 
 namespace netsim::emulator {
 
-// Forks it; it ends with us. kBusy or another error: a port cannot be listened on.
-Result<pid_t> start_forwarding(const Emulator& emulator, const std::vector<std::uint16_t>& ports);
+// Forks a process each for TCP and UDP; they end with us. kBusy or another error: a port cannot be
+// listened on.
+Result<> start_forwarding(const Emulator& emulator, const std::vector<std::uint16_t>& ports);
 
 }  // namespace netsim::emulator

@@ -116,6 +116,7 @@ Result<> build_tun(Hosts& hosts, const HostSettings& settings) {
     DeviceSettings device;
     device.mtu = settings.mtu;
     TRY(configure(side, settings, device, hosts.notes));
+    hosts.sockets.push_back(TRY(SocketSource::open()));
   }
   return {};
 }
@@ -136,6 +137,7 @@ Result<> build_packet(Hosts& hosts, const Fd& middle, const HostSettings& settin
     device.mac = kHostMac;
     TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
     TRY(configure(side, settings, device, hosts.notes));
+    hosts.sockets.push_back(TRY(SocketSource::open()));
   }
   return {};
 }

@@ -10,8 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "netsim/emulator/handle.hpp"
 #include "netsim/emulator/port.hpp"
+#include "netsim/emulator/socket_watch.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 
@@ -36,8 +37,9 @@ struct Hosts {
   std::optional<Fd> user_namespace;  // set if one was needed
   std::vector<Fd> net_namespaces;
   std::vector<std::unique_ptr<Port>> ports;
-  std::string backend;             // "tun as root", in words
-  std::vector<std::string> notes;  // what could not be done, and does not stop us
+  std::vector<SocketSource> sockets;  // what their kernels know of connections
+  std::string backend;                // "tun as root", in words
+  std::vector<std::string> notes;     // what could not be done, and does not stop us
 };
 
 // Moves the calling process into namespaces of its own and builds `count` hosts. kPermission says

@@ -78,7 +78,7 @@ Result<Channel> connect_to(const std::string& name) {
   return Channel(std::move(fd));
 }
 
-Result<Fd> listen_as(const std::string& name) {
+Result<std::string> free_path(const std::string& name) {
   // One that is just going down, or was killed, may answer for a moment longer.
   for (int tries = 20; connect_to(name); --tries) {
     if (tries == 0) return fail(Kind::kBusy, "name a link " + name, "such a link is running");
@@ -88,6 +88,12 @@ Result<Fd> listen_as(const std::string& name) {
   TRY(make_folder());
   const sockaddr_un address = TRY(address_of(name));
   ::unlink(address.sun_path);
+  return std::string(address.sun_path);
+}
+
+Result<Fd> listen_as(const std::string& name) {
+  TRY(free_path(name));
+  const sockaddr_un address = TRY(address_of(name));
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("open a socket", errno);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||

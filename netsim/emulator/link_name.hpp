@@ -9,8 +9,10 @@
 
 namespace netsim::emulator {
 
-Result<> check_name(const std::string& name);         // letters, digits, '.', '_', '-'; at most 32
-Result<Fd> listen_as(const std::string& name);        // kBusy: such a link is running
+Result<> check_name(const std::string& name);  // letters, digits, '.', '_', '-'; at most 32
+// The path of its socket, with a folder for it and nothing there; kBusy: such a link is running.
+Result<std::string> free_path(const std::string& name);
+Result<Fd> listen_as(const std::string& name);        // at free_path()
 Result<Channel> connect_to(const std::string& name);  // kNotFound: no such link
 void forget(const std::string& name);                 // removes the socket, if nobody answers
 

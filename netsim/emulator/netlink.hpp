@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "netsim/config.hpp"
-#include "netsim/emulator/handle.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 

@@ -68,6 +68,41 @@ Json direction_json(const Engine& engine, Direction d) {
   return out;
 }
 
+Json connection_json(const ConnectionFacts& c) {
+  return {{"local_port", c.local_port},
+          {"remote_port", c.remote_port},
+          {"congestion", c.congestion},
+          {"sndbuf_bytes", c.sndbuf_bytes},
+          {"rcvbuf_bytes", c.rcvbuf_bytes},
+          {"rtt_us", c.rtt_us},
+          {"min_rtt_us", c.min_rtt_us},
+          {"cwnd_segments", c.cwnd_segments},
+          {"mss_bytes", c.mss_bytes},
+          {"bytes_acked", c.bytes_acked},
+          {"bytes_received", c.bytes_received},
+          {"retransmitted_segments", c.retransmitted_segments},
+          {"delivery_bytes_per_s", c.delivery_bytes_per_s}};
+}
+
+Json sockets_json(const HostFacts& f) {
+  Json connections = Json::array();
+  for (const ConnectionFacts& c : f.most) connections.push_back(connection_json(c));
+  return {{"tcp",
+           {{"connections", f.connections},
+            {"congestion", f.congestion},
+            {"sndbuf_bytes_max", f.tcp_sndbuf_max},
+            {"rcvbuf_bytes_max", f.tcp_rcvbuf_max},
+            {"retransmitted_segments", f.tcp_retransmitted_segments},
+            {"info", connections}}},
+          {"udp",
+           {{"sockets", f.udp_sockets},
+            {"sndbuf_bytes_max", f.udp_sndbuf_max},
+            {"rcvbuf_bytes_max", f.udp_rcvbuf_max},
+            {"dropped_receive_buffer", f.udp_dropped_receive_buffer},
+            {"dropped_send_buffer", f.udp_dropped_send_buffer},
+            {"dropped_no_port", f.udp_no_port}}}};
+}
+
 void write_links(Json& out, const Engine& engine) {
   const Topology& topology = engine.topology();
   if (topology.hosts.size() == 2 && topology.links.size() == 1) {
@@ -115,6 +150,8 @@ std::string report_json(const Engine& engine, const RunFacts& facts) {
   out["elapsed_s"] = static_cast<double>(facts.elapsed.count() / 1'000'000) / 1000;
   out["lateness_us"] = lateness_json(engine.lateness());
   write_links(out, engine);
+  for (std::size_t h = 0; h < facts.sockets.size(); ++h)
+    out["sockets"][engine.topology().hosts[h]] = sockets_json(facts.sockets[h]);
   out["dropped_before_link"] = facts.dropped_before_link;
   out["capture_lost"] = facts.capture_lost;
   out["notes"] = notes;

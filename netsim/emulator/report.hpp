@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "netsim/emulator/engine.hpp"
+#include "netsim/emulator/socket_watch.hpp"
 
 namespace netsim::emulator {
 
@@ -18,6 +19,7 @@ struct RunFacts {  // what the engine does not know
   Duration elapsed{};
   std::uint64_t dropped_before_link = 0;  // packets the kernel dropped before we could read them
   std::uint64_t capture_lost = 0;         // packets that the capture file lacks
+  std::vector<HostFacts> sockets;         // one a host
 };
 
 // {"valid": true, "why": "", "lateness_us": {..}, "up": {..}, "down": {..}, ..}: docs/netsim.md.

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "netsim/emulator/handle.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 

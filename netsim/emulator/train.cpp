@@ -61,6 +61,12 @@ std::optional<Train> Train::of(Buffer framed, std::size_t size) {
   return train;
 }
 
+void Train::keep_first(std::uint32_t count) {
+  if (count >= segments_) return;
+  size_ = layout_.header_bytes + count * payload_per_segment_;
+  framed_.cut(sizeof(VirtioHeader) + size_);
+}
+
 VirtioHeader Train::own_offload() const {
   VirtioHeader out;
   out.hdr_len = layout_.header_bytes;

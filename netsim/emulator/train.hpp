@@ -47,6 +47,9 @@ class Train {
   // All of a single packet as it came, its offload header made right: for one plain write.
   Bytes framed() const { return {framed_.data(), sizeof(VirtioHeader) + size_}; }
 
+  // Forgets the payload behind the first `count` segments: nobody will ask for it.
+  void keep_first(std::uint32_t count);
+
   // Segments [first, first + count) as one packet for a device with offload.
   Cut cut(std::uint32_t first, std::uint32_t count, bool ce) const;
   Bytes payload(std::uint32_t first, std::uint32_t count) const;

@@ -44,6 +44,7 @@ class TrainTable {
   const Train& at(std::uint32_t slot) const { return slots_[slot].train; }
   std::uint32_t from(std::uint32_t slot) const { return slots_[slot].from; }  // hosts
   std::uint32_t to(std::uint32_t slot) const { return slots_[slot].to; }
+  void keep_first(std::uint32_t slot, std::uint32_t count) { slots_[slot].train.keep_first(count); }
   // One more: a copy that goes its own way from here.
   void retain(std::uint32_t slot) { ++slots_[slot].waiting; }
   void release(std::uint32_t slot, std::uint32_t segments) {

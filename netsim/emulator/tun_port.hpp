@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "netsim/emulator/handle.hpp"
 #include "netsim/emulator/port.hpp"
+#include "netsim/handle.hpp"
 
 namespace netsim::emulator {
 

@@ -156,8 +156,8 @@ Result<std::string> Relay::perform(const ControlRequest& request) {
   }
   if (const auto* todo = std::get_if<DoRequest>(&request)) return perform_do(todo->words);
   const std::string& what = std::get<GetRequest>(request).what;
-  if (what == "config") return to_json(core_.config());
-  if (what == "counters") return summary();
+  if (what == "config" || what == "link") return to_json(core_.config());
+  if (what == "counters" || what == "stats") return summary();
   return fail(Kind::kUsage, "get", std::string("config or counters is expected"));
 }
 
@@ -184,13 +184,13 @@ Result<std::string> Relay::perform_do(std::string_view words) {
   return std::string("{}");
 }
 
-Lateness::Verdict Relay::verdict() const {
-  return lateness_.verdict(rtt_least_);
+std::optional<std::string> Relay::invalid_because() const {
+  return netsim::invalid_because(lateness_, rtt_least_);
 }
 
 std::string Relay::summary() const {
   const CoreCounters c = core_.counters();
-  const bool valid = verdict() == Lateness::Verdict::kValid;
+  const auto why = invalid_because();
   nlohmann::ordered_json json;
   json["face"] = "relay";
   json["listen"] = to_text(address_);
@@ -215,7 +215,8 @@ std::string Relay::summary() const {
                          {"p50", us(lateness_.quantile(0.5))},
                          {"p99", us(lateness_.quantile(0.99))},
                          {"max", us(lateness_.max())}};
-  json["valid"] = valid;
+  json["valid"] = !why.has_value();
+  json["why"] = why.value_or("");
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -9,9 +9,9 @@
 #include <optional>
 #include <string>
 
+#include "netsim/lateness.hpp"
 #include "netsim/relay/control_server.hpp"
 #include "netsim/relay/core.hpp"
-#include "netsim/relay/lateness.hpp"
 #include "netsim/relay/tcp_face.hpp"
 #include "netsim/relay/udp_face.hpp"
 
@@ -40,11 +40,11 @@ class Relay {
 
   Result<> run(const Fd& stop);
   // Requests beyond settings.hpp: do reset | half-close up|down | down | up | stop; get config |
-  // counters.
+  // counters (or link | stats, as of a named link).
   Result<std::string> perform(const ControlRequest& request);
-  std::string summary() const;  // JSON, one line
-  Lateness::Verdict verdict() const;
-  Address listening_on() const { return address_; }  // with the port the system chose
+  std::string summary() const;                         // JSON, one line
+  std::optional<std::string> invalid_because() const;  // netsim/lateness.hpp
+  Address listening_on() const { return address_; }    // with the port the system chose
 
  private:
   Relay(const RelayOptions& options, Poller poller, Address target);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <random>
 
+#include "netsim/emulator/link_name.hpp"
 #include "netsim/quantity.hpp"
 #include "tools/netsim/commands.hpp"
 #include "tools/netsim/files.hpp"
@@ -24,7 +25,7 @@ using relay::Relay;
 
 struct RelayCommand {
   relay::RelayOptions relay;
-  std::string profile, control, seed, json_path;
+  std::string profile, name, control, seed, json_path;
   std::map<std::string, std::string> settings;
   std::vector<std::string> events;
   bool tcp_only = false, udp_only = false, quiet = false, allow_invalid = false;
@@ -43,6 +44,11 @@ Result<relay::RelayOptions> read(const RelayCommand& command) {
                    [](const Event& a, const Event& b) { return a.at < b.at; });
   TRY(check(out.config.link));
   if (!command.control.empty()) out.control = command.control;
+  if (!command.name.empty()) {
+    if (out.control)
+      return longhaul::fail(longhaul::Kind::kUsage, "read options", "--name and --control");
+    out.control = "unix:" + TRY(emulator::free_path(command.name));
+  }
   out.tcp = !command.udp_only;
   out.udp = !command.tcp_only;
   if (!out.tcp && !out.udp)
@@ -52,25 +58,28 @@ Result<relay::RelayOptions> read(const RelayCommand& command) {
   return out;
 }
 
-relay::Fd stop_signals() {
+Fd stop_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
   sigprocmask(SIG_BLOCK, &set, nullptr);
-  return relay::Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 int run_relay(const RelayCommand& command) {
   const auto options = read(command);
   if (!options) return give_up(options.error());
-  const relay::Fd stop = stop_signals();
+  const Fd stop = stop_signals();
   auto relay = Relay::open(*options);
   if (!relay) return give_up(relay.error());
   if (!command.quiet) {
     say(fmt::format("relay on {} to {}, seed {}", relay::to_text((*relay)->listening_on()),
                     options->to, options->seed));
     say(relay::kWhatThisIs);
+    if (!command.name.empty())
+      say(fmt::format("netsim ctl {} set rtt=300ms | outage 30s | reset | stats | stop",
+                      command.name));
   }
   if (const auto ran = (*relay)->run(stop); !ran) return give_up(ran.error());
   const std::string summary = (*relay)->summary();
@@ -81,8 +90,9 @@ int run_relay(const RelayCommand& command) {
     file << summary << '\n';
     if (!file.flush()) say("cannot write " + command.json_path);
   }
-  if ((*relay)->verdict() == relay::Lateness::Verdict::kValid) return 0;
-  say("INVALID: bytes left too late (lateness_us in the summary): the machine was too busy");
+  const auto why = (*relay)->invalid_because();
+  if (!why) return 0;
+  say("INVALID: " + *why);
   return command.allow_invalid ? 0 : kOwnFailureExit;
 }
 
@@ -114,6 +124,7 @@ void add_relay(CLI::App& app, Context& context) {
   command->add_option("--profile", options->profile, "a named link, or a profile's file");
   add_settings(*command, *options);
   command->add_option("--event", options->events, "e.g. \"at 60s every 1h outage 2s\"");
+  command->add_option("--name", options->name, "so that `netsim ctl` finds it");
   command->add_option("--control", options->control, "unix:PATH or 127.0.0.1:PORT for JSON lines");
   command->add_option("--seed", options->seed, "of all randomness; default: drawn, and reported");
   command->add_option("--json", options->json_path, "write the summary here, not to stdout");

@@ -166,8 +166,9 @@ void add_run(CLI::App& app, Context& context) {
   run_command->add_option("--on", options->host, "the host that CMD runs on; default: the first");
   run_command->add_option("--start", options->starts, "also run CMD on HOST; may be repeated")
       ->type_name("HOST=CMD");
-  run_command->add_option("--forward", options->forwards,
-                          "TCP port of this machine to be reached at the other side's address");
+  run_command->add_option(
+      "--forward", options->forwards,
+      "TCP and UDP port of this machine to be reached at the other side's address");
   run_command->add_option("--json", options->json_path, "write the report to this file");
   run_command->add_flag("--quiet,-q", options->quiet, "say only what is wrong");
   run_command->add_flag("--allow-invalid", options->allow_invalid,

@@ -221,6 +221,17 @@ TEST(Train, CongestionMarksHitTheSegmentsAsked) {
   EXPECT_EQ(ecn_of(segment(six, 2, true)), Ecn::kCe);
 }
 
+TEST(Train, WhatIsKeptOfItIsUnchanged) {
+  const Train whole = make_train({false, kTcp, 5 * kMss + 7, kMss});
+  Train cut = make_train({false, kTcp, 5 * kMss + 7, kMss});
+  cut.keep_first(3);
+  EXPECT_EQ(cut.bytes().size(), whole.layout().header_bytes + 3U * kMss);
+  for (std::uint32_t k = 0; k < 3; ++k) EXPECT_EQ(segment(cut, k), segment(whole, k)) << k;
+  const Cut left = cut.cut(1, 2, false), right = whole.cut(1, 2, false);
+  EXPECT_TRUE(longhaul::equal(Bytes(left.header).first(left.header_bytes),
+                              Bytes(right.header).first(right.header_bytes)));
+}
+
 TEST(Train, RefusesWhatIsNoPacket) {
   const auto of = [](ByteVector bytes, VirtioHeader offload) {
     return Train::of(framed(bytes, offload), bytes.size()).has_value();

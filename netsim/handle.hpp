@@ -1,11 +1,11 @@
-// Fd: a move-only file descriptor, closed when it goes.
+// Fd: a move-only file descriptor, closed when it goes. For the faces that touch the machine.
 #pragma once
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace netsim::emulator {
+namespace netsim {
 
 class Fd {
  public:
@@ -32,4 +32,4 @@ class Fd {
   int fd_ = -1;
 };
 
-}  // namespace netsim::emulator
+}  // namespace netsim
