@@ -135,10 +135,10 @@ ByteCount RateControl::burst(Time now) const {
   if (!may_send(now)) return ByteCount(0);
   // One packet may stand over the edge of the window: a window is no multiple of packets.
   const ByteCount room = window_ - in_flight_ + ByteCount(options_.packet_bytes);
-  // Beside a sender that is clocked by acks, pairs would meet a full queue more often than it does.
-  const bool single = others_ == RatePhase::kCompete;
-  return std::min(
-      {pacer_.burst(now), room, ByteCount(single ? options_.packet_bytes : room.value())});
+  // A short queue, or one kept full by a sender that is clocked by acks, has no room for batches.
+  const bool small = others_ == RatePhase::kCompete || now < shallow_until_;
+  const ByteCount most = small ? ByteCount(options_.packet_bytes) : room;
+  return std::min({pacer_.burst(now), room, most});
 }
 
 RateState RateControl::state() const {

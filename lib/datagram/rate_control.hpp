@@ -64,9 +64,14 @@ class RateControl {
  private:
   // What a test, or the time before it, showed.
   struct Evidence {
-    BytesPerSecond delivered;
+    BytesPerSecond delivered, sent;
     Duration queue{}, delay{};
     std::uint32_t loss_ppm = 0, lost_packets = 0;
+  };
+  struct Window {
+    BytesPerSecond delivered, sent;
+    std::uint32_t loss_ppm = 0, lost_packets = 0;
+    Duration queue_least{};
   };
   enum class Sequel : std::uint8_t { kNone, kProbe };
 
@@ -100,15 +105,13 @@ class RateControl {
   void update_capacity(Time now, const Trial& trial);
   void watch_queue(Time now);
   void watch_loss(Time now);
+  void find_shallow(Time now);
+  void follow_losses(Time now, const Window& window);
+  Duration probe_pause() const;
   void note_noise(const Trial& trial);
   void leave_start(Time now);
   void enter_others(Time now);
   void go_steady(Time now, BytesPerSecond capacity);
-  struct Window {
-    BytesPerSecond delivered, sent;
-    std::uint32_t loss_ppm = 0, lost_packets = 0;
-    Duration queue_least{};
-  };
   // Of the trials up to `last`, back to `span` before its end.
   Window look_back(std::uint32_t last, Duration span, std::uint32_t packets_min) const;
 
@@ -124,8 +127,14 @@ class RateControl {
   RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
   RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
   BytesPerSecond pacing_, delivered_, capacity_;
-  BytesPerSecond link_;            // what the link carried when nobody else was seen on it
-  std::uint32_t others_seen_ = 0;  // probes in a row that took from somebody
+  BytesPerSecond link_;               // what the link carried when nobody else was seen on it
+  std::uint32_t others_seen_ = 0;     // probes in a row that took from somebody
+  std::uint32_t alone_seen_ = 0;      // probes in a row that brought nothing more
+  std::uint32_t failed_growths_ = 0;  // pulses that passed, and losses followed
+  Time last_growth_{};
+  Duration shallow_for_ = 10s;
+  Time shallow_step_{};
+  BytesPerSecond shallow_peak_;
   Time not_elastic_until_{};
   ByteCount window_, in_flight_;
   Duration rtt_min_{}, rtt_smooth_{}, queue_{}, queue_end_{}, noise_{}, last_delay_{};

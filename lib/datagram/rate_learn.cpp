@@ -28,7 +28,7 @@ void RateControl::on_collapse(Time now) {
   const Duration queue = base_.queue(trial.begin, trial.delay_end());
   const BytesPerSecond delivered = trial.delivered();
   const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
-  if (queue < much || delivered >= permille(capacity_, 700)) return;
+  if (queue < much || delivered >= permille(std::min(capacity_, trial.pace), 700)) return;
   capacity_ = std::max(delivered, kRateMin);
   queue_end_ = queue;
   open(now, RatePhase::kSteady, steady_pace(now), Duration{});
@@ -37,12 +37,11 @@ void RateControl::on_collapse(Time now) {
 RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
                                            std::uint32_t packets_min) const {
   Window window;
-  std::uint64_t bytes = 0, sent = 0;
+  std::uint64_t bytes = 0, sent = 0, first_bytes = 0;
   std::uint32_t packets = 0, fair_packets = 0, lost = 0;
   const Time until = trials_[last - trials_.first_id()].end;
-  Duration first = Duration::max(), newest = Duration::min(), sent_for{};
+  Duration sent_for{}, first = Duration::max(), newest = Duration::min();
   window.queue_least = Duration::max();
-  std::uint64_t first_bytes = 0;
   for (std::uint32_t id = last + 1; id-- > std::max(trials_.first_id(), ignored_before_);) {
     const Trial& t = trials_[id - trials_.first_id()];
     packets += t.acked_packets;
@@ -109,11 +108,15 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   const bool late = queue_ > much;
   const std::uint32_t loss = trial.loss_ppm();
   const BytesPerSecond arriving = permille(trial.pace, (1'000'000 - loss) / 1000);
-  const bool flat = trial.acked_packets >= 8 && !trial.app_limited &&
-                    (trial.delivered() < permille(arriving, 700) || loss > kHeavyLossPpm);
-  strikes_ = late || flat ? strikes_ + 1 : 0;
-  if (strikes_ >= 2 || queue_ > 4 * much) return leave_start(now);
+  const bool measured = trial.acked_packets >= 8 && !trial.app_limited;
+  const bool slow = measured && trial.delivered() < permille(arriving, 950);
+  const bool heavy = trial.acked_packets + trial.lost_packets >= 8 && loss > kHeavyLossPpm;
+  const bool flat = heavy || (measured && trial.delivered() < permille(arriving, 700));
+  // Delay alone may be jitter: what queues comes out slower than it went in.
+  strikes_ = (late && slow) || flat ? strikes_ + 1 : 0;
+  if (strikes_ >= 2 || (slow && queue_ > 4 * much)) return leave_start(now);
   if (strikes_ > 0 || trial.app_limited) return;
+  if (late && trial.delivered() < permille(arriving, 980)) return;
   if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
     return go_steady(now, options_.known.rate);
   if (2 * trial.pace.value() <= pacing_.value()) return;
@@ -121,8 +124,10 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
 }
 
 void RateControl::leave_start(Time now) {
-  const Window window = look_back(next_trial_ - 1, interval() / 4, 16);
-  go_steady(now, window.delivered);
+  // The fastest of the last trials that came out as a stream, not in a lump.
+  BytesPerSecond best = look_back(next_trial_ - 1, interval() / 2, 64).delivered;
+  if (best.value() == 0) best = permille(pacing_, 500);
+  go_steady(now, best);
   next_probe_ = now + 2 * interval();
 }
 
@@ -132,7 +137,7 @@ void RateControl::go_steady(Time now, BytesPerSecond capacity) {
   high_ = starved_ = false;
   strikes_ = 0;
   probe_gain_ = kProbeGainMin;
-  next_probe_ = now + std::clamp<Duration>(6 * interval(), 500ms, 4s);
+  next_probe_ = now + probe_pause();
   open(now, RatePhase::kSteady, steady_pace(now), Duration{});
 }
 
@@ -162,10 +167,8 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
   } else {
     capacity_ = std::max(capacity_, std::min(window.delivered, arrived));
   }
-  if (now < shallow_until_ && window.loss_ppm > random_ppm_ + 2 * kLossFreePpm) {
-    capacity_ = std::min(capacity_, window.delivered);
-    shallow_until_ = now + 10s;
-  }
+  if (now < shallow_until_ && trial.overflow) shallow_until_ = now;  // a queue there is after all
+  if (now < shallow_until_) follow_losses(now, window);
   capacity_ = std::max(capacity_, kRateMin);
   link_ = std::max(link_, capacity_);
   // The queue is gone though what was sent should have kept it: the link carries more.
@@ -175,6 +178,22 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
   starved_ = empty;
   if (starved_ && now - starved_since_ > interval() && next_probe_ != Time::max())
     next_probe_ = std::min(next_probe_, now);
+}
+
+// Where losses show overload: down to what came through, and up again in small steps, in larger
+// ones below where it went well before.
+void RateControl::follow_losses(Time now, const Window& window) {
+  const Duration step = std::max<Duration>(interval(), 50ms);
+  if (now - shallow_step_ < step) return;
+  if (window.loss_ppm > random_ppm_ + 4 * kLossFreePpm) {
+    shallow_peak_ = capacity_;
+    capacity_ = std::clamp(window.delivered, permille(capacity_, 850), capacity_);
+    find_shallow(now);
+  } else if (window.loss_ppm <= random_ppm_ + 2 * kLossFreePpm && queue_ < queue_target()) {
+    const bool below = capacity_ < permille(shallow_peak_, 970);
+    capacity_ = BytesPerSecond(capacity_.value() + capacity_.value() / (below ? 32 : 128));
+  }
+  shallow_step_ = now;
 }
 
 void RateControl::on_probe_trial(Time now, const Trial& trial) {
@@ -191,16 +210,19 @@ void RateControl::on_probe_trial(Time now, const Trial& trial) {
   if (extra == 0 || trial.app_limited) return;
   if (clean) {
     capacity_ = std::min(arriving, delivered);
-    probe_gain_ = std::min(probe_gain_ * 2, kProbeGainMax);
+    probe_gain_ = now < shallow_until_ ? kProbeGainMin : std::min(probe_gain_ * 2, kProbeGainMax);
+    last_growth_ = now;
     others_seen_ = 0;
     return;
   }
   probe_gain_ = kProbeGainMin;
   // Alone behind a queue, sending more brings nothing more; beside others it takes from them.
   if (no_queue) return;
-  if (delivered < permille(capacity_, 1000 + probe_gain_ / 6)) {
+  const bool nothing_more = delivered < permille(capacity_, 1000 + probe_gain_ / 6);
+  alone_seen_ = nothing_more ? alone_seen_ + 1 : 0;
+  if (nothing_more) {
     others_seen_ = 0;
-    link_ = capacity_;
+    if (alone_seen_ >= 2) link_ = capacity_;
   } else if (delivered > permille(capacity_, 1000 + probe_gain_ / 3)) {
     ++others_seen_;
   }
@@ -213,7 +235,9 @@ void RateControl::on_probe_trial(Time now, const Trial& trial) {
 
 // A queue that what we send cannot explain, for longer than we needed to drain it.
 void RateControl::watch_queue(Time now) {
-  const bool high = queue_ > queue_target() + std::max(kQueueStays, 4 * packet_time(capacity_));
+  if (testing_) return;
+  const bool high = queue_ > queue_target() + std::max(others_seen_ > 0 ? kQueueMuch : kQueueStays,
+                                                       4 * packet_time(capacity_));
   if (!high) {
     high_ = false;
     return;
@@ -228,135 +252,37 @@ void RateControl::watch_queue(Time now) {
     test_wanted_ = true;
 }
 
+// Losses show overload here, not delay. A pulse that passed because a policer had saved up for it
+// must not be tried again soon.
+void RateControl::find_shallow(Time now) {
+  const bool again = now < shallow_until_ + 2 * shallow_for_;
+  if (now >= shallow_until_) shallow_for_ = again ? std::min<Duration>(2 * shallow_for_, 60s) : 10s;
+  shallow_until_ = now + shallow_for_;
+  probe_gain_ = kProbeGainMin;
+  if (last_growth_ == Time{} || now - last_growth_ > 4 * interval() + 2s) return;
+  last_growth_ = Time{};
+  failed_growths_ = std::min(failed_growths_ + 1, 3U);
+  if (next_probe_ != Time::max()) next_probe_ = now + probe_pause();
+}
+
+Duration RateControl::probe_pause() const {
+  const Duration pause = std::clamp<Duration>(6 * interval(), 500ms, 4s);
+  return pause * (1 << failed_growths_);
+}
+
 void RateControl::watch_loss(Time now) {
   const Window window = look_back(next_trial_ - 1, interval(), 100);
   if (window.loss_ppm > kHeavyLossPpm) {  // more than we repair: whatever it is, send less
     capacity_ = std::min(capacity_, window.delivered);
     congestion_ppm_ = window.loss_ppm;
-    shallow_until_ = now + 10s;
-    return;
+    return find_shallow(now);
   }
-  if (now < shallow_until_) return;
+  if (now >= shallow_until_) failed_growths_ = 0;
   if (window.loss_ppm <= std::max(random_ppm_ * 3 / 2 + kLossFreePpm, kLossFreePpm)) {
     random_ppm_ = random_ppm_ - random_ppm_ / 32 + window.loss_ppm / 32;
     return;
   }
-  if (window.lost_packets >= 5 && now >= next_test_) test_wanted_ = true;
-}
-
-void RateControl::on_test_trial(Time now, const Trial& trial) {
-  if (!testing_ || trial.id < test_first_) return;
-  if (trial.id == test_first_) {
-    const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
-    const Window window = look_back(last, interval(), 100);
-    const Trial& previous = trials_[last - trials_.first_id()];
-    const Duration delay = previous.acked_packets > 0 ? previous.delay_end() : trial.delay();
-    before_ = {window.delivered, base_.queue(trial.begin, delay), delay, window.loss_ppm,
-               window.lost_packets};
-  }
-  if (trial.id < test_first_ + 3) return;
-  const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
-  const Window window = look_back(trial.id, length * 2 / 3, 4);
-  judge_test(
-      now, {window.delivered, queue_end_, trial.delay_end(), window.loss_ppm, window.lost_packets},
-      length);
-}
-
-void RateControl::judge_test(Time now, const Evidence& during, Duration length) {
-  testing_ = false;
-  next_test_ = now + std::max<Duration>(4 * interval(), 500ms);
-  high_ = false;
-  const BytesPerSecond arriving = permille(test_pace_, (1'000'000 - during.loss_ppm) / 1000);
-  const std::uint64_t less = before_.delivered > arriving
-                                 ? before_.delivered.value() - arriving.value()
-                                 : std::uint64_t{0};
-  if (judge_queue(now, during, share_of(length, less, before_.delivered.value()))) return;
-  if (others_ != RatePhase::kSteady) return;
-  if (before_.loss_ppm <= random_ppm_ * 3 / 2 + kLossFreePpm) return;
-  if (during.loss_ppm < before_.loss_ppm / 2) {
-    congestion_ppm_ = before_.loss_ppm - during.loss_ppm;
-    capacity_ = std::min(capacity_, before_.delivered);
-    random_ppm_ = std::min(during.loss_ppm, kRandomMaxPpm);
-    shallow_until_ = now + 10s;
-  } else {
-    congestion_ppm_ = 0;
-    random_ppm_ = std::min((before_.loss_ppm + during.loss_ppm) / 2, kRandomMaxPpm);
-    next_test_ = now + 5s;
-  }
-}
-
-// True: the queue was the matter, and something was done about it.
-bool RateControl::judge_queue(Time now, const Evidence& during, Duration expected_fall) {
-  const Duration little = queue_target() + 2ms + 2 * packet_time(capacity_);
-  const bool still_full = during.delivered >= permille(before_.delivered, 920);
-  const bool alone = during.queue < little || still_full;
-  if (others_ != RatePhase::kSteady) {
-    strikes_ = alone ? strikes_ + 1 : 0;
-    if (strikes_ == 0 || (strikes_ == 1 && !still_full)) {
-      next_test_ = now + (strikes_ == 0 ? std::max<Duration>(8 * interval(), 3s) : interval());
-      return true;
-    }
-    if (!still_full) not_elastic_until_ = now + 5s;
-    go_steady(now, during.queue < little ? before_.delivered : during.delivered);
-    return true;
-  }
-  if (before_.queue < queue_target() + kQueueStays || during.queue < little) return false;
-  if (still_full) {
-    capacity_ = link_ = during.delivered;
-    return true;
-  }
-  const Duration fall = before_.delay - during.delay;
-  // A longer route delays all phases alike, and lets through what is sent.
-  const Duration even =
-      std::max<Duration>(1ms, std::min(expected_fall, before_.queue) / 8) + noise_;
-  const BytesPerSecond arriving =
-      permille(test_pace_, (1'000'000 - std::min(during.loss_ppm, 999'999U)) / 1000);
-  if (std::chrono::abs(fall) < even && during.delivered >= permille(arriving, 970) &&
-      before_.delivered >= permille(link_, 500)) {
-    base_.restart(now, during.delay);
-    queue_ = queue_end_ = Duration{};
-    rtt_min_ = rtt_smooth_;
-    return true;
-  }
-  enter_others(now);
-  return true;
-}
-
-void RateControl::enter_others(Time now) {
-  others_seen_ = 0;
-  strikes_ = 0;
-  testing_ = test_wanted_ = false;
-  others_ = options_.mode == RateMode::kBackground ? RatePhase::kYield : RatePhase::kCompete;
-  compete_queue_most_ = queue_;
-  next_test_ = now + std::max<Duration>(8 * interval(), 3s);
-  const ByteCount bdp = learned().rate.bytes_in(rtt_or_guess());
-  cubic_.restart(now, ByteCount(bdp.value() / 2), ByteCount(bdp.value() * 7 / 10));
-  if (options_.mode == RateMode::kMax) capacity_ = learned().rate;
-  open_trial(now);
-}
-
-void RateControl::on_compete_trial(Time now, const Trial& trial) {
-  compete_queue_most_ = std::max(compete_queue_most_, queue_);
-  if (options_.mode == RateMode::kMax) {
-    capacity_ = std::max(look_back(trial.id, 4 * interval(), 32).delivered, kRateMin);
-  } else {
-    cubic_.on_acked(now, trial.acked_bytes, rtt_smooth_);
-    const bool congested = trial.lost_packets > 0 && queue_ > compete_queue_most_ / 4;
-    if (congested && trial.begin >= cubic_loss_) {
-      cubic_.on_loss(now);
-      cubic_loss_ = now;
-    }
-  }
-  if (now >= next_test_ && !testing_) test_wanted_ = true;
-}
-
-void RateControl::on_yield_trial(Time now, const Trial&) {
-  if (queue_ > queue_target() + 4ms + 4 * packet_time(capacity_)) {
-    next_test_ = now + std::max<Duration>(2 * interval(), 500ms);
-  } else if (now >= next_test_) {
-    go_steady(now, BytesPerSecond(pacing_.value() * 2));
-    next_probe_ = now;
-  }
+  if (!testing_ && window.lost_packets >= 5 && now >= next_test_) test_wanted_ = true;
 }
 
 }  // namespace longhaul::datagram

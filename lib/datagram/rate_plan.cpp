@@ -21,8 +21,9 @@ Duration RateControl::queue_target() const {
   Duration target = kTargetHigh - kTargetStep * doublings - kTargetStep * part / 1000;
   if (options_.mode == RateMode::kBackground) target /= 2;
   target = std::max(target, kTargetLow);
+  target = std::min(target, rtt_or_guess() / 2);  // on a short way that would be a standing queue
   return std::max<Duration>(target, packet_time(capacity_) * 5 / 2) +
-         std::min<Duration>(2 * noise_, 20ms);
+         std::min<Duration>(noise_, 8ms);
 }
 
 BytesPerSecond RateControl::to_send(BytesPerSecond arriving) const {
@@ -89,8 +90,9 @@ void RateControl::open_trial(Time now) {
     test_wanted_ = false;
     testing_ = true;
     test_trials_ = test_seen_ = 0;
-    test_pace_ =
-        permille(to_send(others_ == RatePhase::kSteady ? capacity_ : delivered_), kTestPermille);
+    // Of what comes out, not of capacity: beside others, or draining, less than that was sent.
+    test_pace_ = permille(to_send(std::min(capacity_, delivered_)), kTestPermille);
+    if (others_ != RatePhase::kSteady) test_pace_ = permille(to_send(delivered_), kTestPermille);
     return open_test(now);
   }
   if (others_ == RatePhase::kCompete) return open_compete(now);

@@ -16,7 +16,10 @@ void Trial::add(const AckedPacket& acked) {
     first_received = acked.received;
     first_bytes = acked.packet.bytes;
   }
-  last_received = std::max(last_received, acked.received);
+  if (acked.packet.number >= last_number) {
+    last_number = acked.packet.number;
+    last_received = acked.received;
+  }
   last_[seen_ % kEnd] = delay;
   if (seen_ % stride_ == 0) {
     if (sampled_ == kSamples) {  // full: keep every second one, and take half as many from now on

@@ -19,10 +19,13 @@ struct Trial {
   bool closed = false, app_limited = false;
   std::uint64_t sent_bytes = 0, acked_bytes = 0, lost_bytes = 0;
   std::uint32_t sent_packets = 0, acked_packets = 0, lost_packets = 0;
+  // When the first of them arrived, and the one sent last: those held back on their way say nothing
+  // of the rate.
   Duration first_received{Duration::max()}, last_received{Duration::min()};
   std::uint64_t first_bytes = 0;  // of the packet received first
-  Duration queue{};               // once learned from: its delay over the way's own
-  bool overflow = false;          // its losses say nothing: a full queue had them
+  std::uint64_t last_number = 0;
+  Duration queue{};       // once learned from: its delay over the way's own
+  bool overflow = false;  // its losses say nothing: a full queue had them
 
   void add(const AckedPacket& acked);
   bool settled() const { return closed && acked_packets + lost_packets >= sent_packets; }

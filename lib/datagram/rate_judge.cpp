@@ -1,0 +1,131 @@
+// RateControl, whose the queue and the loss are, and what is done beside others.
+#include <algorithm>
+
+#include "lib/datagram/rate_control.hpp"
+#include "lib/datagram/rate_limits.hpp"
+
+namespace longhaul::datagram {
+
+void RateControl::on_test_trial(Time now, const Trial& trial) {
+  if (!testing_ || trial.id < test_first_) return;
+  if (trial.id == test_first_) {
+    const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
+    const Window window = look_back(last, interval(), 100);
+    const Trial& previous = trials_[last - trials_.first_id()];
+    const Duration delay = previous.acked_packets > 0 ? previous.delay() : trial.delay();
+    before_ = {window.delivered, window.sent,        base_.queue(trial.begin, delay), delay,
+               window.loss_ppm,  window.lost_packets};
+  }
+  if (trial.id < test_first_ + 3) return;
+  const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
+  const Window window = look_back(trial.id, length * 2 / 3, 4);
+  judge_test(now,
+             {window.delivered, window.sent, queue_end_, trial.delay(), window.loss_ppm,
+              window.lost_packets},
+             length);
+}
+
+void RateControl::judge_test(Time now, const Evidence& during, Duration length) {
+  testing_ = false;
+  next_test_ = now + std::max<Duration>(4 * interval(), 500ms);
+  high_ = false;
+  const BytesPerSecond arriving = permille(test_pace_, (1'000'000 - during.loss_ppm) / 1000);
+  const std::uint64_t less = before_.delivered > arriving
+                                 ? before_.delivered.value() - arriving.value()
+                                 : std::uint64_t{0};
+  if (judge_queue(now, during, share_of(length, less, before_.delivered.value()))) return;
+  if (others_ != RatePhase::kSteady) return;
+  if (before_.loss_ppm <= random_ppm_ * 3 / 2 + kLossFreePpm) return;
+  if (during.loss_ppm < before_.loss_ppm / 2) {
+    congestion_ppm_ = before_.loss_ppm - during.loss_ppm;
+    capacity_ = std::min(capacity_, before_.delivered);
+    random_ppm_ = std::min(during.loss_ppm, kRandomMaxPpm);
+    find_shallow(now);
+  } else {
+    congestion_ppm_ = 0;
+    random_ppm_ = std::min((before_.loss_ppm + during.loss_ppm) / 2, kRandomMaxPpm);
+    next_test_ = now + 5s;
+  }
+}
+
+// True: the queue was the matter, and something was done about it.
+bool RateControl::judge_queue(Time now, const Evidence& during, Duration expected_fall) {
+  const Duration little = queue_target() + 2ms + 2 * packet_time(capacity_);
+  const bool still_full = during.delivered >= permille(before_.delivered, 920);
+  const bool alone = during.queue < little || still_full;
+  // A longer route, or jitter, delays all phases alike and lets through just what is sent; a queue
+  // that we leave alone for a while lets through more.
+  const Duration fall = before_.delay - during.delay;
+  const Duration even =
+      std::max<Duration>(1ms, std::min(expected_fall, before_.queue) / 8) + 2 * noise_;
+  const bool steady = others_ == RatePhase::kSteady;
+  if (steady && before_.queue < queue_target() + kQueueStays) return false;
+  if (!still_full && during.queue >= little && std::chrono::abs(fall) < even &&
+      during.delivered <= permille(during.sent, 1030)) {
+    base_.restart(now, std::min(during.delay, before_.delay));
+    queue_ = queue_end_ = Duration{};
+    rtt_min_ = std::max(rtt_min_, rtt_smooth_ - 2 * noise_);
+    if (!steady) go_steady(now, before_.delivered);
+    return true;
+  }
+  if (!steady) {
+    strikes_ = alone ? strikes_ + 1 : 0;
+    if (strikes_ < 2) {
+      next_test_ = now + (strikes_ == 0 ? std::max<Duration>(8 * interval(), 3s) : interval());
+      return true;
+    }
+    if (!still_full) not_elastic_until_ = now + 5s;
+    go_steady(now, during.queue < little ? before_.delivered : during.delivered);
+    return true;
+  }
+  if (during.queue < little) {  // ours, or of those who do not fill what we leave
+    next_test_ = now + 3s;
+    return false;
+  }
+  if (still_full) {
+    capacity_ = link_ = during.delivered;
+    return true;
+  }
+  enter_others(now);
+  return true;
+}
+
+void RateControl::enter_others(Time now) {
+  others_seen_ = 0;
+  strikes_ = 0;
+  testing_ = test_wanted_ = false;
+  others_ = options_.mode == RateMode::kBackground ? RatePhase::kYield : RatePhase::kCompete;
+  compete_queue_most_ = queue_;
+  next_test_ = now + std::max<Duration>(8 * interval(), 3s);
+
+  const ByteCount bdp = learned().rate.bytes_in(rtt_or_guess() + queue_);
+  cubic_.restart(now, ByteCount(bdp.value() / 2), ByteCount(bdp.value() * 7 / 10));
+  if (options_.mode == RateMode::kMax) capacity_ = learned().rate;
+  open_trial(now);
+}
+
+void RateControl::on_compete_trial(Time now, const Trial& trial) {
+  compete_queue_most_ = std::max(compete_queue_most_, queue_);
+  if (options_.mode == RateMode::kMax) {
+    capacity_ = std::max(look_back(trial.id, 4 * interval(), 32).delivered, kRateMin);
+  } else {
+    cubic_.on_acked(now, trial.acked_bytes, rtt_smooth_);
+    const bool congested = trial.lost_packets > 0 && queue_ > compete_queue_most_ / 4;
+    if (congested && trial.begin >= cubic_loss_) {
+      cubic_.on_loss(now);
+      cubic_loss_ = now;
+    }
+  }
+  if (now >= next_test_ && !testing_) test_wanted_ = true;
+}
+
+void RateControl::on_yield_trial(Time now, const Trial&) {
+  if (queue_ > queue_target() + 4ms + 4 * packet_time(capacity_)) {
+    next_test_ = now + std::max<Duration>(2 * interval(), 500ms);
+  } else if (now >= next_test_) {
+    go_steady(now, BytesPerSecond(pacing_.value() * 2));
+    next_probe_ = now;
+  }
+}
+
+}  // namespace longhaul::datagram

@@ -1,0 +1,209 @@
+// The model ocean: 180 ms, 500 Mbit/s, one sender of ours unless said otherwise.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/datagram/rate_world.hpp"
+
+namespace longhaul::datagram {
+namespace {
+
+constexpr Duration kRtt = 180ms;
+constexpr std::uint64_t kLinkBytes = 62'500'000;  // a second
+
+netsim::LinkConfig ocean(double loss = 0, double queue_bdp = 1) {
+  netsim::LinkConfig link;
+  link.up.rate = netsim::ConstantRate{BytesPerSecond(kLinkBytes)};
+  link.up.queue.bytes_max =
+      ByteCount(static_cast<std::uint64_t>(queue_bdp * 0.18 * static_cast<double>(kLinkBytes)));
+  link.up.delay.base = link.down.delay.base = kRtt / 2;
+  if (loss > 0) link.up.loss = netsim::BernoulliLoss{loss};
+  return link;
+}
+RateOptions options(BytesPerSecond known = {}) {
+  RateOptions options;
+  options.packet_bytes = kPacketBytes;
+  options.handshake_rtt = kRtt;
+  options.known = {known, kRtt};
+  return options;
+}
+
+struct Seen {
+  double share = 0;  // of the link, over the second half
+  Duration queue_p50{}, queue_p99{};
+};
+Seen watch(RateWorld& world, Duration length) {
+  std::vector<Duration> queues;
+  world.every(5ms, [&](Duration now) {
+    if (now >= length / 2) queues.push_back(world.queue());
+  });
+  world.run_until(length / 2);
+  const std::uint64_t half = world.delivered_bytes(0);
+  world.run_until(length);
+  std::sort(queues.begin(), queues.end());
+  const auto bytes = static_cast<double>(world.delivered_bytes(0) - half);
+  const double seconds = static_cast<double>((length / 2).count()) * 1e-9;
+  return {bytes / seconds / static_cast<double>(kLinkBytes), queues[queues.size() / 2],
+          queues[queues.size() * 99 / 100]};
+}
+// When the first tenth of a second began, from `from` on, in which 90 % of `rate` was delivered.
+Duration time_to_90(RateWorld& world, Duration from, std::uint64_t rate) {
+  world.run_until(from);
+  std::uint64_t before = world.delivered_bytes(0);
+  for (Duration at = from + 100ms; at < from + 60s; at += 100ms) {
+    world.run_until(at);
+    if (world.delivered_bytes(0) - before >= rate * 9 / 100) return at - 100ms - from;
+    before = world.delivered_bytes(0);
+  }
+  return Duration::max();
+}
+
+TEST(RateLinks, FillsTheOceanBehindAShortQueue) {
+  for (const double loss : {0.0, 0.001, 0.01, 0.02, 0.1}) {
+    RateWorld world(ocean(loss), 1);
+    world.add_ours(options());
+    const Seen seen = watch(world, 20s);
+    EXPECT_GE(seen.share, 0.97) << loss;
+    EXPECT_LE(seen.queue_p50, 5ms) << loss;
+    EXPECT_LE(seen.queue_p99, 25ms) << loss;
+  }
+}
+
+TEST(RateLinks, FillsItBehindAnyDroptail) {
+  for (const double queue : {0.25, 1.0, 4.0}) {
+    RateWorld world(ocean(0, queue), 1);
+    world.add_ours(options());
+    EXPECT_GE(watch(world, 20s).share, 0.97) << queue;
+  }
+}
+
+TEST(RateLinks, BurstsOfLossAreRepairedToo) {
+  netsim::LinkConfig link = ocean();
+  link.up.loss = netsim::GilbertElliottLoss::of(0.02, 10);
+  RateWorld world(link, 1);
+  world.add_ours(options());
+  EXPECT_GE(watch(world, 20s).share, 0.9);
+}
+
+TEST(RateLinks, APolicerIsFollowed) {
+  netsim::LinkConfig link = ocean();
+  link.up.policer = netsim::PolicerConfig{BytesPerSecond(kLinkBytes / 5), ByteCount(250'000)};
+  RateWorld world(link, 1);
+  world.add_ours(options());
+  const Seen seen = watch(world, 30s);
+  EXPECT_GE(seen.share, 0.9 / 5);
+  EXPECT_LE(static_cast<double>(world.lost_packets(0)) * kPacketBytes,
+            0.06 * static_cast<double>(world.sent_bytes(0)));
+}
+
+TEST(RateLinks, NinetyPercentWithin2500MsColdAnd1000MsKnown) {
+  RateWorld cold(ocean(), 1), known(ocean(), 1);
+  cold.add_ours(options());
+  known.add_ours(options(BytesPerSecond(kLinkBytes)));
+  const Duration first = time_to_90(cold, 0s, kLinkBytes);
+  const Duration second = time_to_90(known, 0s, kLinkBytes);
+  EXPECT_LE(first, 2500ms);
+  EXPECT_LE(second, 1000ms);
+  RecordProperty("cold_ms", static_cast<int>(first / 1ms));
+  RecordProperty("known_ms", static_cast<int>(second / 1ms));
+}
+
+TEST(RateLinks, ReorderingIsNoCongestion) {
+  netsim::LinkConfig link = ocean();
+  link.up.reorder = {0.05, 10ms};
+  link.up.duplicate = 0.02;
+  RateWorld world(link, 1);
+  world.add_ours(options());
+  EXPECT_GE(watch(world, 20s).share, 0.9);
+}
+
+TEST(RateLinks, ClockSkewIsNoQueue) {
+  for (const std::int64_t ppm : {-100, 100}) {
+    RateWorld world(ocean(), 1);
+    SenderOptions sender;
+    sender.clock_ppm = ppm;
+    sender.clock_offset = 12345ms;
+    world.add_ours(options(), sender);
+    const Seen seen = watch(world, 60s);
+    EXPECT_GE(seen.share, 0.97) << ppm;
+    EXPECT_LE(seen.queue_p99, 25ms) << ppm;
+  }
+}
+
+TEST(RateLinks, BackWithin2500MsAnd2RttAfterAnOutage) {
+  for (const Duration length : {Duration(1s), Duration(10s), Duration(60s)}) {
+    netsim::LinkConfig link = ocean();
+    link.events.push_back({10s, {}, netsim::Outage{length}});
+    RateWorld world(link, 1);
+    world.add_ours(options());
+    const Duration back = time_to_90(world, 10s + length, kLinkBytes);
+    EXPECT_LE(back, 2500ms + 2 * kRtt) << length / 1s;
+    RecordProperty("back_after_" + std::to_string(length / 1s) + "s_ms",
+                   static_cast<int>(back / 1ms));
+  }
+}
+
+TEST(RateLinks, FollowsTheLinkDownAndUpAgain) {
+  constexpr std::uint64_t kSlow = kLinkBytes / 25;
+  netsim::LinkConfig link = ocean();
+  const auto step = [](std::uint64_t rate) {
+    return netsim::RateStep{netsim::Direction::kUp, netsim::ConstantRate{BytesPerSecond(rate)}};
+  };
+  link.events.push_back({10s, {}, step(kSlow)});
+  link.events.push_back({20s, {}, step(kLinkBytes)});
+  RateWorld world(link, 1);
+  world.add_ours(options());
+  // What was in flight, 180 ms of the old rate, leaves in 4.5 s; 3 RTT and what the queue held.
+  Duration drained = 10s;
+  world.run_until(11s);
+  while (world.queue() > 10ms && world.now() < 20s) world.run_until(drained = world.now() + 20ms);
+  EXPECT_LE(drained - 10s, 4500ms + 3 * kRtt);
+  const Duration back = time_to_90(world, 20s, kLinkBytes);
+  EXPECT_LE(back, 2500ms + 2 * kRtt);
+  RecordProperty("drained_ms", static_cast<int>((drained - 10s) / 1ms));
+  RecordProperty("back_ms", static_cast<int>(back / 1ms));
+}
+
+TEST(RateLinks, ALongerRouteIsNoQueue) {
+  netsim::LinkConfig link = ocean();
+  link.events.push_back({10s, {}, netsim::RouteStep{17ms}});
+  RateWorld world(link, 1);
+  world.add_ours(options());
+  EXPECT_LE(time_to_90(world, 10s, kLinkBytes), 2500ms + 2 * kRtt);
+  EXPECT_GE(watch(world, 40s).share, 0.97);
+}
+
+TEST(RateLinks, TwoOfOursShareEvenly) {
+  netsim::LinkConfig link = ocean();
+  link.up.rate = netsim::ConstantRate{BytesPerSecond(kLinkBytes / 5)};
+  link.up.queue.bytes_max = ByteCount(kLinkBytes / 5 * 18 / 100);
+  RateWorld world(link, 1);
+  SenderOptions late;
+  late.start = 5s;
+  world.add_ours(options());
+  world.add_ours(options(), late);
+  world.run_until(30s);
+  const std::uint64_t first = world.delivered_bytes(0), second = world.delivered_bytes(1);
+  world.run_until(90s);
+  const auto a = static_cast<double>(world.delivered_bytes(0) - first);
+  const auto b = static_cast<double>(world.delivered_bytes(1) - second);
+  EXPECT_GE((a + b) * (a + b) / (2 * (a * a + b * b)), 0.95);
+}
+
+TEST(RateLinks, BackgroundTakesLittleFromCubic) {
+  netsim::LinkConfig link = ocean();
+  link.up.rate = netsim::ConstantRate{BytesPerSecond(kLinkBytes / 5)};
+  link.up.queue.bytes_max = ByteCount(kLinkBytes / 5 * 18 / 100);
+  RateWorld world(link, 1);
+  RateOptions ours = options();
+  ours.mode = RateMode::kBackground;
+  world.add_ours(ours);
+  world.add_cubic();
+  world.run_until(30s);
+  const std::uint64_t before = world.delivered_bytes(1);
+  world.run_until(90s);
+  EXPECT_GE(world.delivered_bytes(1) - before, kLinkBytes / 5 * 60 * 90 / 100);
+}
+
+}  // namespace
+}  // namespace longhaul::datagram
