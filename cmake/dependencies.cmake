@@ -1,6 +1,17 @@
 # Outside libraries, found once. Everything is the distribution's; tools/setup installs it.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+# A program with the property LONGHAUL_STATIC is linked from archives alone (the streamer that
+# `join --ssh` uploads: it needs no file of the host it lands on); all others link the distribution's
+# shared libraries, so that its security updates reach them.
+function(longhaul_either NAME SHARED)
+  add_library(${NAME} INTERFACE)
+  set(static "$<BOOL:$<TARGET_PROPERTY:LONGHAUL_STATIC>>")
+  target_link_libraries(${NAME} INTERFACE "$<IF:${static},${ARGN},${SHARED}>")
+endfunction()
+add_library(longhaul_fmt_functions STATIC EXCLUDE_FROM_ALL
+  "${PROJECT_SOURCE_DIR}/streamer/static/fmt_functions.cpp")
+longhaul_either(longhaul_fmt fmt::fmt longhaul_fmt_functions)
 find_package(tl-expected REQUIRED)
 if(NOT LONGHAUL_NETSIM_ONLY)
   include(torch)
@@ -32,7 +43,20 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
   pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 
-  # For programs linked with -static (the streamer that `join --ssh` uploads).
+  find_package(tomlplusplus REQUIRED)
+  add_library(longhaul_toml_functions STATIC EXCLUDE_FROM_ALL
+    "${PROJECT_SOURCE_DIR}/streamer/static/toml_functions.cpp")
+  target_compile_definitions(longhaul_toml_functions PRIVATE TOML_HEADER_ONLY=0 TOML_IMPLEMENTATION=1)
+  longhaul_either(longhaul_toml tomlplusplus::tomlplusplus longhaul_toml_functions)
+  find_library(SSL_ARCHIVE libssl.a REQUIRED)
+  find_library(CRYPTO_ARCHIVE libcrypto.a REQUIRED)
+  find_library(SQLITE_ARCHIVE libsqlite3.a REQUIRED)
+  find_library(ZSTD_ARCHIVE libzstd.a REQUIRED)
+  longhaul_either(longhaul_openssl "OpenSSL::SSL;OpenSSL::Crypto" ${SSL_ARCHIVE} ${CRYPTO_ARCHIVE})
+  longhaul_either(longhaul_sqlite SQLite::SQLite3 ${SQLITE_ARCHIVE})
+  longhaul_either(longhaul_zstd PkgConfig::ZSTD ${ZSTD_ARCHIVE})
+
+  # The streamer speaks ZeroMQ too; an archive of Debian's libzmq needs what it never uses.
   add_library(longhaul_zmq_static STATIC "${PROJECT_SOURCE_DIR}/streamer/static/zmq_unused.c")
   find_library(ZMQ_ARCHIVE libzmq.a REQUIRED)  # by path: -lzmq would bring -Bdynamic into a -static link
   find_library(SODIUM_ARCHIVE libsodium.a REQUIRED)
