@@ -246,7 +246,7 @@ std::optional<Time> Sender::next_deadline() const {
   std::optional<Time> due;
   if (link_up_ && state_ != State::kRooting) due = heard_ + kPeerSilenceMax;
   if (link_up_ && (!due || said_ + kBeatEvery < *due)) due = said_ + kBeatEvery;
-  if (options_.limit && !ready_.empty() && (!due || rate_free_ < *due)) due = rate_free_;
+  if (rate_waits_ && (!due || rate_free_ < *due)) due = rate_free_;
   return due;
 }
 

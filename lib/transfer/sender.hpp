@@ -125,6 +125,7 @@ class Sender {
   std::size_t encode_jobs_ = 0;
   std::uint64_t in_flight_bytes_ = 0;  // picked, not yet taken by the session
   Time rate_free_{};                   // --limit-rate: no block before
+  bool rate_waits_ = false;            // for that and nothing else, so that it is a deadline
 
   Progress progress_;
   RateMeter logical_rate_, wire_rate_;

@@ -135,8 +135,12 @@ void Sender::feed_encoding(Time now) {
 }
 
 std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
+  rate_waits_ = false;
   if (ready_.empty() || !room.in(Lane::kBulk)) return std::nullopt;
-  if (options_.limit && now < rate_free_) return std::nullopt;
+  if (options_.limit && now < rate_free_) {
+    rate_waits_ = true;
+    return std::nullopt;
+  }
   Ready ready = std::move(ready_.front());
   ready_.pop_front();
   in_flight_bytes_ -= ready.raw_bytes;
