@@ -8,7 +8,6 @@ namespace longhaul::session {
 namespace {
 constexpr Duration kDialLifeLeast = 2s;
 constexpr Duration kDialLifeMost = 5s;
-constexpr Duration kProbePause = 1s;          // a fresh dial each second while the link is down
 constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
 constexpr Duration kExtraPauseMost = 30s;
 constexpr std::uint32_t kProbesAtOnce = 4;
@@ -18,6 +17,7 @@ constexpr std::uint32_t kDialsAtOnce = 16;
 }  // namespace
 
 Duration Core::dial_life() const {
+  if (options_.dial_life != Duration{}) return options_.dial_life;
   if (rtt() == Duration{}) return kDialLifeMost;
   return std::clamp<Duration>(4 * rtt(), kDialLifeLeast, kDialLifeMost);
 }
@@ -32,7 +32,7 @@ Path& Core::dial(PathRole role) {
 // follow (plan_dials).
 void Core::dial_together() {
   dial(PathRole::kControl);
-  next_probe_ = now_ + kProbePause;
+  next_probe_ = now_ + options_.probe_pause;
   plan_extra(PathRole::kControl, kControlPaths);
   plan_extra(PathRole::kBulk, k_.wanted());
 }
@@ -138,7 +138,8 @@ void Core::on_stream(Time now, PathId id, const Slice& in) {
     const Error why = fed.error();
     lose(id, why);
     // Before anything was agreed another key is not our peer; later it may be a hotel's portal.
-    if (dials_ && !established_ && why.kind() == Kind::kAuth) {
+    const bool is_verdict = !options_.strangers_answer && why.kind() == Kind::kAuth;
+    if (dials_ && !established_ && is_verdict) {
       end(now_, why, RefuseReason::kForbidden, false);
     }
     return settle();
@@ -219,9 +220,9 @@ void Core::on_addresses_changed(Time now) {
   advance(now);
   if (ended_ || !dials_) return;
   // Every path may be dead by now and not know it: a fresh one shows whether the peer is reachable.
-  if (now_ >= next_probe_ - kProbePause + kProbePauseLeast && !paths_.full()) {
+  if (now_ >= next_probe_ - options_.probe_pause + kProbePauseLeast && !paths_.full()) {
     dial(PathRole::kControl);
-    next_probe_ = now_ + kProbePause;
+    next_probe_ = now_ + options_.probe_pause;
   }
   settle();
 }
@@ -232,7 +233,7 @@ void Core::plan_dials() {
     if (paths_.count(now_, PathRole::kControl).pending >= kProbesAtOnce) return;
     // The first dial may take its time; a link that was there is tried afresh each second.
     dial(PathRole::kControl);
-    next_probe_ = now_ + kProbePause;
+    next_probe_ = now_ + options_.probe_pause;
     return;
   }
   if (now_ < next_extra_) return;

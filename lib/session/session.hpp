@@ -45,7 +45,14 @@ struct SessionOptions {
   // their handshakes and their slow starts overlap.
   bool expects_bulk = false;
   Duration outage_max = std::chrono::hours(24);  // without any path for longer, the session ends
-  LinkMemory learned;                            // of the last session over this link, or empty
+  // How long a dial may take until TLS is done; zero: a few round trips. Through ssh it takes
+  // longer.
+  Duration dial_life{};
+  Duration probe_pause = std::chrono::seconds(1);  // between dials while there is no path
+  // Who answers a dial may be somebody else (the peer dials us, and anyone may): another key is a
+  // lost path then, never the end.
+  bool strangers_answer = false;
+  LinkMemory learned;          // of the last session over this link, or empty
   bool datagrams = false;      // the owner has a UDP socket for us; then the fast path is tried
   PathMaker* paths = nullptr;  // dialled connections that are not TLS: replay.hpp
   // Writes all inputs and outputs down (trace.hpp); outlives the session, which then leaves the
