@@ -19,6 +19,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "lib/io/child_process.hpp"
+#include "lib/io/stdio_stream.hpp"
 #include "lib/io/tcp_stream.hpp"
 #include "lib/io/udp_port.hpp"
 
@@ -81,7 +83,12 @@ class AsioAlarm final : public Alarm {
     for (;;) {
       moved_ = false;
       const Duration left = when_ ? *when_ - env_.now() : kSleepStep;
-      if (when_ && left.count() <= 0) break;
+      if (when_ && left.count() <= 0) {
+        // By way of the event loop: a deadline that is always past must not keep it from its work.
+        const asio::use_awaitable_t<Executor> as_task;
+        co_await asio::post(timer_.get_executor(), as_task);
+        break;
+      }
       timer_.expires_after(std::min(left, kSleepStep));
       const auto [status] = co_await timer_.async_wait(kAwait);
       if (status && !moved_) throw boost::system::system_error(status);
@@ -101,6 +108,7 @@ class AsioAlarm final : public Alarm {
 struct AsioEnv::Inside {
   explicit Inside(WorkPool::Threads threads) : pool(threads) {}
   asio::io_context context{1};
+  Nursery children;
   WorkPool pool;
 };
 
@@ -164,22 +172,41 @@ Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at) {
   const std::string attempt = "listen on " + to_text(at);
   boost::system::error_code status;
   const auto address = asio::ip::make_address(at.host, status);
-  if (status) return fail(Kind::kUsage, attempt, "the host must be an address of this machine");
+  if (status) {
+    return fail(Error(Kind::kUsage, attempt, "the host must be an address of this machine")
+                    .advise("0.0.0.0 listens on all of its addresses"));
+  }
   const tcp::endpoint local(address, at.port);
   Acceptor acceptor(executor());
   acceptor.open(local.protocol(), status);
   if (!status) acceptor.set_option(Acceptor::reuse_address(true), status);
   if (!status) acceptor.bind(local, status);
   if (!status) acceptor.listen(kBacklog, status);
+  if (status == asio::error::address_in_use) {
+    return fail(Error(Kind::kBusy, attempt, "another program has that port")
+                    .advise("choose another port, or 0 for any that is free"));
+  }
+  if (status.value() == EADDRNOTAVAIL) {
+    return fail(Error(Kind::kUsage, attempt, "this machine has no such address")
+                    .advise("0.0.0.0 listens on all of its addresses"));
+  }
   if (status) {
     const int os = status.value();
-    return fail(os == EADDRINUSE ? Kind::kBusy : Error::kind_of_errno(os), attempt, os);
+    return fail(Error::kind_of_errno(os), attempt, os);
   }
   return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor)));
 }
 
 Result<std::unique_ptr<DatagramPort>> AsioEnv::datagrams(Endpoint at) {
   return UdpPort::open(executor(), at);
+}
+
+Result<std::unique_ptr<Process>> AsioEnv::run_program(std::vector<std::string> command) {
+  return ChildProcess::start(*this, inside_->children, command);
+}
+
+Result<std::unique_ptr<Stream>> AsioEnv::stdio() {
+  return StdioStream::open(executor());
 }
 
 Task<Job> AsioEnv::work(Job job) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "lib/io/env.hpp"
+#include "lib/io/process.hpp"
 #include "lib/io/work_pool.hpp"
 
 namespace longhaul::io {
@@ -24,6 +25,9 @@ class AsioEnv final : public Env {
   Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) override;
   Result<std::unique_ptr<Listener>> listen(Endpoint at) override;
   Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) override;
+  Result<std::unique_ptr<Process>> run_program(std::vector<std::string> command) override;
+  // This process's own stdin and stdout; once.
+  Result<std::unique_ptr<Stream>> stdio();
   Task<Job> work(Job job) override;
   void entropy(MutableBytes out) override;
 

@@ -42,8 +42,11 @@ struct StreamTuning {
 
 class Stream {
  public:
+  static constexpr std::size_t kReadBytes = 256U << 10;
   virtual ~Stream() = default;
-  virtual Task<Result<Slice>> read() = 0;  // at least one byte; an empty Slice: the peer's FIN
+  // At least one byte and at most so many; an empty Slice: the peer's FIN.
+  virtual Task<Result<Slice>> read_at_most(std::size_t bytes) = 0;
+  Task<Result<Slice>> read() { return read_at_most(kReadBytes); }
   virtual Task<Result<>> write(std::vector<Slice> parts) = 0;  // ends when the kernel took them all
   // Ends when the kernel holds less unsent than `unsent_max_bytes` of the last tune().
   virtual Task<Result<>> wait_writable() = 0;
@@ -70,6 +73,8 @@ class Alarm {
   virtual Task<> ring() = 0;  // at or after the time set; the time is then unset
 };
 
+class Process;  // process.hpp: a Stream to a program that we run
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -82,6 +87,8 @@ class Env {
   virtual Result<std::unique_ptr<Listener>> listen(Endpoint at) = 0;
   // A UDP socket at an address of this machine; port 0: the system picks.
   virtual Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) = 0;
+  // Starts a program of the user's (found by PATH); kNotFound when there is none of that name.
+  virtual Result<std::unique_ptr<Process>> run_program(std::vector<std::string> command) = 0;
   virtual Task<Job> work(Job job) = 0;         // runs on the pool, comes back to the strand
   virtual void entropy(MutableBytes out) = 0;  // fit for keys
 };

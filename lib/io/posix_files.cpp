@@ -65,10 +65,24 @@ std::string read_boot_id() {
   return id;
 }
 
-// Changing mode or time of a pinned file of any mode needs its name in /proc: fchmod refuses
-// O_PATH.
 std::string proc_name(const Fd& fd) {
   return "/proc/self/fd/" + std::to_string(fd.get());
+}
+
+// Changing the mode of a pinned file of any mode needs its name in /proc: fchmod refuses O_PATH.
+// Where no /proc is mounted (a bare chroot) a readable file is opened again and changed by that.
+int change_mode(const Beneath& beneath, const TreeName& name, const Fd& pinned,
+                std::uint32_t mode) {
+  if (::chmod(proc_name(pinned).c_str(), mode & 07777U) == 0) return 0;
+  if (errno != ENOENT) return errno;
+  const auto opened = beneath.open(name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (!opened) return opened.error().os();
+  struct stat was {
+  }, is{};
+  const bool same = ::fstat(pinned.get(), &was) == 0 && ::fstat(opened->get(), &is) == 0 &&
+                    was.st_dev == is.st_dev && was.st_ino == is.st_ino;
+  if (!same) return ELOOP;  // it was exchanged meanwhile
+  return ::fchmod(opened->get(), mode & 07777U) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -195,23 +209,24 @@ Result<Fd> PosixFiles::open_to_change(const TreeName& name, const char* attempt)
 
 Result<> PosixFiles::set_mode(const TreeName& name, std::uint32_t mode) {
   const Fd fd = TRY(open_to_change(name, "change the mode of"));
-  if (::chmod(proc_name(fd).c_str(), mode & 07777U) != 0)
-    return fail_on("change the mode of", name, errno);
+  const int os = change_mode(beneath_, name, fd, mode);
+  if (os != 0) return fail_on("change the mode of", name, os);
   return {};
 }
 
 Result<> PosixFiles::set_attributes(const TreeName& name, std::uint32_t mode, WallTime mtime) {
   const Fd fd = TRY(open_to_change(name, "set mode and time of"));
-  const std::string path = proc_name(fd);
   std::int64_t seconds = mtime.ns / 1'000'000'000, rest = mtime.ns % 1'000'000'000;
   if (rest < 0) {
     --seconds;
     rest += 1'000'000'000;
   }
   const timespec times[2] = {{0, UTIME_OMIT}, {seconds, rest}};
-  if (::utimensat(AT_FDCWD, path.c_str(), times, 0) != 0)
+  const bool by_proc = ::utimensat(AT_FDCWD, proc_name(fd).c_str(), times, 0) == 0;
+  if (!by_proc && (errno != ENOENT || ::utimensat(fd.get(), "", times, AT_EMPTY_PATH) != 0))
     return fail_on("set the time of", name, errno);
-  if (::chmod(path.c_str(), mode & 07777U) != 0) return fail_on("change the mode of", name, errno);
+  const int os = change_mode(beneath_, name, fd, mode);
+  if (os != 0) return fail_on("change the mode of", name, os);
   return {};
 }
 

@@ -15,7 +15,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
-constexpr std::size_t kReadBytes = 256U << 10;
 // A path that acknowledges nothing for this long is dead for good; the session gives up on it far
 // earlier.
 constexpr unsigned kUserTimeoutMs = 60'000;
@@ -42,10 +41,10 @@ TcpStream::TcpStream(TcpSocket socket) : socket_(std::move(socket)), pool_(4 * k
   if (!status) peer_ = {remote.address().to_string(), remote.port()};
 }
 
-Task<Result<Slice>> TcpStream::read() {
-  Buffer buffer = pool_.take(kReadBytes);
+Task<Result<Slice>> TcpStream::read_at_most(std::size_t bytes) {
+  Buffer buffer = pool_.take(std::min(bytes, kReadBytes));
   const MutableBytes room = buffer.bytes();
-  const auto target = asio::buffer(room.data(), room.size());
+  const auto target = asio::buffer(room.data(), std::min(room.size(), bytes));
   const auto [status, count] = co_await socket_.async_read_some(target, kAwait);
   if (status == asio::error::eof) co_return Slice();
   if (status) co_return fail(Kind::kLink, "read from " + to_text(peer_), status.message());

@@ -17,7 +17,7 @@ StreamInfo read_stream_info(int socket);
 class TcpStream final : public Stream {
  public:
   explicit TcpStream(TcpSocket socket);
-  Task<Result<Slice>> read() override;
+  Task<Result<Slice>> read_at_most(std::size_t bytes) override;
   Task<Result<>> write(std::vector<Slice> parts) override;
   Task<Result<>> wait_writable() override;
   void tune(const StreamTuning& tuning) override;
