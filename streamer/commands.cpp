@@ -1,9 +1,9 @@
 #include "streamer/commands.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <unistd.h>
 
-#include <array>
 #include <ctime>
 
 #include "lib/auth/ledger.hpp"
@@ -13,22 +13,15 @@
 #include "lib/cli/explain.hpp"
 #include "lib/cli/json_line.hpp"
 #include "streamer/root.hpp"
+#include "streamer/running.hpp"
 #include "streamer/server.hpp"
 
 namespace longhaul::streamer {
 namespace {
 
-constexpr std::uint16_t kDefaultPort = 7700;
-
 int failed(cli::Console& console, const Error& error) {
   console.err(cli::to_text(cli::explain(error), "longhaul-streamer"));
   return cli::exit_code_of(error.kind());
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "site";
-  return name.data();
 }
 
 std::string date_of(WallTime time) {
@@ -40,6 +33,14 @@ io::Task<> serve(Server& server, Result<>& result) {
   result = co_await server.run();
 }
 
+// This host's name with the port at which its streamer listens, or listened last.
+std::string guessed_address(const Root& root) {
+  const auto running = load_running(root);
+  const std::uint16_t port =
+      running && running->at.port != 0 ? running->at.port : std::uint16_t{7700};
+  return host_name() + ":" + std::to_string(port);
+}
+
 Result<auth::InviteLine> issue(const InviteOptions& options) {
   const auto role = auth::role_named(options.role);
   if (!role) {
@@ -47,10 +48,9 @@ Result<auth::InviteLine> issue(const InviteOptions& options) {
                       "there is no such role")
                     .advise("roles are owner, observer and site"));
   }
-  const std::string address =
-      options.address.empty() ? host_name() + ":" + std::to_string(kDefaultPort) : options.address;
-  TRY(io::parse_endpoint(address));
   const Root root = TRY(open_root(options.root));
+  const std::string address = options.address.empty() ? guessed_address(root) : options.address;
+  TRY(io::parse_endpoint(address));
   const auto made = TRY(auth::make_identity(*root.node));
   io::AsioEnv env;
   auth::OpenInvite open;
@@ -68,36 +68,61 @@ Result<auth::InviteLine> issue(const InviteOptions& options) {
   return line;
 }
 
+// `at` with port 0: it only dials.
+void say_ready(cli::Console& console, const RunOptions& options, const io::Endpoint& at,
+               const std::string& pin) {
+  if (!options.json) {
+    for (const std::string& to : options.dial) console.err("dialling " + printable(to) + "\n");
+    if (at.port != 0) console.err("listening on " + io::to_text(at) + "\n");
+    return;
+  }
+  cli::JsonLine line;
+  line.add("event", at.port != 0 ? "listening" : "dialling")
+      .add("address", io::to_text(at))
+      .add("pin", pin);
+  console.out(line.text() + "\n");
+  if (!options.lets_stdout_go) return;
+  const int nothing = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nothing >= 0) {
+    ::dup2(nothing, STDOUT_FILENO);
+    ::close(nothing);
+  } else {
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);  // a chroot without /dev: the log
+  }
+}
+
+Result<> addresses_of(const RunOptions& options, ServerOptions& out) {
+  for (const std::string& to : options.dial) out.dial.push_back(TRY(io::parse_endpoint(to)));
+  std::string listen = options.listen;
+  if (listen.empty() && options.dial.empty()) listen = kDefaultListen;
+  if (listen.empty()) return {};
+  const io::Endpoint at = TRY(io::parse_endpoint(listen));
+  out.listen.push_back(at);
+  if (options.any_port) out.listen.push_back({at.host, 0});
+  return {};
+}
+
 }  // namespace
 
 int run(cli::Console& console, Log& log, const RunOptions& options) {
-  const auto listen = io::parse_endpoint(options.listen);
-  if (!listen) return failed(console, listen.error());
+  ServerOptions server_options;
+  const auto addresses = addresses_of(options, server_options);
+  if (!addresses) return failed(console, addresses.error());
   const auto root = open_root(options.root);
   if (!root) return failed(console, root.error());
+  const auto held = hold_root(*root);
+  if (!held) return failed(console, held.error());
   const auto datasets = open_datasets(*root);
-  if (!datasets) {
-    if (datasets.error().kind() != Kind::kBusy) return failed(console, datasets.error());
-    return failed(console, Error(Kind::kBusy, "use " + printable(options.root) + " as its root",
-                                 "another longhaul-streamer runs there")
-                               .advise("stop it first, or give another --root"));
-  }
+  if (!datasets) return failed(console, datasets.error());
   const auto made = auth::make_identity(*root->node);
   if (!made) return failed(console, made.error());
   io::AsioEnv env;
-  ServerOptions server_options;
-  server_options.listen = *listen;
   server_options.name = host_name();
-  server_options.on_listening = [&](const io::Endpoint& at) {
-    if (options.json) {
-      cli::JsonLine line;
-      line.add("event", "listening")
-          .add("address", io::to_text(at))
-          .add("pin", made->identity.pin().hex());
-      console.out(line.text() + "\n");
-    } else {
-      console.err("listening on " + io::to_text(at) + "\n");
-    }
+  server_options.on_ready = [&](const io::Endpoint& at) {
+    const Running running{at, host_name(), ::getpid(), options.version};
+    if (const auto saved = save_running(*root, running); !saved)
+      LOG(log, kWarn, "{}", saved.error().message());
+    say_ready(console, options, at, made->identity.pin().hex());
   };
   Server server(env, log, *root, *datasets, made->identity, server_options);
   Result<> result;

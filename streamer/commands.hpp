@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "lib/base/log.hpp"
 #include "lib/cli/console.hpp"
@@ -10,9 +11,15 @@
 
 namespace longhaul::streamer {
 
+constexpr const char* kDefaultListen = "0.0.0.0:7700";
+
 struct RunOptions {
   std::string root;
-  std::string listen = "0.0.0.0:7700";
+  std::string listen;             // empty: kDefaultListen, or nowhere if it dials
+  std::vector<std::string> dial;  // HOST:PORT of laptops that this site keeps a call open to
+  std::string version;            // of this program
+  bool any_port = false;          // if that port is taken, another one will do
+  bool lets_stdout_go = false;    // after saying that it is ready: a daemon
   bool json = false;
 };
 // Until SIGINT or SIGTERM.

@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kLedgerPause = 5s;
 constexpr Duration kAcceptPause =
     100ms;  // after a refused accept: no descriptors left, most likely
+// Unused connections kept open to each laptop that this site dials.
+constexpr int kOffersKept = 4;
 // A living peer dials every second: one that began anew and left a session dead for so long was
 // restarted.
 constexpr Duration kAbandonedAfter = 3s;
@@ -29,6 +31,7 @@ struct Server::Guest {
   explicit Guest(const io::Executor& executor) : changed(executor) {}
   auth::ConnectionId id;
   std::unique_ptr<io::Stream> stream;
+  Slice first;  // read before it became a guest
   std::unique_ptr<session::Greeter> greeter;
   bool staged = false;
   Time waits_since{};  // for the session it belongs to
@@ -47,22 +50,27 @@ Server::Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> data
       tls_(identity_, crypto::TlsOptions{crypto::has_fast_aes()}),
       options_(std::move(options)),
       tasks_(env.executor()),
+      reaching_(env.executor()),
       stopped_(env.executor()) {}
 
 Server::~Server() = default;
 
 io::Task<Result<>> Server::run() {
-  auto listener = env_.listen(options_.listen);
-  if (!listener) co_return fail(listener.error());
-  listener_ = *std::move(listener);
-  open_datagrams(listener_->local());
-  if (options_.on_listening) options_.on_listening(listener_->local());
-  tasks_.spawn(accept_all(listener_));
+  const Result<> listening = start_listening();
+  if (!listening) co_return fail(listening.error());
+  if (listener_) open_datagrams(listener_->local());
+  if (options_.on_ready) options_.on_ready(listener_ ? listener_->local() : io::Endpoint{"-", 0});
+  if (listener_) tasks_.spawn(accept_all(listener_));
+  for (const io::Endpoint& to : options_.dial) {
+    for (int i = 0; i < kOffersKept; ++i) reaching_.spawn(reach(to));
+  }
   tasks_.spawn(watch());
   while (!stopping_) {
     co_await stopped_.wait();
   }
-  listener_->close();
+  if (listener_) listener_->close();
+  reaching_.cancel();
+  co_await reaching_.join();
   for (const auto& [id, guest] : guests_) {
     if (guest->stream) guest->stream->close();
   }
@@ -89,6 +97,19 @@ void Server::stop() {
   stopped_.notify();
 }
 
+Result<> Server::start_listening() {
+  for (const io::Endpoint& at : options_.listen) {
+    auto listener = env_.listen(at);
+    const bool last = at == options_.listen.back();
+    if (!listener && (last || listener.error().kind() != Kind::kBusy))
+      return fail(listener.error());
+    if (!listener) continue;
+    listener_ = *std::move(listener);
+    break;
+  }
+  return {};
+}
+
 io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
   while (!stopping_) {
     Result<std::unique_ptr<io::Stream>> accepted = co_await listener->accept();
@@ -99,22 +120,27 @@ io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
       co_await env_.sleep_until(later);
       continue;
     }
-    const auto guest = std::make_shared<Guest>(env_.executor());
-    guest->id = std::exchange(next_, next_.next());
-    guest->stream = *std::move(accepted);
-    auto engine = crypto::TlsEngine::server(tls_, pool_);
-    guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
-    const auto closed = admission_.on_accept(env_.now(), guest->id, guest->source());
-    for (const auth::ConnectionId id : closed) {
-      if (const auto found = guests_.find(id); found != guests_.end()) {
-        found->second->evicted = true;
-        found->second->stream->close();
-      }
-    }
-    if (std::find(closed.begin(), closed.end(), guest->id) != closed.end()) continue;
-    guests_[guest->id] = guest;
-    tasks_.spawn(greet(guest));
+    receive(*std::move(accepted), Slice());
   }
+}
+
+void Server::receive(std::unique_ptr<io::Stream> stream, Slice first) {
+  const auto guest = std::make_shared<Guest>(env_.executor());
+  guest->id = std::exchange(next_, next_.next());
+  guest->stream = std::move(stream);
+  guest->first = std::move(first);
+  auto engine = crypto::TlsEngine::server(tls_, pool_);
+  guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
+  const auto closed = admission_.on_accept(env_.now(), guest->id, guest->source());
+  for (const auth::ConnectionId id : closed) {
+    if (const auto found = guests_.find(id); found != guests_.end()) {
+      found->second->evicted = true;
+      found->second->stream->close();
+    }
+  }
+  if (std::find(closed.begin(), closed.end(), guest->id) != closed.end()) return;
+  guests_[guest->id] = guest;
+  tasks_.spawn(greet(guest));
 }
 
 io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
@@ -161,9 +187,17 @@ void Server::wake_waiting() {
 
 // Until the guest has said what it wants, or has shown that it is none.
 io::Task<Result<>> Server::listen_to(Guest& guest) {
+  // No more than it may send before it is known: its Hello fits, and what it sends behind that,
+  // without waiting for an answer, stays with the kernel until its session reads it.
+  std::size_t left = auth::AdmissionLimits{}.connection_bytes_max;
   while (guest.greeter->knock() == nullptr) {
-    const Result<Slice> in = co_await guest.stream->read();
+    if (left == 0) co_return fail(Kind::kLimit, "greet a peer", "it sent too much");
+    Result<Slice> in = std::exchange(guest.first, Slice());
+    if (in->empty()) {
+      in = co_await guest.stream->read_at_most(left);
+    }
     if (!in) co_return fail(in.error());
+    left -= std::min(left, in->size());
     if (in->empty()) co_return fail(Kind::kLink, "greet a peer", "it closed the connection");
     if (admission_.on_bytes(guest.id, in->size()) == auth::Admission::Verdict::kClose)
       co_return fail(Kind::kLimit, "greet a peer", "it sent too much before it was known");
@@ -274,6 +308,7 @@ io::Task<> Server::watch() {
     }
     wake_waiting();
     end_abandoned();
+    close_stale_offers();
     if (env_.now() >= ledger_at) {
       expel_revoked();
       ledger_at = env_.now() + kLedgerPause;

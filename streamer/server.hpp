@@ -27,9 +27,10 @@ namespace longhaul::streamer {
 struct Live;
 
 struct ServerOptions {
-  io::Endpoint listen;
-  std::string name;  // what this site calls itself when it pairs
-  std::function<void(const io::Endpoint&)> on_listening;
+  std::vector<io::Endpoint> listen;  // the first that is free; none: nowhere
+  std::vector<io::Endpoint> dial;    // laptops to keep connections open to (reach.cpp)
+  std::string name;                  // what this site calls itself when it pairs
+  std::function<void(const io::Endpoint&)> on_ready;  // port 0: it listens nowhere
 };
 
 class Server {
@@ -43,7 +44,12 @@ class Server {
  private:
   using StreamRef = std::shared_ptr<io::Stream>;
   struct Guest;  // a connection before its peer is known
+  Result<> start_listening();
   io::Task<> accept_all(std::shared_ptr<io::Listener> listener);
+  io::Task<> reach(io::Endpoint to);
+  io::Task<bool> offer(std::unique_ptr<io::Stream> stream);
+  void receive(std::unique_ptr<io::Stream> stream, Slice first);
+  void close_stale_offers();
   io::Task<> greet(std::shared_ptr<Guest> guest);
   io::Task<Result<>> listen_to(Guest& guest);
   io::Task<bool> flush(Guest& guest);
@@ -71,7 +77,9 @@ class Server {
   std::map<auth::ConnectionId, std::shared_ptr<Guest>> guests_;
   std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: the port is taken; then TLS alone
+  std::map<io::Stream*, Time> offers_;    // unused so far, and since when
   io::TaskGroup tasks_;
+  io::TaskGroup reaching_;
   io::Signal stopped_;
   std::shared_ptr<io::Listener> listener_;
   bool stopping_ = false;

@@ -1,47 +1,142 @@
 // longhaul-streamer: the site's daemon and the commands of its operator. Here is the command tree;
 // the rest is streamer/.
+#include <functional>
 #include <iostream>
+#include <memory>
+
+#if defined(LONGHAUL_STATIC)
+#include <nss.h>
+#endif
 
 #include <CLI/CLI.hpp>
 
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
 #include "streamer/commands.hpp"
+#include "streamer/daemon.hpp"
 #include "tools/longhaul/version.hpp"
 
+namespace {
+
+using namespace longhaul;
+
+struct Chosen {
+  std::function<int(cli::Console&, Log&)> start;
+};
+
+void add_root(CLI::App* command, std::string& root) {
+  command->add_option("--root", root, "the folder that holds everything; made if missing")
+      ->required();
+}
+
+void add_serving(CLI::App& root, Chosen& chosen) {
+  CLI::App* run = root.add_subcommand("run", "serve this root until stopped");
+  auto options = std::make_shared<streamer::RunOptions>();
+  options->version = LONGHAUL_VERSION;
+  add_root(run, options->root);
+  run->add_option("--listen", options->listen,
+                  "ADDRESS:PORT to listen on; 0.0.0.0:7700 unless --dial is given");
+  run->add_option("--dial", options->dial,
+                  "HOST:PORT of a laptop to keep connections open to (may repeat): for a site that "
+                  "takes none; there, `longhaul join NAME --listen`");
+  run->add_flag("--json", options->json, "say on stdout when it is ready");
+  run->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log& log) {
+      return streamer::run(console, log, *options);
+    };
+  });
+
+  CLI::App* start = root.add_subcommand(
+      "start", "serve this root in the background; does nothing if that runs already");
+  auto started = std::make_shared<streamer::StartOptions>();
+  started->version = LONGHAUL_VERSION;
+  add_root(start, started->root);
+  start->add_option("--listen", started->listen,
+                    "ADDRESS:PORT; else where it listened last, else port 7700, else any");
+  start->add_option("--dial", started->dial, "as for run");
+  start->add_flag("--json", started->json, "one JSON object on stdout");
+  start->callback([&chosen, started] {
+    chosen.start = [started](auto& console, Log& log) {
+      return streamer::start(console, log, *started);
+    };
+  });
+}
+
+using Daemon = int (*)(cli::Console&, const streamer::DaemonOptions&);
+
+void add_daemon(CLI::App& root, Chosen& chosen, const char* name, const char* about, Daemon call) {
+  CLI::App* command = root.add_subcommand(name, about);
+  auto options = std::make_shared<streamer::DaemonOptions>();
+  add_root(command, options->root);
+  command->add_flag("--json", options->json, "one JSON object on stdout");
+  command->callback([&chosen, options, call] {
+    chosen.start = [options, call](auto& console, Log&) { return call(console, *options); };
+  });
+}
+
+void add_carry(CLI::App& root, Chosen& chosen) {
+  CLI::App* carry =
+      root.add_subcommand("carry",
+                          "one connection to this root's streamer over stdin and stdout; "
+                          "`longhaul join --ssh --tunnel` uses it");
+  auto options = std::make_shared<streamer::DaemonOptions>();
+  options->version = LONGHAUL_VERSION;
+  add_root(carry, options->root);
+  carry->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log& log) {
+      return streamer::carry(console, log, *options);
+    };
+  });
+}
+
+void add_invite(CLI::App& root, Chosen& chosen) {
+  CLI::App* invite = root.add_subcommand("invite", "print a line that lets one node pair, once");
+  auto options = std::make_shared<streamer::InviteOptions>();
+  add_root(invite, options->root);
+  invite->add_option("--role", options->role, "owner, observer or site")->capture_default_str();
+  invite->add_option("--address", options->address,
+                     "HOST:PORT at which the node can reach this one; else this host's name and "
+                     "the port its streamer listens on");
+  invite->add_flag("--json", options->json, "one JSON object on stdout");
+  invite->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log&) { return streamer::invite(console, *options); };
+  });
+}
+
+void add_peers(CLI::App& root, Chosen& chosen) {
+  CLI::App* peers = root.add_subcommand("peers", "who is paired with this node");
+  peers->require_subcommand(1);
+  auto options = std::make_shared<streamer::PeersOptions>();
+  CLI::App* list = peers->add_subcommand("ls", "list them");
+  add_root(list, options->root);
+  list->add_flag("--json", options->json, "a JSON object a line");
+  CLI::App* revoke = peers->add_subcommand("revoke", "let one in no more");
+  add_root(revoke, options->root);
+  revoke->add_option("PEER", options->revoke, "its name, or 8 or more digits of its key")
+      ->required();
+  peers->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log&) { return streamer::peers(console, *options); };
+  });
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace longhaul;
+#if defined(LONGHAUL_STATIC)
+  // The plug-ins that a host's nsswitch.conf may name are shared libraries of its own C library: a
+  // static program cannot load them safely. Both of these are built in.
+  __nss_configure_lookup("hosts", "files dns");
+#endif
   CLI::App root{"longhaul-streamer: the end of longhaul beside the GPUs"};
   root.require_subcommand(1);
-  streamer::RunOptions run;
-  streamer::InviteOptions invite;
-  streamer::PeersOptions peers;
-
-  CLI::App* run_command = root.add_subcommand("run", "serve this root until stopped");
-  run_command->add_option("--root", run.root, "the folder that holds everything; made if missing")
-      ->required();
-  run_command->add_option("--listen", run.listen, "ADDRESS:PORT to listen on")
-      ->capture_default_str();
-  run_command->add_flag("--json", run.json, "say on stdout when it listens");
-
-  CLI::App* invite_command =
-      root.add_subcommand("invite", "print a line that lets one node pair, once");
-  invite_command->add_option("--root", invite.root, "as given to run")->required();
-  invite_command->add_option("--role", invite.role, "owner, observer or site")
-      ->capture_default_str();
-  invite_command->add_option("--address", invite.address,
-                             "HOST:PORT at which the node can reach this one");
-  invite_command->add_flag("--json", invite.json, "one JSON object on stdout");
-
-  CLI::App* peers_command = root.add_subcommand("peers", "who is paired with this node");
-  peers_command->require_subcommand(1);
-  CLI::App* list = peers_command->add_subcommand("ls", "list them");
-  list->add_option("--root", peers.root, "as given to run")->required();
-  list->add_flag("--json", peers.json, "a JSON object a line");
-  CLI::App* revoke = peers_command->add_subcommand("revoke", "let one in no more");
-  revoke->add_option("--root", peers.root, "as given to run")->required();
-  revoke->add_option("PEER", peers.revoke, "its name, or 8 or more digits of its key")->required();
-
+  Chosen chosen;
+  add_serving(root, chosen);
+  add_daemon(root, chosen, "stop", "stop the one in the background; transfers can be resumed",
+             streamer::stop);
+  add_daemon(root, chosen, "status", "whether one runs, and where it listens", streamer::status);
+  add_invite(root, chosen);
+  add_peers(root, chosen);
+  add_carry(root, chosen);
   CLI::App* version = root.add_subcommand("version", "print the version");
   try {
     root.parse(argc, argv);
@@ -51,9 +146,7 @@ int main(int argc, char** argv) {
       console.out("longhaul-streamer " LONGHAUL_VERSION "\n");
       return cli::kOk;
     }
-    if (run_command->parsed()) return streamer::run(console, log, run);
-    if (invite_command->parsed()) return streamer::invite(console, invite);
-    return streamer::peers(console, peers);
+    return chosen.start(console, log);
   } catch (const CLI::ParseError& error) {
     const int status = root.exit(error, std::cout, std::cerr);
     return status == 0 ? cli::kOk : cli::kUsageError;
