@@ -7,6 +7,7 @@ namespace longhaul::proxy {
 namespace {
 
 constexpr Duration kConnectTime = 30s;
+constexpr Duration kCarrierTime = 90s;  // a password may have to be typed
 constexpr Duration kTick = 250ms;
 constexpr std::size_t kLinesMax = 10'000'000;  // of an answer; more is a broken peer
 
@@ -27,6 +28,18 @@ Result<Target> target_of(App& app, const std::string& text) {
     target.version = number->value();
   }
   return target;
+}
+
+Error unreached(const Site& site, const Connection& connection) {
+  std::string why = "no answer for 30 s";
+  if (connection.dial_error()) {
+    const Error& error = *connection.dial_error();
+    why += "; the last try: " + error.message();
+  } else if (connection.reach().is_called()) {
+    why = "it has not called within 30 s";
+  }
+  return Error(Kind::kLink, "reach " + site.name, why)
+      .advise("`longhaul doctor " + site.name + "` finds what is in the way");
 }
 
 }  // namespace
@@ -64,8 +77,9 @@ io::Task<Result<Answer>> ask(App& app, Asked asked) {
     if (connection->ended()) error = *connection->ended();
     if (done || error) break;
     const Time now = app.env.now();
-    if (!connection->established() && now - began > kConnectTime)
-      error = Error(Kind::kLink, "reach " + target->site.name, "no answer for 30 s");
+    const Duration patience = connection->reach().by_ssh() ? kCarrierTime : kConnectTime;
+    if (!connection->established() && now - began > patience)
+      error = unreached(target->site, *connection);
     if (error) break;
     co_await connection->changed(now + kTick);
   }

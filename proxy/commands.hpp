@@ -16,8 +16,21 @@ io::Task<int> init(App& app);
 struct JoinOptions {
   std::string name;
   std::string invite_line;  // from stdin, never from the command line
+  std::string listen;       // the site calls us here (`longhaul-streamer run --dial`)
 };
 io::Task<int> join(App& app, JoinOptions options);
+
+struct JoinBySshOptions {
+  std::string name, host;         // host: as ssh takes it
+  std::string root = "longhaul";  // there; from the home folder unless it is absolute
+  std::string role = "owner";
+  std::string streamer;  // the program to put there; empty: the one that came with this
+  std::string version;   // of this program
+  bool tunnel = false;
+};
+// All of it: puts a streamer there if there is none or an old one, starts it, fetches an invite,
+// pairs.
+io::Task<int> join_by_ssh(App& app, JoinBySshOptions options);
 
 struct SitesOptions {
   std::string forget;  // a name to remove

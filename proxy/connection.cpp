@@ -57,16 +57,24 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session_options.learned = load_link(app, site.name);
   if (const auto set = app.config.find("trace"); options.trace.empty() && set)
     options.trace = set->value;
+  if (!options.trace.empty() && !is_direct(site)) {  // a trace does not tell of such dials
+    return fail(Error(Kind::kUsage, "record a session with " + site.name + ", " + way_to(site),
+                      "only one that is dialled over TCP can be replayed")
+                    .advise("leave --trace out, or reach the site directly"));
+  }
   if (!options.trace.empty()) {
     made->trace_ = TRY(TraceFile::create(options.trace));
     session_options.trace = made->trace_.get();
   }
+  made->reach_ = TRY(Reach::make(app, site));
+  made->reach_->fit(session_options);
   transfer::ExchangeOptions exchange_options;
   exchange_options.link = session_options.learned.rate;
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   const std::array<session::Service*, 1> services{made->exchange_.get()};
-  made->open_datagrams();
+  // ssh carries TCP alone, and a site that calls us may have no other way in or out.
+  if (is_direct(site)) made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   Connection* self = made.get();
@@ -88,9 +96,16 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
 }
 
 io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
-  const io::StreamOptions options;
-  const io::Endpoint to = site_.address;
-  co_return co_await app_.env.dial(to, options);
+  Result<std::unique_ptr<io::Stream>> dialed = co_await reach_->dial();
+  if (!dialed) {
+    dial_error_ = dialed.error();
+    // ssh has told what is wrong (a key, a name, a password): trying on would only ask again.
+    if (reach_->by_ssh() && !established_ && !ended_) {
+      ended_ = dial_error_;
+      changed_.notify();
+    }
+  }
+  co_return dialed;
 }
 
 // UDP and TCP share what the site's address says; without UDP everything crosses over TLS.
@@ -141,7 +156,8 @@ void Connection::on_event(const session::Event& event) {
         lost->why.message(), lost->requeued_bytes);
   }
   if (const auto* ended = std::get_if<session::Ended>(&event)) {
-    ended_ = explained(*ended, site_);
+    over_ = true;
+    if (!ended_) ended_ = explained(*ended, site_);
     changed_.notify();
   }
 }
@@ -150,10 +166,11 @@ io::Task<> Connection::close() {
   closing_ = true;
   save_link(app_, site_.name,
             worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
-  if (!ended_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
+  if (!over_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());
   if (addresses_ != nullptr) addresses_->close();
   if (hub_ != nullptr) hub_->close();
+  co_await reach_->close();
   co_await tasks_.join();
   if (trace_ == nullptr) co_return;
   const Result<> written = trace_->close();

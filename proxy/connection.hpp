@@ -20,6 +20,7 @@
 #include "lib/session/session.hpp"
 #include "lib/transfer/exchange.hpp"
 #include "proxy/app.hpp"
+#include "proxy/reach.hpp"
 #include "proxy/sites.hpp"
 #include "proxy/trace_file.hpp"
 
@@ -53,6 +54,9 @@ class Connection {
   bool established() const { return established_; }
   // So much content crossed: what the session learned of the link's rate is worth as much.
   void note_moved(std::uint64_t bytes) { moved_bytes_ += bytes; }
+  // Why the last dial failed; nullopt when none has.
+  const std::optional<Error>& dial_error() const { return dial_error_; }
+  const Reach& reach() const { return *reach_; }
   // Says goodbye, waits for what must go out, keeps what was learned of the link.
   io::Task<> close();
 
@@ -63,7 +67,6 @@ class Connection {
   io::Task<> watch_addresses();
   void open_datagrams();
   io::Task<Result<std::unique_ptr<io::Stream>>> dial();
-  void keep_learned();
 
   App& app_;
   Site site_;
@@ -80,10 +83,13 @@ class Connection {
   io::TaskGroup tasks_;
   io::Signal changed_;
   std::unique_ptr<io::Alarm> alarm_;
+  std::unique_ptr<Reach> reach_;
   std::optional<Error> ended_;
+  std::optional<Error> dial_error_;
   std::optional<Time> down_since_;
   bool established_ = false;
   std::uint64_t moved_bytes_ = 0;
+  bool over_ = false;  // the session has ended
   bool closing_ = false;
 };
 

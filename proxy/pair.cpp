@@ -75,16 +75,9 @@ io::Task<Result<auth::Paired>> converse(io::Stream& stream, session::StreamPath&
 
 }  // namespace
 
-io::Task<Result<PairedSite>> pair(io::Env& env, const crypto::Identity& identity,
-                                  const auth::InviteLine& invite, std::string name) {
-  const Result<io::Endpoint> address = io::parse_endpoint(invite.address);
-  if (!address) co_return fail(address.error());
-  const io::StreamOptions options;
-  const io::Endpoint to = *address;
-  Result<std::unique_ptr<io::Stream>> dialed = co_await env.dial(to, options);
-  if (!dialed) co_return fail(dialed.error());
-  const std::unique_ptr<io::Stream> stream = *std::move(dialed);
-
+io::Task<Result<auth::Paired>> pair(io::Env& env, const crypto::Identity& identity,
+                                    const auth::InviteLine& invite, std::string name,
+                                    std::unique_ptr<io::Stream> stream) {
   BufferPool pool;
   const crypto::TlsContext tls(identity, crypto::TlsOptions{crypto::has_fast_aes()});
   const crypto::Pin pin{std::span<const std::byte, auth::kPinBytes>(invite.pin)};
@@ -100,9 +93,7 @@ io::Task<Result<PairedSite>> pair(io::Env& env, const crypto::Identity& identity
   stream->close();
   deadline.cancel();
   co_await deadline.join();
-  if (!peer) co_return fail(peer.error());
-  PairedSite paired{*peer, *address};
-  co_return paired;
+  co_return peer;
 }
 
 }  // namespace longhaul::proxy

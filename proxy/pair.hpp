@@ -1,5 +1,5 @@
-// The joining side of pairing over a real connection: dial the inviter, see that its key is the
-// invited one, prove the secret, hear its answer. One deadline over all of it.
+// The joining side of pairing over a real connection: see that the inviter's key is the invited
+// one, prove the secret, hear its answer. One deadline over all of it.
 #pragma once
 
 #include "lib/auth/pairing.hpp"
@@ -7,12 +7,10 @@
 
 namespace longhaul::proxy {
 
-struct PairedSite {
-  auth::Paired site;  // the inviter, and what we may do there
-  io::Endpoint address;
-};
-// `name`: what we call ourselves there.
-io::Task<Result<PairedSite>> pair(io::Env& env, const crypto::Identity& identity,
-                                  const auth::InviteLine& invite, std::string name);
+// Talks over a connection that has just been opened and closes it. `name`: what we call ourselves
+// there. kAuth: it is somebody else, or the invite is not good.
+io::Task<Result<auth::Paired>> pair(io::Env& env, const crypto::Identity& identity,
+                                    const auth::InviteLine& invite, std::string name,
+                                    std::unique_ptr<io::Stream> stream);
 
 }  // namespace longhaul::proxy

@@ -6,6 +6,7 @@
 
 #include "lib/base/escape.hpp"
 #include "lib/cli/toml_sections.hpp"
+#include "proxy/ssh.hpp"
 
 namespace longhaul::proxy {
 namespace {
@@ -25,6 +26,13 @@ Result<Site> site_of(const std::string& name, const std::map<std::string, std::s
     return found == values.end() ? std::string() : found->second;
   };
   Site site{name, {}, value("pin"), value("role"), value("tunnel")};
+  site.root = value("root");
+  site.listen = value("listen");
+  if (!site.tunnel.empty()) {  // both reach a shell
+    TRY(check_destination(site.tunnel));
+    TRY(check_plain(site.root, "a root"));
+  }
+  if (!site.listen.empty()) TRY(io::parse_endpoint(site.listen));
   site.address = TRY(io::parse_endpoint(value("address")));
   const bool hex = std::all_of(site.pin.begin(), site.pin.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
@@ -36,6 +44,12 @@ Result<Site> site_of(const std::string& name, const std::map<std::string, std::s
 }
 
 }  // namespace
+
+std::string way_to(const Site& site) {
+  if (!site.listen.empty()) return "called on " + site.listen;
+  if (!site.tunnel.empty()) return "through ssh " + site.tunnel;
+  return "at " + to_text(site.address);
+}
 
 Result<> check_name(std::string_view name, std::string_view noun) {
   const auto refuse = [&](const char* why) {
@@ -81,6 +95,8 @@ std::string Sites::text() const {
     auto& values = sections[name];
     values = {{"address", to_text(site.address)}, {"pin", site.pin}, {"role", site.role}};
     if (!site.tunnel.empty()) values["tunnel"] = site.tunnel;
+    if (!site.root.empty()) values["root"] = site.root;
+    if (!site.listen.empty()) values["listen"] = site.listen;
   }
   return cli::write_sections(sections);
 }
@@ -105,7 +121,8 @@ Result<> Sites::add(Site site) {
               "that name belongs to a node with another key")
             .advise("choose another name, or `longhaul sites --forget " + site.name + "` first"));
   }
-  by_name_[site.name] = std::move(site);
+  const std::string name = site.name;
+  by_name_[name] = std::move(site);
   return {};
 }
 

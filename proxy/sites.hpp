@@ -15,11 +15,19 @@ namespace longhaul::proxy {
 struct Site {
   std::string name;
   io::Endpoint address;
-  std::string pin;     // 64 hex digits: SHA-256 of the site's public key
-  std::string role;    // what this node may do there: owner, observer
-  std::string tunnel;  // empty, or the ssh destination through which to reach it
+  std::string pin;          // 64 hex digits: SHA-256 of the site's public key
+  std::string role;         // what this node may do there: owner, observer
+  std::string tunnel;       // empty, or the ssh destination through which to reach it
+  std::string root = {};    // with a tunnel: the streamer's root there
+  std::string listen = {};  // empty, or ADDRESS:PORT here, at which the site calls us
   bool operator==(const Site&) const = default;
 };
+
+// "at HOST:PORT", "through ssh HOST", "called on ADDRESS:PORT".
+std::string way_to(const Site& site);
+inline bool is_direct(const Site& site) {
+  return site.tunnel.empty() && site.listen.empty();
+}
 
 // "name" or "name:dataset" or "name:dataset@version", "name/run": the parts as given.
 struct Place {

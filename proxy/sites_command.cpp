@@ -11,12 +11,13 @@ void show(App& app, const Site& site) {
   if (app.json) {
     cli::JsonLine line;
     line.add("name", site.name).add("address", to_text(site.address)).add("role", site.role);
-    line.add("pin", site.pin).add("tunnel", site.tunnel);
+    line.add("pin", site.pin).add("tunnel", site.tunnel).add("root", site.root);
+    line.add("listen", site.listen);
     app.json_line(line);
     return;
   }
-  app.console.out(fmt::format("{:<20} {:<30} {:<9} {}\n", site.name, to_text(site.address),
-                              site.role, site.pin.substr(0, 16)));
+  app.console.out(fmt::format("{:<20} {:<35} {:<9} {}\n", site.name, way_to(site), site.role,
+                              site.pin.substr(0, 16)));
 }
 
 }  // namespace

@@ -41,10 +41,35 @@ void add_pairing(CLI::App& root, Chosen& chosen) {
   init->callback([&] { chosen.start = [](App& app) { return proxy::init(app); }; });
 
   CLI::App* join =
-      add(root, chosen, "join", "pair with a site; the invite line is read from stdin");
+      add(root, chosen, "join", "pair with a site; the invite line is read from stdin, or --ssh");
   auto options = std::make_shared<proxy::JoinOptions>();
+  auto by_ssh = std::make_shared<proxy::JoinBySshOptions>();
+  by_ssh->version = LONGHAUL_VERSION;
   join->add_option("NAME", options->name, "what to call the site here")->required();
-  join->callback([&chosen, options] {
+  CLI::Option* listen = join->add_option(
+      "--listen", options->listen,
+      "ADDRESS:PORT here, for a site that calls us: `longhaul-streamer run --dial` there");
+  CLI::Option* ssh = join->add_option(
+      "--ssh", by_ssh->host,
+      "do all of it over ssh to HOST: put a streamer there if there is none, start "
+      "it, fetch the invite, pair");
+  ssh->excludes(listen);
+  join->add_flag("--tunnel", by_ssh->tunnel, "and carry every connection through ssh from then on")
+      ->needs(ssh);
+  join->add_option("--root", by_ssh->root, "the streamer's folder there, from the home folder")
+      ->needs(ssh)
+      ->capture_default_str();
+  join->add_option("--role", by_ssh->role, "owner, observer or site")
+      ->needs(ssh)
+      ->capture_default_str();
+  join->add_option("--streamer", by_ssh->streamer, "the program to put there, if not our own")
+      ->needs(ssh);
+  join->callback([&chosen, options, by_ssh] {
+    if (!by_ssh->host.empty()) {
+      by_ssh->name = options->name;
+      chosen.start = [by_ssh](App& app) { return proxy::join_by_ssh(app, *by_ssh); };
+      return;
+    }
     std::getline(std::cin, options->invite_line);
     chosen.start = [options](App& app) { return proxy::join(app, *options); };
   });
