@@ -15,6 +15,7 @@ TEST(Sites, GoThroughTheirFile) {
   Site lab = asuncion();
   lab.name = "lab";
   lab.tunnel = "me@login.example.org";
+  lab.root = "longhaul";
   ASSERT_TRUE(sites.add(lab));
   const auto back = Sites::parse(sites.text());
   ASSERT_TRUE(back.has_value());
