@@ -1,0 +1,134 @@
+"""What the benches share: a link (the packet emulator, or none), and a site and a laptop paired
+over it."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+LAPTOP, SITE = "198.18.0.1", "198.18.0.2"
+
+
+def bits(rate):
+    for unit, factor in (("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)):
+        if rate.endswith(unit):
+            return float(rate[:-4]) * factor
+    raise SystemExit(f"no rate: {rate}")
+
+
+def seconds(span):
+    for unit, factor in (("ms", 1e-3), ("s", 1.0)):
+        if span.endswith(unit):
+            return float(span[:-len(unit)]) * factor
+    raise SystemExit(f"no span of time: {span}")
+
+
+class Link:
+    """Hosts a and b behind `netsim link`."""
+    site = SITE
+
+    def __init__(self, netsim, options):
+        self.netsim, self.name = netsim, f"bench-{os.getpid()}"
+        subprocess.run([netsim, "link", "--name", self.name, "--detach", "--quiet", *options],
+                       check=True)
+
+    def start(self, side, *command, **options):
+        return subprocess.Popen([self.netsim, "exec", "--clamp-sockets", self.name, side, "--",
+                                 *map(str, command)], **options)
+
+    def control(self, *words):
+        return subprocess.run([self.netsim, "ctl", self.name, *words], capture_output=True,
+                              text=True, check=True).stdout
+
+    def stats(self):
+        return json.loads(self.control("stats"))
+
+    def close(self):
+        subprocess.run([self.netsim, "ctl", self.name, "down"], capture_output=True)
+
+
+class Loopback:
+    """Both ends on this host, nothing between them."""
+    site = "127.0.0.1"
+
+    def start(self, side, *command, **options):
+        return subprocess.Popen([*map(str, command)], **options)
+
+    def close(self):
+        pass
+
+
+class Pair:
+    """A streamer on b and a laptop on a that may push to it. Use as a context."""
+
+    def __init__(self, link, tools, folder, port=7700):
+        self.link, self.folder, self.address = link, folder, f"{link.site}:{port}"
+        self.streamer = pathlib.Path(tools) / "longhaul-streamer/longhaul-streamer"
+        self.command = pathlib.Path(tools) / "longhaul/longhaul"
+        self.home, self.root = folder / "home", folder / "site"
+        self.environment = dict(os.environ, LONGHAUL_HOME=str(self.home))
+
+    def __enter__(self):
+        self.server = self.link.start("b", self.streamer, "run", "--root", self.root, "--listen",
+                                      self.address, "--json", stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL, text=True)
+        self.server.stdout.readline()
+        invite = subprocess.run([self.streamer, "invite", "--root", self.root, "--address",
+                                 self.address], check=True, capture_output=True, text=True).stdout
+        join = self.start("join", "site", stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True)
+        join.communicate(invite)
+        return self
+
+    def __exit__(self, *why):
+        self.server.terminate()
+        self.server.wait()
+
+    def start(self, *words, **options):
+        return self.link.start("a", self.command, *words, env=self.environment, **options)
+
+    def push(self, source, dataset="bench"):
+        """From the command's start to its end; `told` is its own last line."""
+        started = time.monotonic()
+        push = self.start("push", "--json", source, f"site:{dataset}", stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+        lines = push.communicate()[0].splitlines()
+        took = time.monotonic() - started
+        told = next((json.loads(line) for line in reversed(lines) if '"done"' in line), {})
+        return {"seconds": round(took, 2), "whole": push.returncode == 0, "told": told}
+
+
+def scratch(bench):
+    """A folder that must be given to `gone()`."""
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"{bench}-"))
+
+
+def gone(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def size_of(folder):
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+
+
+def noise(folder, mib=0, files=0, file_bytes=(10240, 10240)):
+    """A tree that cannot be compressed: one file of `mib`, or many with lengths in that range."""
+    folder.mkdir(parents=True)
+    with open("/dev/urandom", "rb") as source:
+        least, most = file_bytes
+        for i in range(files):
+            place = folder / f"d{i // 1000:04}"
+            place.mkdir(exist_ok=True)
+            length = least + (i * 7919) % (most - least + 1)
+            (place / f"f{i:07}").write_bytes(source.read(length))
+        if mib:
+            with open(folder / "blob", "wb") as out:
+                for _ in range(mib):
+                    out.write(source.read(1 << 20))
+    return folder
+
+
+def say(bench, cell, **figures):
+    print(json.dumps({"bench": bench, "cell": cell, **figures}), flush=True)

@@ -1,0 +1,101 @@
+"""Other programs that carry a tree from host a to host b of a link, each as its users would run it
+for speed. One that is not installed says so; one that is not done in time is stopped."""
+import shutil
+import subprocess
+import time
+
+from ocean import LAPTOP, SITE, size_of
+
+
+def timed(link, side, target, size, most, *command):
+    """Runs until done or stopped; bytes are what stands at the target by then."""
+    started = time.monotonic()
+    client = link.start(side, *command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+    try:
+        whole = client.wait(most) == 0
+    except subprocess.TimeoutExpired:
+        client.terminate()
+        client.wait()
+        whole = False
+    took = time.monotonic() - started
+    arrived = sum(f.stat().st_blocks * 512 for f in target.rglob("*") if f.is_file())
+    return {"seconds": round(took, 2), "bytes": size if whole else min(arrived, size),
+            "whole": whole}
+
+
+def rsync_daemon(link, folder, source, target, most):
+    config = folder / "rsyncd.conf"
+    config.write_text(f"uid = root\ngid = root\nuse chroot = no\nlog file = {folder}/rsyncd.log\n"
+                      f"[t]\npath = {target}\nread only = no\n")
+    server = link.start("b", "rsync", "--daemon", "--no-detach", "--port", "8730",
+                        f"--config={config}")
+    try:
+        time.sleep(0.5)
+        return timed(link, "a", target, size_of(source), most, "rsync", "-a", "--inplace",
+                     f"{source}/", f"rsync://{SITE}:8730/t/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def rsync_ssh(link, folder, source, target, most):
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
+                       check=True)
+    config = folder / "sshd_config"
+    config.write_text(f"Port 2222\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
+                      "StrictModes no\nPermitRootLogin yes\nUsePAM no\n"
+                      f"PidFile {folder}/sshd.pid\n")
+    server = link.start("b", shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-f", config,
+                        stderr=subprocess.DEVNULL)
+    shell = (f"ssh -p 2222 -i {folder}/user -o StrictHostKeyChecking=no -o BatchMode=yes "
+             "-o UserKnownHostsFile=/dev/null")
+    try:
+        time.sleep(0.5)
+        return timed(link, "a", target, size_of(source), most, "rsync", "-a", "--inplace", "-e",
+                     shell, f"{source}/", f"root@{SITE}:{target}/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def over_http(link, source, fetch):
+    """Neither lftp nor rclone sends one file over many connections; both fetch so. The bytes cross
+    in the same direction, from a server of ranges on a."""
+    server = link.start("a", "rclone", "serve", "http", "--addr", f"{LAPTOP}:8740", source,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1.0)
+        return fetch(f"http://{LAPTOP}:8740/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def lftp(link, folder, source, target, most):
+    return over_http(link, source, lambda url: timed(
+        link, "b", target, size_of(source), most, "lftp", "-c",
+        "set net:max-retries 2; set http:use-propfind no; set net:connection-limit 16; "
+        f"mirror --parallel=16 --use-pget-n=16 {url} {target}"))
+
+
+def rclone(link, folder, source, target, most):
+    return over_http(link, source, lambda url: timed(
+        link, "b", target, size_of(source), most, "rclone", "copy", "--http-url", url, ":http:",
+        target, "--transfers", "16", "--multi-thread-streams", "16", "--multi-thread-cutoff", "1M"))
+
+
+PEERS = {"rsync-daemon": (rsync_daemon, ["rsync"]), "rsync-ssh": (rsync_ssh, ["rsync", "sshd"]),
+         "lftp-16": (lftp, ["lftp", "rclone"]), "rclone-16": (rclone, ["rclone"])}
+
+
+def run_peer(name, link, folder, source, most):
+    run, needs = PEERS[name]
+    missing = [program for program in needs
+               if not shutil.which(program) and not shutil.which(f"/usr/sbin/{program}")]
+    if missing:
+        return {"skipped": f"not installed: {', '.join(missing)}"}
+    target = folder / "target"
+    target.mkdir()
+    return run(link, folder, source, target, most)
