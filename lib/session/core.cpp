@@ -202,13 +202,17 @@ std::optional<Time> Core::next_deadline() const {
       sooner(path->since + dial_life());
       continue;
     }
-    sooner(path->heart.ping_at());
+    // What a full connection cannot send now waits for room, not for a time that has passed.
+    if (path->takes_urgent()) sooner(path->heart.ping_at());
     if (!path->heart.silent(now_)) sooner(path->heart.silent_at());
     if (path->ack_at.has_value() && path->takes_urgent()) sooner(*path->ack_at);
   }
   if (!paths_.empty()) sooner(round_since_ + round_length());
   if (over_budget() && messages_.has_work(kUrgentLanes | kBulkLanes)) sooner(budget_at());
-  if (const auto live = messages_.live_at(now_)) sooner(*live);
+  const bool any_room = std::any_of(paths_.begin(), paths_.end(), [this](const auto& path) {
+    return path->alive(now_) && path->writable > 0;
+  });
+  if (const auto live = messages_.live_at(now_); live.has_value() && any_room) sooner(*live);
   if (!up_) sooner(down_since_ + (established_ ? options_.outage_max : kEstablishMost));
   if (dials_) sooner(up_ ? std::max(next_extra_, now_ + kHeartbeatLeast) : next_probe_);
   return at;

@@ -50,7 +50,14 @@ Core::Outcome Core::on_frames(PathId id) {
   for (;;) {
     Path* path = paths_.find(id);
     if (ended_ || path == nullptr || !path->open()) return {};
-    auto frame = TRY(path->stream->next_frame());
+    auto next = path->stream->next_frame();
+    if (!next.has_value() && path->stream->error().has_value()) {
+      // Bytes that were changed on the way: whoever did it is not our peer, whose key is proven.
+      const Error why = next.error();
+      lose(id, why);
+      return {};
+    }
+    const auto frame = TRY(std::move(next));
     if (!frame.has_value()) return {};
     TRY(on_frame(*path, *frame));
   }

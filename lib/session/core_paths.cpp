@@ -229,8 +229,11 @@ void Core::on_addresses_changed(Time now) {
 
 void Core::plan_dials() {
   if (!up_) {
-    if (now_ < next_probe_ || paths_.full()) return;
-    if (paths_.count(now_, PathRole::kControl).pending >= kProbesAtOnce) return;
+    if (now_ < next_probe_) return;
+    if (paths_.full() || paths_.count(now_, PathRole::kControl).pending >= kProbesAtOnce) {
+      next_probe_ = now_ + kProbePauseLeast;  // some of them will have failed by then
+      return;
+    }
     // The first dial may take its time; a link that was there is tried afresh each second.
     dial(PathRole::kControl);
     next_probe_ = now_ + options_.probe_pause;

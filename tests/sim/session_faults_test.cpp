@@ -177,6 +177,20 @@ TEST(SessionFaults, OneByteAtATimeIsEnough) {
   EXPECT_EQ(world.laptop.service.bytes_in(Lane::kDemand), 20'000U);
 }
 
+// L4: a bit that flips behind TCP's checksum is found by TLS, and costs that connection alone.
+TEST(SessionFaults, AChangedByteCostsOnlyItsConnection) {
+  SessionWorld world(25);
+  world.laptop.service.send_bulk(kBulk);
+  world.start();
+  world.run_for(1s);
+  netsim::LinkConfig link = make_link(world.options.link);
+  link.up.corrupt = netsim::CorruptConfig{0.0005, true};
+  link.down.corrupt = netsim::CorruptConfig{0.0005, true};
+  world.wan.reconfigure(world.link, link);
+  expect_all(world, kBulk, 120s);
+  EXPECT_FALSE(world.laptop.events_of<session::PathLost>().empty());
+}
+
 // Time that leaps (a suspended laptop) looks like silence: paths are replaced, nothing expires.
 TEST(SessionFaults, AClockThatLeapsCostsOnlyPaths) {
   for (const Duration leap : {Duration(10min), Duration(std::chrono::hours(24))}) {
