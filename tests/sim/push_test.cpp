@@ -23,8 +23,8 @@ std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   return number;
 }
 
-LinkShape random_link(Rng& rng) {
-  LinkShape link;
+DoubleLink random_link(Rng& rng) {
+  DoubleLink link;
   link.one_way = Duration(static_cast<std::int64_t>(rng.between(100'000, 150'000'000)));
   link.jitter = Duration(static_cast<std::int64_t>(rng.below(60'000'000)));
   link.rate = BytesPerSecond::from_bits(rng.between(1'000'000, 500'000'000));

@@ -30,6 +30,8 @@ TEST(SessionSim, MessagesOfAllLanesArriveOnce) {
   for (std::uint64_t i = 0; i < 20; ++i) in_order[i] = i;
   EXPECT_EQ(world.site.service.numbers(Lane::kControl), in_order);
   EXPECT_EQ(world.laptop.service.numbers(Lane::kControl), in_order);
+  world.run_for(2s);  // and whoever sent them knows it
+  EXPECT_EQ(world.laptop.session->status().unacked_bytes, 0U);
 }
 
 double megabits(std::uint64_t bytes, Duration span) {

@@ -35,7 +35,35 @@ netsim::LinkConfig make_link(const LinkShape& shape) {
 
 Node::Node(netsim::Wan& wan, netsim::HostId host, const crypto::TlsContext& tls,
            const WorldOptions& options, std::uint64_t seed, BufferPool& buffers)
-    : wan_(wan), host_(host), tls_(tls), options_(options), seed_(seed), buffers_(buffers) {}
+    : wan_(wan),
+      host_(host),
+      tls_(tls),
+      options_(options),
+      seed_(seed),
+      buffers_(buffers),
+      job_times_(seed, "jobs") {}
+
+Service& Node::service_of_next() {
+  ++life_;
+  used_ = make_service ? &make_service() : &service;
+  return *used_;
+}
+
+void Node::hand_out(HandOut work) {
+  if (options_.job_time_max == Duration{}) {
+    work.job.work->run();
+    return session->on_job(clock(), work.service, std::move(work.job));
+  }
+  const auto shared = std::make_shared<HandOut>(std::move(work));
+  const Duration span(static_cast<std::int64_t>(
+      job_times_.below(static_cast<std::uint64_t>(options_.job_time_max.count()))));
+  wan_.clock().after(span, [this, shared, life = life_] {
+    shared->job.work->run();
+    if (life != life_ || session == nullptr) return;
+    session->on_job(clock(), shared->service, std::move(shared->job));
+    drain();
+  });
+}
 
 void Node::note(const void* data, std::size_t bytes) {
   const auto* at = static_cast<const unsigned char*>(data);
@@ -47,6 +75,7 @@ void Node::listen(std::uint16_t port) {
       netsim::endpoint(host_, port), [this](Time, netsim::StreamId stream, netsim::Endpoint) {
         Connection& connection = connections_[stream.value()];
         connection.stream = stream;
+        if (greeted_ == 0) connection.finish_after = options_.site_finishes_after;
         connection.greeter = std::make_unique<Greeter>(
             crypto::TlsEngine::server(tls_, buffers_, seed_ + ++greeted_), buffers_);
         return this;
@@ -59,7 +88,7 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   session_options.buffers = &buffers_;
   session_options.trace = trace;
   session_options.trace_payloads = trace_payloads;
-  Service* services[] = {&service};
+  Service* services[] = {&service_of_next()};
   session = Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services);
   drain();
 }
@@ -117,6 +146,7 @@ void Node::on_connected(Time, netsim::StreamId stream) {
 void Node::on_bytes(Time, netsim::StreamId stream, Slice bytes) {
   Connection* connection = by_stream(stream);
   if (connection == nullptr) return;
+  if (on_each_read) on_each_read(bytes);
   if (connection->greeter != nullptr) {
     const auto read = connection->greeter->on_stream(bytes);
     while (auto out = connection->greeter->poll_output()) {
@@ -204,7 +234,12 @@ void Node::judge(Connection& connection) {
     session_options.buffers = &buffers_;
     session_options.trace = trace;
     session_options.trace_payloads = trace_payloads;
-    Service* services[] = {&service};
+    if (session != nullptr) {  // whoever it was has begun anew
+      session->end(clock(), Error(Kind::kLink, "go on", "its peer began anew"));
+      while (auto output = session->poll_output()) {
+      }
+    }
+    Service* services[] = {&service_of_next()};
     session = Session::accept(clock(), std::move(arrival), session_options, services, &path);
   }
   connection.path = path;
@@ -234,11 +269,27 @@ void Node::on_closed(Time, netsim::StreamId stream, netsim::CloseReason reason) 
   drain();
 }
 
+// FIN at the byte that was asked for: what is before it goes out, what is behind never does.
+bool Node::cut_by_finish(Connection& connection) {
+  if (!connection.finish_after.has_value()) return false;
+  const Slice& front = connection.pending.front();
+  if (connection.taken_bytes + front.size() < *connection.finish_after) return false;
+  const Slice last = front.first(static_cast<std::size_t>(
+      *connection.finish_after - std::min(*connection.finish_after, connection.taken_bytes)));
+  if (!last.empty()) wan_.streams().write(connection.stream, last);
+  wan_.streams().finish(connection.stream);
+  connection.taken_bytes = *connection.finish_after;
+  connection.pending.clear();
+  connection.pending_bytes = 0;
+  return true;
+}
+
 void Node::flush(Connection& connection) {
   auto& streams = wan_.streams();
   while (!connection.pending.empty()) {
     if (connection.pacing.value() > 0 && wan_.now() < connection.paced_until) return;
     Slice& front = connection.pending.front();
+    if (cut_by_finish(connection)) return;
     const std::size_t taken = streams.write(connection.stream, front);
     connection.taken_bytes += taken;
     connection.pending_bytes -= taken;
@@ -292,6 +343,7 @@ void Node::apply(Output& output) {
                                                  special ? *options_.first_dial : options_.streams);
     connections_[stream.value()].stream = stream;
     connections_[stream.value()].path = to_dial->path;
+    if (dials == 1) connections_[stream.value()].finish_after = options_.laptop_finishes_after;
     roles_[to_dial->path.value()] = to_dial->role;
   } else if (auto* close = std::get_if<Close>(&output)) {
     if (Connection* connection = by_path(close->path)) {
@@ -321,8 +373,7 @@ void Node::apply(Output& output) {
     path_info.cwnd_packets = static_cast<std::uint32_t>(info.window_bytes / 1448);
     session->on_path_info(clock(), sample->path, path_info);
   } else if (auto* job = std::get_if<HandOut>(&output)) {
-    job->job.work->run();
-    session->on_job(clock(), job->service, std::move(job->job));
+    hand_out(std::move(*job));
   } else if (auto* event = std::get_if<Event>(&output)) {
     events.emplace_back(wan_.now(), *event);
     const std::size_t kind = event->index();
@@ -342,7 +393,10 @@ void Node::drain() {
     session->on_service(clock());
     offer_room();
     while (auto output = session->poll_output()) apply(*output);
-    if (options_.check_every_step) session->check();
+    if (options_.check_every_step) {
+      session->check();
+      if (used_ != nullptr) used_->check();
+    }
   } while (again_);
   draining_ = false;
   arm();
@@ -353,7 +407,11 @@ void Node::arm() {
   wake_ = {};
   if (session == nullptr) return;
   if (const auto at = session->next_deadline()) {
-    wake_ = wan_.clock().at(*at - clock_ahead, [this] { tick(); });
+    // By the world's clock; a microsecond late rather than early where ours drifts.
+    const Duration passed = wan_.now() - Time{};
+    const Duration ahead = clock() - wan_.now();
+    const Duration late = clock_ppm == 0 ? Duration{} : Duration(1us) + passed / 1'000'000;
+    wake_ = wan_.clock().at(std::max(wan_.now(), *at - ahead + late), [this] { tick(); });
   }
   const Status status = session->status();
   if (beat_ == netsim::TimerId{} && (status.queued_bytes > 0 || status.unacked_bytes > 0)) {
@@ -390,6 +448,10 @@ SessionWorld::SessionWorld(std::uint64_t seed, WorldOptions how)
 
 void SessionWorld::start() {
   site.listen(kPort);
+  redial();
+}
+
+void SessionWorld::redial() {
   laptop.dial(netsim::endpoint(site_host, kPort), site_tls.pin());
 }
 

@@ -28,6 +28,9 @@ struct WorldOptions {
   netsim::StreamOptions streams;
   std::optional<netsim::StreamOptions> first_dial;  // of the first connection only
   session::SessionOptions session;
+  // FIN instead of a byte, once so many went out on the first connection, of the side named.
+  std::optional<std::uint64_t> laptop_finishes_after, site_finishes_after;
+  Duration job_time_max{};  // jobs come back after up to so long; zero: at once
   bool give_path_info = true;
   bool check_every_step = false;
 };
@@ -44,6 +47,8 @@ class Node final : public netsim::StreamUser {
   void drain();           // after using the service or the session directly
 
   ScriptService service;
+  // What the next session carries instead of `service`; it outlives the session.
+  std::function<session::Service&()> make_service;
   session::TraceSink* trace = nullptr;  // of the sessions that begin from now on
   bool trace_payloads = false;
   std::unique_ptr<session::Session> session;
@@ -51,8 +56,14 @@ class Node final : public netsim::StreamUser {
   std::vector<crypto::Pin> admitted;                  // listening side: keys that may come in
   std::uint64_t output_hash = 0xcbf29ce484222325ULL;  // over every output, in order
   std::uint64_t written_bytes = 0, dials = 0;
-  Duration clock_ahead{};  // of the world's: a suspend, a jump
-  Time clock() const { return wan_.now() + clock_ahead; }
+  Duration clock_ahead{};      // of the world's: a suspend, a jump
+  std::int64_t clock_ppm = 0;  // it goes faster by so many millionths
+  Time clock() const {
+    const Duration passed = wan_.now() - Time{};
+    return wan_.now() + clock_ahead + passed / 1'000'000 * clock_ppm;
+  }
+  // Told of each byte that a connection of ours hands to its session or greeter.
+  std::function<void(const Slice&)> on_each_read;
   void reset_one(session::PathRole role);  // RST on one of its connections of this role
   std::size_t open_streams() const { return connections_.size(); }
   template <class E>
@@ -82,7 +93,11 @@ class Node final : public netsim::StreamUser {
     Time paced_until{};
     std::uint64_t taken_bytes = 0;
     bool finish = false;
+    std::optional<std::uint64_t> finish_after;
   };
+  session::Service& service_of_next();
+  void hand_out(session::HandOut work);
+  bool cut_by_finish(Connection& connection);
   Connection* by_stream(netsim::StreamId stream);
   Connection* by_path(session::PathId path);
   void judge_all();
@@ -105,6 +120,9 @@ class Node final : public netsim::StreamUser {
   std::map<std::uint64_t, Connection> connections_;  // by StreamId
   std::map<std::uint32_t, session::PathRole> roles_;
   std::uint64_t greeted_ = 0;
+  session::Service* used_ = nullptr;
+  std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one is dropped
+  Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
   bool draining_ = false, again_ = false;
 };
@@ -113,6 +131,7 @@ class SessionWorld {
  public:
   explicit SessionWorld(std::uint64_t seed, WorldOptions options = {});
   void start();
+  void redial();  // a new session of the laptop; after forget_session()
   // True if `done` held within `limit` of virtual time.
   bool run_until(const std::function<bool()>& done, Duration limit) {
     return wan.run_until(done, limit);

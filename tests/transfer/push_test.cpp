@@ -95,7 +95,7 @@ TEST(Push, P3AfterAKillSendsNothingThatHadArrived) {
   std::uint64_t killed_in_the_middle = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
-    LinkShape shape;
+    DoubleLink shape;
     shape.rate = BytesPerSecond::from_bits(20'000'000);
     shape.queue_bytes = 128U << 10;
     World world(seed, shape);
@@ -188,7 +188,7 @@ TEST(Push, ToAFullDiskSaysSoAndPublishesNothing) {
 }
 
 TEST(Push, BesideAnotherOfTheSameDatasetIsRefused) {
-  LinkShape shape;
+  DoubleLink shape;
   shape.rate = BytesPerSecond::from_bits(1'000'000);  // so that the first is still under way
   World world(5, shape);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 3'000'000));
@@ -218,7 +218,7 @@ TEST(Push, OfTwoDatasetsSharesTheLink) {
 }
 
 TEST(Push, CancelledIsResumedWhereItWas) {
-  LinkShape shape;
+  DoubleLink shape;
   shape.rate = BytesPerSecond::from_bits(20'000'000);
   World world(6, shape);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 4'000'000));

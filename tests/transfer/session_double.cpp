@@ -6,7 +6,7 @@ namespace longhaul::test {
 
 using session::Lane;
 
-SessionDouble::SessionDouble(std::uint64_t seed, LinkShape shape)
+SessionDouble::SessionDouble(std::uint64_t seed, DoubleLink shape)
     : shape_(shape), delay_(seed, "delay"), jobs_(seed, "jobs"), fate_(seed, "fate") {}
 
 void SessionDouble::attach(End end, session::Service& service) {

@@ -17,7 +17,7 @@
 
 namespace longhaul::test {
 
-struct LinkShape {
+struct DoubleLink {
   Duration one_way = 80ms;
   Duration jitter = 10ms;  // added to all lanes but control
   BytesPerSecond rate = BytesPerSecond::from_bits(200'000'000);
@@ -29,7 +29,7 @@ struct LinkShape {
 class SessionDouble {
  public:
   enum class End : std::uint8_t { kA, kB };
-  SessionDouble(std::uint64_t seed, LinkShape shape);
+  SessionDouble(std::uint64_t seed, DoubleLink shape);
 
   void attach(End end, session::Service& service);
   // Drops the service: what it had queued or was still computing is lost; what it had put on the
@@ -83,7 +83,7 @@ class SessionDouble {
   void start_job(End end, Job job);
   void note(std::uint64_t value);
 
-  LinkShape shape_;
+  DoubleLink shape_;
   Rng delay_;
   Rng jobs_;
   Rng fate_;

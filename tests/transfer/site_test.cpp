@@ -102,7 +102,7 @@ TEST(Site, ContentOfAnotherDatasetDoesNotCrossTwice) {
 TEST(Site, P2KilledAtAnyTimeEndsInOneWholeVersion) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
-    LinkShape shape;
+    DoubleLink shape;
     shape.rate = BytesPerSecond::from_bits(20'000'000);
     World world(seed, shape, World::At::kSite);
     put_random_tree(world.disk(End::kA), "src", world.rng(), 1'500'000);

@@ -185,7 +185,7 @@ Result<std::unique_ptr<transfer::AskWork>> FolderHost::answer(const wire::Ask&) 
   return std::make_unique<TwoPages>();
 }
 
-World::World(std::uint64_t seed, LinkShape shape, At b)
+World::World(std::uint64_t seed, DoubleLink shape, At b)
     : b_(b), rng_(seed, "world"), link_(seed, shape) {
   boot(End::kA);
   boot(End::kB);

@@ -53,7 +53,7 @@ class World {
  public:
   // What answers at B: a folder, or a site with versions.
   enum class At : std::uint8_t { kFolder, kSite };
-  explicit World(std::uint64_t seed, LinkShape shape = {}, At b = At::kFolder);
+  explicit World(std::uint64_t seed, DoubleLink shape = {}, At b = At::kFolder);
 
   // Starts the process of this end anew: new exchange, same disk.
   void boot(End end);

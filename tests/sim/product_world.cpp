@@ -1,0 +1,279 @@
+#include "tests/sim/product_world.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "lib/store/audit.hpp"
+#include "netsim/profile.hpp"
+
+namespace longhaul::test {
+
+namespace {
+constexpr std::uint64_t kTreeMost = 4U << 20;
+constexpr std::uint64_t kSlicedTreeMost = 64U << 10;  // one event a byte
+constexpr std::size_t kStaleBytes = 64U << 10;
+constexpr std::array<std::string_view, kFaults> kNames = {
+    "L1 profile",   "L2 loss", "L3 reorder", "L4 bit flips", "L5 blackout",
+    "L6 half-open", "L11 cut", "L12 slices", "L16 clock",    "L17 stale"};
+
+netsim::LinkConfig random_profile(Rng& rng, std::string& words) {
+  const auto names = netsim::profile_names();
+  const std::string_view name = names[rng.below(names.size())];
+  const auto profile = netsim::built_in_profile(name);
+  ASSERT(profile.has_value());
+  words = std::string(name);
+  return profile->link;
+}
+
+netsim::LinkConfig random_link(Rng& rng, std::string& words) {
+  LinkShape shape;
+  shape.rtt = Duration(static_cast<std::int64_t>(rng.between(1'000'000, 300'000'000)));
+  shape.megabits = rng.between(2, 500);
+  shape.queue_bdp = static_cast<double>(rng.between(25, 400)) / 100;
+  words = std::to_string(shape.megabits) + " Mbit/s, " +
+          std::to_string(shape.rtt / std::chrono::milliseconds(1)) + " ms, " +
+          std::to_string(shape.queue_bdp) + " BDP";
+  return make_link(shape);
+}
+
+void add_loss(Rng& rng, netsim::LinkConfig& link) {
+  constexpr std::array kShares = {0.001, 0.01, 0.05};
+  const double share = kShares[rng.below(kShares.size())];
+  for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
+    if (rng.chance(0.5)) {
+      way->loss = netsim::BernoulliLoss{share};
+    } else {
+      way->loss = netsim::GilbertElliottLoss::of(share, static_cast<double>(rng.between(2, 20)));
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Fault fault) {
+  return kNames[static_cast<std::size_t>(fault)];
+}
+
+FaultSet random_faults(Rng& rng) {
+  FaultSet faults;
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    // Slices make every other fault slow: seldom.
+    const double chance = static_cast<Fault>(i) == Fault::kL12Slices ? 0.05 : 0.3;
+    if (rng.chance(chance)) faults.push_back(static_cast<Fault>(i));
+  }
+  return faults;
+}
+
+// Dials the site and says what an old connection's dialler had said.
+class ProductWorld::Stranger final : public netsim::StreamUser {
+ public:
+  Stranger(SessionWorld& net, std::vector<Slice> words) : net_(net), words_(std::move(words)) {
+    net_.wan.streams().dial(net_.laptop_host, netsim::endpoint(net_.site_host, 443), *this);
+  }
+  void on_connected(netsim::Time, netsim::StreamId stream) override {
+    for (const Slice& word : words_) net_.wan.streams().write(stream, word);
+  }
+  void on_bytes(netsim::Time, netsim::StreamId, Slice) override {}
+  void on_closed(netsim::Time, netsim::StreamId, netsim::CloseReason) override {}
+
+ private:
+  SessionWorld& net_;
+  std::vector<Slice> words_;
+};
+
+ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
+    : seed_(seed),
+      faults_(faults),
+      rng_(seed, "product"),
+      laptop_disk_(std::make_shared<sim::CrashFiles>()),
+      site_disk_(std::make_shared<sim::CrashFiles>()) {
+  auto root = store::Root::open(*site_disk_);
+  ASSERT(root.has_value());
+  root_ = std::move(*root);
+  host_ = std::make_unique<transfer::SiteHost>(*root_, index_, transfer::SiteRights());
+  WorldOptions options;
+  options.check_every_step = true;
+  options.job_time_max = 1ms + some(20ms);
+  if (has(Fault::kL12Slices)) options.streams.slice_bytes = 1;
+  if (has(Fault::kL11Cut)) {
+    const std::uint64_t at = rng_.below(6000);
+    switch (rng_.below(4)) {
+      case 0:
+        options.laptop_finishes_after = at;
+        break;
+      case 1:
+        options.site_finishes_after = at;
+        break;
+      case 2:
+        options.first_dial = options.streams;
+        options.first_dial->reset_after_sent = at;
+        break;
+      default:
+        options.first_dial = options.streams;
+        options.first_dial->reset_after_received = at;
+    }
+  }
+  net_ = std::make_unique<SessionWorld>(seed, options);
+  netsim::LinkConfig link =
+      has(Fault::kL1Profile) ? random_profile(rng_, link_words_) : random_link(rng_, link_words_);
+  if (has(Fault::kL2Loss)) add_loss(rng_, link);
+  for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
+    if (has(Fault::kL3Reorder)) {
+      way->reorder = netsim::ReorderConfig{0.05, 1ms + some(30ms)};
+      way->duplicate = 0.02;
+    }
+    if (has(Fault::kL17Stale)) {
+      way->duplicate = std::max(way->duplicate, 0.01);
+      way->reorder = netsim::ReorderConfig{0.005, 500ms + some(5s)};
+    }
+    if (has(Fault::kL4BitFlips)) way->corrupt = netsim::CorruptConfig{0.0005, true};
+  }
+  net_->wan.reconfigure(net_->link, link);
+  net_->laptop.make_service = [this]() -> session::Service& { return laptop_service(); };
+  net_->site.make_service = [this]() -> session::Service& { return site_service(); };
+  net_->site.on_each_read = [this](const Slice& bytes) {
+    if (first_read_bytes_ >= kStaleBytes) return;
+    first_read_bytes_ += bytes.size();
+    first_read_.push_back(Slice::copy_of(bytes.bytes()));
+  };
+}
+
+ProductWorld::~ProductWorld() {
+  // Sessions before the services that they know, and both before the buffers that they lend.
+  net_->laptop.session.reset();
+  net_->site.session.reset();
+  laptop_exchanges_.clear();
+  site_exchanges_.clear();
+  strangers_.clear();
+  net_.reset();
+}
+
+bool ProductWorld::has(Fault fault) const {
+  return std::count(faults_.begin(), faults_.end(), fault) > 0;
+}
+
+std::string ProductWorld::told() const {
+  std::string words = link_words_;
+  for (const Fault fault : faults_) words += ", " + std::string(name_of(fault));
+  return words;
+}
+
+std::uint64_t ProductWorld::trace_hash() const {
+  return (net_->wan.trace_hash() * 31 + net_->laptop.output_hash) * 31 + net_->site.output_hash;
+}
+
+session::Service& ProductWorld::laptop_service() {
+  laptop_exchanges_.push_back(std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr,
+                                                                   transfer::ExchangeOptions{}));
+  return *laptop_exchanges_.back();
+}
+
+session::Service& ProductWorld::site_service() {
+  site_exchanges_.push_back(std::make_unique<transfer::Exchange>(
+      transfer::Side::kListener, host_.get(), transfer::ExchangeOptions{}));
+  return *site_exchanges_.back();
+}
+
+void ProductWorld::after(Duration span, std::function<void()> act) {
+  net_->wan.clock().after(span, std::move(act));
+}
+
+void ProductWorld::schedule_faults() {
+  for (const Fault fault : faults_) {
+    const std::uint64_t times = 1 + rng_.below(3);
+    for (std::uint64_t i = 0; i < times; ++i) after(some(6s), [this, fault] { happen(fault); });
+  }
+}
+
+void ProductWorld::happen(Fault fault) {
+  switch (fault) {
+    case Fault::kL5Blackout: {
+      constexpr std::array kLengths = {Duration(1s), Duration(10s), Duration(60s)};
+      return net_->wan.apply(net_->link, netsim::Outage{kLengths[rng_.below(kLengths.size())]});
+    }
+    case Fault::kL6HalfOpen: {
+      const auto way = rng_.chance(0.5) ? netsim::Direction::kUp : netsim::Direction::kDown;
+      return net_->wan.apply(net_->link, netsim::Partition{way, 1s + some(30s)});
+    }
+    case Fault::kL11Cut: {
+      Node& node = rng_.chance(0.5) ? net_->laptop : net_->site;
+      if (node.session == nullptr) return;
+      if (rng_.chance(0.2)) return node.cut_streams();
+      return node.reset_one(rng_.chance(0.5) ? session::PathRole::kBulk
+                                             : session::PathRole::kControl);
+    }
+    case Fault::kL16Clock: {
+      Node& node = rng_.chance(0.5) ? net_->laptop : net_->site;
+      constexpr std::array kLeaps = {Duration(10min), Duration(std::chrono::hours(23))};
+      if (rng_.chance(0.5)) {
+        node.clock_ahead += kLeaps[rng_.below(kLeaps.size())];
+      } else {
+        node.clock_ppm = 500;
+      }
+      return node.drain();
+    }
+    case Fault::kL17Stale:
+      strangers_.push_back(std::make_unique<Stranger>(*net_, first_read_));
+      return;
+    default:
+      return;  // a property of the link, there from the start
+  }
+}
+
+void ProductWorld::push() {
+  transfer::Exchange::PushOptions options;
+  options.dataset = "data";
+  laptop_exchanges_.back()->start_push(net_->laptop.clock(), options,
+                                       source_of(laptop_disk_, "src", rng_.chance(0.3)), {});
+  net_->laptop.drain();
+}
+
+std::string ProductWorld::run() {
+  const std::uint64_t most = has(Fault::kL12Slices) ? kSlicedTreeMost : kTreeMost;
+  put_random_tree(*laptop_disk_, "src", rng_, rng_.below(most) + 1);
+  net_->start();
+  schedule_faults();
+  for (int attempt = 1;; ++attempt) {
+    push();
+    const auto end = await_end();
+    if (!end) return "the push hangs";
+    const session::Status status = net_->laptop.session->status();
+    if (!status.ended) return judge(*end);
+    // A site that nobody could reach for half a minute is an honest answer, before anything was
+    // agreed: the user tries again. A session that stood once outlives every fault here.
+    if (status.established || !end->error || end->error->kind() != Kind::kLink || attempt == 5)
+      return "the session ended: " + (end->error ? end->error->message() : std::string("well"));
+    net_->laptop.forget_session();
+    net_->redial();
+  }
+}
+
+std::optional<transfer::Finished> ProductWorld::await_end() {
+  std::optional<transfer::Finished> end;
+  net_->wan.run_until(
+      [&] {
+        while (auto event = laptop_exchanges_.back()->poll_event())
+          if (auto* one = std::get_if<transfer::Finished>(&*event)) end = std::move(*one);
+        return end.has_value();
+      },
+      kLimit);
+  return end;
+}
+
+std::string ProductWorld::judge(const transfer::Finished& end) {
+  if (end.error) return "the push failed: " + end.error->message();
+  const auto source = source_of(laptop_disk_, "src", true);
+  const store::Tree sent = tree_of(*source);
+  if (end.committed.root != sent.root()) return "another tree was published";
+  if (end.committed.version != 1) return "it took more than one version";
+  const auto name = store::DatasetName::parse("data");
+  const auto tree = root_->tree(*name, store::VersionNo(1));
+  if (!tree) return "no version is there: " + tree.error().message();
+  store::Audit audit(*site_disk_, *tree, store::Root::folder_of(*name, store::VersionNo(1)));
+  while (audit.step(1U << 30) == store::Audit::Progress::kMore) {
+  }
+  if (audit.damaged() > 0) return "a published file is wrong";
+  return {};
+}
+
+}  // namespace longhaul::test

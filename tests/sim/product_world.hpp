@@ -1,0 +1,83 @@
+// ProductWorld: a laptop and a site as they are, but for sockets and disks: the session over
+// simulated TCP, real TLS, an exchange at each end, a store on disks in memory. A push goes across
+// while faults happen to the link, the clocks and the connections. Invariants of every core are
+// checked after each step.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/session_world.hpp"
+#include "tests/transfer/world.hpp"
+
+namespace longhaul::test {
+
+// Faults of the checklist that a stream path can meet.
+enum class Fault : std::uint8_t {
+  kL1Profile,   // one of the built-in links
+  kL2Loss,      // 0.1 to 5 %, one by one or in bursts
+  kL3Reorder,   // 5 % of packets late, 2 % twice
+  kL4BitFlips,  // behind the checksum: only TLS can tell
+  kL5Blackout,  // up to a minute
+  kL6HalfOpen,  // one direction dead
+  kL11Cut,      // RST or FIN at a byte of the first connection; later ones are reset
+  kL12Slices,   // one byte at a time
+  kL16Clock,    // a leap of minutes or a day, a drift of 500 ppm
+  kL17Stale,    // packets twice and seconds late; an old connection's first bytes again
+};
+inline constexpr std::size_t kFaults = 10;
+std::string_view name_of(Fault fault);
+
+using FaultSet = std::vector<Fault>;
+FaultSet random_faults(Rng& rng);
+
+class ProductWorld {
+ public:
+  ProductWorld(std::uint64_t seed, const FaultSet& faults);
+  ~ProductWorld();
+
+  // Pushes a random tree while the faults happen; a message of what is wrong, or empty. Ends
+  // within kLimit of virtual time.
+  std::string run();
+
+  static constexpr Duration kLimit = std::chrono::minutes(30);
+  std::uint64_t seed() const { return seed_; }
+  // Over every packet and every output of both sessions.
+  std::uint64_t trace_hash() const;
+  std::string told() const;  // link and faults, in words
+
+ private:
+  class Stranger;  // says again what an old connection said
+  void schedule_faults();
+  void happen(Fault fault);
+  void after(Duration span, std::function<void()> act);
+  Duration some(Duration most) {
+    return Duration(
+        static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(most.count()))));
+  }
+  session::Service& laptop_service();
+  session::Service& site_service();
+  void push();
+  std::optional<transfer::Finished> await_end();
+  std::string judge(const transfer::Finished& end);
+  bool has(Fault fault) const;
+
+  const std::uint64_t seed_;
+  const FaultSet faults_;
+  Rng rng_;
+  std::string link_words_;
+  std::shared_ptr<sim::CrashFiles> laptop_disk_, site_disk_;
+  std::unique_ptr<store::Root> root_;
+  store::MemoryIndex index_;
+  std::unique_ptr<transfer::SiteHost> host_;
+  std::deque<std::unique_ptr<transfer::Exchange>> laptop_exchanges_, site_exchanges_;
+  std::vector<Slice> first_read_;  // what the site's first connection read
+  std::size_t first_read_bytes_ = 0;
+  std::unique_ptr<SessionWorld> net_;
+  std::vector<std::unique_ptr<Stranger>> strangers_;
+};
+
+}  // namespace longhaul::test
