@@ -16,10 +16,11 @@ constexpr std::size_t kInFlightMax = 32U << 20;
 // second read of each chunk finds it in the page cache.
 constexpr std::uint64_t kHashAheadMax = 64U << 20;
 // Sender: on the link before the receiver's first word. At least a BDP (1 Gbit/s x 220 ms = 27 MB).
-// Receiver: messages kept that came before what explains them; counted in held(). Full: the peer
-// broke the protocol.
 constexpr std::size_t kEarlyMax = 32U << 20;
-constexpr std::size_t kEarlySlack = 4U << 20;  // messages the sender had framed when it stopped
+// Receiver: messages kept that came before what explains them; counted in held(), so that the
+// session's receive window (64 MiB) bounds what an honest peer can cause: over dozens of
+// connections blocks overtake the manifest by most of it. Full: the peer broke the protocol.
+constexpr std::size_t kEarlyHeldMax = 68U << 20;
 // Receiver: memory of one manifest. Full: kLimit.
 constexpr std::size_t kManifestMemoryMax = 512U << 20;
 constexpr std::size_t kTransfersMax =

@@ -173,7 +173,7 @@ void Receiver::drop_attempt() {
 // --- the manifest ---
 
 bool Receiver::too_early(Time now, std::size_t bytes) {
-  if (early_bytes_ + bytes <= kEarlyMax + kEarlySlack) return false;
+  if (early_bytes_ + bytes <= kEarlyHeldMax) return false;
   fail_with(now, Error(Kind::kLimit, "receive", "the peer sends far ahead of what explains it"));
   return true;
 }
@@ -361,7 +361,7 @@ void Receiver::check() const {
   for (const auto& [key, message] : early_segments_) early += message.size();
   for (const auto& [block, bytes] : early_blocks_) early += bytes;
   ASSERT(early == early_bytes_);
-  ASSERT(early_bytes_ <= kEarlyMax + kEarlySlack);
+  ASSERT(early_bytes_ <= kEarlyHeldMax);
   ASSERT(state_ != State::kPublishing || pending_ == 0);
 }
 

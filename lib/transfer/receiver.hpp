@@ -5,9 +5,9 @@
 //   kPublishing --> kDone
 //
 // Invariants: a chunk counts as here only after work that hashed it has written it; what the peer
-// sends too early is held, bounded by kEarlyMax and counted in held(); a chunk number is used only
-// after its segment was judged. Segments are applied in order, one at a time; blocks in any order,
-// several at once.
+// sends too early is held, bounded by kEarlyHeldMax and counted in held(); a chunk number is used
+// only after its segment was judged. Segments are applied in order, one at a time; blocks in any
+// order, several at once.
 #pragma once
 
 #include <deque>

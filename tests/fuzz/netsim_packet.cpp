@@ -17,10 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size <= sizeof offload || size - sizeof offload > kPacketMax) return 0;
   std::memcpy(&offload, data, sizeof offload);
   const Bytes packet = std::as_bytes(std::span(data, size)).subspan(sizeof offload);
-  Buffer buffer(packet.size());
-  std::copy(packet.begin(), packet.end(), buffer.data());
+  Buffer buffer(size);
+  std::memcpy(buffer.data(), data, size);
   (void)too_big_reply(packet, 1400);
-  const auto train = Train::of(std::move(buffer), packet.size(), offload);
+  const auto train = Train::of(std::move(buffer), packet.size());
   if (!train.has_value()) return 0;
   ASSERT(train->segments() > 0);
   std::size_t payload = 0;

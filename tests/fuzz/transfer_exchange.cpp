@@ -204,7 +204,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       world.at(End::kA).check();
       world.at(End::kB).check();
     }
-    ASSERT(world.at(victim).held() <= transfer::kEarlyMax + (8U << 20));
+    ASSERT(world.at(victim).held() <= transfer::kEarlyHeldMax + (8U << 20));
   }
   world.link().run_until([] { return false; }, 60s);
   world.at(End::kA).check();

@@ -149,7 +149,7 @@ TEST(Hostile, WhatComesFarTooEarlyIsBounded) {
   liar.block.raw_bytes = 1U << 20;
   liar.block.runs.push_back({0, 1});
   liar.block.payload = wire::Payload<wire::kBlockPayloadMax>(Slice::copy_of(ByteVector(1U << 20)));
-  for (int i = 0; i < 60; ++i) liar.say(Lane::kBulk, liar.block);
+  for (int i = 0; i < 80; ++i) liar.say(Lane::kBulk, liar.block);
   EXPECT_EQ(liar.end(), Kind::kLimit);
   EXPECT_EQ(liar.world.at(End::kB).held(), 0U);
 }
