@@ -58,6 +58,7 @@ void Core::on_service(Time now) {
 void Core::set_rate_limit(Time now, BytesPerSecond limit) {
   advance(now);
   limit_ = limit;
+  if (datagrams_ != nullptr) datagrams_->channel().rate().set_limit(limit);
   tune();
 }
 
@@ -71,6 +72,7 @@ void Core::on_deadline(Time now) {
       services_due_ = true;
     }
   }
+  if (datagrams_ != nullptr) datagrams_->channel().on_deadline(now_);
   if (now_ >= round_since_ + round_length()) on_round();
   settle();
 }
@@ -117,6 +119,10 @@ void Core::ask_services() {
   if (credit >= advertised_ + options_.window_bytes / 8) {
     if (Path* path = paths_.carrier(now_, 0); path != nullptr && path->accepted)
       path->ack_at = now_;
+    if (datagrams_alive()) {
+      datagrams_->say_window();
+      advertised_ = credit;
+    }
   }
 }
 
@@ -127,14 +133,16 @@ void Core::settle() {
   if (ended_) return;
   if (dials_) plan_dials();
   retire_surplus();
+  tend_datagrams();
   deliver();
   if (services_due_) ask_services();
 }
 
 void Core::update_link() {
-  const bool up = std::any_of(paths_.begin(), paths_.end(), [this](const auto& path) {
-    return path->accepted && path->alive(now_);
-  });
+  const bool up =
+      std::any_of(paths_.begin(), paths_.end(),
+                  [this](const auto& path) { return path->accepted && path->alive(now_); }) ||
+      (established_ && datagrams_alive());
   if (up == up_) {
     const Duration most = established_ ? options_.outage_max : kEstablishMost;
     if (!up && now_ - down_since_ >= most) {
@@ -163,19 +171,23 @@ void Core::end(Time now, const Error& why, RefuseReason refused, bool say_goodby
   advance(now);
   if (ended_) return;
   ended_ = true;
+  bool said = false;
+  wire::Goodbye goodbye;
+  goodbye.kind = static_cast<std::uint8_t>(why.kind());
+  goodbye.why = printable(why.message(), 256);
   for (const auto& path : paths_) {
     const bool speaks = say_goodbye && path->open() && path->accepted;
     if (speaks) {
-      wire::Goodbye goodbye;
-      goodbye.kind = static_cast<std::uint8_t>(why.kind());
-      goodbye.why = printable(why.message(), 256);
+      said = true;
       path->stream->send(wire::FrameType::kGoodbye, goodbye);
       path->stream->send_close();
     }
     flush(*path);
     outputs_.push(Close{path->id, speaks});
   }
+  if (say_goodbye && !said) say_goodbye_in_datagrams(goodbye);
   while (!paths_.empty()) paths_.remove((*paths_.begin())->id);
+  end_datagrams();
   messages_.clear();
   for (Service* service : services_) service->on_end(now_, why);
   emit(Ended{why, refused});
@@ -207,7 +219,10 @@ std::optional<Time> Core::next_deadline() const {
     if (!path->heart.silent(now_)) sooner(path->heart.silent_at());
     if (path->ack_at.has_value() && path->takes_urgent()) sooner(*path->ack_at);
   }
-  if (!paths_.empty()) sooner(round_since_ + round_length());
+  if (datagrams_ != nullptr) {
+    if (const auto due = datagrams_->channel().next_deadline(now_)) sooner(*due);
+  }
+  if (!paths_.empty() || datagrams_alive()) sooner(round_since_ + round_length());
   if (over_budget() && messages_.has_work(kUrgentLanes | kBulkLanes)) sooner(budget_at());
   const bool any_room = std::any_of(paths_.begin(), paths_.end(), [this](const auto& path) {
     return path->alive(now_) && path->writable > 0;
@@ -220,6 +235,7 @@ std::optional<Time> Core::next_deadline() const {
 
 void Core::check() const {
   messages_.check();
+  if (datagrams_ != nullptr) datagrams_->channel().check();
   for (const auto& path : paths_) {
     ASSERT(path->state == Path::State::kDialling || path->stream != nullptr);
     ASSERT(!path->accepted || path->open());
@@ -249,6 +265,17 @@ Status Core::status() const {
   status.received_messages = messages_.inbox().delivered();
   status.duplicate_fragments = messages_.inbox().duplicates();
   status.partial_bytes = messages_.inbox().partial_bytes();
+  if (datagrams_ != nullptr) {
+    const datagram::Channel& channel = datagrams_->channel();
+    status.datagrams = choice_.datagrams();
+    status.datagram_life = channel.life();
+    status.datagram_rate = channel.rate().state();
+    status.datagram_rtt = channel.rtt().smoothed();
+    status.packet_bytes = channel.packet_bytes();
+    status.datagram_counters = channel.counters();
+    status.epoch = datagrams_->epoch();
+  }
+  status.choice = choice_.reason();
   status.waits_for_peer = messages_.waits_for_credit();
   return status;
 }

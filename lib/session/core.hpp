@@ -1,6 +1,7 @@
 // Core: the machine behind Session (session.hpp). Its parts by file: core.cpp (inputs, services,
 // end), core_paths.cpp (dial, greet, lose, tend), core_frames.cpp (what a frame does),
-// core_output.cpp (what is sent, where), core_rounds.cpp (rate, K, tuning). For lib/session only.
+// core_output.cpp (what is sent, where), core_rounds.cpp (rate, K, tuning),
+// core_datagrams.cpp (the fast path). For lib/session only.
 #pragma once
 
 #include <optional>
@@ -9,10 +10,12 @@
 
 #include "lib/base/ring.hpp"
 #include "lib/base/rng.hpp"
+#include "lib/session/datagram_path.hpp"
 #include "lib/session/greeter.hpp"
 #include "lib/session/handshake.hpp"
 #include "lib/session/k_search.hpp"
 #include "lib/session/messages.hpp"
+#include "lib/session/path_choice.hpp"
 #include "lib/session/path_set.hpp"
 #include "lib/session/rate.hpp"
 #include "lib/session/session.hpp"
@@ -30,6 +33,11 @@ class Core {
   void on_dialed(Time now, PathId id, Result<> result);
   void on_stream(Time now, PathId id, const Slice& in);
   void on_stream_closed(Time now, PathId id, const Error& why);
+  void on_datagram_peer(Time now, const datagram::Address& peer);
+  void on_datagrams(Time now, const datagram::Address& from, const Slice& in,
+                    std::size_t each_bytes);
+  void on_datagrams_blocked(Time now, bool blocked);
+  void on_datagram_too_big(Time now, std::size_t bytes);
   void on_writable(Time now, PathId id, std::size_t bytes);
   void on_path_info(Time now, PathId id, const PathInfo& info);
   void on_addresses_changed(Time now);
@@ -98,6 +106,16 @@ class Core {
   bool over_budget() const { return cap().value() > 0 && budget_ <= 0; }
   Time budget_at() const;
 
+  // core_datagrams.cpp
+  void begin_datagrams(const Path& primary, std::uint32_t number);
+  void end_datagrams();
+  void tend_datagrams();
+  void renew_datagrams();
+  Outcome on_epoch_frame(Path& path, const wire::Epoch& epoch);
+  bool datagrams_alive() const;
+  std::optional<Output> next_datagrams();
+  void say_goodbye_in_datagrams(const wire::Goodbye& goodbye);
+
   // core_rounds.cpp
   void on_round();
   void on_epoch(bool limited);
@@ -130,6 +148,16 @@ class Core {
   Time next_probe_, next_extra_, down_since_;
   Duration extra_pause_ = 1s;
   bool dialled_extra_ = false;
+
+  // The fast path.
+  std::unique_ptr<DatagramPath> datagrams_;
+  std::optional<datagram::Address> datagram_peer_;
+  PathChoice choice_;
+  ChoiceReason reported_choice_ = ChoiceReason::kNone;
+  bool datagrams_blocked_ = false;
+  std::uint64_t capabilities_seen_ = 0;  // what the dialler's first Hello said
+  std::uint64_t datagram_lost_ = 0, round_datagram_bytes_ = 0;
+  Time next_epoch_{};
 
   // Rate.
   BytesPerSecond limit_;

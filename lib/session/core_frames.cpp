@@ -89,6 +89,8 @@ Core::Outcome Core::on_frame(Path& path, const FramePath::Frame& frame) {
     case wire::FrameType::kGoodbye:
       on_goodbye(TRY(wire::decode<wire::Goodbye>(frame.body)));
       return {};
+    case wire::FrameType::kEpoch:
+      return on_epoch_frame(path, TRY(wire::decode<wire::Epoch>(frame.body)));
     case wire::FrameType::kHello:
     case wire::FrameType::kJoin:
     case wire::FrameType::kJoined:
@@ -109,6 +111,7 @@ Core::Outcome Core::on_accept(Path& path, const wire::Accept& accept) {
   TRY(messages_.control().on_acked(accept.control_next));
   version_ = accept.version;
   capabilities_ = accept.capabilities;
+  if ((capabilities_ & kCapabilityDatagrams) == 0) end_datagrams();
   if (!established_ || !up_) emit(Established{established_, version_, capabilities_});
   established_ = true;
   emit(PathUp{path.id, path.role});

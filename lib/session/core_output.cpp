@@ -50,6 +50,7 @@ std::optional<Output> Core::poll_output() {
   for (;;) {
     if (!outputs_.empty()) return outputs_.pop();
     if (ended_) return std::nullopt;
+    if (auto datagrams = next_datagrams()) return datagrams;
     if (auto write = next_write()) return write;
     if (!services_due_) return std::nullopt;
     ask_services();
@@ -83,6 +84,7 @@ LaneSet Core::lanes_of(const Path& path) const {
     if (paths_.count(now_, PathRole::kControl).open > 0) lanes = kBulkLanes | kDeadlineLanes;
   }
   if (over_budget()) lanes &= only(Lane::kLive);
+  if (!choice_.streams()) lanes = 0;  // datagrams carry all of it
   return lanes;
 }
 

@@ -76,7 +76,7 @@ Result<PathId> Core::adopt(Time now, Arrival arrival) {
   TRY(messages_.control().on_acked(arrival.hello.control_next));
   wire::Accept accept;
   version_ = std::min(arrival.hello.version_most, wire::kVersionMost);
-  capabilities_ = arrival.hello.capabilities & kCapabilities;
+  capabilities_ = arrival.hello.capabilities & (options_.datagrams ? kCapabilities : 0);
   accept.version = version_;
   accept.capabilities = capabilities_;
   accept.control_next = messages_.control_next();
@@ -87,6 +87,10 @@ Result<PathId> Core::adopt(Time now, Arrival arrival) {
   established_ = true;
   emit(PathUp{path.id, path.role});
   const PathId id = path.id;
+  if (arrival.hello.intent == wire::Intent::kBegin) {
+    capabilities_seen_ = capabilities_;
+    if ((capabilities_ & kCapabilityDatagrams) != 0) begin_datagrams(path, 0);
+  }
   if (auto read = on_frames(id); !read.has_value()) {  // what came behind the Hello
     end(now_, read.error(), RefuseReason::kNone, true);
   }
@@ -112,7 +116,8 @@ void Core::greet_ready() {
 
 void Core::greet(Path& path) {
   wire::Hello hello;
-  hello.capabilities = kCapabilities;
+  if (options_.datagrams) hello.capabilities = kCapabilityDatagrams;
+  if (options_.datagrams && !crypto::has_fast_aes()) hello.capabilities |= kCapabilityChaCha;
   hello.role = path.role == PathRole::kControl ? 0 : 1;
   hello.control_next = messages_.control_next();
   advertised_ = messages_.credit(held());
@@ -127,6 +132,10 @@ void Core::greet(Path& path) {
   }
   open(path);
   path.stream->send(wire::FrameType::kHello, hello);
+  if (hello.intent == wire::Intent::kBegin) {
+    capabilities_seen_ = hello.capabilities;
+    begin_datagrams(path, 0);
+  }
 }
 
 void Core::on_stream(Time now, PathId id, const Slice& in) {
@@ -145,6 +154,7 @@ void Core::on_stream(Time now, PathId id, const Slice& in) {
     return settle();
   }
   if (path->state == Path::State::kShaking && path->stream->secured()) {
+    if (path->handshake_rtt == Duration{}) path->handshake_rtt = now_ - path->since;
     greet_ready();
   }
   if (auto read = on_frames(id); !read.has_value()) {
@@ -218,7 +228,9 @@ void Core::retire_surplus() {
 
 void Core::on_addresses_changed(Time now) {
   advance(now);
-  if (ended_ || !dials_) return;
+  if (ended_) return;
+  if (datagrams_ != nullptr) datagrams_->channel().on_addresses_changed(now_);
+  if (!dials_) return settle();
   // Every path may be dead by now and not know it: a fresh one shows whether the peer is reachable.
   if (now_ >= next_probe_ - options_.probe_pause + kProbePauseLeast && !paths_.full()) {
     dial(PathRole::kControl);

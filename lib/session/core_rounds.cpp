@@ -60,10 +60,23 @@ void Core::on_round() {
   round.resent_ppm = round_sent_ == 0 ? 0
                                       : static_cast<std::uint32_t>(std::min<std::uint64_t>(
                                             round_resent_ * 1'000'000 / round_sent_, 1'000'000));
+  const bool busy = up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
+  const std::uint64_t by_datagram = std::min(round.delivered_bytes, round_datagram_bytes_);
+  choice_.on_round(now_,
+                   {round.length, by_datagram, round.delivered_bytes - by_datagram, rtt(), busy});
+  round_datagram_bytes_ = 0;
+  // What datagrams carry says nothing about the connections.
+  const bool alone = choice_.reason() == ChoiceReason::kNone ||
+                     choice_.reason() == ChoiceReason::kUnanswered ||
+                     choice_.reason() == ChoiceReason::kThrottled;
   round.limited_by_link =
-      !starved_ && up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
+      alone && !starved_ && up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
   if (up_) rate_.on_round(now_, round);
-  messages_.set_link(rtt(), rate_.capacity());
+  BytesPerSecond capacity = rate_.capacity();
+  if (datagrams_ != nullptr && choice_.datagrams()) {
+    capacity = std::max(capacity, datagrams_->channel().rate().state().capacity);
+  }
+  messages_.set_link(rtt(), capacity);
 
   epoch_starved_ = epoch_starved_ || !round.limited_by_link;
   round_since_ = now_;

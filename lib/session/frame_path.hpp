@@ -49,6 +49,11 @@ class FramePath {
 
   // Keying material of this connection, the same at both ends and nowhere else.
   virtual crypto::Digest exported(std::string_view label) const = 0;
+  // The same with a context, and as long as asked for; zeros where there is no TLS, and so no keys
+  // for datagrams.
+  virtual ByteVector exported_for(std::string_view, Bytes, std::size_t size) const {
+    return ByteVector(size);
+  }
 
  private:
   std::array<std::byte, wire::kFrameMax> scratch_;

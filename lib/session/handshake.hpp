@@ -8,13 +8,16 @@
 #include "lib/crypto/digest.hpp"
 #include "lib/crypto/identity.hpp"
 #include "lib/crypto/tls_engine.hpp"
+#include "lib/datagram/protection.hpp"
 #include "lib/session/frame_path.hpp"
 #include "lib/wire/hello.hpp"
 
 namespace longhaul::session {
 
-// Capability bits that this build has. None is defined in version 1.
-constexpr std::uint64_t kCapabilities = 0;
+// Capability bits that this build has.
+constexpr std::uint64_t kCapabilityDatagrams = 1;  // the fast path
+constexpr std::uint64_t kCapabilityChaCha = 2;     // it is sealed with ChaCha20-Poly1305
+constexpr std::uint64_t kCapabilities = kCapabilityDatagrams | kCapabilityChaCha;
 
 // Who we are and whom we expect. What it refers to outlives the session.
 struct SessionKeys {
@@ -37,5 +40,9 @@ Association associate(const FramePath& first);
 // Shows, on another connection, that its dialler knows the association's secret.
 wire::Proof prove(const Association& association, const FramePath& connection);
 bool proven(const Association& association, const FramePath& connection, const wire::Proof& proof);
+
+// Keys of datagrams, of the epoch with this number that `primary` defines (docs/wire.md).
+datagram::EpochKeys epoch_keys(const FramePath& primary, const wire::SessionToken& token,
+                               std::uint32_t number, bool dials, bool chacha);
 
 }  // namespace longhaul::session

@@ -81,6 +81,7 @@ Result<std::optional<Arrived>> Inbox::on_data(const wire::Data& data) {
   if (partial.missing_units > 0) return std::nullopt;
   partial_bytes_ -= partial.total;
   free_partials_.push_back(slot.partial);
+  partial.have = Buffer();
   return finish(data, slot, std::move(partial.buffer).freeze(partial.total));
 }
 
@@ -99,7 +100,9 @@ Result<> Inbox::begin(const wire::Data& data, Slot& slot) {
   partial.lane = static_cast<Lane>(data.lane);
   partial.service = ServiceId(data.service);
   partial.key = data.key;
-  partial.have.fill(0);
+  const std::size_t bitmap_bytes = (partial.missing_units + 7) / 8;
+  partial.have = pool_.take(bitmap_bytes);
+  std::memset(partial.have.bytes().data(), 0, bitmap_bytes);
   partial_bytes_ += data.total;
   return {};
 }
@@ -107,18 +110,27 @@ Result<> Inbox::begin(const wire::Data& data, Slot& slot) {
 // Units that are here are not written again: a later fragment cannot change delivered bytes.
 void Inbox::copy_in(const wire::Data& data, Partial& partial) {
   const Bytes in = data.payload.bytes();
+  const MutableBytes bits = partial.have.bytes();
   bool any = false;
-  for (std::uint32_t at = 0; at < in.size(); at += kUnitBytes) {
-    const std::uint32_t unit = (data.offset + at) / kUnitBytes;
-    std::uint64_t& word = partial.have[unit / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (unit % 64);
-    if ((word & bit) != 0) continue;
-    word |= bit;
+  std::size_t from = 0, until = 0;  // a run of new units, copied at once
+  const auto copy_run = [&] {
+    std::memcpy(partial.buffer.bytes().data() + data.offset + from, in.data() + from, until - from);
+  };
+  for (std::size_t at = 0; at < in.size(); at += kUnitBytes) {
+    const std::size_t unit = (data.offset + at) / kUnitBytes;
+    std::byte& byte = bits[unit / 8];
+    const std::byte bit = std::byte{1} << (unit % 8);
+    if ((byte & bit) != std::byte{0}) continue;
+    byte |= bit;
     any = true;
     --partial.missing_units;
-    const std::size_t bytes = std::min<std::size_t>(kUnitBytes, in.size() - at);
-    std::memcpy(partial.buffer.bytes().data() + data.offset + at, in.data() + at, bytes);
+    if (at != until) {
+      copy_run();
+      from = at;
+    }
+    until = std::min<std::size_t>(at + kUnitBytes, in.size());
   }
+  copy_run();
   if (!any) ++duplicates_;
 }
 

@@ -6,7 +6,6 @@
 // session, as do ranges off the unit, changed totals, and numbers too far ahead. Not thread-safe.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,15 +41,14 @@ class Inbox {
   void check() const;
 
  private:
-  static constexpr std::size_t kUnitsMax = kMessageMax / kUnitBytes;
   struct Partial {
     Buffer buffer;
+    Buffer have;  // a bit per unit
     std::uint32_t total = 0;
     std::uint32_t missing_units = 0;
     Lane lane = Lane::kBulk;
     ServiceId service;
     std::uint64_t key = 0;
-    std::array<std::uint64_t, kUnitsMax / 64> have{};
   };
   enum class State : std::uint8_t { kUnknown, kPartial, kDone };
   struct Slot {

@@ -18,6 +18,7 @@
 #include "lib/base/units.hpp"
 #include "lib/datagram/address.hpp"
 #include "lib/datagram/protection.hpp"
+#include "lib/session/path_choice.hpp"
 
 namespace longhaul::session {
 
@@ -152,12 +153,16 @@ struct KChanged {  // how many bulk connections are wanted
 struct RateCapped {  // zero: no cap but the user's
   BytesPerSecond cap;
 };
+struct PathChosen {  // how bulk travels from now on; also in Status
+  bool datagrams = false;
+  ChoiceReason why = ChoiceReason::kNone;
+};
 struct Ended {  // the session is over; services got on_end(); no output follows but Close
   Error why;
   RefuseReason refused = RefuseReason::kNone;
 };
-using Event =
-    std::variant<Established, LinkUp, LinkDown, PathUp, PathLost, KChanged, RateCapped, Ended>;
+using Event = std::variant<Established, LinkUp, LinkDown, PathUp, PathLost, KChanged, RateCapped,
+                           PathChosen, Ended>;
 
 using Output =
     std::variant<Write, Dial, Close, Tune, Sample, HandOut, Event, SendDatagrams, ClaimDatagrams>;

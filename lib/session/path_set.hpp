@@ -34,9 +34,10 @@ struct Path {
   std::unique_ptr<FramePath> stream;
   Heartbeat heart;
   InFlight in_flight;
-  bool accepted = false;  // the peer has said so, or we have
-  bool early = false;     // said Hello before the peer knew of the association
-  bool retiring = false;  // gets nothing new; closed when all is acknowledged
+  Duration handshake_rtt{};  // from the ClientHello to the answer; zero: not known
+  bool accepted = false;     // the peer has said so, or we have
+  bool early = false;        // said Hello before the peer knew of the association
+  bool retiring = false;     // gets nothing new; closed when all is acknowledged
   bool info_wanted = false;
   std::optional<PathInfo> info;
 

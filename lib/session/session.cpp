@@ -72,12 +72,19 @@ void Session::on_stream_closed(Time now, PathId path, const Error& why) {
   if (recording_) recording_->told(trace::Closed{to_trace(now), path.value(), to_trace(why)});
   core_->on_stream_closed(now, path, why);
 }
-// No path of this build carries datagrams; one that comes late or from a stranger is dropped, which
-// is what a datagram may always expect.
-void Session::on_datagram_peer(Time, const datagram::Address&) {}
-void Session::on_datagrams(Time, const datagram::Address&, const Slice&, std::size_t) {}
-void Session::on_datagrams_blocked(Time, bool) {}
-void Session::on_datagram_too_big(Time, std::size_t) {}
+void Session::on_datagram_peer(Time now, const datagram::Address& peer) {
+  core_->on_datagram_peer(now, peer);
+}
+void Session::on_datagrams(Time now, const datagram::Address& from, const Slice& in,
+                           std::size_t each_bytes) {
+  core_->on_datagrams(now, from, in, each_bytes);
+}
+void Session::on_datagrams_blocked(Time now, bool blocked) {
+  core_->on_datagrams_blocked(now, blocked);
+}
+void Session::on_datagram_too_big(Time now, std::size_t bytes) {
+  core_->on_datagram_too_big(now, bytes);
+}
 void Session::on_writable(Time now, PathId path, std::size_t bytes) {
   if (recording_) recording_->told(trace::Writable{to_trace(now), path.value(), bytes});
   core_->on_writable(now, path, bytes);

@@ -19,6 +19,8 @@
 #include "lib/base/result.hpp"
 #include "lib/base/slice.hpp"
 #include "lib/base/units.hpp"
+#include "lib/datagram/protection.hpp"
+#include "lib/datagram/rate_state.hpp"
 #include "lib/session/greeter.hpp"
 #include "lib/session/handshake.hpp"
 #include "lib/session/link_memory.hpp"
@@ -54,6 +56,8 @@ struct SessionOptions {
   bool strangers_answer = false;
   LinkMemory learned;          // of the last session over this link, or empty
   bool datagrams = false;      // the owner has a UDP socket for us; then the fast path is tried
+  datagram::RateMode rate_mode = datagram::RateMode::kFair;
+  std::optional<datagram::KeyLimits> datagram_limits;  // of tests
   PathMaker* paths = nullptr;  // dialled connections that are not TLS: replay.hpp
   // Writes all inputs and outputs down (trace.hpp); outlives the session, which then leaves the
   // fast path alone: datagrams are not recorded.

@@ -4,6 +4,8 @@
 #include <cstdint>
 
 #include "lib/base/units.hpp"
+#include "lib/datagram/channel.hpp"
+#include "lib/session/path_choice.hpp"
 #include "lib/session/rate.hpp"
 
 namespace longhaul::session {
@@ -22,6 +24,15 @@ struct Status {
   std::uint64_t received_messages = 0, duplicate_fragments = 0;
   std::uint64_t partial_bytes = 0;  // of messages not yet whole
   bool waits_for_peer = false;      // the peer's window is closed
+  // The fast path, and why it is in use or not (name_of()). The rest only while it has keys.
+  ChoiceReason choice = ChoiceReason::kNone;
+  bool datagrams = false;  // bulk goes in datagrams now
+  datagram::Life datagram_life = datagram::Life::kTrying;
+  datagram::RateState datagram_rate;
+  Duration datagram_rtt{};
+  std::uint32_t packet_bytes = 0;  // of UDP payload: what the path carries
+  datagram::ChannelCounters datagram_counters;
+  std::uint32_t epoch = 0;
 };
 
 }  // namespace longhaul::session

@@ -49,6 +49,10 @@ crypto::Digest StreamPath::exported(std::string_view label) const {
   return crypto::Digest(std::span<const std::byte, crypto::Digest::kSize>(secret));
 }
 
+ByteVector StreamPath::exported_for(std::string_view label, Bytes context, std::size_t size) const {
+  return engine_->exporter(label, context, size);
+}
+
 Result<std::optional<StreamPath::Frame>> StreamPath::next_frame() {
   for (;;) {
     auto raw = TRY(cut_frame());

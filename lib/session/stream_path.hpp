@@ -37,6 +37,7 @@ class StreamPath final : public FramePath {
   Slice take_output() override;
 
   crypto::Digest exported(std::string_view label) const override;
+  ByteVector exported_for(std::string_view label, Bytes context, std::size_t size) const override;
   std::uint64_t bytes_in() const { return bytes_in_; }
 
  private:

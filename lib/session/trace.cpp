@@ -46,6 +46,7 @@ std::string event_in_words(const Event& event) {
       return words("connections", e.from, "to", e.to, name_of(e.reason), "at", e.sum.value());
     }
     std::string operator()(const RateCapped& e) const { return words("cap", e.cap.value()); }
+    std::string operator()(const PathChosen& e) const { return words("path:", name_of(e.why)); }
     std::string operator()(const Ended& e) const {
       return words("ended:", e.why.message(), name_of(e.refused));
     }

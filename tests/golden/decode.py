@@ -28,7 +28,7 @@ class Page:
         self.transfers = {}
 
     def read(self, text):
-        for section in re.split(r"^### ", text, flags=re.M)[1:]:
+        for section in re.split(r"^#{2,3} ", text, flags=re.M)[1:]:
             name = section.split("\n", 1)[0].strip()
             rows = [[cell.strip() for cell in line.strip("|").split("|")]
                     for line in section.splitlines() if line.startswith("|")]

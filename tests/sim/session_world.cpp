@@ -8,13 +8,23 @@ namespace longhaul::test {
 using namespace session;
 
 namespace {
-constexpr std::uint16_t kPort = 443;
+constexpr std::uint16_t kPort = 443, kUdpPort = 5000;
 constexpr Duration kBeat = 2ms;  // how often a socket is asked for room while something waits
 
 crypto::Identity identity_of(std::uint8_t number) {
   std::array<std::byte, crypto::Identity::kSecretBytes> secret{};
   secret.fill(static_cast<std::byte>(number));
   return crypto::Identity::from_entropy(secret);
+}
+datagram::Address address_of(netsim::Endpoint endpoint) {
+  datagram::Address address;
+  address.ip[10] = address.ip[11] = std::byte{0xff};
+  store_be<std::uint32_t>(MutableBytes(address.ip).subspan(12), endpoint.address);
+  address.port = endpoint.port;
+  return address;
+}
+netsim::Endpoint endpoint_of(const datagram::Address& address) {
+  return {load_be<std::uint32_t>(Bytes(address.ip).subspan(12)), address.port};
 }
 const crypto::TlsOptions kSeeded{.seeded = true};
 }  // namespace
@@ -71,6 +81,8 @@ void Node::note(const void* data, std::size_t bytes) {
 }
 
 void Node::listen(std::uint16_t port) {
+  if (!listens_) wan_.bind(netsim::endpoint(host_, port), *this);
+  listens_ = true;
   wan_.streams().listen(
       netsim::endpoint(host_, port), [this](Time, netsim::StreamId stream, netsim::Endpoint) {
         Connection& connection = connections_[stream.value()];
@@ -84,13 +96,37 @@ void Node::listen(std::uint16_t port) {
 
 void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   peer_address_ = to;
+  wan_.bind(netsim::endpoint(host_, kUdpPort), *this);
   SessionOptions session_options = options_.session;
   session_options.buffers = &buffers_;
   session_options.trace = trace;
   session_options.trace_payloads = trace_payloads;
   Service* services[] = {&service_of_next()};
   session = Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services);
+  session->on_datagram_peer(clock(), address_of(to));
   drain();
+}
+
+void Node::on_datagram(Time, const netsim::Datagram& datagram) {
+  if (session == nullptr) return;
+  session->on_datagrams(clock(), address_of(datagram.from), datagram.payload,
+                        datagram.payload.size());
+  drain();
+}
+
+void Node::on_too_big(Time, netsim::Endpoint, std::uint32_t mtu_bytes) {
+  if (session != nullptr) session->on_datagram_too_big(clock(), mtu_bytes - 28 + 1);
+}
+
+void Node::send_datagrams(const SendDatagrams& output) {
+  for (std::size_t at = 0; at < output.bytes.size(); at += output.each_bytes) {
+    const std::size_t bytes = std::min<std::size_t>(output.each_bytes, output.bytes.size() - at);
+    ++datagrams_out;
+    datagram_bytes_out += bytes + 28;
+    if (options_.udp_blocked) continue;
+    wan_.send({netsim::endpoint(host_, listens_ ? kPort : kUdpPort), endpoint_of(output.to),
+               output.bytes.part(at, bytes), netsim::Ecn::kNotEct});
+  }
 }
 
 void Node::forget_session() {
@@ -374,6 +410,9 @@ void Node::apply(Output& output) {
     session->on_path_info(clock(), sample->path, path_info);
   } else if (auto* job = std::get_if<HandOut>(&output)) {
     hand_out(std::move(*job));
+  } else if (auto* datagrams = std::get_if<SendDatagrams>(&output)) {
+    note(datagrams->bytes.data(), datagrams->bytes.size());
+    send_datagrams(*datagrams);
   } else if (auto* event = std::get_if<Event>(&output)) {
     events.emplace_back(wan_.now(), *event);
     const std::size_t kind = event->index();

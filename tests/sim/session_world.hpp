@@ -33,10 +33,11 @@ struct WorldOptions {
   Duration job_time_max{};  // jobs come back after up to so long; zero: at once
   bool give_path_info = true;
   bool check_every_step = false;
+  bool udp_blocked = false;  // a network that lets no UDP through
 };
 
 // One side: it owns its connections and drives its session; it decides nothing.
-class Node final : public netsim::StreamUser {
+class Node final : public netsim::StreamUser, public netsim::DatagramUser {
  public:
   Node(netsim::Wan& wan, netsim::HostId host, const crypto::TlsContext& tls,
        const WorldOptions& options, std::uint64_t seed, BufferPool& buffers);
@@ -75,6 +76,9 @@ class Node final : public netsim::StreamUser {
     return out;
   }
 
+  void on_datagram(Time now, const netsim::Datagram& datagram) override;
+  void on_too_big(Time now, netsim::Endpoint to, std::uint32_t mtu_bytes) override;
+  std::uint64_t datagrams_out = 0, datagram_bytes_out = 0;  // IP bytes
   void on_connected(Time now, netsim::StreamId stream) override;
   void on_bytes(Time now, netsim::StreamId stream, Slice bytes) override;
   void on_writable(Time now, netsim::StreamId stream) override;
@@ -104,6 +108,7 @@ class Node final : public netsim::StreamUser {
   void judge(Connection& connection);
   bool holds(const wire::SessionToken& token) const;
   void apply(session::Output& output);
+  void send_datagrams(const session::SendDatagrams& output);
   void flush(Connection& connection);
   void offer_room();
   void arm();
@@ -124,7 +129,7 @@ class Node final : public netsim::StreamUser {
   std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one is dropped
   Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
-  bool draining_ = false, again_ = false;
+  bool draining_ = false, again_ = false, listens_ = false;
 };
 
 class SessionWorld {

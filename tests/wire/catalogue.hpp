@@ -3,6 +3,7 @@
 // and read what changed: bytes that were released must not.
 #pragma once
 
+#include "lib/wire/datagram.hpp"
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
@@ -25,6 +26,8 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Goodbye>();
   visit.template operator()<Join>();
   visit.template operator()<Joined>();
+  visit.template operator()<Epoch>();
+  visit.template operator()<Window>();
   visit.template operator()<Offer>();
   visit.template operator()<Fetch>();
   visit.template operator()<Admit>();

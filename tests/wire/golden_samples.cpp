@@ -66,6 +66,8 @@ std::vector<GoldenBytes> all_golden() {
       golden_frame("laptop", FrameType::kJoin, Join{1, counting<32>(1), "laptop"}),
       golden_frame("observer", FrameType::kJoined,
                    Joined{Role::kObserver, counting<32>(0x80), "asuncion"}),
+      golden_frame("second", FrameType::kEpoch, Epoch{1}),
+      golden_message("early", Window{1, (64U << 20) + 4096}),
   };
   for (GoldenBytes& one : transfer_golden()) all.push_back(std::move(one));
   return all;

@@ -1,0 +1,244 @@
+#include "lib/datagram/channel.hpp"
+
+#include <algorithm>
+
+namespace longhaul::datagram {
+
+namespace {
+constexpr Duration kRttGuess = 333ms;  // RFC 9002 kInitialRtt
+constexpr Duration kStallLeast = 300ms;
+constexpr Duration kKeepalive = 15s;  // half of what the shortest NAT timers allow
+constexpr Duration kProbePause = 250ms;
+constexpr Duration kProbePauseLate = 1s;
+constexpr Duration kProbeEagerFor = 15min;
+
+Duration first_guess(const ChannelOptions& options) {
+  return options.rate.handshake_rtt > Duration{} ? options.rate.handshake_rtt : kRttGuess;
+}
+}  // namespace
+
+std::string_view name_of(Life life) {
+  switch (life) {
+    case Life::kTrying:
+      return "trying";
+    case Life::kAlive:
+      return "alive";
+    case Life::kStalled:
+      return "stalled";
+    case Life::kOver:
+      return "over";
+  }
+  return "unknown";
+}
+
+Channel::Channel(Time now, const EpochKeys& keys, const ChannelOptions& options, Load& load)
+    : load_(load),
+      pool_(*options.buffers),
+      protection_(keys, options.limits.value_or(limits_of(keys.aead))),
+      recovery_(now, first_guess(options)),
+      received_(now),
+      rate_(now, options.rate),
+      route_(keys.send_secret, options.peer),
+      ping_due_(options.peer.has_value()),
+      sent_at_(now),
+      heard_at_(now) {}
+
+Result<> Channel::on_datagram(Time now, const Address& from, Bytes datagram) {
+  if (life_ == Life::kOver) return {};
+  Buffer text = pool_.take(std::max<std::size_t>(1, datagram.size()));
+  Refused why{};
+  const auto opened = protection_.open(now, datagram, text.bytes(), &why);
+  if (!opened.has_value()) {
+    ++counters_.refused[static_cast<std::size_t>(why)];
+    if (why == Refused::kWornOut) life_ = Life::kOver;
+    if (why == Refused::kReserved) return fail(Kind::kMalformed, "read a packet", "reserved bits");
+    return {};
+  }
+  ++counters_.packets_in;
+  counters_.bytes_in += datagram.size();
+  heard_at_ = now;
+  switch (route_.on_packet(now, from, datagram.size(), opened->newest)) {
+    case Route::Change::kHost:
+      rate_.on_path_change(now);
+      mtu_.restart(now);
+      [[fallthrough]];
+    case Route::Change::kPort:
+      ++counters_.address_changes;
+      break;
+    case Route::Change::kNone:
+      break;
+  }
+  // The side that accepts hears of the other before anything of its own is acknowledged.
+  if (life_ == Life::kTrying) come_alive(now);
+  return read_frames(now, from, std::move(text).freeze(opened->frames_bytes), opened->number);
+}
+
+Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames,
+                              PacketNumber number) {
+  wire::Reader in(frames);
+  bool eliciting = false;
+  while (in.left() > 0 && !in.failed()) {
+    const std::uint8_t type = in.byte();
+    if (type >= kOptionalFrameFirst) {
+      in.raw(in.fixed<std::uint16_t>());
+      eliciting = true;
+      continue;
+    }
+    if (type >= kQuietOwnerFrameFirst) {
+      eliciting = eliciting || type >= kOwnerFrameFirst;
+      TRY(load_.on_frame(now, type, in));
+      continue;
+    }
+    switch (static_cast<FrameType>(type)) {
+      case FrameType::kPadding:
+        break;
+      case FrameType::kPing:
+        eliciting = true;
+        break;
+      case FrameType::kAck: {
+        const AckFrame ack = read_ack(in);
+        if (!in.failed()) TRY(on_ack(now, ack));
+        break;
+      }
+      case FrameType::kChallenge:
+      case FrameType::kResponse: {
+        Token token{};
+        const Bytes bytes = in.raw(token.size());
+        std::copy(bytes.begin(), bytes.end(), token.begin());
+        if (in.failed()) break;
+        if (static_cast<FrameType>(type) == FrameType::kChallenge) {
+          answer_ = Answer{from, token};
+        } else {
+          route_.on_response(token, from);
+        }
+        break;
+      }
+      default:
+        return fail(Kind::kUnsupported, "read a packet", "a frame of no known type");
+    }
+  }
+  TRY(in.finish("packet"));
+  received_.on_packet(now, number, eliciting);
+  return {};
+}
+
+Result<> Channel::on_ack(Time now, const AckFrame& ack) {
+  outcome_.clear();
+  TRY(recovery_.on_ack(now, ack, load_, &outcome_));
+  protection_.on_acked(ack.largest());
+  protection_.set_old_key_life(3 * recovery_.rtt().probe_timeout());
+  if (outcome_.any_new && life_ != Life::kAlive) come_alive(now);
+  if (!outcome_.acked.empty()) rate_.on_acked(now, outcome_.acked, ack.held);
+  apply(now, outcome_);
+  return {};
+}
+
+void Channel::apply(Time now, const Recovery::Outcome& outcome) {
+  if (!outcome.lost.empty()) rate_.on_lost(now, outcome.lost);
+  if (!outcome.forgotten.empty()) rate_.on_forgotten(outcome.forgotten);
+  counters_.lost += outcome.lost.size();
+  counters_.spurious = recovery_.spurious();
+  const std::uint32_t full = wire_bytes(mtu_.size()) - kMtuBase / 8;
+  if (outcome.largest_acked_bytes >= full) mtu_.on_full_acked();
+  for (const SentPacket& packet : outcome.lost) {
+    if (packet.bytes >= full) mtu_.on_full_lost(now);
+  }
+  const std::uint32_t headers = wire_bytes(0);
+  if (outcome.probe_acked.has_value()) mtu_.on_probe_acked(*outcome.probe_acked - headers);
+  if (outcome.probe_lost.has_value()) mtu_.on_probe_lost(now, *outcome.probe_lost - headers);
+}
+
+void Channel::come_alive(Time now) {
+  life_ = Life::kAlive;
+  heard_at_ = now;
+}
+
+Duration Channel::stall_after() const {
+  const RttEstimate& rtt = recovery_.rtt();
+  return std::max<Duration>(kStallLeast, std::max(2 * rtt.longest(), rtt.probe_timeout()));
+}
+
+std::optional<Time> Channel::stall_at() const {
+  if (life_ == Life::kStalled) return std::nullopt;
+  const auto since = recovery_.silent_since();
+  if (!since.has_value()) return std::nullopt;
+  return *since + stall_after();
+}
+
+void Channel::give_up(Time now) {
+  std::vector<SentPacket> forgotten;
+  recovery_.give_up(load_, &forgotten);
+  rate_.on_forgotten(forgotten);
+  if (life_ == Life::kOver) return;
+  if (life_ != Life::kStalled) {
+    ++counters_.stalls;
+    stalled_since_ = now;
+  }
+  life_ = Life::kStalled;
+  resends_left_ = probes_due_ = 0;
+  next_probe_ = now;
+}
+
+void Channel::on_addresses_changed(Time now) {
+  if (life_ == Life::kOver) return;
+  route_.challenge_again(now);
+  ping_due_ = true;
+  if (life_ == Life::kStalled) {
+    next_probe_ = now;
+    stalled_since_ = now;
+  }
+}
+
+void Channel::on_deadline(Time now) {
+  if (life_ == Life::kOver) return;
+  outcome_.clear();
+  recovery_.on_deadline(now, load_, &outcome_);
+  apply(now, outcome_);
+  if (const auto at = rate_.next_deadline(); at.has_value() && *at <= now) rate_.on_deadline(now);
+  if (const auto at = stall_at(); at.has_value() && *at <= now) {
+    give_up(now);
+  } else if (const auto probe = recovery_.probe_at();
+             life_ != Life::kStalled && probe.has_value() && *probe <= now) {
+    recovery_.on_probe_due();
+    probes_due_ = 1;
+  }
+  if (life_ == Life::kStalled && next_probe_ <= now) {
+    ping_due_ = true;
+    next_probe_ = now + (now - stalled_since_ < kProbeEagerFor ? kProbePause : kProbePauseLate);
+  }
+  if (route_.current().has_value() && now - sent_at_ >= kKeepalive) ping_due_ = true;
+  if (!protection_.may_seal()) life_ = Life::kOver;
+}
+
+std::optional<Time> Channel::next_deadline(Time now) const {
+  if (life_ == Life::kOver || !route_.current().has_value()) return std::nullopt;
+  Time at = Time::max();
+  const auto sooner = [&at](std::optional<Time> other) {
+    if (other.has_value()) at = std::min(at, *other);
+  };
+  sooner(rate_.next_deadline());
+  sooner(recovery_.loss_at());
+  sooner(stall_at());
+  if (life_ == Life::kStalled) sooner(next_probe_);
+  if (life_ != Life::kStalled && probes_due_ == 0) sooner(recovery_.probe_at());
+  // What follows is sent at its time or as soon as there is room again, which an input tells.
+  const bool small = !blocked_ && route_.room() >= kSmallBytes;
+  if (small && !ping_due_) sooner(sent_at_ + kKeepalive);
+  if (small) {
+    sooner(received_.ack_at());
+    sooner(route_.challenge_at());
+  }
+  if (!blocked_ && route_.room() >= mtu_.size()) {
+    const auto next = rate_.next_send();
+    const auto paced = [&](Time wish) {
+      if (next.has_value()) sooner(std::max({wish, *next, now}));
+    };
+    if (may_load(now) || may_resend()) paced(now);
+    if (life_ == Life::kAlive && route_.validated() && mtu_.next_probe()) paced(*mtu_.next_probe());
+    if (life_ != Life::kStalled && !resting_) sooner(load_.next_at(now));
+  }
+  if (at == Time::max()) return std::nullopt;
+  return at;
+}
+
+}  // namespace longhaul::datagram

@@ -1,0 +1,151 @@
+// Channel: the datagram path of a session, for one epoch: packets, acknowledgements, recovery,
+// rate, address and size of packets in one state machine. The owner's frames go in through Load and
+// come out through it. Silent to whatever does not authenticate, which is only counted.
+//
+//   channel.on_datagram(now, from, bytes);           // any input
+//   while (auto batch = channel.poll(now)) send(*batch);
+//   wake_at(channel.next_deadline(now));             // then on_deadline(now)
+//
+// Not thread-safe; the session's strand.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "lib/datagram/address.hpp"
+#include "lib/datagram/load.hpp"
+#include "lib/datagram/mtu_search.hpp"
+#include "lib/datagram/protection.hpp"
+#include "lib/datagram/rate_control.hpp"
+#include "lib/datagram/received.hpp"
+#include "lib/datagram/route.hpp"
+
+namespace longhaul::datagram {
+
+constexpr std::uint64_t kSmallBytes = 128;  // a packet that proves or acknowledges
+
+struct ChannelOptions {
+  std::optional<Address> peer;  // of the side that begins
+  std::optional<KeyLimits> limits;
+  RateOptions rate;
+  BufferPool* buffers = nullptr;  // required; outlives the channel and its slices
+};
+
+// What a path is good for.
+enum class Life : std::uint8_t {
+  kTrying,  // nothing has come back yet
+  kAlive,
+  kStalled,  // what was in flight was given up; probes go on
+  kOver,     // its keys are worn out, or the peer broke the protocol
+};
+std::string_view name_of(Life life);
+
+struct ChannelCounters {
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;  // UDP payload
+  std::uint64_t data_packets_out = 0, resent_early = 0, lost = 0, spurious = 0, stalls = 0;
+  std::array<std::uint64_t, kRefusedReasons> refused{};  // by Refused
+  std::uint64_t acks_out = 0, address_changes = 0;
+};
+
+class Channel {
+ public:
+  struct Batch {  // one behind the other, each of each_bytes but for the last
+    Address to;
+    Slice bytes;
+    std::uint32_t each_bytes = 0;
+  };
+
+  // `load` outlives the channel.
+  Channel(Time now, const EpochKeys& keys, const ChannelOptions& options, Load& load);
+
+  // One datagram. An error: the peer, which authenticated, breaks the protocol.
+  Result<> on_datagram(Time now, const Address& from, Bytes datagram);
+  void on_deadline(Time now);
+  void on_blocked(bool blocked) { blocked_ = blocked; }
+  void on_too_big(std::size_t bytes) { mtu_.on_too_big(static_cast<std::uint32_t>(bytes)); }
+  void on_addresses_changed(Time now);  // ours: say something, and ask whether we are heard
+  // Give up what is in flight: another path takes it over. New load waits for a sign of life.
+  void give_up(Time now);
+  void rest(bool resting) { resting_ = resting; }  // carry nothing but acknowledgements and probes
+
+  std::optional<Batch> poll(Time now);
+  std::optional<Time> next_deadline(Time now) const;
+
+  Life life() const { return life_; }
+  bool heard() const { return life_ == Life::kAlive; }
+  const RttEstimate& rtt() const { return recovery_.rtt(); }
+  RateControl& rate() { return rate_; }
+  const RateControl& rate() const { return rate_; }
+  std::uint32_t packet_bytes() const { return mtu_.size(); }
+  std::uint64_t in_flight_packets() const { return recovery_.in_flight_packets(); }
+  const ChannelCounters& counters() const { return counters_; }
+  const Protection& protection() const { return protection_; }
+  const Route& route() const { return route_; }
+  Time heard_at() const { return heard_at_; }  // an acknowledgement, or any packet of the peer
+  void check() const {
+    recovery_.check();
+    rate_.check();
+  }
+
+ private:
+  // channel.cpp
+  Result<> read_frames(Time now, const Address& from, const Slice& frames, PacketNumber number);
+  Result<> on_ack(Time now, const AckFrame& ack);
+  void apply(Time now, const Recovery::Outcome& outcome);
+  Duration stall_after() const;
+  std::optional<Time> stall_at() const;
+  void come_alive(Time now);
+
+  // channel_output.cpp
+  struct Wish {  // what one packet is for
+    enum class What : std::uint8_t {
+      kLoad,
+      kUrgent,
+      kCopy,
+      kPing,
+      kAck,
+      kMtuProbe,
+      kChallenge,
+      kResponse
+    };
+    What what = What::kLoad;
+    Token token{};
+    std::uint32_t bytes_max = 0;  // of the datagram
+  };
+  bool may_load(Time now) const;
+  bool may_resend() const;
+  std::optional<Batch> poll_path(Time now);
+  std::optional<Batch> poll_load(Time now);
+  std::optional<Batch> poll_rest(Time now);
+  std::optional<Batch> single(Time now, const Address& to, const Wish& wish);
+  std::size_t build(Time now, const Wish& wish, MutableBytes out);
+  bool compose(Time now, const Wish& wish, Packing& packet);
+  bool add_ack(Time now, Packing& packet);
+  std::uint32_t wire_bytes(std::size_t datagram_bytes) const;
+
+  Load& load_;
+  BufferPool& pool_;
+  Protection protection_;
+  Recovery recovery_;
+  Received received_;
+  RateControl rate_;
+  MtuSearch mtu_;
+  Route route_;
+  Recovery::Outcome outcome_;
+  std::vector<Item> items_;
+  ChannelCounters counters_;
+
+  Life life_ = Life::kTrying;
+  bool blocked_ = false, resting_ = false, ping_due_ = false;
+  std::uint32_t probes_due_ = 0, resends_left_ = 0;
+  struct Answer {
+    Address to;
+    Token token{};
+  };
+  std::optional<Answer> answer_;
+  Time sent_at_, heard_at_, stalled_since_{}, next_probe_{};
+};
+
+}  // namespace longhaul::datagram

@@ -1,0 +1,45 @@
+// The session's frames in datagrams, and what a TLS path says about them. A frame in a datagram is
+// a type and the message, without a length. Layout of the packets: docs/wire.md. Values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "lib/wire/codec.hpp"
+
+namespace longhaul::wire {
+
+enum class DatagramFrame : std::uint8_t {
+  kWindow = 8,  // beside an acknowledgement; asks for none
+  kData = 16,
+  kControl = 17,
+  kWindowNews = 18,  // the same message as kWindow, when the other side may be waiting for it
+  kGoodbye = 19,
+};
+constexpr auto wire_values(DatagramFrame) {
+  return std::array{Known{DatagramFrame::kWindow, "Window"}, Known{DatagramFrame::kData, "Data"},
+                    Known{DatagramFrame::kControl, "Control"},
+                    Known{DatagramFrame::kWindowNews, "Window"},
+                    Known{DatagramFrame::kGoodbye, "Goodbye"}};
+}
+
+struct Window {
+  std::uint64_t control_next = 0;
+  std::uint64_t credit = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&Window::control_next, "control_next", "as in Ack");
+    f(&Window::credit, "credit", "as in Ack");
+  }
+};
+
+// On a TLS path: from here on datagrams are sealed with keys of this number, from this connection.
+struct Epoch {
+  std::uint32_t number = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&Epoch::number, "number", "one more than the epoch before; the first is 0 and not announced");
+  }
+};
+
+}  // namespace longhaul::wire

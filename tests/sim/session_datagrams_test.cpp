@@ -1,0 +1,154 @@
+// The fast path inside a session: the same lanes in datagrams, and TLS where they do not pass.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/sim/session_world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using datagram::Life;
+using session::ChoiceReason;
+using session::Lane;
+
+WorldOptions fast() {
+  WorldOptions options;
+  options.session.datagrams = true;
+  return options;
+}
+
+const session::Status status_of(const Node& node) {
+  return node.session->status();
+}
+
+void expect_bulk(SessionWorld& world, std::uint64_t bytes, Duration limit) {
+  EXPECT_TRUE(
+      world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) >= bytes; }, limit))
+      << world.site.service.bytes_in(Lane::kBulk);
+  EXPECT_EQ(world.site.service.bytes_in(Lane::kBulk), bytes);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+  EXPECT_EQ(world.laptop.service.wrong(), 0U);
+  world.laptop.session->check();
+  world.site.session->check();
+}
+
+TEST(SessionDatagrams, MessagesOfAllLanesArriveOnce) {
+  WorldOptions options = fast();
+  options.link.loss = 0.02;
+  options.check_every_step = true;
+  SessionWorld world(1, options);
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    world.laptop.service.send(Lane::kControl, i, 100);
+    world.site.service.send(Lane::kControl, i, 1000);
+  }
+  world.laptop.service.send(Lane::kLive, 1, 500, 7);
+  world.laptop.service.send(Lane::kUpdate, 2, 3U << 20);
+  world.laptop.service.send(Lane::kDemand, 3, 50'000);
+  world.laptop.service.send(Lane::kBackfill, 4, 8);
+  world.laptop.service.send_bulk(10U << 20);
+  world.start();
+  ASSERT_TRUE(world.run_until([&] { return world.site.service.received().size() >= 64; }, 20s));
+  EXPECT_EQ(world.site.service.bytes_in(Lane::kBulk), 10U << 20);
+  EXPECT_EQ(world.site.service.bytes_in(Lane::kUpdate), 3U << 20);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+  EXPECT_EQ(world.laptop.service.wrong(), 0U);
+  std::vector<std::uint64_t> in_order(20);
+  for (std::uint64_t i = 0; i < 20; ++i) in_order[i] = i;
+  EXPECT_EQ(world.site.service.numbers(Lane::kControl), in_order);
+  EXPECT_EQ(world.laptop.service.numbers(Lane::kControl), in_order);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  EXPECT_GT(status_of(world.laptop).datagram_counters.data_packets_out, 5000U);
+}
+
+TEST(SessionDatagrams, ABlockedPortChangesNothingButThePath) {
+  WorldOptions options = fast();
+  options.udp_blocked = true;
+  SessionWorld world(3, options);
+  world.laptop.service.send_bulk(12U << 20);
+  world.start();
+  expect_bulk(world, 12U << 20, 20s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kUnanswered);
+  EXPECT_FALSE(status_of(world.laptop).datagrams);
+}
+
+TEST(SessionDatagrams, APeerWithoutThemTalksTls) {
+  SessionWorld world(4, fast());
+  world.options.session.datagrams = false;
+  world.site.listen(443);
+  world.options.session.datagrams = true;
+  world.laptop.service.send_bulk(4U << 20);
+  world.laptop.dial(netsim::endpoint(world.site_host, 443), world.site_tls.pin());
+  world.options.session.datagrams = false;  // of the site, which begins its session later
+  expect_bulk(world, 4U << 20, 20s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kNone);
+}
+
+TEST(SessionDatagrams, WhatIsInFlightGoesOverTlsWhenDatagramsDie) {
+  SessionWorld world(5, fast());
+  world.laptop.service.send_bulk(40U << 20);
+  world.start();
+  world.run_for(2s);
+  ASSERT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  world.options.udp_blocked = true;
+  world.run_for(1s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kUnanswered);
+  world.run_for(3s);
+  world.options.udp_blocked = false;  // and back, at the next probe
+  world.run_for(1s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  expect_bulk(world, 40U << 20, 30s);
+}
+
+TEST(SessionDatagrams, DatagramsCarryOnWhenEveryConnectionDies) {
+  SessionWorld world(6, fast());
+  world.laptop.service.send_bulk(30U << 20);
+  world.start();
+  world.run_for(2s);
+  world.laptop.cut_streams();
+  world.site.cut_streams();
+  EXPECT_TRUE(status_of(world.laptop).up);
+  expect_bulk(world, 30U << 20, 20s);
+  const auto links = world.laptop.service.links();
+  EXPECT_EQ(links.size(), 1U);  // never down
+}
+
+TEST(SessionDatagrams, KeysChangeUnderLoad) {
+  WorldOptions options = fast();
+  options.session.datagram_limits = datagram::KeyLimits{64, 1U << 20, 64};
+  SessionWorld world(8, options);
+  world.laptop.service.send_bulk(8U << 20);
+  world.start();
+  expect_bulk(world, 8U << 20, 20s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+}
+
+TEST(SessionDatagrams, AReboundNatCostsARoundTrip) {
+  for (const bool address_too : {false, true}) {
+    SessionWorld world(9, fast());
+    world.laptop.service.send_bulk(40U << 20);
+    world.start();
+    world.run_for(2s);
+    world.wan.apply(world.link, netsim::Rebind{address_too});
+    expect_bulk(world, 40U << 20, 20s);
+    EXPECT_GE(status_of(world.site).datagram_counters.address_changes, 1U);
+    EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  }
+}
+
+TEST(SessionDatagrams, P9SameSeedSameRun) {
+  const auto run = [](std::uint64_t seed) {
+    WorldOptions options = fast();
+    options.link.loss = 0.01;
+    SessionWorld world(seed, options);
+    world.laptop.service.send_bulk(4U << 20);
+    world.start();
+    world.run_for(8s);
+    return std::tuple(world.wan.trace_hash(), world.laptop.output_hash, world.site.output_hash);
+  };
+  EXPECT_EQ(run(21), run(21));
+  EXPECT_NE(run(21), run(22));
+}
+
+}  // namespace
+}  // namespace longhaul::test
