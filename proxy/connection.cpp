@@ -73,8 +73,10 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   const std::array<session::Service*, 1> services{made->exchange_.get()};
-  // ssh carries TCP alone, and a site that calls us may have no other way in or out.
-  if (is_direct(site)) made->open_datagrams();
+  // Only where it is asked for, until the fast path's figures are in. ssh carries TCP alone, and a
+  // site that calls us may have no other way in or out.
+  const auto udp = app.config.find("udp");
+  if (is_direct(site) && udp && udp->value == "on") made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   Connection* self = made.get();

@@ -44,7 +44,8 @@ Result<> flatten(const toml::table& table, const std::string& prefix, int depth,
 const std::vector<std::string_view>& Config::known_keys() {
   static const std::vector<std::string_view> kKeys{
       "push.exclude_from", "push.limit_rate", "pull.limit_rate", "session.connections_max",
-      "log.level",         "site.default",    "trace",           "ssh.command",
+      "log.level",         "site.default",    "trace",           "udp",
+      "ssh.command",
   };
   return kKeys;
 }

@@ -54,8 +54,8 @@ struct SessionOptions {
   // Who answers a dial may be somebody else (the peer dials us, and anyone may): another key is a
   // lost path then, never the end.
   bool strangers_answer = false;
-  LinkMemory learned;          // of the last session over this link, or empty
-  bool datagrams = false;      // the owner has a UDP socket for us; then the fast path is tried
+  LinkMemory learned;      // of the last session over this link, or empty
+  bool datagrams = false;  // the owner has a UDP socket for us; then the fast path is tried
   datagram::RateMode rate_mode = datagram::RateMode::kFair;
   std::optional<datagram::KeyLimits> datagram_limits;  // of tests
   PathMaker* paths = nullptr;  // dialled connections that are not TLS: replay.hpp
