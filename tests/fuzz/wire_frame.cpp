@@ -1,5 +1,6 @@
 // Any bytes as a stream of frames. Each frame of a known type is decoded; what decodes must give
 // the same frame again.
+#include "lib/wire/datagram.hpp"
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
@@ -42,6 +43,8 @@ void try_frame(FrameType type, Bytes frame) {
       return try_body<Join>(type, frame);
     case FrameType::kJoined:
       return try_body<Joined>(type, frame);
+    case FrameType::kEpoch:
+      return try_body<Epoch>(type, frame);
   }
 }
 
