@@ -96,7 +96,7 @@ void Node::listen(std::uint16_t port) {
 
 void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   peer_address_ = to;
-  wan_.bind(netsim::endpoint(host_, kUdpPort), *this);
+  if (!std::exchange(dials_, true)) wan_.bind(netsim::endpoint(host_, kUdpPort), *this);
   SessionOptions session_options = options_.session;
   session_options.buffers = &buffers_;
   session_options.trace = trace;

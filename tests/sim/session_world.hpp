@@ -129,7 +129,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one is dropped
   Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
-  bool draining_ = false, again_ = false, listens_ = false;
+  bool draining_ = false, again_ = false, listens_ = false, dials_ = false;
 };
 
 class SessionWorld {
