@@ -37,6 +37,12 @@ struct SitesOptions {
 };
 io::Task<int> sites(App& app, SitesOptions options);
 
+struct DoctorOptions {
+  std::string site;  // empty: this machine only
+};
+// What is wrong here and on the way to a site, and what mends it; kError when something will fail.
+io::Task<int> doctor(App& app, DoctorOptions options);
+
 struct PushOptions {
   std::string source, place;
   std::vector<std::string> excludes, exclude_from;

@@ -16,6 +16,12 @@ Error explained(const session::Ended& ended, const Site& site) {
   const std::string attempt = "open a session with " + site.name;
   switch (ended.refused) {
     case session::RefuseReason::kForbidden:
+      if (ended.why.attempt() == "check the peer's key") {
+        return Error(Kind::kAuth, "open a session with " + site.name,
+                     "another key answers there: " + ended.why.why())
+            .advise("if the site was set up anew, `longhaul sites --forget " + site.name +
+                    "` and join it again; if not, somebody else answers at its address");
+      }
       return Error(Kind::kAuth, attempt, "it does not know this node, or no longer does");
     case session::RefuseReason::kVersion:
       return Error(Kind::kUnsupported, attempt);

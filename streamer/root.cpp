@@ -18,6 +18,10 @@ Result<> make(const std::string& path, unsigned mode) {
 Result<Root> open_root(const std::string& path) {
   TRY(make(path, 0755));
   TRY(make(path + "/.longhaul", 0700));
+  return look_at_root(path);
+}
+
+Result<Root> look_at_root(const std::string& path) {
   Root root;
   root.path = path;
   root.files = TRY(io::PosixFiles::at(path));

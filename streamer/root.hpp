@@ -17,6 +17,8 @@ struct Root {
   std::shared_ptr<io::PosixFiles> node;   // rooted at ROOT/.longhaul
 };
 
+// Makes nothing: kNotFound where there is no root.
+Result<Root> look_at_root(const std::string& path);
 // Makes what is missing.
 Result<Root> open_root(const std::string& path);
 

@@ -14,7 +14,9 @@
 #include "lib/cli/log_lines.hpp"
 #include "streamer/commands.hpp"
 #include "streamer/daemon.hpp"
+#include "streamer/doctor.hpp"
 #include "tools/longhaul/version.hpp"
+#include "tools/mistyped.hpp"
 
 namespace {
 
@@ -134,6 +136,8 @@ int main(int argc, char** argv) {
   add_daemon(root, chosen, "stop", "stop the one in the background; transfers can be resumed",
              streamer::stop);
   add_daemon(root, chosen, "status", "whether one runs, and where it listens", streamer::status);
+  add_daemon(root, chosen, "doctor", "what is wrong with this host and root, and what mends it",
+             streamer::doctor);
   add_invite(root, chosen);
   add_peers(root, chosen);
   add_carry(root, chosen);
@@ -148,6 +152,12 @@ int main(int argc, char** argv) {
     }
     return chosen.start(console, log);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      if (const auto mistyped = find_mistyped(root, {argv + 1, argv + argc})) {
+        std::cerr << to_text(*mistyped, "longhaul-streamer");
+        return cli::kUsageError;
+      }
+    }
     const int status = root.exit(error, std::cout, std::cerr);
     return status == 0 ? cli::kOk : cli::kUsageError;
   } catch (const std::exception& error) {

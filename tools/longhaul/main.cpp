@@ -17,6 +17,7 @@
 #include "proxy/commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/version.hpp"
+#include "tools/mistyped.hpp"
 
 namespace longhaul {
 namespace {
@@ -79,6 +80,16 @@ void add_pairing(CLI::App& root, Chosen& chosen) {
   sites->add_option("--forget", listed->forget, "remove this site from the list");
   sites->callback([&chosen, listed] {
     chosen.start = [listed](App& app) { return proxy::sites(app, *listed); };
+  });
+}
+
+void add_doctor(CLI::App& root, Chosen& chosen) {
+  CLI::App* command =
+      add(root, chosen, "doctor", "what is wrong here and on the way to a site, and what mends it");
+  auto options = std::make_shared<proxy::DoctorOptions>();
+  command->add_option("SITE", options->site, "also the way to this site");
+  command->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::doctor(app, *options); };
   });
 }
 
@@ -192,6 +203,7 @@ int main(int argc, char** argv) {
   Chosen chosen;
   root.add_flag("-v,--verbose", chosen.verbose, "say more on stderr");
   add_pairing(root, chosen);
+  add_doctor(root, chosen);
   add_moving(root, chosen);
   add_keeping(root, chosen);
   add_replay(root, chosen);
@@ -213,6 +225,12 @@ int main(int argc, char** argv) {
     }
     return start(chosen);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      if (const auto mistyped = find_mistyped(root, {argv + 1, argv + argc})) {
+        std::cerr << to_text(*mistyped, "longhaul");
+        return cli::kUsageError;
+      }
+    }
     const int status = root.exit(error, std::cout, std::cerr);
     return status == 0 ? cli::kOk : cli::kUsageError;
   } catch (const std::exception& error) {

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "tools/mistyped.hpp"
 #include "tools/netsim/commands.hpp"
 
 int main(int argc, char** argv) {
@@ -31,6 +32,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
+    if (const auto mistyped = longhaul::find_mistyped(app, words)) {
+      std::fputs(longhaul::to_text(*mistyped, "netsim").c_str(), stderr);
+      return kUsageExit;
+    }
     std::fprintf(stderr, "netsim: %s; see netsim --help\n", error.what());
     return kUsageExit;
   }
