@@ -24,7 +24,7 @@ Finding check_ledger(const Root& root) {
         "restore .longhaul/ledger from a backup, or remove it and pair again");
   }
   std::size_t revoked = 0;
-  for (const auth::Peer& peer : ledger->peers.all()) revoked += peer.revoked ? 1 : 0;
+  for (const auth::Peer& peer : ledger->peers.all()) revoked += peer.revoked ? 1U : 0U;
   const std::size_t all = ledger->peers.all().size();
   const std::string found =
       std::to_string(all) + " paired, " + std::to_string(revoked) + " revoked";
