@@ -20,7 +20,7 @@
 
 namespace longhaul::io {
 
-class Pump : private DatagramHub::User {
+class Pump final : private DatagramHub::User {
  public:
   // How to open a connection to the address with this place in the owner's list (ssh tunnels differ
   // from TCP).
