@@ -326,7 +326,7 @@ void Server::end_abandoned() {
   for (const auto& [token, old] : snapshot) {
     if (!old->down_since || env_.now() - *old->down_since < kAbandonedAfter) continue;
     for (const auto& [other_token, newer] : snapshot) {
-      const bool replaced = newer->peer == old->peer && newer->began > *old->down_since;
+      const bool replaced = newer->peer == old->peer && newer->began > old->began;
       if (!replaced || newer->down_since) continue;
       old->pump->end(Error(Kind::kLink, "go on with the session", "its process began anew"));
       break;
