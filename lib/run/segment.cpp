@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 
 #include "compression/byte_planes.hpp"
 #include "compression/zstd_codec.hpp"
@@ -43,8 +44,11 @@ std::uint64_t unzigzag(std::uint64_t bits) {
   return (bits >> 1) ^ ((bits & 1) != 0 ? ~std::uint64_t{0} : 0);
 }
 
+// Times are whole microseconds whose nanoseconds fit: 292 years either way of 1970.
+constexpr std::int64_t kMicrosMax = std::numeric_limits<std::int64_t>::max() / 1000;
+
 std::int64_t micros(WallTime at) {  // rounded down, before 1970 too
-  return at.ns / 1000 - (at.ns % 1000 < 0 ? 1 : 0);
+  return std::max(at.ns / 1000 - (at.ns % 1000 < 0 ? 1 : 0), -kMicrosMax);
 }
 
 // The series of each point as its place in the list of series. Training loops log the same series
@@ -244,7 +248,10 @@ Result<std::vector<Point>> read_rows(std::size_t count, const std::vector<Series
     point.series = series[place];
     point.step = step += unzigzag(steps.varint());
     time += unzigzag(times.varint());
-    point.at.ns = static_cast<std::int64_t>(time * 1000);
+    const auto now = static_cast<std::int64_t>(time);
+    if (now > kMicrosMax || now < -kMicrosMax)
+      return fail(Kind::kMalformed, "decode segment", "a time out of range");
+    point.at.ns = now * 1000;
   }
   TRY(order.finish("segment's order"));
   TRY(steps.finish("segment's steps"));

@@ -54,6 +54,49 @@ TEST(Segment, GivesBackItsPointsInOrder) {
   }
 }
 
+TEST(Segment, TimesAtTheEndsOfTheirRangeComeBackInIt) {
+  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  std::vector<Point> points(4);
+  points[0].at.ns = kMost;
+  points[1].at.ns = kLeast;
+  points[2].at.ns = kMost - 1;
+  points[3].at.ns = kLeast + 1;
+  const auto back = decode_segment(encode_segment(points)).value();
+  const std::int64_t least = kLeast / 1000 * 1000, most = kMost / 1000 * 1000;
+  EXPECT_EQ(back[0].at.ns, most);
+  EXPECT_EQ(back[1].at.ns, least);
+  EXPECT_EQ(back[2].at.ns, most);
+  EXPECT_EQ(back[3].at.ns, least);
+  EXPECT_EQ(decode_segment(encode_segment(back)).value(), back);
+}
+
+// A segment of one point, nothing compressed, whose time is `micros` (docs/run.md, "Segment").
+ByteVector segment_at(std::int64_t micros) {
+  ByteVector out{std::byte{1}, std::byte{1}};
+  const auto column = [&](const ByteVector& bytes) {
+    out.insert(out.end(), 2, static_cast<std::byte>(bytes.size()));
+    append(out, bytes);
+  };
+  ByteVector time;
+  auto zigzag = (static_cast<std::uint64_t>(micros) << 1) ^ (micros < 0 ? ~std::uint64_t{0} : 0);
+  for (; zigzag >= 0x80; zigzag >>= 7) time.push_back(static_cast<std::byte>(zigzag | 0x80));
+  time.push_back(static_cast<std::byte>(zigzag));
+  const ByteVector zero(1), one(1, std::byte{1}), two_zeros(2);
+  for (const ByteVector& bytes : {zero, zero, zero, time, one, two_zeros, zero, zero, zero, zero})
+    column(bytes);
+  for (int i = 0; i < 8; ++i) column({});
+  return out;
+}
+
+TEST(Segment, RefusesTimesThatNoClockShows) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1000;
+  for (const std::int64_t fine : {std::int64_t{0}, kMost, -kMost})
+    EXPECT_EQ(decode_segment(segment_at(fine)).value().at(0).at.ns, fine * 1000);
+  for (const std::int64_t off : {kMost + 1, -kMost - 1, std::numeric_limits<std::int64_t>::min()})
+    EXPECT_FALSE(decode_segment(segment_at(off)).has_value()) << off;
+}
+
 TEST(Segment, TakesAtMostThreeBytesAPoint) {
   const auto points = noisy_curves(20, 3000);
   const double each = static_cast<double>(encode_segment(points).size()) / 60'000.0;
