@@ -39,6 +39,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # g++ 12 misjudges the allocation of coroutine frames where it inlines them.
   target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # A coroutine's frame may hold what an unnamed namespace declares, also where its file is included in another.
+  target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+endif()
 # Asserts of the standard library stay on in release: a bad index must stop, not corrupt a dataset.
 target_compile_definitions(longhaul_flags INTERFACE _GLIBCXX_ASSERTIONS)
 target_include_directories(longhaul_flags INTERFACE "${PROJECT_SOURCE_DIR}")

@@ -1,10 +1,18 @@
-# add_layer(base SOURCES a.cpp .. USES x y [LINK libs..])
+# Some presets compile up to eight sources of a target as one (a build from nothing then takes a third of the time).
+# What ALONE names is compiled by itself: its local names, or its system headers, do not agree with its neighbours'.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+function(longhaul_alone)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# add_layer(base SOURCES a.cpp .. USES x y [LINK libs..] [ALONE a.cpp ..])
 #
 # One folder, one layer, one target `longhaul::NAME`. A layer may use only layers declared before it, so
 # the graph has no circle; `tools/tidy` compares USES with the folder's includes. LINK names outside
 # libraries.
 function(add_layer NAME)
-  cmake_parse_arguments(LAYER "" "" "SOURCES;USES;LINK" ${ARGN})
+  cmake_parse_arguments(LAYER "" "" "SOURCES;USES;LINK;ALONE" ${ARGN})
+  longhaul_alone(${LAYER_ALONE})
   set(target "longhaul_${NAME}")
   add_library(${target} STATIC ${LAYER_SOURCES})
   add_library(longhaul::${NAME} ALIAS ${target})
@@ -26,10 +34,11 @@ if(LONGHAUL_TESTS)  # not inside somebody else's project, where the names may be
   add_custom_target(fuzz_targets)
 endif()
 
-# add_layer_test(NAME SOURCES .. USES .. LABEL unit|sim|io|e2e|gpu [TIMEOUT s] [LINK libs..])
+# add_layer_test(NAME SOURCES .. USES .. LABEL unit|sim|io|e2e|gpu [TIMEOUT s] [LINK libs..] [ALONE a.cpp ..])
 # One GoogleTest program; each TEST becomes one ctest entry carrying LABEL.
 function(add_layer_test NAME)
-  cmake_parse_arguments(CHECK "" "LABEL;TIMEOUT" "SOURCES;USES;LINK" ${ARGN})
+  cmake_parse_arguments(CHECK "" "LABEL;TIMEOUT" "SOURCES;USES;LINK;ALONE" ${ARGN})
+  longhaul_alone(${CHECK_ALONE})
   if(NOT CHECK_TIMEOUT)
     set(CHECK_TIMEOUT 120)
   endif()

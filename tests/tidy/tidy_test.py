@@ -113,7 +113,7 @@ class Words(TidyTest):
 
 LAYERS = {"lib/base/CMakeLists.txt": "add_layer(base\n  SOURCES a.cpp)", "lib/base/README.md": "# base\n",
           "lib/base/a.hpp": "", "lib/base/a.cpp": '#include "lib/base/a.hpp"\n',
-          "lib/wire/CMakeLists.txt": "add_layer(wire\n  SOURCES b.cpp\n  USES base\n  LINK x)",
+          "lib/wire/CMakeLists.txt": "add_layer(wire\n  SOURCES b.cpp\n  USES base\n  ALONE b.cpp\n  LINK x)",
           "lib/wire/README.md": "# wire\n", "lib/wire/b.hpp": "",
           "lib/wire/b.cpp": '#include "lib/base/a.hpp"\n'}
 

@@ -22,7 +22,7 @@ def layers(tree):
         folder = path.rpartition("/")[0]
         text = re.sub(r"#[^\n]*", "", tree.text(path))
         for match in re.finditer(r"\badd_layer\s*\(\s*(\w+)([^)]*)\)", text):
-            uses = re.search(r"\bUSES\b([\w\s]*?)(?=\b(?:SOURCES|LINK)\b|$)", match.group(2))
+            uses = re.search(r"\bUSES\b([\w\s]*?)(?=\b(?:SOURCES|LINK|ALONE)\b|$)", match.group(2))
             found.append(Layer(match.group(1), folder, tuple(uses.group(1).split()) if uses else (),
                                line_of(text, match.start())))
     return found
