@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "lib/auth/ledger.hpp"
@@ -12,6 +13,7 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/explain.hpp"
 #include "lib/cli/json_line.hpp"
+#include "lib/io/own_limits.hpp"
 #include "streamer/root.hpp"
 #include "streamer/running.hpp"
 #include "streamer/server.hpp"
@@ -118,6 +120,10 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   if (!made) return failed(console, made.error());
   io::AsioEnv env;
   server_options.name = host_name();
+  // Strangers get a quarter of the descriptors at most: the rest is for sessions and files.
+  auth::AdmissionLimits& strangers = server_options.strangers;
+  const auto quarter = static_cast<std::size_t>(io::raise_descriptor_limit() / 4);
+  strangers.connections_max = std::clamp<std::size_t>(quarter, 1, strangers.connections_max);
   server_options.on_ready = [&](const io::Endpoint& at) {
     const Running running{at, host_name(), ::getpid(), options.version};
     if (const auto saved = save_running(*root, running); !saved)

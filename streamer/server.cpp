@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kLedgerPause = 5s;
 constexpr Duration kAcceptPause =
     100ms;  // after a refused accept: no descriptors left, most likely
+// A whole handshake and a Hello fit: a thousand strangers that say nothing hold no more each.
+constexpr std::size_t kStrangerReadBytes = 4096;
 // Unused connections kept open to each laptop that this site dials.
 constexpr int kOffersKept = 4;
 // A living peer dials every second: one that began anew and left a session dead for so long was
@@ -49,6 +51,7 @@ Server::Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> data
       identity_(identity),
       tls_(identity_, crypto::TlsOptions{crypto::has_fast_aes()}),
       options_(std::move(options)),
+      admission_(options_.strangers),
       tasks_(env.executor()),
       reaching_(env.executor()),
       stopped_(env.executor()) {}
@@ -116,6 +119,7 @@ io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
     if (stopping_) break;
     if (!accepted) {
       LOG(log_, kWarn, "{}", accepted.error().message());
+      if (accepted.error().kind() == Kind::kLimit) make_room();
       const Time later = env_.now() + kAcceptPause;
       co_await env_.sleep_until(later);
       continue;
@@ -129,18 +133,25 @@ void Server::receive(std::unique_ptr<io::Stream> stream, Slice first) {
   guest->id = std::exchange(next_, next_.next());
   guest->stream = std::move(stream);
   guest->first = std::move(first);
-  auto engine = crypto::TlsEngine::server(tls_, pool_);
-  guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
   const auto closed = admission_.on_accept(env_.now(), guest->id, guest->source());
-  for (const auth::ConnectionId id : closed) {
-    if (const auto found = guests_.find(id); found != guests_.end()) {
-      found->second->evicted = true;
-      found->second->stream->close();
-    }
-  }
+  for (const auth::ConnectionId id : closed) show_out(id);
   if (std::find(closed.begin(), closed.end(), guest->id) != closed.end()) return;
+  auto engine = crypto::TlsEngine::server(tls_, pool_);  // 16 KiB: only for whom there is room
+  guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
   guests_[guest->id] = guest;
   tasks_.spawn(greet(guest));
+}
+
+void Server::show_out(auth::ConnectionId id) {
+  const auto found = guests_.find(id);
+  if (found == guests_.end()) return;
+  found->second->evicted = true;
+  if (found->second->stream) found->second->stream->close();
+}
+
+// Strangers took the descriptors: the slowest gives one back, for whoever waits to be accepted.
+void Server::make_room() {
+  if (const auto slowest = admission_.evict()) show_out(*slowest);
 }
 
 io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
@@ -189,12 +200,13 @@ void Server::wake_waiting() {
 io::Task<Result<>> Server::listen_to(Guest& guest) {
   // No more than it may send before it is known: its Hello fits, and what it sends behind that,
   // without waiting for an answer, stays with the kernel until its session reads it.
-  std::size_t left = auth::AdmissionLimits{}.connection_bytes_max;
+  std::size_t left = options_.strangers.connection_bytes_max;
   while (guest.greeter->knock() == nullptr) {
     if (left == 0) co_return fail(Kind::kLimit, "greet a peer", "it sent too much");
     Result<Slice> in = std::exchange(guest.first, Slice());
     if (in->empty()) {
-      in = co_await guest.stream->read_at_most(left);
+      const std::size_t most = std::min(left, kStrangerReadBytes);
+      in = co_await guest.stream->read_at_most(most);
     }
     if (!in) co_return fail(in.error());
     left -= std::min(left, in->size());
@@ -232,13 +244,15 @@ io::Task<> Server::pair(Guest& guest) {
   while (std::optional<auth::Inviter::Output> output = inviter.poll_output()) {
     if (const auto* commit = std::get_if<auth::Inviter::Commit>(&*output)) {
       const WallTime now = env_.wall();
-      const Result<> stored = auth::change_ledger(*root_.node, [&](auth::Ledger& changed) {
-        return auth::commit(*commit, now, changed.peers, changed.invites);
-      });
-      if (stored) {
-        LOG(log_, kInfo, "paired with '{}' as {}", printable(commit->peer.name),
-            auth::name_of(commit->peer.role));
-      }
+      std::string name;  // by which it can be revoked
+      const auto store = [&](auth::Ledger& changed) -> Result<> {
+        TRY(auth::commit(*commit, now, changed.peers, changed.invites));
+        name = changed.peers.find(commit->peer.pin)->name;
+        return {};
+      };
+      const Result<> stored = auth::change_ledger(*root_.node, store);
+      if (stored)
+        LOG(log_, kInfo, "paired with '{}' as {}", name, auth::name_of(commit->peer.role));
       inviter.on_stored(stored);
     } else if (const auto* joined = std::get_if<wire::Joined>(&*output)) {
       guest.greeter->answer(*joined);
@@ -258,8 +272,6 @@ void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
 
 void Server::admit(const std::shared_ptr<Guest>& guest) {
   const session::Knock knock = *guest->greeter->knock();
-  if (const auto bad = session::judge_version(*knock.hello()))
-    return refuse(*guest, *bad, "it speaks another version");
   const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
   if (!ledger) LOG(log_, kError, "{}: nobody is let in", ledger.error().message());
   auth::Pin pin{};
@@ -268,6 +280,9 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   const auto role = ledger ? ledger->peers.role_of(pin) : std::nullopt;
   if (!role) return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
   admission_.on_known(env_.now(), guest->id);
+  // Last: what we speak is nothing for a stranger to know.
+  if (const auto bad = session::judge_version(*knock.hello()))
+    return refuse(*guest, *bad, "it speaks another version");
 
   if (knock.hello()->intent == wire::Intent::kJoin) {
     const auto found = sessions_.find(knock.hello()->session);
@@ -300,12 +315,7 @@ io::Task<> Server::serve(std::shared_ptr<Live> live) {
 io::Task<> Server::watch() {
   Time ledger_at = env_.now();
   while (!stopping_) {
-    for (const auth::ConnectionId id : admission_.on_deadline(env_.now())) {
-      const auto found = guests_.find(id);
-      if (found == guests_.end()) continue;
-      found->second->evicted = true;
-      if (found->second->stream) found->second->stream->close();
-    }
+    for (const auth::ConnectionId id : admission_.on_deadline(env_.now())) show_out(id);
     wake_waiting();
     end_abandoned();
     close_stale_offers();

@@ -30,6 +30,7 @@ struct ServerOptions {
   std::vector<io::Endpoint> listen;  // the first that is free; none: nowhere
   std::vector<io::Endpoint> dial;    // laptops to keep connections open to (reach.cpp)
   std::string name;                  // what this site calls itself when it pairs
+  auth::AdmissionLimits strangers;
   std::function<void(const io::Endpoint&)> on_ready;  // port 0: it listens nowhere
 };
 
@@ -50,6 +51,8 @@ class Server {
   io::Task<bool> offer(std::unique_ptr<io::Stream> stream);
   void receive(std::unique_ptr<io::Stream> stream, Slice first);
   void close_stale_offers();
+  void show_out(auth::ConnectionId id);
+  void make_room();
   io::Task<> greet(std::shared_ptr<Guest> guest);
   io::Task<Result<>> listen_to(Guest& guest);
   io::Task<bool> flush(Guest& guest);

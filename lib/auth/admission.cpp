@@ -4,6 +4,26 @@
 
 namespace longhaul::auth {
 
+std::string source_of(const std::string& address) {
+  constexpr std::size_t kGroups = 8, kNetworkGroups = 4;
+  if (address.find(':') == std::string::npos || address.find('.') != std::string::npos)
+    return address;  // IPv4, also where it stands inside an IPv6 address
+  std::vector<std::string> groups;
+  std::optional<std::size_t> gap;  // where "::" stands for groups of zeros
+  for (std::size_t at = 0; at <= address.size();) {
+    const std::size_t end = std::min(address.find(':', at), address.size());
+    if (end == at && !gap) gap = groups.size();
+    if (end > at) groups.push_back(address.substr(at, end - at));
+    at = end + 1;
+  }
+  if (gap && groups.size() < kGroups)
+    groups.insert(groups.begin() + static_cast<std::ptrdiff_t>(*gap), kGroups - groups.size(), "0");
+  std::string network;
+  for (std::size_t i = 0; i < std::min(kNetworkGroups, groups.size()); ++i)
+    network += groups[i] + ":";
+  return network;
+}
+
 void Admission::drop(std::map<ConnectionId, Stranger>::iterator at) {
   const auto source = per_source_.find(at->second.source);
   ASSERT(source != per_source_.end() && source->second > 0);
@@ -13,23 +33,28 @@ void Admission::drop(std::map<ConnectionId, Stranger>::iterator at) {
 }
 
 std::vector<ConnectionId> Admission::on_accept(Time now, ConnectionId id,
-                                               const std::string& source) {
+                                               const std::string& address) {
   ASSERT(!by_id_.contains(id));
+  const std::string source = source_of(address);
   const auto known = known_.find(source);
   const bool exempt = known != known_.end() && known->second > now;
   const auto same = per_source_.find(source);
   if (!exempt && same != per_source_.end() && same->second >= limits_.per_source_max) return {id};
   std::vector<ConnectionId> close;
-  if (by_id_.size() >= limits_.connections_max) {
-    const auto slowest = std::min_element(
-        by_id_.begin(), by_id_.end(),
-        [](const auto& a, const auto& b) { return a.second.stage_since < b.second.stage_since; });
-    close.push_back(slowest->first);
-    drop(slowest);
-  }
+  if (by_id_.size() >= limits_.connections_max) close.push_back(*evict());
   by_id_.emplace(id, Stranger{source, now + limits_.deadline, now, 0});
   ++per_source_[source];
   return close;
+}
+
+std::optional<ConnectionId> Admission::evict() {
+  const auto slowest = std::min_element(
+      by_id_.begin(), by_id_.end(),
+      [](const auto& a, const auto& b) { return a.second.stage_since < b.second.stage_since; });
+  if (slowest == by_id_.end()) return std::nullopt;
+  const ConnectionId id = slowest->first;
+  drop(slowest);
+  return id;
 }
 
 Admission::Verdict Admission::on_bytes(ConnectionId id, std::size_t bytes) {

@@ -36,13 +36,16 @@ class Admission {
   explicit Admission(AdmissionLimits limits = {}) : limits_(limits) {}
 
   // A connection was accepted. Returns those to close at once: an evicted one, or this one itself
-  // when its source has too many. `source`: the address without the port.
-  std::vector<ConnectionId> on_accept(Time now, ConnectionId id, const std::string& source);
+  // when its source has too many. `address`: without the port; of an IPv6 address the
+  // first 64 bits count, because whoever has one has all behind them.
+  std::vector<ConnectionId> on_accept(Time now, ConnectionId id, const std::string& address);
   enum class Verdict : std::uint8_t { kGoOn, kClose };
   Verdict on_bytes(ConnectionId id, std::size_t bytes);  // received before it is known
   void on_stage(Time now, ConnectionId id);              // it finished a stage (TLS, hello)
   void on_known(Time now, ConnectionId id);              // authenticated: leaves the table
   void on_closed(ConnectionId id);
+  // The machine has no descriptor left for another: the one to close, as when the table is full.
+  std::optional<ConnectionId> evict();
   // Those whose deadline has passed; they are out of the table.
   std::vector<ConnectionId> on_deadline(Time now);
   std::optional<Time> next_deadline() const;
@@ -63,5 +66,8 @@ class Admission {
   std::map<std::string, Time> known_;  // source -> exempt until
   std::size_t bytes_ = 0;
 };
+
+// What a limit per source is counted by: an IPv4 address, or the first half of an IPv6 address.
+std::string source_of(const std::string& address);
 
 }  // namespace longhaul::auth

@@ -89,10 +89,16 @@ std::string PeerBook::text() const {
   return out;
 }
 
+const Peer* PeerBook::find(const Pin& pin) const {
+  const auto found =
+      std::find_if(peers_.begin(), peers_.end(), [&](const Peer& peer) { return peer.pin == pin; });
+  return found == peers_.end() ? nullptr : &*found;
+}
+
 std::optional<Role> PeerBook::role_of(const Pin& pin) const {
-  for (const Peer& peer : peers_)
-    if (peer.pin == pin) return peer.revoked ? std::nullopt : std::optional(peer.role);
-  return std::nullopt;
+  const Peer* peer = find(pin);
+  if (peer == nullptr || peer->revoked) return std::nullopt;
+  return peer->role;
 }
 
 Result<> PeerBook::add(Peer peer) {

@@ -30,6 +30,7 @@ class PeerBook {
   std::string text() const;
   // The role of this key; nullopt for a stranger and for a revoked peer.
   std::optional<Role> role_of(const Pin& pin) const;
+  const Peer* find(const Pin& pin) const;  // revoked ones too; null: none
   // Adds, or pairs anew (role, time; no longer revoked). A taken name gets a number: "ana",
   // "ana-2".
   Result<> add(Peer peer);

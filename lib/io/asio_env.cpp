@@ -52,7 +52,11 @@ class TcpListener final : public Listener {
   explicit TcpListener(Acceptor acceptor) : acceptor_(std::move(acceptor)) {}
   Task<Result<std::unique_ptr<Stream>>> accept() override {
     auto [status, socket] = co_await acceptor_.async_accept(kAwait);
-    if (status) co_return fail(Kind::kLink, "accept a connection", status.message());
+    if (status) {
+      const bool full = status.value() == EMFILE || status.value() == ENFILE ||
+                        status.value() == ENOBUFS || status.value() == ENOMEM;
+      co_return fail(full ? Kind::kLimit : Kind::kLink, "accept a connection", status.message());
+    }
     std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(socket));
     co_return stream;
   }

@@ -60,6 +60,7 @@ class Stream {
 class Listener {
  public:
   virtual ~Listener() = default;
+  // kLimit: this machine has no room for another now.
   virtual Task<Result<std::unique_ptr<Stream>>> accept() = 0;
   virtual Endpoint local() const = 0;  // with the port the system picked
   virtual void close() = 0;

@@ -63,5 +63,34 @@ TEST(Admission, SlowDripsDoNotKeepTheHonestOut) {
   EXPECT_NE(closed.front(), ConnectionId(99'999));
 }
 
+TEST(Admission, CountsAnIpv6NetworkAsOneSource) {
+  EXPECT_EQ(source_of("192.0.2.7"), "192.0.2.7");
+  EXPECT_EQ(source_of("::ffff:192.0.2.7"), "::ffff:192.0.2.7");
+  EXPECT_EQ(source_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2:");
+  EXPECT_EQ(source_of("2001:db8:1:2::9"), "2001:db8:1:2:");
+  EXPECT_EQ(source_of("2001:db8::9"), "2001:db8:0:0:");
+  EXPECT_EQ(source_of("::1"), "0:0:0:0:");
+  EXPECT_EQ(source_of("2001:db8:1::"), "2001:db8:1:0:");
+  Admission admission;
+  std::size_t refused = 0;
+  for (unsigned i = 0; i < 100; ++i)
+    refused +=
+        admission.on_accept(Time{}, ConnectionId{i + 1}, "2001:db8:1:2::" + std::to_string(i))
+            .size();
+  EXPECT_EQ(refused, 84U);
+  admission.check();
+}
+
+TEST(Admission, WithoutDescriptorsTheSlowestMakesRoom) {
+  Admission admission;
+  EXPECT_EQ(admission.evict(), std::nullopt);
+  for (unsigned i = 1; i <= 3; ++i)
+    EXPECT_TRUE(admission.on_accept(Time{} + i * 1s, ConnectionId{i}, "192.0.2.7").empty());
+  admission.on_stage(Time{} + 9s, ConnectionId{1});
+  EXPECT_EQ(admission.evict(), ConnectionId{2});
+  EXPECT_EQ(admission.size(), 2U);
+  admission.check();
+}
+
 }  // namespace
 }  // namespace longhaul::auth

@@ -35,6 +35,7 @@ TEST(PeerBook, KeepsNamesApartAndTame) {
   PeerBook book;
   ASSERT_TRUE(book.add(ana(1)));
   ASSERT_TRUE(book.add(ana(2)));
+  EXPECT_EQ(book.find(ana(2).pin)->name, "ana-2");  // by which it is revoked, and told of
   Peer odd = ana(3);
   odd.name = "a b\n\x1b";
   ASSERT_TRUE(book.add(odd));

@@ -12,11 +12,13 @@
 
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
+#include "lib/io/own_limits.hpp"
 #include "streamer/commands.hpp"
 #include "streamer/daemon.hpp"
 #include "streamer/doctor.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
+#include "tools/no_empty_values.hpp"
 
 namespace {
 
@@ -142,6 +144,8 @@ int main(int argc, char** argv) {
   add_peers(root, chosen);
   add_carry(root, chosen);
   CLI::App* version = root.add_subcommand("version", "print the version");
+  refuse_empty_values(root);
+  io::keep_no_core_files();
   try {
     root.parse(argc, argv);
     cli::StandardConsole console;

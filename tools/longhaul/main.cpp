@@ -14,10 +14,12 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
 #include "lib/io/asio_env.hpp"
+#include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
+#include "tools/no_empty_values.hpp"
 
 namespace longhaul {
 namespace {
@@ -213,6 +215,8 @@ int main(int argc, char** argv) {
       root.add_subcommand("completion", "print a completion script: bash, zsh or fish");
   std::string shell;
   completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  refuse_empty_values(root);
+  io::keep_no_core_files();
   try {
     root.parse(argc, argv);
     if (version->parsed()) {
