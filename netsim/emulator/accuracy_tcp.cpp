@@ -63,19 +63,19 @@ Result<Fd> dial_far() {
 }
 
 // One flow and what it should do.
-struct Flow {
-  explicit Flow(double every) : n(every) {
+struct CubicFlow {
+  explicit CubicFlow(double every) : n(every) {
     window = 1.054 * std::pow(kRtt_s * n, 0.75);  // equation 6 with C = 0.4, beta = 0.7
     expected_bit_s = window * kMss * 8 / kRtt_s;
     cycle_s = n / window * kRtt_s;
   }
-  ~Flow() {
+  ~CubicFlow() {
     if (sender <= 0) return;
     ::kill(sender, SIGKILL);
     ::waitpid(sender, nullptr, 0);
   }
-  Flow(const Flow&) = delete;
-  Flow& operator=(const Flow&) = delete;
+  CubicFlow(const CubicFlow&) = delete;
+  CubicFlow& operator=(const CubicFlow&) = delete;
 
   Result<> start(const HostSettings& host) {
     HostSettings settings = host;
@@ -119,7 +119,7 @@ struct Flow {
 }  // namespace
 
 Result<std::vector<AccuracyRow>> check_cubic(const HostSettings& host) {
-  std::list<Flow> flows;
+  std::list<CubicFlow> flows;
   double longest_s = 0;
   for (const double n : {1e3, 1e4}) {
     TRY(flows.emplace_back(n).start(host));
@@ -129,12 +129,12 @@ Result<std::vector<AccuracyRow>> check_cubic(const HostSettings& host) {
   for (double now_s = 0; now_s < longest_s;
        now_s = std::chrono::duration<double>(now() - begin).count()) {
     std::vector<pollfd> polled;
-    for (const Flow& flow : flows) polled.push_back({flow.receiver.get(), POLLIN, 0});
+    for (const CubicFlow& flow : flows) polled.push_back({flow.receiver.get(), POLLIN, 0});
     ::poll(polled.data(), polled.size(), 100);
-    for (Flow& flow : flows) flow.take(now_s);
+    for (CubicFlow& flow : flows) flow.take(now_s);
   }
   std::vector<AccuracyRow> rows;
-  for (const Flow& flow : flows) rows.push_back(flow.row());
+  for (const CubicFlow& flow : flows) rows.push_back(flow.row());
   return rows;
 }
 

@@ -16,7 +16,7 @@
 
 #include "lib/base/escape.hpp"
 #include "netsim/emulator/capture.hpp"
-#include "netsim/emulator/control_server.hpp"
+#include "netsim/emulator/link_control.hpp"
 #include "netsim/emulator/link_name.hpp"
 #include "netsim/emulator/pacer.hpp"
 #include "netsim/emulator/report.hpp"
@@ -62,7 +62,7 @@ timespec timespec_of(Duration span) {
 }
 
 // Packets move until a request ends it or a port fails.
-Result<> move_packets(Engine& engine, const std::vector<Port*>& ports, ControlServer& control) {
+Result<> move_packets(Engine& engine, const std::vector<Port*>& ports, LinkControl& control) {
   bool more = false;
   Pacer pacer;
   std::vector<pollfd> polled;
@@ -116,8 +116,8 @@ Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
   };
   TRY(owner.send_line(ok_reply(Json{{"backend", hosts.backend}, {"notes", hosts.notes}}.dump()),
                       spaces));
-  ControlServer control({engine, stats, spaces}, std::move(listener), std::move(owner),
-                        !options.outlives_us);
+  LinkControl control({engine, stats, spaces}, std::move(listener), std::move(owner),
+                      !options.outlives_us);
   const auto moved = move_packets(engine, ports, control);
   control.say_goodbye();
   if (!options.name.empty()) forget(options.name);

@@ -61,11 +61,11 @@ Result<std::optional<StreamFaults>> with_fault(StreamFaults faults, std::string_
   return faults;
 }
 
-Result<> set_window(FlowOptions& flow, std::string_view value) {
+Result<> set_window(TcpModelOptions& tcp, std::string_view value) {
   const ByteCount window = TRY(parse_size(value));
   if (window < ByteCount(1448) || window > ByteCount(1U << 30))
     return refuse("window", value, "a window is from 1448B to 1GiB");
-  flow.window_max = window;
+  tcp.window_max = window;
   return {};
 }
 
@@ -108,9 +108,9 @@ Result<RelayConfig> with(const RelayConfig& base, std::span<const Assignment> as
       }
       if (taken) continue;
       if (a.key == "window") {
-        TRY(set_window(out.flow, a.value));
+        TRY(set_window(out.tcp, a.value));
       } else if (a.key == "congestion") {
-        out.flow.congestion = TRY(parse_congestion(a.value));
+        out.tcp.congestion = TRY(parse_congestion(a.value));
       } else {
         of_link.push_back(a);
       }
@@ -126,8 +126,8 @@ std::string to_json(const RelayConfig& config) {
   add_faults(json["down"], config.faults[1]);
   for (const char* way : {"up", "down"})
     if (json[way].is_null()) json.erase(way);
-  json["window"] = to_text(config.flow.window_max);
-  const auto congestion = config.flow.congestion;
+  json["window"] = to_text(config.tcp.window_max);
+  const auto congestion = config.tcp.congestion;
   json["congestion"] = !congestion ? "none" : *congestion == Congestion::kReno ? "reno" : "cubic";
   return json.dump();
 }

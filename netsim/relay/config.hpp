@@ -12,15 +12,15 @@
 #include <span>
 #include <string>
 
-#include "netsim/relay/flow.hpp"
 #include "netsim/relay/outlet.hpp"
+#include "netsim/relay/tcp_model.hpp"
 #include "netsim/settings.hpp"
 
 namespace netsim::relay {
 
 struct RelayConfig {
   LinkConfig link;
-  FlowOptions flow;
+  TcpModelOptions tcp;
   std::array<StreamFaults, 2> faults;  // by Direction
   auto operator<=>(const RelayConfig&) const = default;
 };

@@ -33,8 +33,9 @@ std::uint32_t Wire::bytes() const {
   return kHeaderBytes;
 }
 
-Connection::Connection(const FlowOptions& options, const std::array<StreamFaults, 2>& faults)
-    : sides_{Side{Flow(options), Outlet(faults[0])}, Side{Flow(options), Outlet(faults[1])}} {}
+Connection::Connection(const TcpModelOptions& options, const std::array<StreamFaults, 2>& faults)
+    : sides_{Side{TcpModel(options), Outlet(faults[0])},
+             Side{TcpModel(options), Outlet(faults[1])}} {}
 
 void Connection::send(Wire::Kind kind, Direction d) {
   Wire wire;
@@ -70,7 +71,7 @@ void Connection::on_dialed(Time now, bool ok) {
 }
 
 bool Connection::may_bypass(const Side& s, bool clear) const {
-  return clear && client_open_ && server_open_ && s.flow.idle() && s.held_bytes == s.bypass_bytes;
+  return clear && client_open_ && server_open_ && s.tcp.idle() && s.held_bytes == s.bypass_bytes;
 }
 
 void Connection::on_read(Direction d, std::uint64_t bytes, bool clear) {
@@ -79,7 +80,7 @@ void Connection::on_read(Direction d, std::uint64_t bytes, bool clear) {
     s.bypass_bytes += bytes;
     s.outlet.on_bytes(bytes);
   } else {
-    s.flow.add(bytes);
+    s.tcp.add(bytes);
   }
   s.held_bytes += bytes;
 }
@@ -89,7 +90,7 @@ void Connection::on_eof(Direction d, bool clear) {
   if (may_bypass(s, clear)) {
     s.outlet.on_finish();
   } else {
-    s.flow.finish();
+    s.tcp.finish();
   }
 }
 
@@ -107,14 +108,14 @@ void Connection::on_written(Direction d, std::uint64_t bytes) {
   s.held_bytes -= bytes;
   const std::uint64_t past = std::min(bytes, s.bypass_bytes);  // they came first
   s.bypass_bytes -= past;
-  s.flow.on_consumed(bytes - past);
+  s.tcp.on_consumed(bytes - past);
 }
 
 std::uint64_t Connection::room(Direction d, bool clear) const {
   const Side& s = side(d);
   if (over_ || reset_) return 0;
   if (may_bypass(s, clear)) return kBypassMax - std::min(kBypassMax, s.held_bytes);
-  return kUnsentMax - std::min(kUnsentMax, s.flow.unsent_bytes());
+  return kUnsentMax - std::min(kUnsentMax, s.tcp.unsent_bytes());
 }
 
 void Connection::on_handshake(Time now, const Wire& wire) {
@@ -131,7 +132,7 @@ void Connection::on_handshake(Time now, const Wire& wire) {
       send(Wire::Kind::kHandshakeAck, Direction::kUp);
       if (client_open_) return;
       client_open_ = true;
-      side(Direction::kUp).flow.open(now);
+      side(Direction::kUp).tcp.open(now);
       return;
     default:
       break;  // the client's ACK, or data, which carries it too
@@ -139,7 +140,7 @@ void Connection::on_handshake(Time now, const Wire& wire) {
   if (server_open_ || wire.direction != Direction::kUp) return;
   server_open_ = true;
   retry_at_.reset();
-  side(Direction::kDown).flow.open(now);
+  side(Direction::kDown).tcp.open(now);
 }
 
 void Connection::on_wire(Time now, const Wire& wire) {
@@ -150,7 +151,7 @@ void Connection::on_wire(Time now, const Wire& wire) {
     end();
   } else if (wire.kind == Wire::Kind::kData) {
     Side& s = side(wire.direction);
-    const Arrival arrival = s.flow.on_segment(wire.segment);
+    const Arrival arrival = s.tcp.on_segment(wire.segment);
     s.outlet.on_bytes(arrival.released_bytes);
     if (arrival.finished) s.outlet.on_finish();
     Wire ack;
@@ -159,7 +160,7 @@ void Connection::on_wire(Time now, const Wire& wire) {
     ack.ack = arrival.ack;
     wires_.push(ack);
   } else if (wire.kind == Wire::Kind::kAck) {
-    side(other(wire.direction)).flow.on_ack(now, wire.ack);
+    side(other(wire.direction)).tcp.on_ack(now, wire.ack);
   }
 }
 
@@ -181,7 +182,7 @@ void Connection::retry_handshake(Time now) {
 
 void Connection::on_deadline(Time now) {
   if (over_) return;
-  for (Side& s : sides_) s.flow.on_deadline(now);
+  for (Side& s : sides_) s.tcp.on_deadline(now);
   if (retry_at_ && *retry_at_ <= now) retry_handshake(now);
 }
 
@@ -191,7 +192,7 @@ std::optional<Time> Connection::next_deadline() const {
     if (at) next = next ? std::min(*next, *at) : *at;
   };
   for (const Side& s : sides_) {
-    take(s.flow.next_deadline());
+    take(s.tcp.next_deadline());
     take(s.outlet.next_deadline());
   }
   return over_ ? std::nullopt : next;
@@ -210,7 +211,7 @@ std::optional<Wire> Connection::poll_wire(Time now) {
   if (!wires_.empty()) return wires_.pop();
   if (over_ || reset_) return std::nullopt;
   for (const Direction d : kBothWays)
-    if (const auto segment = side(d).flow.next_segment(now)) {
+    if (const auto segment = side(d).tcp.next_segment(now)) {
       Wire wire;
       wire.kind = Wire::Kind::kData;
       wire.direction = d;

@@ -1,7 +1,7 @@
 // Connection: one proxied TCP connection. The kernel has ended TCP on both sides of the relay; this
 // models the TCP that would have crossed the link: handshake (the far side is dialled when the SYN
-// has arrived, data flows when the handshake is over), a Flow each way, FIN and RST as packets, and
-// an Outlet at each end. Pure; not thread-safe.
+// has arrived, data flows when the handshake is over), a TcpModel each way, FIN and RST as packets,
+// and an Outlet at each end. Pure; not thread-safe.
 //
 // Up is from the client (who connected to the relay) to the server. Direction d ends at its
 // destination: up at the server, down at the client.
@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "netsim/relay/flow.hpp"
 #include "netsim/relay/outlet.hpp"
+#include "netsim/relay/tcp_model.hpp"
 #include "netsim/ring.hpp"
 
 namespace netsim::relay {
@@ -20,8 +20,7 @@ namespace netsim::relay {
 struct Wire {  // what crosses the link
   enum class Kind : std::uint8_t { kSyn, kSynAck, kHandshakeAck, kData, kAck, kReset };
   Kind kind = Kind::kSyn;
-  Direction direction =
-      Direction::kUp;  // in which it travels; an ack is of the other direction's flow
+  Direction direction = Direction::kUp;  // in which it travels; an ack is of the other direction
   Segment segment;
   Ack ack;
   std::uint32_t bytes() const;  // on the wire, with headers
@@ -41,13 +40,12 @@ struct Action {  // what the shell is to do
   std::uint64_t bytes = 0;
 };
 
-inline constexpr std::uint64_t kUnsentMax = 256U
-                                            << 10;     // bytes read ahead of what the flow has sent
-inline constexpr std::uint64_t kBypassMax = 1U << 20;  // bytes held where the link does nothing
+inline constexpr std::uint64_t kUnsentMax = 256U << 10;  // bytes read ahead of what TCP has sent
+inline constexpr std::uint64_t kBypassMax = 1U << 20;    // bytes held where the link does nothing
 
 class Connection {
  public:
-  Connection(const FlowOptions& options, const std::array<StreamFaults, 2>& faults);
+  Connection(const TcpModelOptions& options, const std::array<StreamFaults, 2>& faults);
 
   // ---- from the shell ----
   void on_open(Time now);
@@ -74,14 +72,14 @@ class Connection {
   std::optional<Action> poll_action(Time now);
 
   bool over() const { return over_; }
-  const Flow& flow(Direction d) const { return sides_[static_cast<std::size_t>(d)].flow; }
+  const TcpModel& tcp(Direction d) const { return sides_[static_cast<std::size_t>(d)].tcp; }
   std::uint64_t passed_bytes(Direction d) const;
 
  private:
   struct Side {  // of one direction
-    Flow flow;
+    TcpModel tcp;
     Outlet outlet;
-    std::uint64_t bypass_bytes = 0;  // past the flow, not yet taken
+    std::uint64_t bypass_bytes = 0;  // past TCP, not yet taken
     std::uint64_t held_bytes = 0;    // read and not yet taken
   };
   Side& side(Direction d) { return sides_[static_cast<std::size_t>(d)]; }

@@ -15,14 +15,14 @@ std::size_t slot_of(ConnectionId id) {
   return static_cast<std::size_t>(id.value() & ((1U << kSlotBits) - 1));
 }
 
-FlowOptions fitted(FlowOptions options, const LinkConfig& link) {
+TcpModelOptions fitted(TcpModelOptions options, const LinkConfig& link) {
   const std::uint32_t mtu = std::min(link.up.mtu_bytes, link.down.mtu_bytes);
   const std::uint32_t fits = mtu > kHeaderBytes + 1 ? mtu - kHeaderBytes : 1;
   options.segment_bytes = std::min(options.segment_bytes, fits);
   return options;
 }
 
-void add(FlowCounters& sum, const FlowCounters& more) {
+void add(TcpModelCounters& sum, const TcpModelCounters& more) {
   sum.segments += more.segments;
   sum.repeats += more.repeats;
   sum.timeouts += more.timeouts;
@@ -69,7 +69,7 @@ ConnectionId Core::on_accept(Time now) {
   Slot& slot = slots_[at];
   ++slot.generation;
   slot.connection =
-      std::make_unique<Connection>(fitted(config_.flow, link_.config()), config_.faults);
+      std::make_unique<Connection>(fitted(config_.tcp, link_.config()), config_.faults);
   ++open_;
   ++counters_.connections;
   const ConnectionId id(slot.generation << kSlotBits | at);
@@ -213,7 +213,7 @@ void Core::on_delivery(const Delivery& delivery, Direction d) {
 void Core::on_drop(Time now, const Drop& drop, Direction d) {
   const InLink what = in_link_[drop.cookie];
   free_cookies_.push_back(drop.cookie);
-  if (!what.is_datagram) return;  // the flow finds out as TCP does
+  if (!what.is_datagram) return;  // TCP finds out by itself
   ++counters_.datagrams_lost[index(d)];
   Output out;
   out.what = Output::What::kDatagramLost;
@@ -258,7 +258,7 @@ void Core::arm(ConnectionId id, Slot& slot) {
 void Core::forget(ConnectionId id) {
   Slot* slot = find(id);
   for (const Direction d : kBothWays)
-    add(counters_.flows[index(d)], slot->connection->flow(d).counters());
+    add(counters_.flows[index(d)], slot->connection->tcp(d).counters());
   slot->connection.reset();
   slot->armed.reset();
   free_slots_.push_back(slot_of(id));
@@ -324,7 +324,7 @@ CoreCounters Core::counters() const {
   for (const Slot& slot : slots_)
     if (slot.connection)
       for (const Direction d : kBothWays)
-        add(out.flows[index(d)], slot.connection->flow(d).counters());
+        add(out.flows[index(d)], slot.connection->tcp(d).counters());
   return out;
 }
 
@@ -334,7 +334,7 @@ void Core::check() const {
   for (const Slot& slot : slots_) {
     if (!slot.connection) continue;
     ++seen;
-    for (const Direction d : kBothWays) slot.connection->flow(d).check();
+    for (const Direction d : kBothWays) slot.connection->tcp(d).check();
   }
   ASSERT(seen == open_);
 }

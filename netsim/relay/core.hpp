@@ -42,8 +42,8 @@ struct Output {
 
 struct CoreCounters {
   std::uint64_t connections = 0, refused = 0, resets = 0;
-  std::array<std::uint64_t, 2> bytes{};  // of streams, handed on
-  std::array<FlowCounters, 2> flows{};   // of all connections that are over
+  std::array<std::uint64_t, 2> bytes{};     // of streams, handed on
+  std::array<TcpModelCounters, 2> flows{};  // of all connections that are over
   std::array<std::uint64_t, 2> datagrams{}, datagrams_lost{};
 };
 

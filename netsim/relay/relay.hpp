@@ -10,8 +10,8 @@
 #include <string>
 
 #include "netsim/lateness.hpp"
-#include "netsim/relay/control_server.hpp"
 #include "netsim/relay/core.hpp"
+#include "netsim/relay/relay_control.hpp"
 #include "netsim/relay/tcp_face.hpp"
 #include "netsim/relay/udp_face.hpp"
 
@@ -63,7 +63,7 @@ class Relay {
   Core core_;
   TcpFace tcp_;
   UdpFace udp_;
-  ControlServer control_;
+  RelayControl control_;
   Lateness lateness_;
   Duration rtt_least_;  // smallest there was: what lateness is measured against
   Time next_expiry_{};

@@ -1,4 +1,4 @@
-#include "netsim/emulator/control_server.hpp"
+#include "netsim/emulator/link_control.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,19 +31,19 @@ bool asks_for_hosts(const ControlRequest& request) {
 
 }  // namespace
 
-ControlServer::ControlServer(Ports ports, Fd listener, Channel owner, bool owned)
+LinkControl::LinkControl(Ports ports, Fd listener, Channel owner, bool owned)
     : ports_(std::move(ports)), listener_(std::move(listener)), owned_(owned) {
   if (owner) peers_.push_back({std::move(owner), true});
 }
 
-std::vector<int> ControlServer::fds() const {
+std::vector<int> LinkControl::fds() const {
   std::vector<int> out;
   if (listener_) out.push_back(listener_.get());
   for (const Peer& peer : peers_) out.push_back(peer.channel.fd());
   return out;
 }
 
-void ControlServer::accept_new() {
+void LinkControl::accept_new() {
   if (!listener_) return;
   for (;;) {
     Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -53,7 +53,7 @@ void ControlServer::accept_new() {
   }
 }
 
-void ControlServer::serve() {
+void LinkControl::serve() {
   accept_new();
   for (auto peer = peers_.begin(); peer != peers_.end();) {
     const auto state = peer->channel.fill(kControlLineMax);
@@ -67,7 +67,7 @@ void ControlServer::serve() {
   }
 }
 
-void ControlServer::answer(Channel& channel, std::string_view line) {
+void LinkControl::answer(Channel& channel, std::string_view line) {
   std::string link;
   const auto request = request_from_json(line, &link);
   const Result<std::string> done =
@@ -79,7 +79,7 @@ void ControlServer::answer(Channel& channel, std::string_view line) {
   (void)channel.send_line(reply, with_hosts ? std::span<const int>(ports_.hosts) : none);
 }
 
-Result<Link*> ControlServer::find_link(const std::string& name) {
+Result<Link*> LinkControl::find_link(const std::string& name) {
   const auto& links = ports_.engine.topology().links;
   if (name.empty() && links.size() == 1) return &ports_.engine.link(0);
   std::string known;
@@ -92,8 +92,8 @@ Result<Link*> ControlServer::find_link(const std::string& name) {
               "--link with one of " + known + " is expected");
 }
 
-Result<std::string> ControlServer::perform(const ControlRequest& request,
-                                           const std::string& link_name) {
+Result<std::string> LinkControl::perform(const ControlRequest& request,
+                                         const std::string& link_name) {
   if (const auto* set = std::get_if<SetRequest>(&request)) {
     Link* link = TRY(find_link(link_name));
     link->reconfigure(now(), TRY(with(link->config(), set->assignments)));
@@ -109,7 +109,7 @@ Result<std::string> ControlServer::perform(const ControlRequest& request,
   return fail(Kind::kUsage, "get", "one of stats, link, hosts is expected");
 }
 
-Result<std::string> ControlServer::perform_do(const std::string& words, const std::string& link) {
+Result<std::string> LinkControl::perform_do(const std::string& words, const std::string& link) {
   if (words == "down") {
     down_ = true;
     return ports_.stats();
@@ -120,7 +120,7 @@ Result<std::string> ControlServer::perform_do(const std::string& words, const st
   return std::string("{}");
 }
 
-void ControlServer::say_goodbye() {
+void LinkControl::say_goodbye() {
   for (Peer& peer : peers_)
     if (peer.owner) (void)peer.channel.send_line(ok_reply(ports_.stats()));
 }

@@ -1,4 +1,4 @@
-// ControlServer: answers one-line JSON requests (settings.hpp) while packets move. It runs on the
+// LinkControl: answers one-line JSON requests (settings.hpp) while packets move. It runs on the
 // emulator's thread between two turns; a request takes well under 100 us.
 //
 //   {"set": {"rtt": "300ms"}}   {"do": "outage 30s", "link": "ocean"}   {"do": "down"}
@@ -18,7 +18,7 @@
 
 namespace netsim::emulator {
 
-class ControlServer {
+class LinkControl {
  public:
   struct Ports {  // what requests act on
     Engine& engine;
@@ -27,7 +27,7 @@ class ControlServer {
   };
   // listener: for `netsim ctl` and `exec`, or none. owner: whoever started us; if `owned`, we go
   // down with it.
-  ControlServer(Ports ports, Fd listener, Channel owner, bool owned);
+  LinkControl(Ports ports, Fd listener, Channel owner, bool owned);
 
   std::vector<int> fds() const;  // to poll for reading
   void serve();                  // whatever is readable; never blocks longer than Channel does

@@ -1,4 +1,4 @@
-#include "netsim/relay/flow.hpp"
+#include "netsim/relay/tcp_model.hpp"
 
 #include "lib/base/assert.hpp"
 
@@ -13,17 +13,17 @@ constexpr Duration kTimeoutMost = std::chrono::seconds(120);
 
 }  // namespace
 
-Flow::Flow(const FlowOptions& options)
+TcpModel::TcpModel(const TcpModelOptions& options)
     : options_(options),
       congestion_(options.congestion.value_or(Congestion::kFixed), options.segment_bytes,
                   kNoWindow) {}
 
-void Flow::open(Time now) {
+void TcpModel::open(Time now) {
   open_ = true;
   if (flight_bytes_ > 0) arm(now);
 }
 
-bool Flow::make_segment() {
+bool TcpModel::make_segment() {
   if (unsent_bytes_ > 0) {
     const auto bytes =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(unsent_bytes_, options_.segment_bytes));
@@ -37,11 +37,11 @@ bool Flow::make_segment() {
   return true;
 }
 
-bool Flow::fits(std::uint32_t bytes) const {
+bool TcpModel::fits(std::uint32_t bytes) const {
   return flight_bytes_ == 0 || flight_bytes_ + bytes <= congestion_.bytes();
 }
 
-std::optional<Segment> Flow::next_segment(Time now) {
+std::optional<Segment> TcpModel::next_segment(Time now) {
   if (!open_) return std::nullopt;
   std::uint64_t number = 0;
   while (!lost_.empty() && (lost_.front() < first_ || sent(lost_.front()).acked)) lost_.pop();
@@ -70,7 +70,7 @@ std::optional<Segment> Flow::next_segment(Time now) {
   return Segment{number, record.transmission, record.bytes, now};
 }
 
-Arrival Flow::on_segment(const Segment& segment) {
+Arrival TcpModel::on_segment(const Segment& segment) {
   Arrival out;
   if (segment.number >= next_) {
     sent(segment.number).arrived = true;
@@ -84,12 +84,12 @@ Arrival Flow::on_segment(const Segment& segment) {
   return out;
 }
 
-void Flow::on_consumed(std::uint64_t bytes) {
+void TcpModel::on_consumed(std::uint64_t bytes) {
   ASSERT(bytes <= unconsumed_bytes_);
   unconsumed_bytes_ -= bytes;
 }
 
-void Flow::mark_acked(std::uint64_t number, std::uint64_t& acked_bytes) {
+void TcpModel::mark_acked(std::uint64_t number, std::uint64_t& acked_bytes) {
   Sent& record = sent(number);
   if (record.acked) return;
   record.acked = true;
@@ -98,7 +98,7 @@ void Flow::mark_acked(std::uint64_t number, std::uint64_t& acked_bytes) {
   record.in_flight = false;
 }
 
-void Flow::lose(std::uint64_t number) {
+void TcpModel::lose(std::uint64_t number) {
   Sent& record = sent(number);
   if (record.acked || !record.in_flight) return;
   record.in_flight = false;
@@ -106,7 +106,7 @@ void Flow::lose(std::uint64_t number) {
   lost_.push(number);
 }
 
-void Flow::find_losses(std::uint64_t arrived_transmission) {
+void TcpModel::find_losses(std::uint64_t arrived_transmission) {
   bool fresh_event = false;
   while (!flights_.empty() && flights_from_ + kReorderMax <= arrived_transmission) {
     const std::uint64_t number = flights_.pop();
@@ -122,7 +122,7 @@ void Flow::find_losses(std::uint64_t arrived_transmission) {
   recovery_until_ = flights_from_ + flights_.size();
 }
 
-void Flow::on_ack(Time now, const Ack& ack) {
+void TcpModel::on_ack(Time now, const Ack& ack) {
   std::uint64_t acked_bytes = 0;
   const bool was_limited = flight_bytes_ + options_.segment_bytes > congestion_.bytes();
   const std::uint64_t first_before = first_;
@@ -141,7 +141,7 @@ void Flow::on_ack(Time now, const Ack& ack) {
   if (!segments_.empty() && first_ < fresh_) arm(now);
 }
 
-void Flow::on_deadline(Time now) {
+void TcpModel::on_deadline(Time now) {
   if (!timeout_at_ || now < *timeout_at_) return;
   timeout_at_.reset();
   ++counters_.timeouts;
@@ -162,7 +162,7 @@ void Flow::on_deadline(Time now) {
   if (!lost_.empty()) arm(now);
 }
 
-void Flow::sample_rtt(Duration rtt) {
+void TcpModel::sample_rtt(Duration rtt) {
   if (!has_rtt_) {
     has_rtt_ = true;
     srtt_ = rtt;
@@ -174,16 +174,16 @@ void Flow::sample_rtt(Duration rtt) {
   srtt_ = (7 * srtt_ + rtt) / 8;
 }
 
-Duration Flow::timeout() const {
+Duration TcpModel::timeout() const {
   const Duration base = has_rtt_ ? srtt_ + std::max(4 * rttvar_, kTimeoutFloor) : kFirstTimeout;
   return std::min(base * (std::int64_t{1} << backoff_), kTimeoutMost);
 }
 
-void Flow::arm(Time now) {
+void TcpModel::arm(Time now) {
   timeout_at_ = now + timeout();
 }
 
-void Flow::check() const {
+void TcpModel::check() const {
   std::uint64_t flying = 0;
   for (std::size_t i = 0; i < segments_.size(); ++i)
     if (segments_[i].in_flight) flying += segments_[i].bytes;

@@ -1,4 +1,4 @@
-// ControlServer: requests of netsim/settings.hpp over a unix socket (mode 0600) or a loopback TCP
+// RelayControl: requests of netsim/settings.hpp over a unix socket (mode 0600) or a loopback TCP
 // port, one JSON object a line, an answer line for each. It answers between two turns of the
 // relay's loop. One thread.
 #pragma once
@@ -14,13 +14,13 @@
 
 namespace netsim::relay {
 
-class ControlServer {
+class RelayControl {
  public:
   using Perform = std::function<Result<std::string>(const ControlRequest&)>;  // JSON back
-  ControlServer(Poller& poller, Perform perform);
-  ~ControlServer();
-  ControlServer(const ControlServer&) = delete;
-  ControlServer& operator=(const ControlServer&) = delete;
+  RelayControl(Poller& poller, Perform perform);
+  ~RelayControl();
+  RelayControl(const RelayControl&) = delete;
+  RelayControl& operator=(const RelayControl&) = delete;
 
   Result<> listen(const Address& address);  // kUsage unless it is loopback or unix
   void on_event(std::uint64_t key);         // key 0: the listener

@@ -1,4 +1,4 @@
-#include "netsim/relay/control_server.hpp"
+#include "netsim/relay/relay_control.hpp"
 
 #include <fmt/format.h>
 #include <sys/un.h>
@@ -10,14 +10,14 @@ namespace {
 constexpr std::size_t kPeersMax = 64;
 }
 
-ControlServer::ControlServer(Poller& poller, Perform perform)
+RelayControl::RelayControl(Poller& poller, Perform perform)
     : poller_(poller), perform_(std::move(perform)) {}
 
-ControlServer::~ControlServer() {
+RelayControl::~RelayControl() {
   if (!unix_path_.empty()) (void)unlink(unix_path_.c_str());
 }
 
-Result<> ControlServer::listen(const Address& address) {
+Result<> RelayControl::listen(const Address& address) {
   if (!is_loopback(address))
     return longhaul::fail(longhaul::Kind::kUsage, fmt::format("control on {}", to_text(address)),
                           std::string("whoever can connect can command: unix or loopback only"));
@@ -28,7 +28,7 @@ Result<> ControlServer::listen(const Address& address) {
   return {};
 }
 
-void ControlServer::accept_peer() {
+void RelayControl::accept_peer() {
   Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd || peers_.size() >= kPeersMax) return;
   const std::uint64_t key = next_key_++;
@@ -36,7 +36,7 @@ void ControlServer::accept_peer() {
   peers_[key] = Peer{std::move(fd), {}};
 }
 
-void ControlServer::answer(const Fd& fd, std::string_view line) {
+void RelayControl::answer(const Fd& fd, std::string_view line) {
   const auto request = request_from_json(line);
   const auto done =
       request ? perform_(*request) : Result<std::string>(longhaul::fail(request.error()));
@@ -45,7 +45,7 @@ void ControlServer::answer(const Fd& fd, std::string_view line) {
   (void)send(fd.get(), reply.data(), reply.size(), MSG_NOSIGNAL);
 }
 
-void ControlServer::on_event(std::uint64_t key) {
+void RelayControl::on_event(std::uint64_t key) {
   if (key == 0) return accept_peer();
   const auto found = peers_.find(key);
   if (found == peers_.end()) return;

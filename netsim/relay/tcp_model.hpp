@@ -1,13 +1,15 @@
-// Flow: one direction of one TCP connection, as TCP would carry it over the link: segments,
+// TcpModel: one direction of one TCP connection, as TCP would carry it over the link: segments,
 // acknowledgements, a congestion window, fast recovery (a segment is lost when one sent three later
 // has arrived), retransmission timeouts, in-order delivery. Sender and receiver in one object; only
 // lengths, the bytes stay with the caller. What the link does to a segment shows as a stall, never
 // as a gap. Pure; not thread-safe.
 //
-//   flow.add(bytes);
-//   while (auto segment = flow.next_segment(now)) link.push(..)          // carries `segment` to
-//   the other end auto arrival = flow.on_segment(*segment);                            // there:
-//   bytes to hand on, an ack to send flow.on_ack(now, ack); // back here
+//   tcp.add(bytes);
+//   while (auto segment = tcp.next_segment(now)) link.push(..)   // carries it to the other end
+//   Arrival arrival = tcp.on_segment(*segment);                  // there: bytes to hand on, an ack
+//   tcp.on_ack(now, arrival.ack);                                // back here
+//
+// netsim::Flow is the same for virtual time, where segments carry the bytes themselves.
 #pragma once
 
 #include <algorithm>
@@ -20,11 +22,11 @@
 
 namespace netsim::relay {
 
-struct FlowOptions {
+struct TcpModelOptions {
   std::uint32_t segment_bytes = 1448;           // payload of a full segment
   ByteCount window_max = ByteCount(64U << 20);  // receive window: unread plus in flight
   std::optional<Congestion> congestion = Congestion::kCubic;  // nullopt: the window alone
-  auto operator<=>(const FlowOptions&) const = default;
+  auto operator<=>(const TcpModelOptions&) const = default;
 };
 inline constexpr std::uint32_t kHeaderBytes = 52;  // IPv4 + TCP with timestamps
 
@@ -44,13 +46,13 @@ struct Arrival {
   bool finished = false;             // the stream ended here
   Ack ack;
 };
-struct FlowCounters {
+struct TcpModelCounters {
   std::uint64_t segments = 0, repeats = 0, timeouts = 0;
 };
 
-class Flow {
+class TcpModel {
  public:
-  explicit Flow(const FlowOptions& options);
+  explicit TcpModel(const TcpModelOptions& options);
 
   // ---- sender ----
   void open(Time now);  // the handshake is over; nothing leaves before
@@ -68,7 +70,7 @@ class Flow {
   Arrival on_segment(const Segment& segment);
   void on_consumed(std::uint64_t bytes);  // the destination has taken them: the window opens
 
-  const FlowCounters& counters() const { return counters_; }
+  const TcpModelCounters& counters() const { return counters_; }
   std::uint64_t window_bytes() const { return congestion_.bytes(); }
   void check() const;
 
@@ -92,7 +94,7 @@ class Flow {
   void arm(Time now);
   Duration timeout() const;
 
-  FlowOptions options_;
+  TcpModelOptions options_;
   CongestionWindow congestion_;
   bool open_ = false, finish_asked_ = false, finish_made_ = false;
   std::uint64_t unsent_bytes_ = 0;
@@ -111,7 +113,7 @@ class Flow {
   std::uint32_t backoff_ = 0;
   std::optional<Time> timeout_at_;
   std::uint64_t next_ = 0;  // receiver: all before it are released
-  FlowCounters counters_;
+  TcpModelCounters counters_;
 };
 
 }  // namespace netsim::relay
