@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -47,9 +48,12 @@ Result<Fd> open_socket(std::size_t side) {
 
 }  // namespace
 
+// Killed, not only told: whatever this process forked since holds the other end of the channel too,
+// and the emulator would not see it close. It has nothing to clean up that does not end with it.
 ProbeBench::~ProbeBench() {
-  emulator.channel.close();
-  if (emulator.pid > 0) ::waitpid(emulator.pid, nullptr, 0);
+  if (emulator.pid <= 0) return;
+  ::kill(emulator.pid, SIGKILL);
+  ::waitpid(emulator.pid, nullptr, 0);
 }
 
 Result<> ProbeBench::set_up(const HostSettings& host, const std::vector<Assignment>& settings) {
