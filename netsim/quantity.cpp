@@ -100,7 +100,8 @@ std::string decimal_text(std::uint64_t value, std::uint64_t factor) {
 Result<Duration> parse_duration(std::string_view text) {
   if (text == "0") return Duration{0};
   const auto number = scan(text);
-  if (!number) return refuse("duration", text, "a duration is a number and a unit, as 150ms");
+  if (!number)
+    return refuse("duration", text, "a duration is a number of 0 or more and a unit, as 150ms");
   const auto factor = factor_of(kTimeUnits, number->unit);
   if (!factor) return refuse("duration", text, "the unit is one of ns, us, ms, s, min, h");
   const Wide scaled = Wide{number->mantissa} * *factor;
@@ -121,7 +122,7 @@ Result<Duration> parse_signed_duration(std::string_view text) {
 
 Result<ByteCount> parse_size(std::string_view text) {
   const auto number = scan(text);
-  if (!number) return refuse("size", text, "a size is a number and a unit, as 512KiB");
+  if (!number) return refuse("size", text, "a size is a number of 0 or more and a unit, as 512KiB");
   const auto factor = factor_of(kSizeUnits, number->unit);
   if (!factor) return refuse("size", text, "the unit is one of B, kB, MB, GB, KiB, MiB, GiB");
   const Wide scaled = Wide{number->mantissa} * *factor;
@@ -133,7 +134,9 @@ Result<ByteCount> parse_size(std::string_view text) {
 
 Result<BytesPerSecond> parse_rate_value(std::string_view text) {
   const auto number = scan(text);
-  if (!number) return refuse("rate", text, "a rate is a number and a unit, as 100mbit");
+  constexpr auto kTooSlow = "a rate is at least 8bit; for no traffic use an outage";
+  if (!number) return refuse("rate", text, "a rate is a number over 0 and a unit, as 100mbit");
+  if (number->mantissa == 0) return refuse("rate", text, kTooSlow);  // whatever the unit
   std::string_view unit = number->unit;
   const bool per_second = unit.ends_with("/s");
   if (per_second) unit.remove_suffix(2);
@@ -148,8 +151,7 @@ Result<BytesPerSecond> parse_rate_value(std::string_view text) {
   }
   const Wide divisor = Wide{number->divisor} * parts;
   const Wide rate = (Wide{number->mantissa} * factor + divisor / 2) / divisor;
-  if (rate == 0)
-    return refuse("rate", text, "a rate is at least 8bit; for no traffic use an outage");
+  if (rate == 0) return refuse("rate", text, kTooSlow);
   if (rate > kFastest) return refuse("rate", text, "over 1 TB/s");
   return BytesPerSecond(static_cast<std::uint64_t>(rate));
 }

@@ -35,8 +35,7 @@ Result<ByteCount> of_rate(std::string_view text, const QueueContext& context, Du
 Result<> set_bytes(std::string_view text, Draft& draft, ByteCount bytes) {
   if (draft.queue.bytes_max) return refuse("queue", text, "two limits in bytes or time");
   if (bytes.value() == 0 || bytes.value() > kQueueMost)
-    return refuse("queue", text,
-                  fmt::format("a queue is from 1B to 1GiB, this is {}", to_text(bytes)));
+    return refuse("queue", text, "a queue is from 1B to 1GiB");
   draft.queue.bytes_max = bytes;
   return {};
 }

@@ -96,7 +96,7 @@ TEST(Spec, MeasuresQueuesAgainstRateAndRtt) {
   EXPECT_EQ(parse_queue("100ms", context)->bytes_max, ByteCount(1'250'000));
   EXPECT_EQ(parse_queue("1000p", context)->packets_max, 1000U);
   EXPECT_THAT(why_not(parse_queue("1bdp", {})), HasSubstr("needs a rate"));
-  EXPECT_THAT(why_not(parse_queue("10GiB", context)), HasSubstr("this is 10GiB"));
+  EXPECT_THAT(why_not(parse_queue("10GiB", context)), HasSubstr("from 1B to 1GiB"));
   const auto codel = *parse_queue("512KiB,codel:10ms/200ms,ecn", context);
   EXPECT_EQ(codel.discipline, decltype(codel.discipline)(CoDel{10ms, 200ms}));
   EXPECT_TRUE(codel.ecn);

@@ -24,14 +24,22 @@ Result<std::string> read_file(const std::string& path) {
 Result<Profile> find_profile(const std::string& argument) {
   if (!is_profile_file(argument)) return built_in_profile(argument);
   const std::string text = TRY(read_file(argument));
-  return profile_from_json(text, trace_files());
+  auto profile = profile_from_json(text, trace_files());
+  if (!profile) return fail(named(argument, profile.error()));
+  return profile;
+}
+
+longhaul::Error named(const std::string& path, const longhaul::Error& error) {
+  return {error.kind(), "read " + path, error.message()};
 }
 
 TraceFiles trace_files() {
   TraceFiles out;
   out.rate = [](std::string_view path) -> Result<TraceRate> {
     const std::string text = TRY(read_file(std::string(path)));
-    return read_trace(text);
+    auto trace = read_trace(text);
+    if (!trace) return fail(named(std::string(path), trace.error()));
+    return trace;
   };
   out.loss = [](std::string_view path) -> Result<TraceLoss> {
     const std::string text = TRY(read_file(std::string(path)));
@@ -45,6 +53,21 @@ TraceFiles trace_files() {
     return trace;
   };
   return out;
+}
+
+Result<ReportFile> ReportFile::open(const std::string& path) {
+  ReportFile out;
+  if (path.empty()) return out;
+  out.path_ = path;
+  out.file_.open(path, std::ios::binary | std::ios::trunc);
+  if (!out.file_) return longhaul::fail_errno("create " + path, errno);
+  return out;
+}
+
+Result<> ReportFile::write(const std::string& report) {
+  file_ << report << '\n';
+  if (!file_.flush()) return longhaul::fail_errno("write " + path_, errno);
+  return {};
 }
 
 }  // namespace netsim::tool

@@ -89,8 +89,10 @@ Result<Topology> LinkOptions::read_topology() const {
     return fail(Kind::kUsage, "read --topology " + topology_,
                 "links are described in the file, not by options beside it");
   const std::string text = TRY(read_file(topology_));
-  return topology_from_json(text, trace_files(),
-                            [](std::string_view name) { return find_profile(std::string(name)); });
+  const auto profile_of = [](std::string_view name) { return find_profile(std::string(name)); };
+  auto topology = topology_from_json(text, trace_files(), profile_of);
+  if (!topology) return fail(named(topology_, topology.error()));
+  return topology;
 }
 
 Result<emulator::EmulatorOptions> LinkOptions::read() const {

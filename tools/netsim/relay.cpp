@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -70,6 +69,8 @@ Fd stop_signals() {
 int run_relay(const RelayCommand& command) {
   const auto options = read(command);
   if (!options) return give_up(options.error());
+  auto report = ReportFile::open(command.json_path);
+  if (!report) return give_up(report.error());
   const Fd stop = stop_signals();
   auto relay = Relay::open(*options);
   if (!relay) return give_up(relay.error());
@@ -83,12 +84,11 @@ int run_relay(const RelayCommand& command) {
   }
   if (const auto ran = (*relay)->run(stop); !ran) return give_up(ran.error());
   const std::string summary = (*relay)->summary();
-  if (command.json_path.empty()) {
+  if (!report->is_wanted()) {
     std::printf("%s\n", summary.c_str());
-  } else {
-    std::ofstream file(command.json_path);
-    file << summary << '\n';
-    if (!file.flush()) say("cannot write " + command.json_path);
+  } else if (const auto written = report->write(summary); !written) {
+    say(written.error().message());
+    return kOwnFailureExit;
   }
   const auto why = (*relay)->invalid_because();
   if (!why) return 0;

@@ -1,7 +1,6 @@
 // netsim run: a command behind a link.
 #include <fmt/format.h>
 
-#include <fstream>
 #include <memory>
 #include <optional>
 
@@ -10,6 +9,7 @@
 #include "netsim/emulator/supervisor.hpp"
 #include "netsim/quantity.hpp"
 #include "netsim/settings.hpp"
+#include "tools/netsim/files.hpp"
 #include "tools/netsim/link_options.hpp"
 #include "tools/netsim/say.hpp"
 #include "tools/netsim/side_command.hpp"
@@ -46,7 +46,8 @@ std::optional<std::string> last_report(Emulator& emulator, Supervisor::Outcome& 
   return reply->text;
 }
 
-int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome outcome) {
+int finish(const RunOptions& options, ReportFile& file, Emulator& emulator,
+           Supervisor::Outcome outcome) {
   const auto report = last_report(emulator, outcome);
   emulator::kill_children({emulator.pid});
   emulator.channel.close();
@@ -56,12 +57,12 @@ int finish(const RunOptions& options, Emulator& emulator, Supervisor::Outcome ou
     say("the emulator died: there is no account of this run");
     return kOwnFailureExit;
   }
-  if (!options.json_path.empty()) {
-    std::ofstream file(options.json_path);
-    file << *report << '\n';
-    if (!file.flush()) say("cannot write " + options.json_path);
-  }
   const Validity validity = say_report(*report, options.quiet);
+  if (file.is_wanted())
+    if (const auto written = file.write(*report); !written) {
+      say(written.error().message());
+      return kOwnFailureExit;
+    }
   if (!outcome.exit_code) {
     say("the link went down before the command ended");
     return kOwnFailureExit;
@@ -131,6 +132,8 @@ int run(const RunOptions& options, const std::vector<std::string>& command) {
   if (!scripts) return give_up(scripts.error());
   if (const auto ports = forwarded_ports(options, named.names.size()); !ports)
     return give_up(ports.error());
+  auto report = ReportFile::open(options.json_path);
+  if (!report) return give_up(report.error());
   Supervisor supervisor;
   auto emulator = start_emulator(*read);
   if (!emulator) return give_up(emulator.error());
@@ -151,7 +154,8 @@ int run(const RunOptions& options, const std::vector<std::string>& command) {
   }
   auto started = start(*host, command);
   if (!started) return give_up(started.error());
-  return finish(options, *emulator, supervisor.watch(&*started, others, emulator->channel));
+  return finish(options, *report, *emulator,
+                supervisor.watch(&*started, others, emulator->channel));
 }
 
 }  // namespace

@@ -346,6 +346,7 @@ TEST(Traces, ThatGoBackOrAreEmptyAreRefused) {
     const Output output = run_netsim({"run", "--rate", "trace:" + path, "--", "true"});
     EXPECT_EQ(output.code, 2) << text << output.err;
     EXPECT_LE(std::count(output.err.begin(), output.err.end(), '\n'), 2) << output.err;
+    EXPECT_THAT(output.err, HasSubstr(path)) << "which of the files?";
   }
   std::filesystem::remove(path);
 }

@@ -78,6 +78,17 @@ TEST(RunOptions, RefusesNonsenseInOneLineAndWithTwo) {
                                        {"--outage", "1s"},
                                        {"--rate", "trace:/no/such/file"},
                                        {"--rtt", "-5ms"},
+                                       {"--rtt", "100000s"},
+                                       {"--rate", "-5mbit"},
+                                       {"--loss", "nan%"},
+                                       {"--mtu", "10"},
+                                       {"--queue", "-1"},
+                                       {"--event", "at 5s fly"},
+                                       {"--forward", "0"},
+                                       {"--host", "haunted"},
+                                       {"--topology", "/no/such/file"},
+                                       {"--profile", "./no-such-file.json"},
+                                       {"--pcap", "/no/such/folder/x"},
                                        {"--name", "../up"}};
   for (Words words : nonsense) {
     const std::string shown = words[0] + " " + words.back();
@@ -88,6 +99,30 @@ TEST(RunOptions, RefusesNonsenseInOneLineAndWithTwo) {
     EXPECT_LE(std::count(output.err.begin(), output.err.end(), '\n'), 2) << output.err;
     EXPECT_THAT(output.err, HasSubstr("netsim: ")) << shown;
   }
+}
+
+// A user who writes 0 is told what to write, not which units there are.
+TEST(RunOptions, NoRateAtAllIsRefusedWithWhatToUse) {
+  for (const char* none : {"0", "0mbit", "0.0kB/s"}) {
+    const Output output = run_netsim({"run", "--rate", none, "--", "true"});
+    EXPECT_EQ(output.code, 2) << output.err;
+    EXPECT_THAT(output.err, HasSubstr("for no traffic use an outage")) << none;
+  }
+}
+
+TEST_F(Run, AReportThatCannotBeWrittenIsRefusedBeforeTheCommandRuns) {
+  const Output output =
+      run_netsim({"run", "--json", "/no/such/folder/x", "--", "/bin/sh", "-c", "echo it ran"});
+  EXPECT_EQ(output.code, 2) << output.err;
+  EXPECT_THAT(output.err, HasSubstr("create /no/such/folder/x"));
+  EXPECT_EQ(output.out, "");
+}
+
+TEST_F(Run, AReportThatCannotBeWrittenAtTheEndIsNoSuccess) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const Output output = run_netsim({"run", "--allow-invalid", "--json", "/dev/full", "--", "true"});
+  EXPECT_EQ(output.code, 125) << output.err;
+  EXPECT_THAT(output.err, HasSubstr("write /dev/full"));
 }
 
 TEST_F(Run, RefusesACongestionControlTheKernelLacks) {
