@@ -18,6 +18,7 @@
 namespace longhaul::streamer {
 
 constexpr std::size_t kSessionsMax = 256;
+constexpr std::ptrdiff_t kSessionsPerPeerMax = 32;  // one for each command that runs
 
 struct Live {
   auth::Pin peer{};

@@ -14,7 +14,11 @@ namespace {
 // A revoked peer is out after at most this and one read of the ledger; the promise is 60 s.
 constexpr Duration kLedgerPause = 5s;
 constexpr Duration kAcceptPause =
-    100ms;  // after a refused accept: no descriptors left, most likely
+    100ms;  // after a refused accept, when nothing can be done about it
+constexpr Duration kSameWarningPause = 10s;
+// Strangers must not fill a disk with what is said of them.
+constexpr unsigned kRefusalsLoggedMax = 100;
+constexpr Duration kRefusalsPer = 60s;
 // A whole handshake and a Hello fit: a thousand strangers that say nothing hold no more each.
 constexpr std::size_t kStrangerReadBytes = 4096;
 // Unused connections kept open to each laptop that this site dials.
@@ -114,12 +118,14 @@ Result<> Server::start_listening() {
 }
 
 io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
+  Time told_until{};
   while (!stopping_) {
     Result<std::unique_ptr<io::Stream>> accepted = co_await listener->accept();
     if (stopping_) break;
     if (!accepted) {
-      LOG(log_, kWarn, "{}", accepted.error().message());
-      if (accepted.error().kind() == Kind::kLimit) make_room();
+      if (env_.now() >= told_until) LOG(log_, kWarn, "{}", accepted.error().message());
+      told_until = env_.now() + kSameWarningPause;
+      if (accepted.error().kind() == Kind::kLimit && make_room()) continue;
       const Time later = env_.now() + kAcceptPause;
       co_await env_.sleep_until(later);
       continue;
@@ -150,8 +156,10 @@ void Server::show_out(auth::ConnectionId id) {
 }
 
 // Strangers took the descriptors: the slowest gives one back, for whoever waits to be accepted.
-void Server::make_room() {
-  if (const auto slowest = admission_.evict()) show_out(*slowest);
+bool Server::make_room() {
+  const auto slowest = admission_.evict();
+  if (slowest) show_out(*slowest);
+  return slowest.has_value();
 }
 
 io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
@@ -257,16 +265,29 @@ io::Task<> Server::pair(Guest& guest) {
     } else if (const auto* joined = std::get_if<wire::Joined>(&*output)) {
       guest.greeter->answer(*joined);
     } else {
-      LOG(log_, kWarn, "a connection from {} tried to pair without a valid invite", guest.source());
+      if (may_log_refusal())
+        LOG(log_, kWarn, "{} tried to pair without a valid invite", guest.source());
       guest.greeter->refuse(std::get<wire::Refuse>(*output).reason);
     }
   }
   co_return;
 }
 
+// Whether this refusal is written down; a minute's others are counted.
+bool Server::may_log_refusal() {
+  if (env_.now() - refusals_.since >= kRefusalsPer) {
+    if (refusals_.unsaid > 0) LOG(log_, kWarn, "refused {} more", refusals_.unsaid);
+    refusals_ = {env_.now(), 0, 0};
+  }
+  const bool may = refusals_.said < kRefusalsLoggedMax;
+  ++(may ? refusals_.said : refusals_.unsaid);
+  return may;
+}
+
 void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
-  LOG(log_, kWarn, "refused {} from {}: {}", guest.greeter->knock()->peer.hex().substr(0, 16),
-      guest.source(), why);
+  if (may_log_refusal())
+    LOG(log_, kWarn, "refused {} from {}: {}", guest.greeter->knock()->peer.hex().substr(0, 16),
+        guest.source(), why);
   guest.greeter->refuse(reason);
 }
 
@@ -292,7 +313,9 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
     if (path) found->second->pump->attach(*path, std::move(guest->stream));
     return;
   }
-  if (sessions_.size() >= kSessionsMax)
+  const auto its_own = std::count_if(sessions_.begin(), sessions_.end(),
+                                     [&](const auto& entry) { return entry.second->peer == pin; });
+  if (sessions_.size() >= kSessionsMax || its_own >= kSessionsPerPeerMax)
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
   auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), *role, pin,

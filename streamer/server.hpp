@@ -52,7 +52,7 @@ class Server {
   void receive(std::unique_ptr<io::Stream> stream, Slice first);
   void close_stale_offers();
   void show_out(auth::ConnectionId id);
-  void make_room();
+  bool make_room();
   io::Task<> greet(std::shared_ptr<Guest> guest);
   io::Task<Result<>> listen_to(Guest& guest);
   io::Task<bool> flush(Guest& guest);
@@ -60,6 +60,7 @@ class Server {
   bool waits_for_session(const Guest& guest) const;
   void wake_waiting();
   void admit(const std::shared_ptr<Guest>& guest);
+  bool may_log_refusal();
   void refuse(Guest& guest, wire::Refusal reason, const char* why);
   io::Task<> serve(std::shared_ptr<Live> live);
   void open_datagrams(const io::Endpoint& at);
@@ -81,6 +82,10 @@ class Server {
   std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: the port is taken; then TLS alone
   std::map<io::Stream*, Time> offers_;    // unused so far, and since when
+  struct {
+    Time since{};
+    unsigned said = 0, unsaid = 0;
+  } refusals_;  // in the log, this minute
   io::TaskGroup tasks_;
   io::TaskGroup reaching_;
   io::Signal stopped_;

@@ -43,6 +43,16 @@ Error error_of(unsigned long code) {
   }
 }
 
+// A server's flight of a handshake fits into one such record, a stranger is given no larger buffer.
+constexpr long kFlightBytes = 2048;
+
+// A server speaks first to whom it knows: from then on records are whole and buffers stay, which
+// saves two allocations a record. That of the handshake was released when the flight was written.
+void settle(SSL* ssl) {
+  SSL_set_max_send_fragment(ssl, static_cast<long>(kRecordBytes));
+  SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 }  // namespace
 
 struct TlsEngine::Impl {
@@ -59,6 +69,7 @@ struct TlsEngine::Impl {
   std::optional<Error> verdict;
   Buffer reading;
   std::uint64_t records = 0;  // sealed under the present key
+  bool speaks = false;        // it has written application data
   bool closed = false;        // by us
 
   // Every call into the SSL object goes through here: a clean error queue before it, and this
@@ -91,6 +102,7 @@ std::unique_ptr<TlsEngine> TlsEngine::server(const TlsContext& context, BufferPo
                                              std::uint64_t seed) {
   auto impl = std::make_unique<Impl>(*context.impl_, pool, seed, "tls.server");
   impl->ssl.reset(SSL_new(context.impl_->server.get()));
+  SSL_set_max_send_fragment(impl->ssl.get(), kFlightBytes);
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
   SSL_set_accept_state(engine->impl_->ssl.get());
   engine->begin();
@@ -199,6 +211,7 @@ Result<> TlsEngine::write_plaintext(Bytes text) {
   if (state_ == State::kFailed) return fail(*error_);
   ASSERT(state_ != State::kHandshake && !impl_->closed);
   if (text.empty()) return {};
+  if (!std::exchange(impl_->speaks, true)) settle(impl_->ssl.get());
   if (impl_->records >= impl_->context.options.records_per_key) {
     impl_->records = 0;
     impl_->call([](SSL* ssl) { return SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED); });

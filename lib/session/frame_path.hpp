@@ -39,8 +39,10 @@ class FramePath {
   // Seals a frame. secured() must hold.
   template <class T>
   void send(wire::FrameType type, const T& body) {
-    const std::size_t size = wire::write_frame(scratch_, type, body);
-    seal(Bytes(scratch_).first(size));
+    // On the stack: a thousand paths of strangers must not hold one each.
+    std::array<std::byte, wire::kFrameMax> frame;
+    const std::size_t size = wire::write_frame(frame, type, body);
+    seal(Bytes(frame).first(size));
   }
   virtual void seal(Bytes frame) = 0;  // a whole one, with its header
   virtual void send_close() = 0;
@@ -54,9 +56,6 @@ class FramePath {
   virtual ByteVector exported_for(std::string_view, Bytes, std::size_t size) const {
     return ByteVector(size);
   }
-
- private:
-  std::array<std::byte, wire::kFrameMax> scratch_;
 };
 
 // Where the paths of a session come from, if not from TLS alone.

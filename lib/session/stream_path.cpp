@@ -6,7 +6,6 @@ namespace longhaul::session {
 
 StreamPath::StreamPath(std::unique_ptr<crypto::TlsEngine> engine, BufferPool& pool)
     : engine_(std::move(engine)), pool_(&pool) {
-  partial_.reserve(wire::kFrameMax);
   collect();
 }
 
