@@ -13,7 +13,6 @@
 
 #include "lib/client/mapping.hpp"
 #include "lib/crypto/digest.hpp"
-#include "lib/run/crc32c.hpp"
 
 namespace longhaul::client {
 namespace {
@@ -194,7 +193,7 @@ std::vector<run::Command> RunFolder::commands() const {
     const ssize_t got = ::read(fd, bytes.data(), bytes.size());
     ::close(fd);
     if (got <= 0) continue;
-    if (auto command = read_command_file(Bytes(bytes).first(static_cast<std::size_t>(got))))
+    if (auto command = run::read_command_file(Bytes(bytes).first(static_cast<std::size_t>(got))))
       commands.push_back(*std::move(command));
   }
   const auto older = [](const run::Command& a, const run::Command& b) { return a.id < b.id; };
@@ -204,22 +203,6 @@ std::vector<run::Command> RunFolder::commands() const {
 
 void RunFolder::forget_command(std::uint64_t id) const {
   ::unlink(fmt::format("{}/control/{:016x}.cmd", folder_, id).c_str());
-}
-
-ByteVector command_file(const run::Command& command) {
-  ByteVector bytes = wire::encode(command);
-  std::byte check[4];
-  store_le(MutableBytes(check), run::crc32c(bytes));
-  append(bytes, check);
-  return bytes;
-}
-
-Result<run::Command> read_command_file(Bytes bytes) {
-  if (bytes.size() < 4) return fail(Kind::kMalformed, "read a command", "it is too short");
-  const Bytes message = bytes.first(bytes.size() - 4);
-  if (load_le<std::uint32_t>(bytes.subspan(message.size())) != run::crc32c(message))
-    return fail(Kind::kMalformed, "read a command", "it does not match its check");
-  return wire::decode<run::Command>(message);
 }
 
 }  // namespace longhaul::client

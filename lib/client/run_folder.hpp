@@ -64,8 +64,4 @@ class RunFolder {
   std::string shared_;  // SHARED/longhaul-HASH-
 };
 
-// A command's file: its message, then CRC-32C of it.
-ByteVector command_file(const run::Command& command);
-Result<run::Command> read_command_file(Bytes bytes);
-
 }  // namespace longhaul::client

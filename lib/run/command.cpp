@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "lib/run/crc32c.hpp"
+
 namespace longhaul::run {
 namespace {
 
@@ -116,6 +118,22 @@ RunEvent ControlBook::done(WallTime now, std::uint64_t step, const Command& comm
   RunEvent event = event_of(now, step, command, how, std::move(text));
   on_event(event);
   return event;
+}
+
+ByteVector command_file(const Command& command) {
+  ByteVector bytes = wire::encode(command);
+  std::byte check[4];
+  store_le(MutableBytes(check), crc32c(bytes));
+  append(bytes, check);
+  return bytes;
+}
+
+Result<Command> read_command_file(Bytes bytes) {
+  if (bytes.size() < 4) return fail(Kind::kMalformed, "read a command", "it is too short");
+  const Bytes message = bytes.first(bytes.size() - 4);
+  if (load_le<std::uint32_t>(bytes.subspan(message.size())) != crc32c(message))
+    return fail(Kind::kMalformed, "read a command", "it does not match its check");
+  return wire::decode<Command>(message);
 }
 
 }  // namespace longhaul::run

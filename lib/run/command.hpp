@@ -60,6 +60,10 @@ std::string shown(const Command& command);
 // number.
 Result<Command> parse_command(const std::string& text);
 
+// A command's file in FOLDER/control: its message, then CRC-32C of it.
+ByteVector command_file(const Command& command);
+Result<Command> read_command_file(Bytes bytes);
+
 constexpr std::size_t kCommandsPendingMax = 64;
 
 class ControlBook {

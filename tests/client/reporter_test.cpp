@@ -70,7 +70,7 @@ class Client : public testing::Test {
   void send(const run::Command& command) const {
     char name[32];
     std::snprintf(name, sizeof name, "%016llx.cmd", static_cast<unsigned long long>(command.id));
-    const ByteVector bytes = command_file(command);
+    const ByteVector bytes = run::command_file(command);
     const fs::path path = root_ / "run" / "control" / name;
     std::ofstream(path.string() + ".new", std::ios::binary) << text_of(bytes);
     fs::rename(path.string() + ".new", path);
