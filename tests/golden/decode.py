@@ -20,12 +20,13 @@ class Refused(Exception):
 
 class Page:
     """The tables below the headings of wire.md: field lists by message, frame types and the places
-    of transfer messages by number."""
+    of transfer and feed messages by number."""
 
     def __init__(self):
         self.messages = {}
         self.frames = {}
         self.transfers = {}
+        self.feeds = {}
 
     def read(self, text):
         for section in re.split(r"^#{2,3} ", text, flags=re.M)[1:]:
@@ -36,6 +37,8 @@ class Page:
                 self.frames = {int(number): body for number, body in rows[2:]}
             elif name == "Transfer messages":
                 self.transfers = {int(number): message for number, message in rows[2:]}
+            elif name == "Feed messages":
+                self.feeds = {int(number): message for number, message in rows[2:]}
             elif rows:
                 self.messages[name] = [(row[0].strip("`"), row[1]) for row in rows[2:]]
 
@@ -146,8 +149,8 @@ def decode_frame(page, data, name):
     return Decoder(page, data[3:]).message(name)
 
 
-def decode_transfer(page, data, name):
-    if page.transfers[data[0]] != name:
+def decode_placed(page, places, data, name):
+    if places[data[0]] != name:
         raise Refused("not such a message")
     return Decoder(page, data[1:]).message(name)
 
@@ -165,7 +168,9 @@ def check_golden(page, folder):
         if words[0] == "frame":
             got = decode_frame(page, data, words[1])
         elif words[0] == "transfer":
-            got = decode_transfer(page, data, words[1])
+            got = decode_placed(page, page.transfers, data, words[1])
+        elif words[0] == "feed":
+            got = decode_placed(page, page.feeds, data, words[1])
         else:
             got = Decoder(page, data).message(words[0])
         compare(file.name, got, json.loads(file.with_suffix(".json").read_text()))

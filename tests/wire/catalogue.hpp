@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lib/wire/datagram.hpp"
+#include "lib/wire/feed.hpp"
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
@@ -47,6 +48,20 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Answer>();
   visit.template operator()<Line>();
   visit.template operator()<Outcome>();
+  visit.template operator()<ListRuns>();
+  visit.template operator()<RunPage>();
+  visit.template operator()<RunLine>();
+  visit.template operator()<NamedValue>();
+  visit.template operator()<Watch>();
+  visit.template operator()<LogPlace>();
+  visit.template operator()<Watched>();
+  visit.template operator()<Unwatch>();
+  visit.template operator()<History>();
+  visit.template operator()<News>();
+  visit.template operator()<Live>();
+  visit.template operator()<LiveValue>();
+  visit.template operator()<Steer>();
+  visit.template operator()<Steered>();
 }
 
 template <class T>
@@ -64,6 +79,12 @@ GoldenBytes golden_frame(std::string_view what, FrameType type, const T& message
 template <class T>
 GoldenBytes golden_transfer(std::string_view what, const T& message) {
   return {fmt::format("transfer-{}-{}", type_name<T>(), what), encode(TransferMessage(message)),
+          dump(message)};
+}
+
+template <class T>
+GoldenBytes golden_feed_message(std::string_view what, const T& message) {
+  return {fmt::format("feed-{}-{}", type_name<T>(), what), encode(FeedMessage(message)),
           dump(message)};
 }
 

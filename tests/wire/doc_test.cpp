@@ -57,24 +57,38 @@ TEST(WireDoc, HasTheFrameTypes) {
   expect_documented("### Frame types\n\n", table);
 }
 
-TEST(WireDoc, HasThePlacesOfTransferMessages) {
+template <class Message>
+void expect_places(const std::string& heading) {
   std::string table = "| first byte | message |\n|---|---|\n";
   unsigned place = 0;
   // "one of 0=Offer 1=Fetch .."
-  const std::string all = Codec<TransferMessage>::type();
+  const std::string all = Codec<Message>::type();
   for (std::size_t at = all.find('='); at != std::string::npos; at = all.find('=', at + 1)) {
     const std::string name = all.substr(at + 1, all.find(' ', at) - at - 1);
     table += fmt::format("| {} | {} |\n", place++, name);
   }
-  ASSERT_EQ(place, std::variant_size_v<TransferMessage>);
-  expect_documented("### Transfer messages\n\n", table);
+  ASSERT_EQ(place, std::variant_size_v<Message>);
+  expect_documented(heading, table);
 }
 
-TEST(Golden, EveryTransferMessageHasBytes) {
+TEST(WireDoc, HasThePlacesOfTransferMessages) {
+  expect_places<TransferMessage>("### Transfer messages\n\n");
+}
+TEST(WireDoc, HasThePlacesOfFeedMessages) {
+  expect_places<FeedMessage>("### Feed messages\n\n");
+}
+
+std::size_t places_of(const std::vector<GoldenBytes>& all) {
   std::set<std::uint8_t> places;
-  for (const GoldenBytes& golden : transfer_golden())
+  for (const GoldenBytes& golden : all)
     places.insert(std::to_integer<std::uint8_t>(golden.bytes[0]));
-  EXPECT_EQ(places.size(), std::variant_size_v<TransferMessage>);
+  return places.size();
+}
+TEST(Golden, EveryTransferMessageHasBytes) {
+  EXPECT_EQ(places_of(transfer_golden()), std::variant_size_v<TransferMessage>);
+}
+TEST(Golden, EveryFeedMessageHasBytes) {
+  EXPECT_EQ(places_of(feed_golden()), std::variant_size_v<FeedMessage>);
 }
 
 TEST(Golden, BytesAreWhatTheyWere) {

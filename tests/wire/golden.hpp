@@ -10,7 +10,7 @@ namespace longhaul::wire {
 
 struct GoldenBytes {
   // MESSAGE-what; frame-MESSAGE-what with its header; transfer-MESSAGE-what with its place in
-  // TransferMessage. Also the file's name.
+  // TransferMessage, feed-MESSAGE-what with its place in FeedMessage. Also the file's name.
   std::string name;
   ByteVector bytes;
   std::string json;
@@ -18,5 +18,6 @@ struct GoldenBytes {
 
 std::vector<GoldenBytes> all_golden();       // golden_samples.cpp
 std::vector<GoldenBytes> transfer_golden();  // golden_transfer.cpp
+std::vector<GoldenBytes> feed_golden();      // golden_feed.cpp
 
 }  // namespace longhaul::wire

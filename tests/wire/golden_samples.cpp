@@ -70,6 +70,7 @@ std::vector<GoldenBytes> all_golden() {
       golden_message("early", Window{1, (64U << 20) + 4096}),
   };
   for (GoldenBytes& one : transfer_golden()) all.push_back(std::move(one));
+  for (GoldenBytes& one : feed_golden()) all.push_back(std::move(one));
   return all;
 }
 
