@@ -90,7 +90,7 @@ def _search(path, text, bans, rule):
 
 # Layers whose outputs must not depend on a hash table's order.
 ORDERED = ("lib/base", "lib/crypto", "lib/wire", "lib/datagram", "lib/session", "lib/store",
-           "lib/auth", "lib/transfer", "lib/outer", "lib/run", "compression", "netsim")
+           "lib/auth", "lib/transfer", "lib/outer", "lib/run", "lib/feed", "compression", "netsim")
 _UNORDERED = re.compile(r"\bunordered_(?:map|set|multimap|multiset)\s*<[^;(){}]*>\s*&?\s*(\w+)")
 
 

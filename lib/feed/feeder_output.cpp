@@ -1,0 +1,150 @@
+// What a Feeder puts out: jobs first, then what is urgent, then history while its lane has room.
+#include <algorithm>
+
+#include "lib/feed/feeder.hpp"
+
+namespace longhaul::feed {
+
+using session::Lane;
+using session::Message;
+using wire::FeedMessage;
+
+namespace {
+
+Message message_of(Lane lane, const FeedMessage& message, std::uint64_t key = 0) {
+  Message out;
+  out.lane = lane;
+  out.body = Slice::copy_of(wire::encode(message));
+  out.key = key;
+  return out;
+}
+
+}  // namespace
+
+Job Feeder::hand_out(JobOwner owner, JobClass where, std::unique_ptr<Work> work) {
+  const JobId id = std::exchange(next_job_, next_job_.next());
+  jobs_.emplace(id, owner);
+  return Job{id, where, std::move(work)};
+}
+
+// When the next stretch of history may be read; nothing: there is none, or one waits to be sent.
+std::optional<Time> Feeder::history_at(const Watching& watching) const {
+  if (!watching.opened || watching.gone || watching.reading || watching.ready) return std::nullopt;
+  for (const auto& [attempt, place] : watching.places) {
+    if (place.stuck || place.size <= place.at.offset) continue;
+    const std::uint64_t behind = place.size - place.at.offset;
+    return behind >= kGatherBytes ? Time{} : watching.gathered_at + kGather;
+  }
+  return std::nullopt;
+}
+
+std::optional<Job> Feeder::next_job_of(Time now, wire::WatchId id, Watching& watching) {
+  if (watching.gone) return std::nullopt;
+  if (watching.tail != nullptr && now >= watching.look_at)
+    return hand_out(id, JobClass::kDisk, std::make_unique<TailWork>(std::move(watching.tail)));
+  const auto at = history_at(watching);
+  if (!at || now < *at) return std::nullopt;
+  for (const auto& [attempt, place] : watching.places) {
+    if (place.stuck || place.size <= place.at.offset) continue;
+    watching.reading = true;
+    return hand_out(id, JobClass::kDisk,
+                    std::make_unique<HistoryWork>(files_, watching.folder, place.at, place.trust));
+  }
+  return std::nullopt;
+}
+
+std::optional<Job> Feeder::next_job(Time now) {
+  if (over_) return std::nullopt;
+  if (!steering_.empty()) {
+    auto [owner, work] = std::move(steering_.front());
+    steering_.pop_front();
+    return hand_out(owner, JobClass::kSync, std::move(work));
+  }
+  for (auto& [id, listing] : lists_)
+    if (listing.work) return hand_out(id, JobClass::kDisk, std::move(listing.work));
+  for (auto& [id, watching] : watches_)
+    if (auto job = next_job_of(now, id, watching)) return job;
+  return std::nullopt;
+}
+
+std::optional<Message> Feeder::next_news(Time now, wire::WatchId id, Watching& watching) {
+  if (!watching.opened || !watching.news_due) return std::nullopt;
+  wire::News news;
+  news.watch = id;
+  news.attempt = watching.attempt;
+  news.recorded = watching.recorded;
+  news.wrote = watching.wrote;
+  news.site_time = options_.wall();
+  ByteVector frames;
+  while (!watching.entries.empty()) {
+    const run::LogEntry& entry = watching.entries.front();
+    run::LogEncoder encoder(entry.number);
+    const ByteVector frame = encoder.frame(entry.record);
+    if (frame.size() > wire::kNewsFramesMax) {  // it stands in the history
+      watching.entries.pop_front();
+      continue;
+    }
+    if (frames.size() + frame.size() > wire::kNewsFramesMax) break;
+    append(frames, frame);
+    watching.entries.pop_front();
+  }
+  news.frames = Slice::copy_of(frames);
+  watching.news_due = !watching.entries.empty();
+  watching.news_at = now;
+  return message_of(Lane::kDemand, news);
+}
+
+std::optional<Message> Feeder::next_live(wire::WatchId id, Watching& watching) {
+  if (!watching.opened || watching.groups.empty()) return std::nullopt;
+  const std::uint32_t group = *watching.groups.begin();
+  watching.groups.erase(watching.groups.begin());
+  wire::Live live;
+  live.watch = id;
+  live.attempt = watching.attempt;
+  live.recorded = watching.recorded;
+  const std::uint32_t first = group * static_cast<std::uint32_t>(wire::kLiveGroupMax);
+  const auto end = watching.values.lower_bound(first + wire::kLiveGroupMax);
+  for (auto at = watching.values.lower_bound(first); at != end; ++at)
+    live.values.push_back(at->second);
+  return message_of(Lane::kLive, live, id.value() * wire::kLiveGroupsMax + group);
+}
+
+std::optional<session::ServiceOutput> Feeder::poll_output(Time now, const session::Room& room) {
+  if (auto job = next_job(now)) return std::move(*job);
+  if (over_) return std::nullopt;
+  for (const Lane lane : {Lane::kControl, Lane::kDemand}) {
+    auto& queue = queued_[static_cast<std::size_t>(lane)];
+    if (queue.empty() || !room.in(lane)) continue;
+    Message message;
+    message.lane = lane;
+    message.body = std::move(queue.front());
+    queue.pop_front();
+    return message;
+  }
+  for (auto& [id, watching] : watches_) {
+    if (watching.gone) continue;
+    if (room.in(Lane::kDemand))
+      if (auto news = next_news(now, id, watching)) return std::move(*news);
+    if (room.in(Lane::kLive))
+      if (auto live = next_live(id, watching)) return std::move(*live);
+    if (watching.ready && room.in(Lane::kBackfill)) {
+      const FeedMessage history(*std::exchange(watching.ready, std::nullopt));
+      return message_of(Lane::kBackfill, history);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Time> Feeder::next_deadline() const {
+  std::optional<Time> due;
+  const auto sooner = [&due](Time time) { due = due ? std::min(*due, time) : time; };
+  if (over_) return due;
+  for (const auto& [id, watching] : watches_) {
+    if (watching.gone) continue;
+    if (watching.tail != nullptr) sooner(watching.look_at);
+    if (const auto at = history_at(watching)) sooner(*at);
+  }
+  return due;
+}
+
+}  // namespace longhaul::feed

@@ -1,0 +1,94 @@
+#include "lib/feed/tail.hpp"
+
+#include <algorithm>
+
+#include "lib/feed/run_files.hpp"
+
+namespace longhaul::feed {
+namespace {
+
+constexpr std::size_t kEndBytes = 256U << 10;  // of a log that is opened in the middle
+constexpr std::size_t kBehindMost = 4U << 20;  // more than this is jumped over
+constexpr std::size_t kEntriesMax = 16'384;    // between two reads; more stand in the history only
+constexpr std::uint64_t kReadsPerRound = 50;   // then the other attempts' logs are looked at, too
+constexpr std::uint32_t kOlderAttempts = 64;   // of them, so many
+
+}  // namespace
+
+Result<> Tail::read() {
+  grew_ = false;
+  sizes_.clear();
+  const std::uint32_t newest = newest_attempt(files_, folder_, attempt_);
+  if (newest == 0) return fail(Kind::kNotFound, "open a run", "there is no such run");
+  if (newest != attempt_) TRY(open_newest(newest));
+  if (reads_++ % kReadsPerRound == 0) {
+    const std::uint32_t from = attempt_ > kOlderAttempts ? attempt_ - kOlderAttempts : 1;
+    for (std::uint32_t older = from; older < attempt_; ++older) {
+      if (const auto stat = files_.stat(log_name(folder_, older)))
+        sizes_.emplace_back(older, stat->size);
+    }
+  }
+  // Opened anew each time: that is when a network file system looks for what others wrote.
+  const auto file = TRY(files_.open(log_name(folder_, attempt_), store::Access::kRead));
+  const store::FileStat stat = TRY(file->stat());
+  wrote_ = stat.mtime;
+  sizes_.emplace_back(attempt_, stat.size);
+  if (stat.size > offset_ + read_ + kBehindMost) TRY(jump(*file, stat.size));
+  if (stat.size < offset_ + read_) {  // a torn end was cut off
+    offset_ = std::min(offset(), stat.size);
+    decoder_.emplace();
+    read_ = 0;
+  }
+  while (offset_ + read_ < stat.size) {
+    const ByteVector more = TRY(read_part(*file, offset_ + read_, kEndBytes));
+    if (more.empty()) break;
+    read_ += more.size();
+    decoder_->feed(more);
+    while (auto entry = decoder_->next()) take(*entry);
+  }
+  return {};
+}
+
+Result<> Tail::open_newest(std::uint32_t attempt) {
+  attempt_ = attempt;
+  offset_ = read_ = 0;
+  recorded_ = 0;
+  decoder_.emplace();
+  values_.clear();
+  groups_.clear();
+  grew_ = true;
+  return {};
+}
+
+// On to the end. From the very beginning, the names that stand there are taken along.
+Result<> Tail::jump(store::File& file, std::uint64_t size) {
+  if (offset_ + read_ == 0) {
+    run::LogDecoder beginning;
+    beginning.feed(TRY(read_part(file, 0, kEndBytes)));
+    while (auto entry = beginning.next()) {
+      if (!std::holds_alternative<run::Points>(entry->record)) take(*entry);
+    }
+  }
+  offset_ = size - kEndBytes;
+  read_ = 0;
+  decoder_.emplace();
+  return {};
+}
+
+void Tail::take(run::LogEntry& entry) {
+  grew_ = true;
+  const auto* points = std::get_if<run::Points>(&entry.record);
+  recorded_ = std::max(recorded_, entry.number + (points != nullptr ? points->points.size() : 1));
+  if (points == nullptr) {
+    if (entries_.size() < kEntriesMax) entries_.push_back(std::move(entry));
+    return;
+  }
+  for (const run::Point& point : points->points) {
+    const std::uint32_t group = point.series.value() / wire::kLiveGroupMax;
+    if (group >= wire::kLiveGroupsMax) continue;
+    values_[point.series.value()] = {point.series.value(), point.step, point.at, point.value};
+    groups_.insert(group);
+  }
+}
+
+}  // namespace longhaul::feed

@@ -1,0 +1,112 @@
+// What a Viewer makes of its twin's messages.
+#include "lib/base/escape.hpp"
+#include "lib/feed/viewer.hpp"
+
+namespace longhaul::feed {
+
+using session::Lane;
+using wire::FeedMessage;
+
+void Viewer::on_message(Time, Lane, Slice message) {
+  if (over_) return;
+  const auto decoded = wire::decode<FeedMessage>(message);
+  if (!decoded) return broken(decoded.error());
+  std::visit([&](const auto& one) { take(one); }, *decoded);
+}
+
+void Viewer::broken(Error why) {
+  events_.push_back(FeedBroken{std::move(why)});
+}
+
+template <class Other>
+void Viewer::take(const Other&) {
+  broken(Error(Kind::kMalformed, "watch runs", "the site sent what only a laptop says"));
+}
+
+void Viewer::take(const wire::RunPage& page) {
+  const auto found = lists_.find(page.request);
+  if (found == lists_.end()) return broken(Error(Kind::kMalformed, "list runs", "nobody asked"));
+  Listing& listing = found->second;
+  if (page.number < listing.next || !listing.early.emplace(page.number, page).second)
+    return broken(Error(Kind::kMalformed, "list runs", "a page came twice"));
+  while (!listing.early.empty() && listing.early.begin()->first == listing.next) {
+    const wire::RunPage next = std::move(listing.early.begin()->second);
+    listing.early.erase(listing.early.begin());
+    ++listing.next;
+    RunsListed listed{page.request, next.lines, next.last, std::nullopt};
+    if (next.failed) listed.error = Error(*next.failed, "list runs", printable(next.text));
+    events_.push_back(std::move(listed));
+    if (!next.last) continue;
+    lists_.erase(found);
+    return;
+  }
+}
+
+void Viewer::take(const wire::Watched& watched) {
+  const auto found = watches_.find(watched.watch);
+  if (found == watches_.end()) return;  // it was ended meanwhile
+  Opened opened{watched.watch, std::nullopt, watched.site_time};
+  if (watched.failed) {
+    opened.error = Error(*watched.failed, "watch the run", printable(watched.text));
+    events_.push_back(std::move(opened));
+    return drop(found);
+  }
+  Watching& watching = found->second;
+  watching.opened = true;
+  for (const wire::LogPlace& place : watched.from) watching.next.emplace(place.attempt, place.next);
+  events_.push_back(std::move(opened));
+  sort(watching);
+}
+
+void Viewer::take(const wire::History& history) {
+  const auto found = watches_.find(history.watch);
+  if (found == watches_.end()) return;
+  Watching& watching = found->second;
+  held_bytes_ += size_of(history);
+  const auto key = std::pair(history.attempt, history.after);
+  if (!watching.early.emplace(key, history).second) {
+    held_bytes_ -= size_of(history);
+    return broken(Error(Kind::kMalformed, "watch the run", "a stretch of its history came twice"));
+  }
+  if (held_bytes_ > kHistoryHeldMax)
+    return broken(Error(Kind::kLimit, "watch the run", "its history has gaps"));
+  sort(watching);
+}
+
+// Moves what follows on what is here to its turn.
+void Viewer::sort(Watching& watching) {
+  if (!watching.opened) return;
+  for (bool any = true; any;) {
+    any = false;
+    for (auto at = watching.early.begin(); at != watching.early.end();) {
+      std::uint64_t& next = watching.next[at->first.first];  // of an attempt that begins now: 0
+      if (at->first.second != next) {
+        ++at;
+        continue;
+      }
+      next = at->second.next;
+      watching.ready.push_back(std::move(at->second));
+      at = watching.early.erase(at);
+      any = true;
+    }
+  }
+}
+
+void Viewer::take(const wire::News& news) {
+  if (!watches_.contains(news.watch)) return;
+  auto entries = unpack_frames(news.frames.bytes());
+  if (!entries) return broken(entries.error());
+  events_.push_back(Heard{news.watch, news.attempt, news.recorded, news.wrote, news.site_time,
+                          *std::move(entries)});
+}
+
+void Viewer::take(const wire::Live& live) {
+  if (!watches_.contains(live.watch)) return;
+  events_.push_back(Fresh{live.watch, live.attempt, live.recorded, live.values});
+}
+
+void Viewer::take(const wire::Steered& steered) {
+  if (watches_.contains(steered.watch)) events_.push_back(steered);
+}
+
+}  // namespace longhaul::feed

@@ -1,0 +1,56 @@
+#include "tests/feed/run_writer.hpp"
+
+#include "lib/base/assert.hpp"
+
+namespace longhaul::test {
+
+RunWriter::RunWriter(store::Files& files, const std::string& run, std::uint32_t attempt,
+                     std::string config) {
+  const auto folder = feed::run_folder(run);
+  ASSERT(folder.has_value());
+  const auto name = feed::log_name(*folder, attempt);
+  ASSERT(store::make_folders(files, name.parent()).has_value());
+  auto file = files.open(name, store::Access::kCreate);
+  ASSERT(file.has_value());
+  file_ = *std::move(file);
+  run::Start start;
+  start.attempt = attempt;
+  start.at = WallTime{1'000'000'000};
+  start.process = 7;
+  start.host = "gpu-1";
+  start.config = std::move(config);
+  frame(start);
+}
+
+void RunWriter::append(Bytes bytes) {
+  ASSERT(file_->write_at(bytes, end_).has_value());
+  end_ += bytes.size();
+}
+
+void RunWriter::name(std::uint32_t series, std::string_view text) {
+  frame(run::NameSeries{run::SeriesId(series), std::string(text)});
+}
+
+double RunWriter::value_at(std::uint32_t series, std::uint64_t step) {
+  return static_cast<double>(series) + 1.0 / static_cast<double>(step + 1);
+}
+
+void RunWriter::step(std::uint64_t step, std::uint32_t series) {
+  run::Points points;
+  for (std::uint32_t i = 0; i < series; ++i) {
+    points.points.push_back({run::SeriesId(i), step,
+                             WallTime{static_cast<std::int64_t>(1'000'000 * (step + 2'000))},
+                             value_at(i, step)});
+  }
+  frame(points);
+}
+
+void RunWriter::event(run::EventKind kind, std::uint64_t step, std::uint64_t id, std::string text) {
+  frame(run::RunEvent{kind, step, WallTime{2'000'000'000}, id, "ana", std::move(text)});
+}
+
+void RunWriter::end(std::string why) {
+  frame(run::End{WallTime{3'000'000'000}, std::move(why)});
+}
+
+}  // namespace longhaul::test

@@ -1,0 +1,346 @@
+// A run watched and steered over a simulated ocean: the session and its TLS as they are, run logs
+// and mirror on disks in memory, all in virtual time.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "lib/feed/feeder.hpp"
+#include "lib/feed/viewer.hpp"
+#include "tests/feed/run_writer.hpp"
+#include "tests/sim/crash_files.hpp"
+#include "tests/sim/session_world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kRtt = 180ms;
+constexpr Duration kStepTime = 50ms;
+
+WorldOptions ocean(std::uint64_t megabits, double loss = 0) {
+  WorldOptions options;
+  options.link.rtt = kRtt;
+  options.link.megabits = megabits;
+  options.link.loss = loss;
+  options.job_time_max = 3ms;
+  options.check_every_step = true;
+  return options;
+}
+
+// A laptop that watches one run; it keeps what it was told.
+class FeedWorld {
+ public:
+  explicit FeedWorld(WorldOptions options, std::uint64_t seed = 1) : net(seed, options) {
+    net.site.make_service = [this]() -> session::Service& {
+      feed::FeederOptions feeder;
+      feeder.may_steer = owner;
+      feeder.who = "ana";
+      feeder.wall = [this] { return wall(); };
+      feeders_.push_back(std::make_unique<feed::Feeder>(site_disk, feeder));
+      return *feeders_.back();
+    };
+    net.laptop.make_service = [this]() -> session::Service& {
+      viewers_.push_back(std::make_unique<feed::Viewer>());
+      return *viewers_.back();
+    };
+  }
+  ~FeedWorld() {
+    // Sessions before the services that they know, and both before the buffers that they lend.
+    net.laptop.session.reset();
+    net.site.session.reset();
+    feeders_.clear();
+    viewers_.clear();
+  }
+
+  WallTime wall() const { return WallTime{(net.wan.now() - Time{}).count() + 1'000'000'000'000}; }
+  feed::Viewer& viewer() { return *viewers_.back(); }
+
+  void begin_watch(bool past = true) {
+    feed::Viewer::WatchOptions options;
+    options.run = "r";
+    options.past = past;
+    if (mirror_on) {
+      mirror_ = *feed::Mirror::open(laptop_disk, store::TreeName::known("mirror"));
+      mirrored = 0;
+      while (auto one = mirror_->next().value())
+        mirrored += feed::unpack_history(*one).value().points.size();
+      options.have = mirror_->have();
+    }
+    watch = viewer().watch(net.laptop.clock(), options, mirror_.get());
+    net.laptop.drain();
+  }
+  // The laptop's process dies; the next one begins where its mirror is.
+  void begin_again() {
+    net.laptop.forget_session();
+    mirror_.reset();
+    if (!mirror_on) points.clear();
+    opened = false;
+    net.redial();
+    begin_watch();
+  }
+
+  // A step of the run each kStepTime, from now on.
+  void train(RunWriter& log) {
+    net.wan.clock().after(kStepTime, [this, &log] {
+      if (!training) return;
+      obey(log);
+      log.step(next_step);
+      logged_at[next_step++] = net.wan.now();
+      train(log);
+    });
+  }
+  // Commands that wait are carried out, each once.
+  void obey(RunWriter& log) {
+    auto folder = site_disk.open_folder(store::TreeName::known("runs/r/control"));
+    if (!folder) return;
+    const std::vector<store::Found> listed = (*folder)->next(100).value();
+    for (const store::Found& found : listed) {
+      if (!found.name.ends_with(".cmd")) continue;
+      const auto name = store::TreeName::known("runs/r/control/" + found.name);
+      const auto command = run::read_command_file(*store::read_whole(site_disk, name, 1024));
+      ASSERT_TRUE(command.has_value());
+      EXPECT_EQ(command->who, "ana");
+      if (book.decided(command->id)) continue;
+      if (auto event = book.on_command(wall(), next_step, *command)) log.frame(*event);
+      std::vector<run::RunEvent> expired;
+      if (auto ready = book.take(wall(), next_step, expired)) {
+        ++applied;
+        log.frame(book.done(wall(), next_step, *ready, run::EventKind::kApplied));
+      }
+      for (const auto& event : expired) log.frame(event);
+      ASSERT_TRUE(site_disk.remove(name).has_value());
+    }
+  }
+
+  void hear() {
+    while (auto event = viewer().poll_event()) {
+      if (auto* open = std::get_if<feed::Opened>(&*event)) {
+        opened = !open->error;
+        refused = open->error;
+      } else if (auto* took = std::get_if<feed::Took>(&*event)) {
+        lost += took->first - took->after;
+        for (const run::Point& point : took->points)
+          EXPECT_TRUE(points.emplace(took->attempt, point.step).second) << "twice " << point.step;
+      } else if (auto* fresh = std::get_if<feed::Fresh>(&*event)) {
+        newest = std::max(newest, fresh->values.at(0).step);
+        newest_at = net.wan.now();
+      } else if (auto* heard = std::get_if<feed::Heard>(&*event)) {
+        news += heard->entries.size();
+      } else if (auto* steered = std::get_if<wire::Steered>(&*event)) {
+        verdicts.push_back(*steered);
+      } else if (auto* broken = std::get_if<feed::FeedBroken>(&*event)) {
+        ADD_FAILURE() << broken->why.message();
+      }
+    }
+  }
+  bool until(const std::function<bool()>& done, Duration limit) {
+    return net.run_until(
+        [&] {
+          hear();
+          return done();
+        },
+        limit);
+  }
+  void steer(std::uint64_t id, Duration lifetime) {
+    wire::Steer command;
+    command.watch = watch;
+    command.id = {id};
+    command.kind = 1;
+    command.name = "lr";
+    command.value = 0.5;
+    command.expires = WallTime{wall().ns + lifetime.count()};
+    viewer().steer(net.laptop.clock(), command);
+    net.laptop.drain();
+  }
+
+  sim::CrashFiles site_disk, laptop_disk;
+  bool owner = true, mirror_on = false;
+  std::deque<std::unique_ptr<feed::Feeder>> feeders_;
+  std::deque<std::unique_ptr<feed::Viewer>> viewers_;
+  std::unique_ptr<feed::Mirror> mirror_;
+  SessionWorld net;
+  wire::WatchId watch;
+
+  bool training = true;
+  std::uint64_t next_step = 1'000'000;
+  std::map<std::uint64_t, Time> logged_at;
+  run::ControlBook book;
+  std::uint64_t applied = 0;
+
+  bool opened = false;
+  std::optional<Error> refused;
+  std::set<std::pair<std::uint32_t, std::uint64_t>> points;
+  std::uint64_t lost = 0, newest = 0, news = 0, mirrored = 0;
+  Time newest_at{};
+  std::vector<wire::Steered> verdicts;
+};
+
+void put_backlog(RunWriter& log, std::uint64_t steps) {
+  log.name(0, "loss");
+  for (std::uint64_t step = 0; step < steps; ++step) log.step(step);
+}
+
+TEST(Feed, P7TheNewestValueIsFirstWhateverTheBacklog) {
+  FeedWorld world(ocean(1));  // 1 Mbit/s: the backlog takes many seconds
+  RunWriter log(world.site_disk, "r", 1);
+  put_backlog(log, 400'000);
+  log.step(999'999);
+  world.net.start();
+  world.begin_watch();
+  ASSERT_TRUE(world.until([&] { return world.newest == 999'999; }, 60s));
+  const Duration shown = world.newest_at - Time{};
+  EXPECT_LT(shown, 6 * kRtt + 1s);  // TCP, TLS, the watch, its answer
+  EXPECT_LT(world.points.size(), 400'000U);
+  ASSERT_TRUE(world.until([&] { return world.points.size() == 400'001; }, 300s));
+  EXPECT_GT(world.net.wan.now() - Time{}, 2 * shown);
+  EXPECT_EQ(world.lost, 0U);
+}
+
+// One-way delay and 100 ms, while history fills the link.
+TEST(Feed, P7AStepReachesTheScreenInTime) {
+  FeedWorld world(ocean(2));
+  RunWriter log(world.site_disk, "r", 1);
+  put_backlog(log, 600'000);
+  world.net.start();
+  world.begin_watch();
+  ASSERT_TRUE(world.until([&] { return world.opened; }, 60s));
+  world.train(log);
+  std::vector<Duration> took;
+  std::uint64_t seen = 0;
+  const Time end = world.net.wan.now() + 20s;
+  ASSERT_TRUE(world.until(
+      [&] {
+        if (world.newest > seen && world.logged_at.contains(world.newest)) {
+          seen = world.newest;
+          took.push_back(world.newest_at - world.logged_at.at(seen));
+        }
+        return world.net.wan.now() >= end;
+      },
+      30s));
+  ASSERT_GT(took.size(), 100U);
+  std::sort(took.begin(), took.end());
+  EXPECT_LT(took[took.size() / 2], kRtt / 2 + 100ms);
+  EXPECT_LT(took[took.size() * 99 / 100], kRtt / 2 + 250ms);
+}
+
+void expect_back_after(Duration outage, std::uint64_t seed) {
+  FeedWorld world(ocean(10), seed);
+  RunWriter log(world.site_disk, "r", 1);
+  put_backlog(log, 1'000);
+  world.net.start();
+  world.begin_watch();
+  world.train(log);
+  ASSERT_TRUE(world.until([&] { return world.points.size() > 1'100; }, 60s));
+  world.net.wan.apply(world.net.link, netsim::Outage{outage});
+  const Time back = world.net.wan.now() + outage;
+  ASSERT_FALSE(world.until([&] { return world.net.wan.now() > back; }, outage));
+  const std::uint64_t missed = world.newest;
+  ASSERT_TRUE(
+      world.until([&] { return world.newest_at > back && world.newest > missed + 100; }, 60s));
+  EXPECT_LT(world.newest_at - back, 3 * kRtt + 1s) << "seed " << seed;
+  // It is the newest, not the first of what was missed.
+  EXPECT_LT(world.next_step - world.newest, static_cast<std::uint64_t>(1s / kStepTime));
+  world.training = false;
+  ASSERT_TRUE(
+      world.until([&] { return world.points.size() == 1'000 + world.logged_at.size(); }, 300s));
+  EXPECT_EQ(world.lost, 0U);
+}
+
+TEST(Feed, P7AfterAnOutageOfTenMinutesTheNewestIsBackAtOnceAndNothingIsLost) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) expect_back_after(10min, seed);
+}
+
+TEST(Feed, ARestartedLaptopAsksOnlyForWhatItsMirrorLacks) {
+  FeedWorld world(ocean(10, 0.01));
+  world.mirror_on = true;
+  RunWriter log(world.site_disk, "r", 1);
+  put_backlog(log, 50'000);
+  world.net.start();
+  world.begin_watch();
+  ASSERT_TRUE(world.until([&] { return world.points.size() == 50'000; }, 120s));
+  world.begin_again();
+  EXPECT_EQ(world.mirrored, 50'000U);
+  log.step(50'000);
+  ASSERT_TRUE(world.until([&] { return world.points.size() == 50'001; }, 60s));  // none twice
+}
+
+TEST(Feed, ACommandIsReceivedThenAppliedAndNeverTwice) {
+  FeedWorld world(ocean(10, 0.02));
+  RunWriter log(world.site_disk, "r", 1);
+  world.net.start();
+  world.begin_watch(false);
+  world.train(log);
+  ASSERT_TRUE(world.until([&] { return world.opened; }, 60s));
+  world.steer(77, 60s);
+  ASSERT_TRUE(world.until([&] { return world.verdicts.size() == 2; }, 60s));
+  EXPECT_EQ(world.verdicts[0].state, wire::SteerState::kReceived);
+  EXPECT_EQ(world.verdicts[1].state, wire::SteerState::kApplied);
+  EXPECT_EQ(world.verdicts[1].text, "lr=0.5");
+  EXPECT_GE(world.verdicts[1].step, 1'000'000U);
+  EXPECT_GT(world.news, 0U);  // the mark, for everybody who watches
+  // The laptop begins anew and asks again with the same id: it hears what became of it.
+  const wire::Steered first = world.verdicts[1];
+  world.begin_again();
+  ASSERT_TRUE(world.until([&] { return world.opened; }, 60s));
+  world.verdicts.clear();
+  world.steer(77, 60s);
+  ASSERT_TRUE(world.until([&] { return !world.verdicts.empty(); }, 60s));
+  EXPECT_EQ(world.verdicts.back().state, wire::SteerState::kApplied);
+  EXPECT_EQ(world.verdicts.back().step, first.step);
+  world.until([] { return false; }, 5s);
+  EXPECT_EQ(world.applied, 1U);
+}
+
+TEST(Feed, ACommandThatWasOnItsWayInAnOutageExpires) {
+  FeedWorld world(ocean(10));
+  RunWriter log(world.site_disk, "r", 1);
+  world.net.start();
+  world.begin_watch(false);
+  world.train(log);
+  ASSERT_TRUE(world.until([&] { return world.opened; }, 60s));
+  world.net.wan.apply(world.net.link, netsim::Outage{120s});
+  world.until([] { return false; }, 1s);
+  world.steer(78, 30s);
+  ASSERT_TRUE(world.until([&] { return !world.verdicts.empty(); }, 200s));
+  EXPECT_EQ(world.verdicts[0].state, wire::SteerState::kExpired);
+  EXPECT_EQ(world.applied, 0U);
+}
+
+TEST(Feed, AnObserverMayLookButNotSteer) {
+  FeedWorld world(ocean(10));
+  world.owner = false;
+  RunWriter log(world.site_disk, "r", 1);
+  world.net.start();
+  world.begin_watch();
+  world.train(log);
+  ASSERT_TRUE(world.until([&] { return world.opened && !world.points.empty(); }, 60s));
+  world.steer(79, 60s);
+  ASSERT_TRUE(world.until([&] { return !world.verdicts.empty(); }, 60s));
+  EXPECT_EQ(world.verdicts[0].state, wire::SteerState::kDenied);
+  EXPECT_FALSE(world.site_disk.stat(store::TreeName::known("runs/r/control")).has_value());
+}
+
+TEST(Feed, ARunThatIsNotThereIsRefused) {
+  FeedWorld world(ocean(10));
+  world.net.start();
+  world.begin_watch();
+  ASSERT_TRUE(world.until([&] { return world.refused.has_value(); }, 60s));
+  EXPECT_EQ(world.refused->kind(), Kind::kNotFound);
+}
+
+TEST(Feed, ANewAttemptIsFollowedAndTheOldOneKept) {
+  FeedWorld world(ocean(10));
+  RunWriter first(world.site_disk, "r", 1);
+  put_backlog(first, 100);
+  world.net.start();
+  world.begin_watch();
+  ASSERT_TRUE(world.until([&] { return world.points.size() == 100; }, 60s));
+  RunWriter second(world.site_disk, "r", 2);
+  for (std::uint64_t step = 50; step < 150; ++step) second.step(step);
+  ASSERT_TRUE(world.until([&] { return world.points.size() == 200; }, 60s));
+  EXPECT_EQ(world.newest, 149U);
+}
+
+}  // namespace
+}  // namespace longhaul::test
