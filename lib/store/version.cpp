@@ -161,6 +161,11 @@ Result<Tree> Root::tree(const DatasetName& dataset, VersionNo version) {
   return read_manifest(files_, manifest_of(dataset, version));
 }
 
+Result<WallTime> Root::published_at(const DatasetName& dataset, VersionNo version) {
+  const FileStat stat = TRY(files_.stat(manifest_of(dataset, version)));
+  return stat.mtime;  // a manifest is written once, at publication
+}
+
 Result<crypto::Digest> Root::root_of(const DatasetName& dataset, VersionNo version) {
   return read_manifest_root(files_, manifest_of(dataset, version));
 }

@@ -45,6 +45,7 @@ class Root {
   Result<std::vector<DatasetName>> datasets();
   Result<std::vector<VersionNo>> versions(const DatasetName& dataset);  // rising
   Result<Tree> tree(const DatasetName& dataset, VersionNo version);     // its manifest
+  Result<WallTime> published_at(const DatasetName& dataset, VersionNo version);
   Result<crypto::Digest> root_of(const DatasetName& dataset, VersionNo version);
   // The newest version with this root.
   Result<std::optional<VersionNo>> find(const DatasetName& dataset, const crypto::Digest& root);

@@ -90,6 +90,18 @@ class PagedWork : public AskWork {
   wire::Outcome outcome_;
 };
 
+Result<wire::Line> version_line(store::Root& root, const DatasetName& dataset, VersionNo version) {
+  const store::Tree tree = TRY(root.tree(dataset, version));
+  wire::Line line;
+  line.name = dataset.text();
+  line.version = version.value();
+  line.files = tree.totals().files;
+  line.bytes = tree.totals().bytes;
+  line.time_ns = TRY(root.published_at(dataset, version)).ns;
+  line.root = tree.root();
+  return line;
+}
+
 class ListDatasets final : public PagedWork {
  public:
   explicit ListDatasets(store::Root& root) : root_(root) {}
@@ -105,14 +117,7 @@ class ListDatasets final : public PagedWork {
       left_.pop_front();
       const auto versions = TRY(root_.versions(dataset));
       if (versions.empty()) continue;
-      const store::Tree tree = TRY(root_.tree(dataset, versions.back()));
-      wire::Line line;
-      line.name = dataset.text();
-      line.version = versions.back().value();
-      line.files = tree.totals().files;
-      line.bytes = tree.totals().bytes;
-      line.root = tree.root();
-      lines.push_back(std::move(line));
+      lines.push_back(TRY(version_line(root_, dataset, versions.back())));
     }
     return left_.empty() ? Progress::kDone : Progress::kMore;
   }
@@ -131,16 +136,8 @@ class ListVersions final : public PagedWork {
     const auto versions = TRY(root_.versions(dataset_));
     if (versions.empty())
       return fail(Kind::kNotFound, "list " + dataset_.text(), "there is no such dataset");
-    for (std::size_t n = 0; n < kLinesPerPage && next_ < versions.size(); ++n, ++next_) {
-      const store::Tree tree = TRY(root_.tree(dataset_, versions[next_]));
-      wire::Line line;
-      line.name = dataset_.text();
-      line.version = versions[next_].value();
-      line.files = tree.totals().files;
-      line.bytes = tree.totals().bytes;
-      line.root = tree.root();
-      lines.push_back(std::move(line));
-    }
+    for (std::size_t n = 0; n < kLinesPerPage && next_ < versions.size(); ++n, ++next_)
+      lines.push_back(TRY(version_line(root_, dataset_, versions[next_])));
     return next_ >= versions.size() ? Progress::kDone : Progress::kMore;
   }
   store::Root& root_;

@@ -135,6 +135,26 @@ TEST(Site, P2KilledAtAnyTimeEndsInOneWholeVersion) {
   }
 }
 
+TEST(Site, ListsSayWhenEachVersionWasPublished) {
+  World world(9, {}, World::At::kSite);
+  const auto published = [&](const char* version) {
+    const std::string manifest = std::string(".longhaul/manifests/data/") + version;
+    return world.disk(End::kB).stat(TreeName::known(manifest)).value().mtime.ns;
+  };
+  for (int i = 0; i < 2; ++i) {
+    put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
+    push(world);
+  }
+  const auto versions = ask(world, wire::AskType::kVersions, 0);
+  ASSERT_EQ(versions.lines.size(), 2U);
+  EXPECT_EQ(versions.lines[0].time_ns, published("v000001"));
+  EXPECT_EQ(versions.lines[1].time_ns, published("v000002"));
+  EXPECT_LT(versions.lines[0].time_ns, versions.lines[1].time_ns);
+  const auto datasets = ask(world, wire::AskType::kDatasets, 0);
+  ASSERT_EQ(datasets.lines.size(), 1U);
+  EXPECT_EQ(datasets.lines[0].time_ns, published("v000002"));
+}
+
 TEST(Site, VerifyNamesADamagedFileAndRemoveTakesAVersion) {
   World world(4, {}, World::At::kSite);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
