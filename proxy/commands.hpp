@@ -48,7 +48,7 @@ struct PushOptions {
   std::vector<std::string> excludes, exclude_from;
   std::string files_from;
   std::string limit_rate, trace;
-  bool dry_run = false;
+  bool dry_run = false, watch = false;
 };
 io::Task<int> push(App& app, PushOptions options);
 

@@ -1,183 +1,50 @@
-#include <fmt/format.h>
-
-#include <fstream>
-#include <iterator>
-
-#include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
-#include "lib/cli/human.hpp"
-#include "lib/transfer/plan.hpp"
 #include "proxy/commands.hpp"
-#include "proxy/connection.hpp"
-#include "proxy/dataset_memory.hpp"
 #include "proxy/dry_run.hpp"
-#include "proxy/site_rates.hpp"
-#include "proxy/sites_file.hpp"
-#include "proxy/source_scan.hpp"
-#include "proxy/watch_transfer.hpp"
+#include "proxy/push_round.hpp"
+#include "proxy/push_watch.hpp"
 
 namespace longhaul::proxy {
 namespace {
 
-constexpr int kRoundTrips = 3;  // two to connect, one to end: as transfer/plan.hpp has it
-
-struct Plan {
-  Site site;
-  std::string dataset;
-  ScanRequest scan;
-  BytesPerSecond limit;
-};
-
-Result<std::string> text_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Kind::kNotFound, "read " + printable(path), "it cannot be opened");
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-Result<ScanRequest> scan_request(const App& app, const PushOptions& options) {
-  ScanRequest request;
-  request.source = options.source;
-  std::vector<std::string> rule_files = options.exclude_from;
-  if (const auto set = app.config.find("push.exclude_from")) rule_files.push_back(set->value);
-  for (const std::string& path : rule_files) TRY(request.rules.add(TRY(text_of_file(path))));
-  for (const std::string& pattern : options.excludes) TRY(request.rules.add(pattern));
-  if (!options.files_from.empty()) {
-    const std::string listed = TRY(text_of_file(options.files_from));
-    for (std::size_t at = 0; at < listed.size();) {
-      const std::size_t end = std::min(listed.find('\n', at), listed.size());
-      if (end > at)
-        request.only.push_back(TRY(store::TreeName::parse(listed.substr(at, end - at))));
-      at = end + 1;
-    }
-    if (request.only.empty())
-      return fail(Kind::kUsage, "read " + printable(options.files_from), "it lists no file");
-  }
-  return request;
-}
-
-Result<Plan> make_plan(App& app, const PushOptions& options) {
-  Plan plan;
-  const Place place = TRY(parse_place(options.place));
-  if (place.dataset.empty() || !place.version.empty()) {
-    return fail(Error(Kind::kUsage, "push to " + options.place,
-                      "a push makes a new version of SITE:DATASET")
-                    .advise("write it like " + place.site + ":NAME"));
-  }
-  plan.site = TRY(TRY(load_sites(app)).find(place.site));
-  plan.dataset = place.dataset;
-  plan.scan = TRY(scan_request(app, options));
-  std::string limit = options.limit_rate;
-  if (const auto set = app.config.find("push.limit_rate"); limit.empty() && set) limit = set->value;
-  if (!limit.empty()) plan.limit = TRY(cli::parse_rate(limit));
-  return plan;
-}
-
-void tell_problems(App& app, const ScannedSource& scanned) {
-  for (const store::ScanProblem& problem : scanned.problems)
-    app.console.err("left out: " + problem.name.shown() + ": " + problem.error.message() + "\n");
-  if (scanned.problem_count > scanned.problems.size())
-    app.console.err(
-        fmt::format("left out: {} more\n", scanned.problem_count - scanned.problems.size()));
-}
-
-int told_end(App& app, const transfer::Finished& finished, const ScannedSource& scanned,
-             Duration took) {
-  const transfer::Progress& done = finished.progress;
-  const std::string version = fmt::format("v{:06}", finished.committed.version);
-  if (app.json) {
-    cli::JsonLine line;
-    line.add("event", "done").add("dataset", finished.dataset).add("version", version);
-    line.add("root", finished.committed.root.hex()).add("existed", finished.committed.existed);
-    line.add("files", done.files_total)
-        .add("bytes", done.bytes_total)
-        .add("bytes_present", done.bytes_present);
-    line.add("bytes_raw", done.bytes_raw).add("bytes_wire", done.bytes_wire);
-    line.add("left_out", scanned.problem_count)
-        .add("seconds", static_cast<double>(took.count()) / 1e9);
-    app.json_line(line);
-  } else if (finished.committed.existed) {
-    app.console.err(fmt::format("{} is unchanged: {} has it\n", finished.dataset, version));
-  } else {
-    app.console.err(fmt::format("{}@{}: {} files, {}; {} were there, {} crossed the link; {}\n",
-                                finished.dataset, version, done.files_total,
-                                cli::human(ByteCount(done.bytes_total)),
-                                cli::human(ByteCount(done.bytes_present)),
-                                cli::human(ByteCount(done.bytes_wire)), cli::human(took)));
-  }
-  return scanned.problem_count > 0 ? cli::kPartialResult : cli::kOk;
-}
-
-// walked: since the source was walked, when connecting had begun, too.
-PushTimes times_of(const transfer::Finished& finished, const session::LinkMemory& link,
-                   Duration walked) {
-  PushTimes times;
-  const transfer::Progress& done = finished.progress;
-  times.files = done.files_total;
-  times.publish =
-      std::chrono::microseconds(std::min<std::uint64_t>(finished.committed.took_us, 1ULL << 32));
-  // Only of a push that used the link for a while, and that nothing else held back.
-  const std::uint64_t in_flight = link.rate.bytes_in(link.rtt_min).value();
-  if (done.limit != transfer::Stage::kLink || done.bytes_wire < 2 * in_flight || in_flight == 0)
-    return times;
-  const Duration sending =
-      walked - times.publish - kRoundTrips * link.rtt_min - transfer::opening_time(link);
-  if (sending > 100ms)
-    times.rate = BytesPerSecond(done.bytes_wire * 1000 / static_cast<std::uint64_t>(sending / 1ms));
-  return times;
-}
-
-}  // namespace
-
-io::Task<int> push(App& app, PushOptions options) {
+io::Task<int> push_once(App& app, PushTask task) {
   const Time began = app.env.now();
-  Result<Plan> plan = make_plan(app, options);
-  if (!plan) co_return app.failed(plan.error());
-  if (options.dry_run) {
-    const Result<ScannedSource> scanned = co_await scan_source(app, plan->scan);
-    if (!scanned) co_return app.failed(scanned.error());
-    tell_problems(app, *scanned);
-    const DryRun what{plan->site, plan->dataset, plan->limit, app.env.now() - began};
-    co_return co_await dry_run(app, what, *scanned);
-  }
   // Dialling and walking overlap: the walk of a large tree takes as long as some round trips.
-  ConnectOptions connect_options;
-  connect_options.trace = options.trace;
-  connect_options.rate_limit = plan->limit;
-  connect_options.expects_bulk = true;
-  Result<std::unique_ptr<Connection>> made = Connection::make(app, plan->site, connect_options);
+  Result<std::unique_ptr<Connection>> made =
+      Connection::make(app, task.site, connect_options(task));
   if (!made) co_return app.failed(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
-  Result<ScannedSource> scanned = co_await scan_source(app, plan->scan);
+  Result<ScannedSource> scanned = co_await scan_source(app, task.scan);
   if (!scanned) {
     co_await connection->close();
     co_return app.failed(scanned.error());
   }
   tell_problems(app, *scanned);
   const Time walked = app.env.now();
-  transfer::SiteMemory memory = load_memory(app, plan->site.name, plan->dataset);
-  const Result<> marked = mark_unfinished(app, plan->site.name, plan->dataset);
-  if (!marked) {
-    co_await connection->close();
-    co_return app.failed(marked.error());
-  }
-  transfer::Exchange::PushOptions push_options;
-  push_options.dataset = plan->dataset;
-  if (plan->limit.value() > 0) push_options.limit = plan->limit;
-  const transfer::TransferId id = connection->exchange().start_push(
-      app.env.now(), push_options, scanned->source, std::move(memory));
-  connection->poke();
-  const std::string title = "push " + plan->dataset;
-  Result<transfer::Finished> finished = co_await watch_transfer(app, *connection, id, title);
-  if (finished) connection->note_moved(finished->progress.bytes_wire);
-  const session::LinkMemory learned_link = connection->session().learned();
+  const Result<transfer::Finished> finished =
+      co_await push_scanned(app, *connection, task, *scanned, walked);
   co_await connection->close();
-  keep_scan(app, *scanned);
   if (!finished) co_return app.failed(finished.error());
-  if (finished->error) co_return app.failed(*finished->error);
-  if (!finished->committed.existed)
-    learn_push(app, plan->site.name, times_of(*finished, learned_link, app.env.now() - walked));
-  if (finished->tree) keep_base(app, plan->site.name, plan->dataset, *finished->tree);
-  co_return told_end(app, *finished, *scanned, app.env.now() - began);
+  co_return tell_end(app, *finished, *scanned, app.env.now() - began);
+}
+
+io::Task<int> push_dry(App& app, PushTask task) {
+  const Time began = app.env.now();
+  const Result<ScannedSource> scanned = co_await scan_source(app, task.scan);
+  if (!scanned) co_return app.failed(scanned.error());
+  tell_problems(app, *scanned);
+  const DryRun what{task.site, task.dataset, task.limit, app.env.now() - began};
+  co_return co_await dry_run(app, what, *scanned);
+}
+
+}  // namespace
+
+io::Task<int> push(App& app, PushOptions options) {
+  Result<PushTask> task = push_task(app, options);
+  if (!task) co_return app.failed(task.error());
+  if (options.dry_run) co_return co_await push_dry(app, *std::move(task));
+  if (options.watch) co_return co_await push_watch(app, *std::move(task));
+  co_return co_await push_once(app, *std::move(task));
 }
 
 }  // namespace longhaul::proxy

@@ -29,6 +29,7 @@ struct Opened {
   std::shared_ptr<io::PosixFiles> files;
   store::ScanOptions options;
   std::string path;  // absolute, without links
+  std::string top;   // the folder that `files` is rooted at
 };
 
 Result<Opened> open_source(ScanRequest request) {
@@ -43,14 +44,15 @@ Result<Opened> open_source(ScanRequest request) {
   out.options.rules = std::move(request.rules);
   if (!request.only.empty()) out.options.only = std::move(request.only);
   if (S_ISDIR(status.st_mode)) {
-    out.files = TRY(io::PosixFiles::at(out.path));
+    out.top = out.path;
   } else if (S_ISREG(status.st_mode)) {
     const std::size_t slash = out.path.rfind('/');
-    out.files = TRY(io::PosixFiles::at(slash == 0 ? "/" : out.path.substr(0, slash)));
+    out.top = slash == 0 ? "/" : out.path.substr(0, slash);
     out.options.only = {TRY(store::TreeName::parse(out.path.substr(slash + 1)))};
   } else {
     return fail(Kind::kUsage, attempt, "it is neither a folder nor a file");
   }
+  out.files = TRY(io::PosixFiles::at(out.top));
   return out;
 }
 
@@ -61,6 +63,19 @@ transfer::Row row_of(store::ScanItem item) {
   row.hashed = item.known;
   row.seen = item.seen;
   return row;
+}
+
+io::Task<Result<>> walk(App& app, store::Scan& scan, std::vector<transfer::Row>& rows,
+                        const bool& stopped) {
+  while (!stopped) {
+    Job job{JobId(1), JobClass::kDisk, std::make_unique<ScanStep>(scan)};
+    const Job done = co_await app.env.work(std::move(job));
+    auto& items = done.as<ScanStep>().result;
+    if (!items) co_return fail(items.error());
+    if (items->empty()) co_return Result<>();
+    for (store::ScanItem& item : *items) rows.push_back(row_of(std::move(item)));
+  }
+  co_return fail(Kind::kInterrupted, "walk the source", "it was stopped");
 }
 
 }  // namespace
@@ -76,16 +91,14 @@ io::Task<Result<ScannedSource>> scan_source(App& app, ScanRequest request) {
   out.cache = store::TreeName::known("scans").child(id.substr(0, 32)).value();
   out.source = std::make_shared<transfer::Source>();
   out.source->files = opened->files;
+  out.top = opened->top;
   store::ScanCacheReader cache = store::ScanCacheReader::open(**state, out.cache);
   store::Scan scan(*opened->files, std::move(opened->options), &cache);
-  for (;;) {
-    Job job{JobId(1), JobClass::kDisk, std::make_unique<ScanStep>(scan)};
-    const Job done = co_await app.env.work(std::move(job));
-    auto& items = done.as<ScanStep>().result;
-    if (!items) co_return fail(items.error());
-    if (items->empty()) break;
-    for (store::ScanItem& item : *items) out.source->rows.push_back(row_of(std::move(item)));
-  }
+  bool stopped = false;
+  app.on_stop = [&stopped] { stopped = true; };
+  const Result<> walked = co_await walk(app, scan, out.source->rows, stopped);
+  app.on_stop = nullptr;
+  if (!walked) co_return fail(walked.error());
   out.problems = scan.problems();
   out.problem_count = scan.problem_count();
   co_return out;

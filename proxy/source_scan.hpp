@@ -23,10 +23,12 @@ struct ScannedSource {
   std::shared_ptr<transfer::Source> source;
   std::vector<store::ScanProblem> problems;
   std::uint64_t problem_count = 0;
+  std::string top;  // what rows are named below: absolute, without links
   WallTime started;
   store::TreeName cache;  // below the state folder
 };
 
+// Ctrl-C ends it with kInterrupted.
 io::Task<Result<ScannedSource>> scan_source(App& app, ScanRequest request);
 // Remembers what each hashed file was made of; a failure costs a read next time, no more.
 void keep_scan(const App& app, const ScannedSource& scanned);

@@ -14,12 +14,10 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
 #include "lib/io/asio_env.hpp"
-#include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
-#include "tools/no_empty_values.hpp"
 
 namespace longhaul {
 namespace {
@@ -107,7 +105,11 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   push->add_option("--files-from", pushed->files_from, "send only the names listed in this file");
   push->add_option("--limit-rate", pushed->limit_rate, "at most this fast, e.g. 10MB/s or 100mbit");
   push->add_option("--trace", pushed->trace, "record the session in this file; see `replay`");
-  push->add_flag("--dry-run", pushed->dry_run, "say what would be sent and how long it would take");
+  CLI::Option* dry_run = push->add_flag("--dry-run", pushed->dry_run,
+                                        "say what would be sent and how long it would take");
+  push->add_flag("--watch", pushed->watch,
+                 "go on: push again whenever SRC has changed, until Ctrl-C")
+      ->excludes(dry_run);
   push->callback([&chosen, pushed] {
     chosen.start = [pushed](App& app) { return proxy::push(app, *pushed); };
   });
@@ -215,8 +217,6 @@ int main(int argc, char** argv) {
       root.add_subcommand("completion", "print a completion script: bash, zsh or fish");
   std::string shell;
   completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  refuse_empty_values(root);
-  io::keep_no_core_files();
   try {
     root.parse(argc, argv);
     if (version->parsed()) {
