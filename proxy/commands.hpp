@@ -72,6 +72,8 @@ io::Task<int> list(App& app, ListOptions options);
 
 struct VerifyOptions {
   std::string place;
+  bool rebuild = false;  // the site's index first; then a site alone will do
+  bool sums = false;     // print what sha256sum would
 };
 io::Task<int> verify(App& app, VerifyOptions options);
 

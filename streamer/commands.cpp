@@ -116,6 +116,10 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   if (!held) return failed(console, held.error());
   const auto datasets = open_datasets(*root);
   if (!datasets) return failed(console, datasets.error());
+  if (const auto& rebuilt = (*datasets)->rebuilt; rebuilt && rebuilt->versions > 0) {
+    LOG(log, kInfo, "the index of chunks was lost; it is rebuilt from {} versions",
+        rebuilt->versions);
+  }
   const auto made = auth::make_identity(*root->node);
   if (!made) return failed(console, made.error());
   io::AsioEnv env;

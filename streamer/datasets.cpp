@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "lib/io/sqlite_index.hpp"
-#include "lib/store/audit.hpp"
 
 namespace longhaul::streamer {
 namespace {
@@ -21,7 +20,7 @@ Result<std::shared_ptr<Datasets>> open_datasets(const Root& root) {
   out->root = TRY(store::Root::open(*out->files));
   auto opened = TRY(io::SqliteIndex::open(root.path + "/.longhaul/index.sqlite"));
   out->index = std::move(opened.index);
-  if (opened.was_lost) TRY(store::rebuild_index(*out->root, *out->index));
+  if (opened.was_lost) out->rebuilt = TRY(store::rebuild_index(*out->root, *out->index));
   return out;
 }
 

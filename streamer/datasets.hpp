@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "lib/auth/role.hpp"
+#include "lib/store/audit.hpp"
 #include "lib/store/chunk_index.hpp"
 #include "lib/store/version.hpp"
 #include "lib/transfer/site_host.hpp"
@@ -17,6 +19,7 @@ struct Datasets {
   std::shared_ptr<store::Files> files;
   std::unique_ptr<store::Root> root;
   std::unique_ptr<store::ChunkIndex> index;
+  std::optional<store::Rebuilt> rebuilt;  // the index was lost, and is restored
 };
 
 // Locks the root against other processes, finishes what a crash cut short, opens or rebuilds the

@@ -32,6 +32,10 @@ void StandardConsole::err(std::string_view text) {
   write_all(STDERR_FILENO, text);
 }
 
+bool StandardConsole::out_is_terminal() const {
+  return ::isatty(STDOUT_FILENO) == 1;
+}
+
 unsigned StandardConsole::width() const {
   ::winsize size{};
   if (!terminal_ || ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 200;

@@ -13,6 +13,7 @@ class Console {
   virtual void out(std::string_view text) = 0;  // data; as it stands, newlines included
   virtual void err(std::string_view text) = 0;  // progress, errors
   virtual bool err_is_terminal() const = 0;
+  virtual bool out_is_terminal() const { return false; }
   virtual unsigned width() const = 0;  // columns of the terminal; 200 where there is none
 };
 
@@ -24,6 +25,7 @@ class StandardConsole final : public Console {
   void out(std::string_view text) override;
   void err(std::string_view text) override;
   bool err_is_terminal() const override { return terminal_; }
+  bool out_is_terminal() const override;
   unsigned width() const override;
 
  private:

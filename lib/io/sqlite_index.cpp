@@ -15,7 +15,8 @@ using store::TreeName;
 namespace {
 
 constexpr std::uint64_t kTransactionMax = 100'000;  // additions: about 6 MB of write-ahead log
-constexpr int kForm = 1;                            // PRAGMA user_version
+// PRAGMA user_version; zero: new, or cleared and not yet rebuilt.
+constexpr int kForm = 1;
 
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS files(id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
@@ -71,17 +72,18 @@ Result<std::unique_ptr<SqliteIndex>> SqliteIndex::connect(const std::string& pat
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteIndex> index(new SqliteIndex(Db(raw)));
   if (opened != SQLITE_OK) return index->failed("open");
+  index->path_ = path;
   sqlite3_busy_timeout(raw, 5000);
   Statement form = TRY(index->prepare("PRAGMA user_version"));
   if (sqlite3_step(form.get()) != SQLITE_ROW) return index->failed("open");
   const int found = sqlite3_column_int(form.get(), 0);
+  index->whole_ = found == kForm;
   form.reset();
   if (found != 0 && found != kForm)
     return fail(Kind::kUnsupported, "open the chunk index", "it has another form");
   // NORMAL: a commit may be lost with power, never torn; for a cache that is enough.
   TRY(index->run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"));
   TRY(index->run(kSchema));
-  TRY(index->run(("PRAGMA user_version=" + std::to_string(kForm)).c_str()));
   index->add_file_ = TRY(index->prepare("INSERT OR IGNORE INTO files(path) VALUES(?1)"));
   index->find_file_ = TRY(index->prepare("SELECT id FROM files WHERE path=?1"));
   index->add_chunk_ = TRY(index->prepare(
@@ -92,16 +94,21 @@ Result<std::unique_ptr<SqliteIndex>> SqliteIndex::connect(const std::string& pat
 }
 
 Result<SqliteIndex::Opened> SqliteIndex::open(const std::string& path) {
-  struct stat raw {};
-  const bool was_there = ::stat(path.c_str(), &raw) == 0;
   auto index = connect(path);
-  if (index) return Opened{*std::move(index), !was_there};
+  if (index) {
+    const bool was_lost = !(*index)->whole_;
+    return Opened{*std::move(index), was_lost};
+  }
   const Kind kind = index.error().kind();
   if (kind != Kind::kIntegrity && kind != Kind::kUnsupported) return fail(index.error());
-  for (const char* part : {"", "-wal", "-shm"}) ::unlink((path + part).c_str());
+  unlink(path);
   index = connect(path);
   if (!index) return fail(index.error());
   return Opened{*std::move(index), true};
+}
+
+void SqliteIndex::unlink(const std::string& path) {
+  for (const char* part : {"", "-wal", "-shm"}) ::unlink((path + part).c_str());
 }
 
 SqliteIndex::~SqliteIndex() {
@@ -211,8 +218,28 @@ Result<> SqliteIndex::forget_under(const TreeName& folder) {
 
 Result<> SqliteIndex::clear() {
   const std::lock_guard lock(mutex_);
+  (void)commit();
+  // A new file: it mends damage, and costs less than emptying tables of millions of rows.
+  for (Statement* statement : {&add_file_, &find_file_, &add_chunk_, &find_chunk_})
+    statement->reset();
+  db_.reset();
+  unlink(path_);
+  const auto fresh = TRY(connect(path_));
+  db_ = std::move(fresh->db_);
+  add_file_ = std::move(fresh->add_file_);
+  find_file_ = std::move(fresh->find_file_);
+  add_chunk_ = std::move(fresh->add_chunk_);
+  find_chunk_ = std::move(fresh->find_chunk_);
+  whole_ = false;
+  return {};
+}
+
+Result<> SqliteIndex::finish_rebuild() {
+  const std::lock_guard lock(mutex_);
   TRY(commit());
-  return run("DELETE FROM chunks; DELETE FROM files;");
+  TRY(run(("PRAGMA user_version=" + std::to_string(kForm)).c_str()));
+  whole_ = true;
+  return {};
 }
 
 Result<> SqliteIndex::flush() {

@@ -17,7 +17,8 @@ namespace longhaul::io {
 
 class SqliteIndex final : public store::ChunkIndex {
  public:
-  // `was_lost` tells that what was there had to be thrown away, or that nothing was there.
+  // `was_lost` tells that nothing was there, that what was there had to be thrown away, or that a
+  // rebuild of it did not come to its end.
   struct Opened {
     std::unique_ptr<SqliteIndex> index;
     bool was_lost = false;
@@ -28,7 +29,8 @@ class SqliteIndex final : public store::ChunkIndex {
   Result<> add(const store::TreeName& file, std::span<const store::Piece> pieces) override;
   Result<std::optional<store::ChunkPlace>> find(const store::ChunkId& chunk) override;
   Result<> forget_under(const store::TreeName& folder) override;
-  Result<> clear() override;
+  Result<> clear() override;  // mends a file that is damaged, too
+  Result<> finish_rebuild() override;
   Result<> flush() override;
   Result<std::uint64_t> size() override;
 
@@ -41,6 +43,7 @@ class SqliteIndex final : public store::ChunkIndex {
   using Statement = std::unique_ptr<sqlite3_stmt, Close>;
   explicit SqliteIndex(Db db) : db_(std::move(db)) {}
   static Result<std::unique_ptr<SqliteIndex>> connect(const std::string& path);
+  static void unlink(const std::string& path);
   Result<> run(const char* sql);
   Result<Statement> prepare(const char* sql);
   Result<> step(sqlite3_stmt* statement);
@@ -49,7 +52,9 @@ class SqliteIndex final : public store::ChunkIndex {
   tl::unexpected<Error> failed(const char* attempt) const;
 
   std::mutex mutex_;
+  std::string path_;
   Db db_;
+  bool whole_ = false;  // as the file says: a rebuild has come to its end
   Statement add_file_, find_file_, add_chunk_, find_chunk_;
   std::uint64_t in_transaction_ = 0;  // additions since it began; 0: none is open
 };

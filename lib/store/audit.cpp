@@ -19,6 +19,7 @@ Audit::Audit(Files& files, const Tree& tree, TreeName folder, Sum sum)
 void Audit::note(Result<> result) {
   if (result) return;
   file_.reset();
+  flat_left_ = 0;
   ++damaged_;
   if (damage_.size() < kDamageMax) damage_.push_back({walk_.entry().name, result.error()});
 }
@@ -31,6 +32,25 @@ Result<> Audit::begin_hard_link() {
   // Where the file system has no hard links they are copies; then at least the size must be right.
   if (here.type != FileType::kFile || here.size != there.size)
     return found_wrong(entry, "it is not the file it should share");
+  if (!sum_) return {};
+  file_ = TRY(files_.open(entry.name.under(folder_), Access::kRead));
+  pieces_.clear();
+  next_piece_ = 0;
+  offset_ = 0;
+  flat_left_ = here.size;
+  (void)flat_.finish();
+  return {};
+}
+
+// Of a hard link: its bytes were compared under its first name.
+Result<> Audit::read_flat() {
+  buffer_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(flat_left_, kChunkBytesMax)));
+  const std::size_t got = TRY(file_->read_at(buffer_, offset_));
+  if (got != buffer_.size()) return found_wrong(walk_.entry(), "it is too short");
+  flat_.update(Bytes(buffer_));
+  offset_ += got;
+  flat_left_ -= got;
+  bytes_read_ += got;
   return {};
 }
 
@@ -103,23 +123,35 @@ Audit::Progress Audit::step(std::uint64_t most) {
     } else if (next_piece_ < pieces_.size()) {
       done += pieces_[next_piece_].length;
       note(read_piece());
+    } else if (flat_left_ > 0) {
+      done += std::min<std::uint64_t>(flat_left_, kChunkBytesMax);
+      note(read_flat());
     }
-    if (file_ != nullptr && next_piece_ == pieces_.size()) end_file();
+    if (file_ != nullptr && next_piece_ == pieces_.size() && flat_left_ == 0) end_file();
   }
   return Progress::kMore;
 }
 
-Result<> rebuild_index(Root& root, ChunkIndex& index) {
+Result<Rebuilt> rebuild_index(Root& root, ChunkIndex& index) {
+  Rebuilt rebuilt;
   TRY(index.clear());
   const auto datasets = TRY(root.datasets());
   for (const DatasetName& dataset : datasets) {
     const auto versions = TRY(root.versions(dataset));
     for (const VersionNo version : versions) {
-      const Tree tree = TRY(root.tree(dataset, version));
-      TRY(index_tree(index, tree, Root::folder_of(dataset, version)));
+      const auto tree = root.tree(dataset, version);
+      if (!tree && tree.error().kind() == Kind::kNotFound) continue;
+      if (!tree) {
+        rebuilt.unreadable.push_back({Root::manifest_of(dataset, version), tree.error()});
+        continue;
+      }
+      TRY(index_tree(index, *tree, Root::folder_of(dataset, version)));
+      ++rebuilt.versions;
+      rebuilt.files += tree->totals().files;
     }
   }
-  return index.flush();
+  TRY(index.finish_rebuild());
+  return rebuilt;
 }
 
 }  // namespace longhaul::store

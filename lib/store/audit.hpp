@@ -23,7 +23,8 @@ struct Damage {
 
 class Audit {
  public:
-  // Told for each file that is whole, in walk order: its flat SHA-256, as sha256sum prints it.
+  // Told for each file that is whole, hard links included, in walk order: its flat SHA-256, as
+  // sha256sum prints it.
   using Sum = std::function<void(const TreeName&, const crypto::Digest&)>;
   Audit(Files& files, const Tree& tree, TreeName folder, Sum sum = nullptr);
 
@@ -38,6 +39,7 @@ class Audit {
   Result<> begin();
   Result<> begin_hard_link();
   Result<> read_piece();
+  Result<> read_flat();
   void note(Result<> result);
   void end_file();
 
@@ -49,13 +51,19 @@ class Audit {
   std::vector<Piece> pieces_;
   std::size_t next_piece_ = 0;
   std::uint64_t offset_ = 0;
+  std::uint64_t flat_left_ = 0;  // of a hard link that is read for its sum alone
   crypto::Sha256 flat_;
   ByteVector buffer_;
   std::vector<Damage> damage_;
   std::uint64_t damaged_ = 0, bytes_read_ = 0;
 };
 
-// Forgets the index and fills it from every manifest, oldest first.
-Result<> rebuild_index(Root& root, ChunkIndex& index);
+struct Rebuilt {
+  std::uint64_t versions = 0, files = 0;
+  std::vector<Damage> unreadable;  // manifests: their chunks stay unknown, nothing else is lost
+};
+// Forgets the index and fills it from every manifest, oldest first. A version that is removed
+// meanwhile is passed over.
+Result<Rebuilt> rebuild_index(Root& root, ChunkIndex& index);
 
 }  // namespace longhaul::store

@@ -32,7 +32,10 @@ class ChunkIndex {
   virtual Result<> add(const TreeName& file, std::span<const Piece> pieces) = 0;
   virtual Result<std::optional<ChunkPlace>> find(const ChunkId& chunk) = 0;
   virtual Result<> forget_under(const TreeName& folder) = 0;
+  // Empty from here; it counts as lost until finish_rebuild(), so that one that was cut short is
+  // begun again.
   virtual Result<> clear() = 0;
+  virtual Result<> finish_rebuild() = 0;     // it holds all that the manifests name
   virtual Result<> flush() = 0;              // additions so far survive the process
   virtual Result<std::uint64_t> size() = 0;  // chunks
 };
@@ -43,6 +46,7 @@ class MemoryIndex final : public ChunkIndex {
   Result<std::optional<ChunkPlace>> find(const ChunkId& chunk) override;
   Result<> forget_under(const TreeName& folder) override;
   Result<> clear() override;
+  Result<> finish_rebuild() override { return {}; }
   Result<> flush() override { return {}; }
   Result<std::uint64_t> size() override;
 

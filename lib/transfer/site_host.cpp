@@ -181,39 +181,95 @@ class ListFiles final : public PagedWork {
 
 class Verify final : public PagedWork {
  public:
-  Verify(store::Root& root, DatasetName dataset, std::uint64_t version)
-      : root_(root), dataset_(std::move(dataset)), version_(version) {}
+  Verify(store::Root& root, DatasetName dataset, std::uint64_t version, bool sums)
+      : root_(root), dataset_(std::move(dataset)), version_(version), sums_(sums) {}
 
  private:
   Result<Progress> page() override {
-    if (!audit_) {
-      const VersionNo version = TRY(find_version(root_, dataset_, version_));
-      tree_ = TRY(root_.tree(dataset_, version));
-      audit_.emplace(root_.files(), tree_, store::Root::folder_of(dataset_, version));
-    }
-    const bool more = audit_->step(kAuditStepBytes) == store::Audit::Progress::kMore;
-    const auto& damage = audit_->damage();
-    for (; told_ < damage.size() && lines.size() < kLinesPerPage; ++told_) {
-      wire::Line line;
-      line.name = damage[told_].name.text();
-      line.note = printable(damage[told_].error.message(), wire::kReasonMax);
-      lines.push_back(std::move(line));
+    if (!audit_) TRY(begin());
+    const bool room = found_.size() < kLinesPerPage;
+    // A step may find many more than a page holds: they are told before the next one.
+    if (room && more_) more_ = audit_->step(kAuditStepBytes) == store::Audit::Progress::kMore;
+    tell_damage();
+    while (!found_.empty() && lines.size() < kLinesPerPage) {
+      lines.push_back(std::move(found_.front()));
+      found_.pop_front();
     }
     outcome_.files = tree_.totals().files;
     outcome_.bytes = audit_->bytes_read();
     outcome_.bad = audit_->damaged();
-    if (more || told_ < damage.size()) return Progress::kMore;
+    if (more_ || !found_.empty()) return Progress::kMore;
     if (outcome_.bad > 0) {
       outcome_.failed = Kind::kIntegrity;
       outcome_.text = std::to_string(outcome_.bad) + " files are damaged: push the dataset again";
     }
     return Progress::kDone;
   }
+
+  Result<> begin() {
+    const VersionNo version = TRY(find_version(root_, dataset_, version_));
+    tree_ = TRY(root_.tree(dataset_, version));
+    store::Audit::Sum tell;
+    if (sums_) {
+      tell = [this](const store::TreeName& name, const crypto::Digest& sum) {
+        wire::Line line;
+        line.name = name.text();
+        line.root = sum;
+        found_.push_back(std::move(line));
+      };
+    }
+    audit_.emplace(root_.files(), tree_, store::Root::folder_of(dataset_, version), tell);
+    return {};
+  }
+
+  void tell_damage() {
+    for (const auto& damage = audit_->damage(); told_ < damage.size(); ++told_) {
+      wire::Line line;
+      line.name = damage[told_].name.text();
+      line.note = printable(damage[told_].error.message(), wire::kReasonMax);
+      found_.push_back(std::move(line));
+    }
+  }
+
   store::Root& root_;
   const DatasetName dataset_;
   const std::uint64_t version_;
+  const bool sums_;
   store::Tree tree_;
   std::optional<store::Audit> audit_;
+  std::deque<wire::Line> found_;  // not told yet
+  std::size_t told_ = 0;
+  bool more_ = true;
+};
+
+class Rebuild final : public PagedWork {
+ public:
+  Rebuild(store::Root& root, store::ChunkIndex& index) : root_(root), index_(index) {}
+
+ private:
+  Result<Progress> page() override {
+    if (!rebuilt_) {
+      rebuilt_ = TRY(store::rebuild_index(root_, index_));
+      outcome_.files = rebuilt_->files;
+      outcome_.bad = rebuilt_->unreadable.size();
+    }
+    for (; told_ < rebuilt_->unreadable.size() && lines.size() < kLinesPerPage; ++told_) {
+      const store::Damage& damage = rebuilt_->unreadable[told_];
+      wire::Line line;
+      line.name = damage.name.text();
+      line.note = printable(damage.error.message(), wire::kReasonMax);
+      lines.push_back(std::move(line));
+    }
+    if (told_ < rebuilt_->unreadable.size()) return Progress::kMore;
+    if (outcome_.bad > 0) {
+      outcome_.failed = Kind::kIntegrity;
+      outcome_.text = std::to_string(outcome_.bad) + " manifests cannot be read";
+    }
+    return Progress::kDone;
+  }
+  store::Root& root_;
+  store::ChunkIndex& index_;
+  std::optional<store::Rebuilt> rebuilt_;
   std::size_t told_ = 0;
 };
 
@@ -251,10 +307,11 @@ Result<std::unique_ptr<FetchWork>> SiteHost::send(const wire::Fetch& fetch) {
 }
 
 Result<std::unique_ptr<AskWork>> SiteHost::answer(const wire::Ask& ask) {
-  const bool changes = ask.type == wire::AskType::kRemove;
+  const bool changes = ask.type == wire::AskType::kRemove || ask.type == wire::AskType::kRebuild;
   if (!rights_.read || (changes && !rights_.write))
     return fail(Kind::kAuth, "answer", "your role does not allow it; ask the site's owner");
   if (ask.type == wire::AskType::kDatasets) return std::make_unique<ListDatasets>(root_);
+  if (ask.type == wire::AskType::kRebuild) return std::make_unique<Rebuild>(root_, index_);
   DatasetName dataset = TRY(DatasetName::parse(ask.dataset));
   switch (ask.type) {
     case wire::AskType::kVersions:
@@ -262,12 +319,15 @@ Result<std::unique_ptr<AskWork>> SiteHost::answer(const wire::Ask& ask) {
     case wire::AskType::kFiles:
       return std::make_unique<ListFiles>(root_, std::move(dataset), ask.version);
     case wire::AskType::kVerify:
-      return std::make_unique<Verify>(root_, std::move(dataset), ask.version);
+      return std::make_unique<Verify>(root_, std::move(dataset), ask.version, false);
+    case wire::AskType::kSums:
+      return std::make_unique<Verify>(root_, std::move(dataset), ask.version, true);
     case wire::AskType::kRemove:
       if (ask.version == 0)
         return fail(Kind::kUsage, "remove " + dataset.text(), "name the version: @N");
       return std::make_unique<Remove>(root_, index_, std::move(dataset), ask.version);
     case wire::AskType::kDatasets:
+    case wire::AskType::kRebuild:
       break;
   }
   return fail(Kind::kUnsupported, "answer");

@@ -1,6 +1,6 @@
-// Requests about datasets and their answers: list, verify, remove. An Ask on the control lane is
-// answered by one or more Answers on the demand lane, `number` from 0, in any order of arrival; the
-// last one says so and carries the outcome.
+// Requests about datasets and their answers: list, verify, remove, rebuild. An Ask on the control
+// lane is answered by one or more Answers on the demand lane, `number` from 0, in any order of
+// arrival; the last one says so and carries the outcome.
 #pragma once
 
 #include <array>
@@ -24,11 +24,14 @@ enum class AskType : std::uint8_t {
   kFiles = 3,     // of one version
   kVerify = 4,    // re-reads everything of one version, or of all (0)
   kRemove = 5,    // one version
+  kSums = 6,      // kVerify, with a line for each file that is whole: its flat SHA-256
+  kRebuild = 7,   // the chunk index, from every manifest
 };
 constexpr auto wire_values(AskType) {
   return std::array{Known{AskType::kDatasets, "datasets"}, Known{AskType::kVersions, "versions"},
-                    Known{AskType::kFiles, "files"}, Known{AskType::kVerify, "verify"},
-                    Known{AskType::kRemove, "remove"}};
+                    Known{AskType::kFiles, "files"},       Known{AskType::kVerify, "verify"},
+                    Known{AskType::kRemove, "remove"},     Known{AskType::kSums, "sums"},
+                    Known{AskType::kRebuild, "rebuild"}};
 }
 
 struct Ask {
@@ -40,7 +43,7 @@ struct Ask {
   static void fields(F& f) {
     f(&Ask::request, "request");
     f(&Ask::type, "type");
-    f(&Ask::dataset, "dataset", "empty for datasets");
+    f(&Ask::dataset, "dataset", "empty for datasets and rebuild");
     f(&Ask::version, "version", "0: the newest");
   }
 };
@@ -64,8 +67,8 @@ struct Line {
     f(&Line::files, "files");
     f(&Line::bytes, "bytes");
     f(&Line::time_ns, "time_ns", "of publication, or the file's mtime");
-    f(&Line::root, "root", "versions: the tree; files: the content's hash");
-    f(&Line::note, "note", "verify: what is wrong with it; link: target");
+    f(&Line::root, "root", "versions: the tree; files: the content's hash; sums: the flat SHA-256");
+    f(&Line::note, "note", "verify, sums, rebuild: what is wrong with it; link: target");
   }
 };
 
@@ -79,9 +82,9 @@ struct Outcome {
   static void fields(F& f) {
     f(&Outcome::failed, "failed");
     f(&Outcome::text, "text");
-    f(&Outcome::files, "files", "verify: read");
+    f(&Outcome::files, "files", "verify, sums: read; rebuild: indexed");
     f(&Outcome::bytes, "bytes", "verify: read; remove: freed");
-    f(&Outcome::bad, "bad", "verify: files whose bytes are wrong");
+    f(&Outcome::bad, "bad", "verify, sums: files whose bytes are wrong; rebuild: manifests");
   }
 };
 

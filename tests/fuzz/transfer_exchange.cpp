@@ -50,7 +50,7 @@ class Liar {
       case 12:
         return say(Lane::kControl,
                    wire::Ask{wire::RequestId(byte() % 4),
-                             static_cast<wire::AskType>(1 + byte() % 5), dataset(), number()});
+                             static_cast<wire::AskType>(1 + byte() % 7), dataset(), number()});
       default:
         return world_.link().inject(from_, Lane::kDemand, raw());
     }

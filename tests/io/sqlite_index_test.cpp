@@ -39,7 +39,7 @@ TEST_F(SqliteIndexTest, FindsWhatWasAddedAlsoInTheNextProcess) {
     const std::vector<Piece> pieces{{10, false, id("a")}, {100, true, {}}, {20, false, id("b")}};
     ASSERT_TRUE(opened.index->add(TreeName::known("datasets/d/v000001/f"), pieces));
     EXPECT_TRUE(opened.index->find(id("b"))->has_value());  // before it is flushed, too
-    ASSERT_TRUE(opened.index->flush());
+    ASSERT_TRUE(opened.index->finish_rebuild());
   }
   auto opened = open();
   EXPECT_FALSE(opened.was_lost);
@@ -60,8 +60,34 @@ TEST_F(SqliteIndexTest, ForgetsAVersionAndNoOther) {
   EXPECT_FALSE(opened.index->find(id("d/v1/a"))->has_value());
   EXPECT_FALSE(opened.index->find(id("d/v1/b/c"))->has_value());
   EXPECT_TRUE(opened.index->find(id("d/v10/a"))->has_value());
+}
+
+TEST_F(SqliteIndexTest, IsLostFromClearingToTheEndOfARebuild) {
+  {
+    auto opened = open();
+    ASSERT_TRUE(opened.index->add(TreeName::known("f"), std::vector<Piece>{{1, false, id("f")}}));
+    ASSERT_TRUE(opened.index->finish_rebuild());
+  }
+  {
+    auto opened = open();
+    EXPECT_FALSE(opened.was_lost);
+    ASSERT_TRUE(opened.index->clear());
+    EXPECT_EQ(*opened.index->size(), 0U);
+    ASSERT_TRUE(opened.index->add(TreeName::known("g"), std::vector<Piece>{{1, false, id("g")}}));
+    ASSERT_TRUE(opened.index->flush());
+  }
+  EXPECT_TRUE(open().was_lost);  // killed before the rebuild ended
+}
+
+TEST_F(SqliteIndexTest, ClearingMendsAFileThatWasDamagedWhileOpen) {
+  auto opened = open();
+  ASSERT_TRUE(opened.index->finish_rebuild());
+  for (const char* part : {"", "-wal"})
+    std::ofstream(path_ + part, std::ios::binary | std::ios::trunc) << std::string(65536, 'x');
+  (void)opened.index->find(id("f"));  // whatever it says
   ASSERT_TRUE(opened.index->clear());
-  EXPECT_EQ(*opened.index->size(), 0U);
+  ASSERT_TRUE(opened.index->add(TreeName::known("f"), std::vector<Piece>{{1, false, id("f")}}));
+  EXPECT_TRUE(opened.index->find(id("f"))->has_value());
 }
 
 TEST_F(SqliteIndexTest, ADamagedFileIsBegunAnew) {  // S5

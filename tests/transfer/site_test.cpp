@@ -170,6 +170,58 @@ TEST(Site, VerifyNamesADamagedFileAndRemoveTakesAVersion) {
   EXPECT_EQ(ask(world, wire::AskType::kFiles, 1).end->error->kind(), Kind::kNotFound);
 }
 
+TEST(Site, SumsAreFlatDigestsOfWhatIsWhole) {
+  World world(5, {}, World::At::kSite);
+  const ByteVector small = random_bytes(world.rng(), 5000);
+  const ByteVector large = random_bytes(world.rng(), 700'000);  // several chunks
+  put_file(world.disk(End::kA), "src/a", small);
+  put_file(world.disk(End::kA), "src/b", large);
+  put_file(world.disk(End::kA), "src/c", small);
+  push(world);
+  world.disk(End::kB).rot(TreeName::known("datasets/data/v000001/c"), 77);
+  const auto sums = ask(world, wire::AskType::kSums, 1);
+  ASSERT_EQ(sums.lines.size(), 3U);
+  std::map<std::string, wire::Line> by_name;
+  for (const wire::Line& line : sums.lines) by_name[line.name] = line;
+  EXPECT_EQ(by_name["a"].root, crypto::sha256(Bytes(small)));
+  EXPECT_EQ(by_name["b"].root, crypto::sha256(Bytes(large)));
+  EXPECT_FALSE(by_name["c"].root.has_value());
+  EXPECT_FALSE(by_name["c"].note.empty());
+  ASSERT_TRUE(sums.end && sums.end->error);
+  EXPECT_EQ(sums.end->error->kind(), Kind::kIntegrity);
+}
+
+TEST(Site, ARebuiltIndexKnowsWhatTheLostOneKnew) {
+  World world(6, {}, World::At::kSite);
+  put_random_tree(world.disk(End::kA), "src", world.rng(), 1'000'000);
+  push(world);
+  store::ChunkIndex& index = world.index(End::kB);
+  const auto before = index.size();
+  ASSERT_TRUE(before);
+  ASSERT_GT(*before, 0U);
+  ASSERT_TRUE(index.clear());
+  const auto rebuilt = ask(world, wire::AskType::kRebuild, 0);
+  ASSERT_TRUE(rebuilt.end.has_value());
+  EXPECT_FALSE(rebuilt.end->error.has_value());
+  EXPECT_GT(rebuilt.end->outcome.files, 0U);
+  EXPECT_EQ(*index.size(), *before);
+}
+
+TEST(Site, ARebuildTellsOfAManifestThatCannotBeReadAndGoesOn) {
+  World world(7, {}, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
+  push(world);
+  put_file(world.disk(End::kA), "src/b", random_bytes(world.rng(), 5000));
+  push(world);
+  world.disk(End::kB).rot(TreeName::known(".longhaul/manifests/data/v000001"), 80);
+  const auto rebuilt = ask(world, wire::AskType::kRebuild, 0);
+  ASSERT_EQ(rebuilt.lines.size(), 1U);
+  EXPECT_EQ(rebuilt.lines[0].name, ".longhaul/manifests/data/v000001");
+  ASSERT_TRUE(rebuilt.end && rebuilt.end->error);
+  EXPECT_EQ(rebuilt.end->error->kind(), Kind::kIntegrity);
+  EXPECT_EQ(*world.index(End::kB).size(), 2U);  // both chunks, by the second version
+}
+
 TEST(Site, ANameThatIsNoDatasetIsRefused) {
   World world(4, {}, World::At::kSite);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));

@@ -71,6 +71,7 @@ class World {
   std::shared_ptr<sim::CrashFiles> shared_disk(End end) {
     return sides_[static_cast<std::size_t>(end)].disk;
   }
+  store::ChunkIndex& index(End end) { return *sides_[static_cast<std::size_t>(end)].index; }
   SessionDouble& link() { return link_; }
   Rng& rng() { return rng_; }
   std::uint64_t bulk_bytes() const {

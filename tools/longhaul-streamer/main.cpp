@@ -16,6 +16,7 @@
 #include "streamer/commands.hpp"
 #include "streamer/daemon.hpp"
 #include "streamer/doctor.hpp"
+#include "streamer/verify.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
 #include "tools/no_empty_values.hpp"
@@ -107,6 +108,22 @@ void add_invite(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_verify(CLI::App& root, Chosen& chosen) {
+  CLI::App* verify = root.add_subcommand(
+      "verify", "re-read every byte of NAME[@VERSION] here, while no streamer runs on the root");
+  auto options = std::make_shared<streamer::VerifyOptions>();
+  add_root(verify, options->root);
+  verify->add_option("DATASET", options->dataset, "NAME or NAME@VERSION; the newest unless named");
+  verify->add_flag("--sha256sum", options->sums,
+                   "print each file's SHA-256 as sha256sum does; `sha256sum -c` checks it");
+  verify->add_flag("--rebuild", options->rebuild,
+                   "first rebuild the index of chunks from the manifests");
+  verify->add_flag("--json", options->json, "a JSON object a line");
+  verify->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log&) { return streamer::verify(console, *options); };
+  });
+}
+
 void add_peers(CLI::App& root, Chosen& chosen) {
   CLI::App* peers = root.add_subcommand("peers", "who is paired with this node");
   peers->require_subcommand(1);
@@ -141,6 +158,7 @@ int main(int argc, char** argv) {
   add_daemon(root, chosen, "doctor", "what is wrong with this host and root, and what mends it",
              streamer::doctor);
   add_invite(root, chosen);
+  add_verify(root, chosen);
   add_peers(root, chosen);
   add_carry(root, chosen);
   CLI::App* version = root.add_subcommand("version", "print the version");

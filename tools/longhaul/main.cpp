@@ -14,10 +14,12 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/log_lines.hpp"
 #include "lib/io/asio_env.hpp"
+#include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
+#include "tools/no_empty_values.hpp"
 
 namespace longhaul {
 namespace {
@@ -142,6 +144,11 @@ void add_keeping(CLI::App& root, Chosen& chosen) {
       add(root, chosen, "verify", "re-read every byte of SITE:DATASET[@VERSION] there");
   auto verified = std::make_shared<proxy::VerifyOptions>();
   verify->add_option("PLACE", verified->place)->required();
+  verify->add_flag("--sha256sum", verified->sums,
+                   "print each file's SHA-256 as sha256sum does; `sha256sum -c` checks it");
+  verify->add_flag("--rebuild", verified->rebuild,
+                   "first rebuild the site's index of chunks from its manifests; SITE alone does "
+                   "only that");
   verify->callback([&chosen, verified] {
     chosen.start = [verified](App& app) { return proxy::verify(app, *verified); };
   });
@@ -217,6 +224,8 @@ int main(int argc, char** argv) {
       root.add_subcommand("completion", "print a completion script: bash, zsh or fish");
   std::string shell;
   completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  refuse_empty_values(root);
+  io::keep_no_core_files();
   try {
     root.parse(argc, argv);
     if (version->parsed()) {
