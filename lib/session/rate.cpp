@@ -28,6 +28,9 @@ constexpr std::uint32_t kRoundsToBelieve = 2;
 constexpr std::uint32_t kIdleRounds = 6;
 constexpr std::uint32_t kTestRounds = 6;  // the first two are the old rate's
 constexpr std::uint32_t kTestSettles = 2;
+// Where less than that was delivered the link was broken, not slow: large packets vanished while
+// pings passed. A cap of what comes out then is kept for ever, for it is always used up.
+constexpr BytesPerSecond kCapacityLeast(16'384);
 }  // namespace
 
 Duration RateModel::queue_high() const {
@@ -75,6 +78,10 @@ std::uint64_t RateModel::drain_percent() const {
 }
 
 void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
+  if (percent != 0 && capacity_ < kCapacityLeast) {
+    mode = Mode::kOpen;
+    percent = 0;
+  }
   mode_ = mode;
   since_ = now;
   rounds_in_mode_ = 0;

@@ -73,6 +73,24 @@ TEST(RateModel, FollowsCapacityThatShrank) {
   EXPECT_GE(model.cap().value(), 1'490'000U);
 }
 
+// Large packets vanish, pings pass: what comes out says nothing of the link.
+TEST(RateModel, ALinkThatCarriesOnlyPingsIsBrokenAndNotSlow) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 12'000'000);
+  for (int i = 0; i < 40; ++i) {
+    Round silent;
+    silent.length = pipe.base;
+    silent.rtt = pipe.base + (i < 3 ? Duration(100ms) : Duration{});
+    silent.limited_by_link = true;
+    now += pipe.base;
+    model.on_round(now, silent);
+  }
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 12'000'000);
+  EXPECT_GE(model.cap().value(), 9'000'000U);
+}
+
 TEST(RateModel, RandomLossCostsNoRate) {
   RateModel model;
   Pipe pipe;

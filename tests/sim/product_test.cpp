@@ -17,6 +17,7 @@ namespace longhaul::test {
 namespace {
 
 constexpr std::uint64_t kParts = 10;  // entries of ctest, which run side by side
+constexpr std::uint64_t kWorlds = 1000;
 constexpr std::uint64_t kSeedsPerFault = 20;
 
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
@@ -28,7 +29,7 @@ std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
 
 void expect_right(std::uint64_t seed, const FaultSet& faults) {
   ProductWorld world(seed, faults);
-  if (number_of("LONGHAUL_WORLDS", 200) == 1) std::printf("%s\n", world.told().c_str());
+  if (number_of("LONGHAUL_WORLDS", kWorlds) == 1) std::printf("%s\n", world.told().c_str());
   const std::string wrong = world.run();
   EXPECT_EQ(wrong, "") << "seed " << seed << ": " << world.told();
 }
@@ -37,7 +38,7 @@ class Worlds : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(Worlds, P3APushPublishesExactlyItsSource) {
   const std::uint64_t first = number_of("LONGHAUL_SEED", 1);
-  const std::uint64_t worlds = number_of("LONGHAUL_WORLDS", 200);
+  const std::uint64_t worlds = number_of("LONGHAUL_WORLDS", kWorlds);
   for (std::uint64_t seed = first + GetParam(); seed < first + worlds; seed += kParts) {
     Rng rng(seed, "faults");
     expect_right(seed, random_faults(rng));
@@ -54,6 +55,10 @@ TEST_P(Worlds, P3APushPublishesExactlyItsSource) {
 TEST(OldWorlds, P3Seed25WhereAFullConnectionHadAPingToSend) {
   Rng rng(25, "faults");
   expect_right(25, random_faults(rng));
+}
+TEST(OldWorlds, P3Seed219WhereABrokenLinkWasTakenForASlowOne) {
+  Rng rng(219, "faults");
+  expect_right(219, random_faults(rng));
 }
 TEST(OldWorlds, P3Seed31WhereAChangedByteEndedTheSession) {
   Rng rng(31, "faults");
@@ -88,6 +93,28 @@ TEST(ProductFaults, L5Blackouts) {
 TEST(ProductFaults, L6OneDirectionDead) {
   expect_survived(Fault::kL6HalfOpen);
 }
+TEST(ProductFaults, L7APmtuBlackHole) {
+  expect_survived(Fault::kL7Pmtu);
+}
+TEST(ProductFaults, L8ALongerRouteAndBackLosesNoConnection) {
+  for (std::uint64_t seed = 1; seed <= kSeedsPerFault; ++seed) {
+    ProductWorld world(100'000 + seed, {Fault::kL8Route});
+    ASSERT_EQ(world.run(), "") << "seed " << seed << ": " << world.told();
+    EXPECT_EQ(world.link_downs(), 0U) << "seed " << seed << ": " << world.told();
+  }
+}
+TEST(ProductFaults, L8ARouteFifteenTimesLonger) {
+  expect_survived(Fault::kL8FarRoute);
+}
+TEST(ProductFaults, L9FromAGigabitToAMegabitAndBack) {
+  expect_survived(Fault::kL9Rate);
+}
+TEST(ProductFaults, L10AHundredToOneWithQueuesOfASecond) {
+  expect_survived(Fault::kL10Lopsided);
+}
+TEST(ProductFaults, L13Rebinding) {
+  expect_survived(Fault::kL13Rebinding);
+}
 TEST(ProductFaults, L11ResetsAndEndsAnywhere) {
   expect_survived(Fault::kL11Cut);
 }
@@ -99,6 +126,29 @@ TEST(ProductFaults, L16ClocksThatLeapAndDrift) {
 }
 TEST(ProductFaults, L17StaleAndRepeatedHandshakes) {
   expect_survived(Fault::kL17Stale);
+}
+
+// kill -9 of either side at points all over the life of a session and a push: dialling, TLS,
+// greeting, manifest, blocks, seal, publishing, receipt. LONGHAUL_LONG takes every event instead of
+// some.
+void expect_no_kill_harms(ProductWorld::Side side) {
+  constexpr std::uint64_t kPoints = 100, kNever = ~std::uint64_t{0};
+  ProductWorld whole(300'000, {});
+  ASSERT_EQ(whole.run_killed(side, kNever), "");
+  const std::uint64_t events = whole.events();
+  ASSERT_GT(events, kPoints);
+  const std::uint64_t stride = std::getenv("LONGHAUL_LONG") != nullptr ? 1 : events / kPoints;
+  for (std::uint64_t at = 1; at < events; at += stride) {
+    ProductWorld world(300'000, {});
+    ASSERT_EQ(world.run_killed(side, at), "") << "killed after event " << at << " of " << events;
+  }
+}
+
+TEST(ProductProcesses, P3R1TheLaptopKilledAnywhereIsFinishedByTheNextPush) {
+  expect_no_kill_harms(ProductWorld::Side::kLaptop);
+}
+TEST(ProductProcesses, P3R1TheSiteKilledAnywhereIsFinishedByTheNextPush) {
+  expect_no_kill_harms(ProductWorld::Side::kSite);
 }
 
 TEST(ProductFaults, P9TheSameSeedGivesTheSameWorld) {

@@ -10,11 +10,14 @@ namespace longhaul::test {
 
 namespace {
 constexpr std::uint64_t kTreeMost = 4U << 20;
-constexpr std::uint64_t kSlicedTreeMost = 64U << 10;  // one event a byte
+constexpr std::uint64_t kSlicedTreeMost = 64U << 10;   // one event a byte
+constexpr std::uint64_t kKilledTreeMost = 256U << 10;  // many of its worlds make a sweep
 constexpr std::size_t kStaleBytes = 64U << 10;
+constexpr std::uint64_t kFastBits = 1'000'000'000, kSlowBits = 1'000'000;
 constexpr std::array<std::string_view, kFaults> kNames = {
-    "L1 profile",   "L2 loss", "L3 reorder", "L4 bit flips", "L5 blackout",
-    "L6 half-open", "L11 cut", "L12 slices", "L16 clock",    "L17 stale"};
+    "L1 profile",   "L2 loss",    "L3 reorder",   "L4 bit flips", "L5 blackout", "L6 half-open",
+    "L11 cut",      "L12 slices", "L16 clock",    "L17 stale",    "L7 PMTU",     "L8 route",
+    "L8 far route", "L9 rate",    "L10 lopsided", "L13 rebinding"};
 
 netsim::LinkConfig random_profile(Rng& rng, std::string& words) {
   const auto names = netsim::profile_names();
@@ -56,7 +59,7 @@ std::string_view name_of(Fault fault) {
 
 FaultSet random_faults(Rng& rng) {
   FaultSet faults;
-  for (std::size_t i = 0; i < kFaults; ++i) {
+  for (std::size_t i = 0; i < kRandomFaults; ++i) {
     // Slices make every other fault slow: seldom.
     const double chance = static_cast<Fault>(i) == Fault::kL12Slices ? 0.05 : 0.3;
     if (rng.chance(chance)) faults.push_back(static_cast<Fault>(i));
@@ -87,10 +90,7 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
       rng_(seed, "product"),
       laptop_disk_(std::make_shared<sim::CrashFiles>()),
       site_disk_(std::make_shared<sim::CrashFiles>()) {
-  auto root = store::Root::open(*site_disk_);
-  ASSERT(root.has_value());
-  root_ = std::move(*root);
-  host_ = std::make_unique<transfer::SiteHost>(*root_, index_, transfer::SiteRights());
+  open_site();
   WorldOptions options;
   options.check_every_step = true;
   options.job_time_max = 1ms + some(20ms);
@@ -117,6 +117,7 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
   netsim::LinkConfig link =
       has(Fault::kL1Profile) ? random_profile(rng_, link_words_) : random_link(rng_, link_words_);
   if (has(Fault::kL2Loss)) add_loss(rng_, link);
+  shape(link);
   for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
     if (has(Fault::kL3Reorder)) {
       way->reorder = netsim::ReorderConfig{0.05, 1ms + some(30ms)};
@@ -136,6 +137,52 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
     first_read_bytes_ += bytes.size();
     first_read_.push_back(Slice::copy_of(bytes.bytes()));
   };
+}
+
+// What the faults make of a link from the start.
+void ProductWorld::shape(netsim::LinkConfig& link) {
+  if (has(Fault::kL8FarRoute)) {
+    for (netsim::DirectionConfig* way : {&link.up, &link.down}) way->delay.base = 10ms;
+  }
+  if (has(Fault::kL9Rate)) {
+    for (netsim::DirectionConfig* way : {&link.up, &link.down})
+      way->rate = netsim::ConstantRate{BytesPerSecond::from_bits(kFastBits)};
+  }
+  if (has(Fault::kL10Lopsided)) {
+    const std::uint64_t bits = rng_.between(20, 100) * 1'000'000;
+    link.up.rate = netsim::ConstantRate{BytesPerSecond::from_bits(bits)};
+    link.down.rate = netsim::ConstantRate{BytesPerSecond::from_bits(bits / 100)};
+    link.up.queue.bytes_max = ByteCount(bits / 8);
+    link.down.queue.bytes_max = ByteCount(bits / 800);
+  }
+}
+
+void ProductWorld::open_site() {
+  auto root = store::Root::open(*site_disk_);
+  ASSERT(root.has_value());
+  root_ = std::move(*root);
+  index_ = std::make_unique<store::MemoryIndex>();
+  ASSERT(store::rebuild_index(*root_, *index_).has_value());
+  host_ = std::make_unique<transfer::SiteHost>(*root_, *index_, transfer::SiteRights());
+}
+
+// kill -9: connections break, locks are free, nothing written is lost, all else is.
+void ProductWorld::kill(Side side) {
+  if (side == Side::kLaptop) {
+    net_->laptop.forget_session();
+    laptop_disk_->kill_process();
+    return;
+  }
+  net_->site.forget_session();
+  site_exchanges_.clear();
+  host_.reset();
+  root_.reset();
+  site_disk_->kill_process();
+  open_site();
+}
+
+std::size_t ProductWorld::link_downs() const {
+  return net_->laptop.events_of<session::LinkDown>().size();
 }
 
 ProductWorld::~ProductWorld() {
@@ -212,6 +259,27 @@ void ProductWorld::happen(Fault fault) {
       }
       return node.drain();
     }
+    case Fault::kL7Pmtu:
+      return net_->wan.apply(net_->link, netsim::PmtuDrop{1400, 1s + some(60s)});
+    case Fault::kL8Route:
+    case Fault::kL8FarRoute: {
+      const Duration longer = fault == Fault::kL8Route ? Duration(17ms) : Duration(140ms);
+      net_->wan.apply(net_->link, netsim::RouteStep{longer});
+      return after(1s + some(20s),
+                   [this, longer] { net_->wan.apply(net_->link, netsim::RouteStep{-longer}); });
+    }
+    case Fault::kL9Rate: {
+      const auto set = [this](std::uint64_t bits) {
+        for (const netsim::Direction way : netsim::kBothWays)
+          net_->wan.apply(
+              net_->link,
+              netsim::RateStep{way, netsim::ConstantRate{BytesPerSecond::from_bits(bits)}});
+      };
+      set(kSlowBits);
+      return after(1s + some(20s), [set] { set(kFastBits); });
+    }
+    case Fault::kL13Rebinding:
+      return net_->wan.apply(net_->link, netsim::Rebind{rng_.chance(0.5)});
     case Fault::kL17Stale:
       strangers_.push_back(std::make_unique<Stranger>(*net_, first_read_));
       return;
@@ -246,6 +314,36 @@ std::string ProductWorld::run() {
     net_->laptop.forget_session();
     net_->redial();
   }
+}
+
+std::string ProductWorld::run_killed(Side side, std::uint64_t after_events) {
+  put_random_tree(*laptop_disk_, "src", rng_, kKilledTreeMost);
+  net_->start();
+  push();
+  bool alive = true;
+  for (int attempt = 1; attempt <= 10; ++attempt) {
+    std::optional<transfer::Finished> end;
+    const auto look = [&] {
+      while (auto event = laptop_exchanges_.back()->poll_event())
+        if (auto* one = std::get_if<transfer::Finished>(&*event)) end = std::move(*one);
+      if (alive) ++events_;
+      return end.has_value() || (alive && events_ > after_events);
+    };
+    if (!net_->wan.run_until(look, kLimit)) return "the push hangs";
+    if (std::exchange(alive, alive && events_ <= after_events) && !alive) {
+      kill(side);
+      if (side == Side::kSite) continue;  // the laptop will notice
+    } else if (!end->error) {
+      return judge(*end);
+    } else if (end->error->kind() != Kind::kLink && end->error->kind() != Kind::kBusy) {
+      return "the push failed: " + end->error->message();
+    }
+    net_->laptop.forget_session();
+    net_->run_for(1s);
+    net_->redial();
+    push();
+  }
+  return "it is never done";
 }
 
 std::optional<transfer::Finished> ProductWorld::await_end() {

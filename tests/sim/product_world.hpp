@@ -27,8 +27,15 @@ enum class Fault : std::uint8_t {
   kL12Slices,   // one byte at a time
   kL16Clock,    // a leap of minutes or a day, a drift of 500 ppm
   kL17Stale,    // packets twice and seconds late; an old connection's first bytes again
+  // Those below are not drawn for random worlds, whose seeds keep their meaning.
+  kL7Pmtu,        // packets over 1400 bytes vanish for a while
+  kL8Route,       // 34 ms more, and back
+  kL8FarRoute,    // from 20 to 300 ms, and back
+  kL9Rate,        // from 1 Gbit/s to 1 Mbit/s and back
+  kL10Lopsided,   // a hundredth of the rate on the way back, and queues of a second
+  kL13Rebinding,  // the NAT forgets all it knew
 };
-inline constexpr std::size_t kFaults = 10;
+inline constexpr std::size_t kRandomFaults = 10, kFaults = 16;
 std::string_view name_of(Fault fault);
 
 using FaultSet = std::vector<Fault>;
@@ -43,6 +50,13 @@ class ProductWorld {
   // within kLimit of virtual time.
   std::string run();
 
+  // Without any fault but this: after so many events of the world one side's process is killed
+  // (-9) and begun anew, and the user pushes again until it is done.
+  enum class Side : std::uint8_t { kLaptop, kSite };
+  std::string run_killed(Side side, std::uint64_t after_events);
+  std::uint64_t events() const { return events_; }  // that the last run took
+  std::size_t link_downs() const;                   // times that no connection was left
+
   static constexpr Duration kLimit = std::chrono::minutes(30);
   std::uint64_t seed() const { return seed_; }
   // Over every packet and every output of both sessions.
@@ -51,6 +65,7 @@ class ProductWorld {
 
  private:
   class Stranger;  // says again what an old connection said
+  void shape(netsim::LinkConfig& link);
   void schedule_faults();
   void happen(Fault fault);
   void after(Duration span, std::function<void()> act);
@@ -62,6 +77,8 @@ class ProductWorld {
   session::Service& site_service();
   void push();
   std::optional<transfer::Finished> await_end();
+  void kill(Side side);
+  void open_site();
   std::string judge(const transfer::Finished& end);
   bool has(Fault fault) const;
 
@@ -69,9 +86,10 @@ class ProductWorld {
   const FaultSet faults_;
   Rng rng_;
   std::string link_words_;
+  std::uint64_t events_ = 0;
   std::shared_ptr<sim::CrashFiles> laptop_disk_, site_disk_;
   std::unique_ptr<store::Root> root_;
-  store::MemoryIndex index_;
+  std::unique_ptr<store::MemoryIndex> index_;
   std::unique_ptr<transfer::SiteHost> host_;
   std::deque<std::unique_ptr<transfer::Exchange>> laptop_exchanges_, site_exchanges_;
   std::vector<Slice> first_read_;  // what the site's first connection read

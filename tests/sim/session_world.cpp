@@ -67,7 +67,8 @@ void Node::hand_out(HandOut work) {
   const auto shared = std::make_shared<HandOut>(std::move(work));
   const Duration span(static_cast<std::int64_t>(
       job_times_.below(static_cast<std::uint64_t>(options_.job_time_max.count()))));
-  wan_.clock().after(span, [this, shared, life = life_] {
+  wan_.clock().after(span, [this, shared, life = life_, deaths = deaths_] {
+    if (deaths != deaths_) return;  // nothing runs in a process that was killed
     shared->job.work->run();
     if (life != life_ || session == nullptr) return;
     session->on_job(clock(), shared->service, std::move(shared->job));
@@ -130,6 +131,7 @@ void Node::send_datagrams(const SendDatagrams& output) {
 }
 
 void Node::forget_session() {
+  ++deaths_;
   session.reset();
   cut_streams();
 }
