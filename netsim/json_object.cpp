@@ -10,24 +10,23 @@ namespace netsim {
 
 using longhaul::fail;
 using longhaul::Kind;
-using Json = nlohmann::json;
 
 constexpr int kDepthMax = 8;
 constexpr std::size_t kKeysMax = 1000;  // of one object; keeps the search for doubles short
 
-longhaul::Result<Json> parse_json_object(std::string_view what, std::string_view text,
-                                         std::size_t bytes_max) {
+longhaul::Result<nlohmann::json> parse_json_object(std::string_view what, std::string_view text,
+                                                   std::size_t bytes_max) {
   const auto refuse = [&](std::string why) {
     return fail(Kind::kUsage, fmt::format("read {}", what), std::move(why));
   };
   if (text.size() > bytes_max) return refuse(fmt::format("over {} bytes", bytes_max));
   std::string why;
   std::vector<std::vector<std::string>> open;  // keys of the objects around the present place
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     if (depth > kDepthMax) why = "nested too deeply";
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end && !open.empty()) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.empty() && why.empty()) {
+    if (event == nlohmann::json::parse_event_t::object_start) open.emplace_back();
+    if (event == nlohmann::json::parse_event_t::object_end && !open.empty()) open.pop_back();
+    if (event == nlohmann::json::parse_event_t::key && !open.empty() && why.empty()) {
       auto& seen = open.back();
       const auto& key = parsed.get_ref<const std::string&>();
       if (seen.size() == kKeysMax) why = "too many keys";
@@ -36,7 +35,7 @@ longhaul::Result<Json> parse_json_object(std::string_view what, std::string_view
     }
     return why.empty();
   };
-  Json json = Json::parse(text, watch, /*allow_exceptions=*/false);
+  nlohmann::json json = nlohmann::json::parse(text, watch, /*allow_exceptions=*/false);
   if (!why.empty()) return refuse(why);
   if (json.is_discarded() || !json.is_object()) return refuse("not a JSON object");
   return json;
