@@ -27,8 +27,9 @@ using std::chrono::milliseconds;
 
 constexpr Duration kFast = milliseconds(25), kSlow = milliseconds(200);
 constexpr int kFastSamples = 80;
-// All but listening, closed and waiting out: those have no TCP_INFO worth having.
-constexpr std::uint32_t kTcpStates = ~(1U << 10 | 1U << 7 | 1U << 6);
+// All but listening, closed, waiting out, and half open at the listener (which has no congestion
+// control yet): those have no TCP_INFO worth having.
+constexpr std::uint32_t kTcpStates = ~(1U << 12 | 1U << 10 | 1U << 7 | 1U << 6 | 1U << 3);
 constexpr std::uint32_t kAnyState = ~0U;  // an unconnected UDP socket is "closed"
 enum MemInfo : std::size_t { kRcvBuf = 1, kSndBuf = 3, kMemInfoWords = 9 };
 
