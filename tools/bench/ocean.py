@@ -25,6 +25,23 @@ def seconds(span):
     raise SystemExit(f"no span of time: {span}")
 
 
+def kernels_of(stats):
+    """What both hosts' kernels did, by netsim's account: belongs in every line that is measured."""
+    out = {}
+    for host, seen in stats["sockets"].items():
+        tcp, udp = seen["tcp"], seen["udp"]
+        out[host] = {
+            "congestion": tcp["congestion"], "tcp_sndbuf": tcp["sndbuf_bytes_max"],
+            "tcp_rcvbuf": tcp["rcvbuf_bytes_max"], "tcp_repeated": tcp["retransmitted_segments"],
+            "udp_sndbuf": udp["sndbuf_bytes_max"], "udp_rcvbuf": udp["rcvbuf_bytes_max"],
+            "udp_dropped": udp["dropped_receive_buffer"] + udp["dropped_send_buffer"]}
+        for connection in tcp["info"][:1]:  # the one that moved most
+            out[host]["most"] = {key: connection[key] for key in (
+                "congestion", "sndbuf_bytes", "rcvbuf_bytes", "rtt_us", "min_rtt_us",
+                "cwnd_segments", "retransmitted_segments")}
+    return out
+
+
 class Link:
     """Hosts a and b behind `netsim link`."""
     site = SITE
@@ -34,8 +51,9 @@ class Link:
         subprocess.run([netsim, "link", "--name", self.name, "--detach", "--quiet", *options],
                        check=True)
 
-    def start(self, side, *command, **options):
-        return subprocess.Popen([self.netsim, "exec", "--clamp-sockets", self.name, side, "--",
+    def start(self, side, *command, capabilities=True, **options):
+        flags = ["--clamp-sockets"] if capabilities else ["--clamp-sockets", "--drop-caps"]
+        return subprocess.Popen([self.netsim, "exec", *flags, self.name, side, "--",
                                  *map(str, command)], **options)
 
     def control(self, *words):
@@ -53,7 +71,7 @@ class Loopback:
     """Both ends on this host, nothing between them."""
     site = "127.0.0.1"
 
-    def start(self, side, *command, **options):
+    def start(self, side, *command, capabilities=True, **options):
         return subprocess.Popen([*map(str, command)], **options)
 
     def close(self):
@@ -61,7 +79,8 @@ class Loopback:
 
 
 class Pair:
-    """A streamer on b and a laptop on a that may push to it. Use as a context."""
+    """A streamer on b and a laptop on a that may push to it, neither with capabilities: root's
+    own could undo what an ordinary user's host imposes. Use as a context."""
 
     def __init__(self, link, tools, folder, port=7700):
         self.link, self.folder, self.address = link, folder, f"{link.site}:{port}"
@@ -72,7 +91,7 @@ class Pair:
 
     def __enter__(self):
         self.server = self.link.start("b", self.streamer, "run", "--root", self.root, "--listen",
-                                      self.address, "--json", stdout=subprocess.PIPE,
+                                      self.address, "--json", capabilities=False, stdout=subprocess.PIPE,
                                       stderr=subprocess.DEVNULL, text=True)
         self.server.stdout.readline()
         invite = subprocess.run([self.streamer, "invite", "--root", self.root, "--address",
@@ -87,7 +106,8 @@ class Pair:
         self.server.wait()
 
     def start(self, *words, **options):
-        return self.link.start("a", self.command, *words, env=self.environment, **options)
+        return self.link.start("a", self.command, *words, capabilities=False,
+                               env=self.environment, **options)
 
     def push(self, source, dataset="bench"):
         """From the command's start to its end; `told` is its own last line."""
