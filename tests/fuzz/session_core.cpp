@@ -4,77 +4,12 @@
 #include <array>
 #include <cstdint>
 
-#include "lib/crypto/tls_context.hpp"
-#include "lib/session/session.hpp"
+#include "tests/fuzz/hostile.hpp"
 
 namespace {
 
 using namespace longhaul;
-using namespace longhaul::session;
-
-class Sink final : public Service {  // takes and lets go; answers now and then
- public:
-  void on_message(Time, Lane lane, Slice message) override {
-    ASSERT(!message.empty() && message.size() <= kMessageMax);
-    ASSERT(lane != Lane::kControl || message.size() <= kControlMessageMax);
-    if (message.size() % 3 == 0) ++answers_;
-  }
-  void on_job(Time, Job) override {}
-  void on_deadline(Time) override {}
-  void on_link(Time, LinkState) override {}
-  void on_end(Time, const Error&) override {}
-  std::optional<ServiceOutput> poll_output(Time, const Room& room) override {
-    if (answers_ == 0 || !room.in(Lane::kControl)) return std::nullopt;
-    --answers_;
-    return Message{Lane::kControl, Slice::copy_of("answer"), 0, {}};
-  }
-  std::optional<Time> next_deadline() const override { return std::nullopt; }
-  std::size_t held() const override { return 0; }
-  void check() const override {}
-
- private:
-  std::uint32_t answers_ = 0;
-};
-
-crypto::Identity identity_of(std::uint8_t number) {
-  std::array<std::byte, crypto::Identity::kSecretBytes> secret{};
-  secret.fill(static_cast<std::byte>(number));
-  return crypto::Identity::from_entropy(secret);
-}
-
-class Input {
- public:
-  explicit Input(Bytes bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint8_t byte() {
-    if (bytes_.empty()) return 0;
-    const auto out = std::to_integer<std::uint8_t>(bytes_[0]);
-    bytes_ = bytes_.subspan(1);
-    return out;
-  }
-  // Small numbers, unit multiples and the ends of the range, all of which matter more than others.
-  std::uint64_t number() {
-    const std::uint8_t kind = byte();
-    const std::uint64_t value = byte();
-    switch (kind % 6) {
-      case 0:
-        return value;
-      case 1:
-        return value * 1024;
-      case 2:
-        return value << 16;
-      case 3:
-        return ~value;
-      case 4:
-        return (std::uint64_t{1} << (value % 64)) - 1;
-      default:
-        return value % 3;
-    }
-  }
-
- private:
-  Bytes bytes_;
-};
+using namespace longhaul::fuzz;
 
 class Attack {
  public:
@@ -130,13 +65,13 @@ class Attack {
         data.lane = input.byte() % 8;
         data.service = input.byte() % 4 == 0 ? 1 : 0;
         data.key = input.byte();
-        data.payload = body(input.number() % (wire::kFragmentMax + 1));
+        data.payload = body_of(input.number() % (wire::kFragmentMax + 1));
         return mine.send(wire::FrameType::kData, data);
       }
       case 1: {
         wire::Control control;
         control.number = input.number();
-        control.body = body(input.number() % (wire::kControlBodyMax + 1));
+        control.body = body_of(input.number() % (wire::kControlBodyMax + 1));
         return mine.send(wire::FrameType::kControl, control);
       }
       case 2: {
@@ -160,12 +95,6 @@ class Attack {
         return mine.send(wire::FrameType::kGoodbye, wire::Goodbye{input.byte(), "\x1b[2J"});
     }
   }
-  static Slice body(std::size_t bytes) {
-    Buffer buffer(std::max<std::size_t>(1, bytes));
-    std::fill(buffer.bytes().begin(), buffer.bytes().end(), std::byte{7});
-    return std::move(buffer).freeze(bytes);
-  }
-
   BufferPool pool_;
   crypto::TlsContext victim_tls_, mine_tls_;
   Time now_{};
