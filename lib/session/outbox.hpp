@@ -23,8 +23,9 @@ using MessageId = Id<struct MessageTag>;
 constexpr std::uint64_t kMessagesAhead = 1U << 16;
 // Fragments begin at multiples of this and have such a length, but for a message's end: so that a
 // receiver keeps a bit per unit, whatever path a fragment took.
-// 11 of them fill a packet of 1500 bytes to 98 % of what its headers leave.
-constexpr std::uint32_t kUnitBytes = 128;
+// 89 of them fill a packet of 1500 bytes: 1.053 bytes on the wire for a useful one; of 128 bytes it
+// was 1.065.
+constexpr std::uint32_t kUnitBytes = 16;
 // What a message costs of the receiver's window besides its bytes: its place in the tables.
 constexpr std::uint64_t kMessageCost = 1024;
 constexpr std::uint64_t cost_of(std::uint64_t body_bytes) {

@@ -45,7 +45,7 @@ constexpr auto wire_values(FrameType) {
                     Known{FrameType::kJoined, "Joined"},   Known{FrameType::kEpoch, "Epoch"}};
 }
 
-// A range of a message. Offsets and lengths are multiples of 128 but for the message's end.
+// A range of a message. Offsets and lengths are multiples of 16 but for the message's end.
 struct Data {
   std::uint64_t message = 0;
   std::uint32_t offset = 0;
@@ -57,7 +57,7 @@ struct Data {
   template <class F>
   static void fields(F& f) {
     f(&Data::message, "message", "number within the session and direction");
-    f(&Data::offset, "offset", "of the payload within the message; a multiple of 128");
+    f(&Data::offset, "offset", "of the payload within the message; a multiple of 16");
     f(&Data::total, "total", "bytes of the message");
     f(&Data::lane, "lane", "1 live, 2 update, 3 demand, 4 bulk, 5 backfill");
     f(&Data::service, "service", "place in the list of services, the same at both ends");
