@@ -8,6 +8,7 @@
 
 #include "lib/base/result.hpp"
 #include "lib/base/slice.hpp"
+#include "lib/base/units.hpp"
 #include "lib/datagram/address.hpp"
 #include "lib/io/endpoint.hpp"
 #include "lib/io/task.hpp"
@@ -19,6 +20,7 @@ struct ReceivedDatagrams {
   datagram::Address from;
   Slice bytes;
   std::size_t each_bytes = 0;
+  Time came{};  // by Env's clock, when the kernel took it off the network
 };
 
 struct DatagramInfo {

@@ -280,7 +280,8 @@ void Pump::obey(session::ClaimDatagrams& output) {
 }
 
 void Pump::on_datagrams(const ReceivedDatagrams& in) {
-  session_.on_datagrams(env_.now(), in.from, in.bytes, in.each_bytes);
+  const Time now = env_.now();
+  session_.on_datagrams(now, in.from, in.bytes, in.each_bytes, std::max(now - in.came, Duration{}));
   drain();
 }
 

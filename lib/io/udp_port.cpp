@@ -1,13 +1,17 @@
 #include "lib/io/udp_port.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,17 +23,12 @@ namespace {
 using udp = asio::ip::udp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
 
-// A datagram's largest size, and so that of what UDP_GRO puts together.
-constexpr std::size_t kReceiveBytes = 65'536;
-constexpr std::size_t kReceiveBatch = 16;  // system calls a wakeup: 1 MiB at most
-constexpr std::size_t kSegmentsMax = 64;   // UDP_MAX_SEGMENTS of older kernels
+constexpr std::size_t kSegmentsMax = 64;  // UDP_MAX_SEGMENTS of older kernels
 constexpr std::size_t kSegmentedBytesMax = 65'000;
 // Batches of sessions that had something on its way out when the socket filled; more are lost.
 constexpr std::size_t kWaitingMax = 1024;
 // Asked for; the kernel gives what net.core.rmem_max allows (212,992 on an untuned host).
 constexpr int kBufferBytes = 8 << 20;
-// Below this a block of 64 KiB would be held for a few bytes.
-constexpr std::size_t kKeepWhole = kReceiveBytes / 8;
 
 // Of <linux/udp.h>, which cannot stand beside <netinet/udp.h>.
 constexpr int kUdpSegment = 103;
@@ -64,49 +63,6 @@ socklen_t to_socket(const datagram::Address& address, bool v6, sockaddr_storage&
   return sizeof to;
 }
 
-datagram::Address from_socket(const sockaddr_storage& in) {
-  datagram::Address address;
-  if (in.ss_family == AF_INET6) {
-    sockaddr_in6 from{};
-    std::memcpy(&from, &in, sizeof from);
-    std::memcpy(address.ip.data(), &from.sin6_addr, 16);
-    address.port = ntohs(from.sin6_port);
-    return address;
-  }
-  sockaddr_in from{};
-  std::memcpy(&from, &in, sizeof from);
-  address.ip[10] = address.ip[11] = std::byte{0xFF};
-  std::memcpy(address.ip.data() + 12, &from.sin_addr, 4);
-  address.port = ntohs(from.sin_port);
-  return address;
-}
-
-// Ancillary bytes of one received message.
-struct Control {
-  alignas(cmsghdr) std::array<char, 128> bytes;
-};
-
-struct Notes {
-  std::size_t each_bytes = 0;  // 0: one datagram
-  std::uint32_t overrun = 0;
-  bool has_overrun = false;
-};
-Notes notes_of(msghdr& message) {
-  Notes notes;
-  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    int value = 0;
-    if (c->cmsg_len < CMSG_LEN(sizeof value)) continue;
-    std::memcpy(&value, CMSG_DATA(c), sizeof value);
-    if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == kUdpGro && value > 0)
-      notes.each_bytes = static_cast<std::size_t>(value);
-    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-      notes.overrun = static_cast<std::uint32_t>(value);
-      notes.has_overrun = true;
-    }
-  }
-  return notes;
-}
-
 }  // namespace
 
 Result<datagram::Address> to_address(const Endpoint& numeric) {
@@ -131,9 +87,18 @@ Endpoint to_endpoint(const datagram::Address& address) {
   return {v6.to_string(), address.port};
 }
 
-UdpPort::UdpPort(UdpSocket socket, bool v6)
-    : socket_(std::move(socket)), v6_(v6), pool_(4 * kReceiveBatch * kReceiveBytes) {
+UdpPort::UdpPort(const Executor& executor, int socket, bool v6)
+    : executor_(executor),
+      socket_(socket),
+      v6_(v6),
+      pool_(4 * UdpReader::kReceiveBatch * UdpReader::kReceiveBytes) {
   tune();
+}
+
+UdpPort::~UdpPort() {
+  close();
+  reader_.reset();
+  ::close(socket_);
 }
 
 Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, const Endpoint& at) {
@@ -151,14 +116,24 @@ Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, co
     const int os = status.value();
     return fail(os == EADDRINUSE ? Kind::kBusy : Error::kind_of_errno(os), attempt, os);
   }
-  return std::unique_ptr<DatagramPort>(new UdpPort(std::move(socket), address.is_v6()));
+  const int fd = socket.release(status);  // from asio's own watch
+  if (status) return fail(Error::kind_of_errno(status.value()), attempt, status.value());
+  std::unique_ptr<UdpPort> port(new UdpPort(executor, fd, address.is_v6()));
+  try {
+    port->reader_ = std::make_unique<UdpReader>(fd, executor, port->pool_);
+  } catch (const std::system_error& error) {
+    return fail(Kind::kLimit, attempt, error.code().value());
+  }
+  return std::unique_ptr<DatagramPort>(std::move(port));
 }
 
 void UdpPort::tune() {
-  const int fd = handle();
+  const int fd = socket_;
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   set(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
   set(fd, SOL_SOCKET, SO_SNDBUF, kBufferBytes);
   set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
   // Sizes are found by probing: never fragment, and do not believe a cached path MTU either.
   set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   if (v6_) set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
@@ -169,63 +144,17 @@ void UdpPort::tune() {
 }
 
 void UdpPort::without_offload() {
-  set(handle(), IPPROTO_UDP, kUdpGro, 0);
+  set(socket_, IPPROTO_UDP, kUdpGro, 0);
   info_.coalesces = info_.segments = false;
 }
 
-int UdpPort::handle() const {
-  return const_cast<UdpSocket&>(socket_).native_handle();  // native_handle() is not const
-}
-
 Task<Result<std::vector<ReceivedDatagrams>>> UdpPort::receive() {
-  std::vector<ReceivedDatagrams> got;
-  for (;;) {
-    if (!socket_.is_open()) co_return fail(Kind::kLink, "receive datagrams", "the port is closed");
-    if (receive_now(got)) co_return got;
-    const auto [status] = co_await socket_.async_wait(UdpSocket::wait_read, kAwait);
-    if (status) co_return fail(Kind::kLink, "receive datagrams", status.message());
-  }
-}
-
-bool UdpPort::receive_now(std::vector<ReceivedDatagrams>& out) {
-  std::array<mmsghdr, kReceiveBatch> messages{};
-  std::array<iovec, kReceiveBatch> parts{};
-  std::array<sockaddr_storage, kReceiveBatch> from{};
-  std::array<Control, kReceiveBatch> control;
-  while (buffers_.size() < kReceiveBatch) buffers_.push_back(pool_.take(kReceiveBytes));
-  for (std::size_t i = 0; i < kReceiveBatch; ++i) {
-    parts[i] = {buffers_[i].bytes().data(), kReceiveBytes};
-    msghdr& header = messages[i].msg_hdr;
-    header.msg_name = &from[i];
-    header.msg_namelen = sizeof from[i];
-    header.msg_iov = &parts[i];
-    header.msg_iovlen = 1;
-    header.msg_control = control[i].bytes.data();
-    header.msg_controllen = control[i].bytes.size();
-  }
-  const int count = ::recvmmsg(handle(), messages.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
-  ++info_.receive_calls;
-  // Nothing, or an error that belongs to some earlier send (ICMP): the next call sees the rest.
-  if (count <= 0) return false;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    const std::size_t length = messages[i].msg_len;
-    const Notes notes = notes_of(messages[i].msg_hdr);
-    if (notes.has_overrun) info_.overrun = notes.overrun;
-    if (length == 0 || (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-    const std::size_t each = notes.each_bytes == 0 ? length : notes.each_bytes;
-    info_.received += (length + each - 1) / each;
-    Slice bytes =
-        length < kKeepWhole
-            ? Slice::copy_of(Bytes(buffers_[i].bytes()).first(length))
-            : std::move(std::exchange(buffers_[i], pool_.take(kReceiveBytes))).freeze(length);
-    out.push_back({from_socket(from[i]), std::move(bytes), each});
-  }
-  return !out.empty();
+  return reader_->receive();
 }
 
 DatagramPort::Sent UdpPort::send(const datagram::Address& to, const Slice& bytes,
                                  std::size_t each_bytes) {
-  if (!socket_.is_open() || bytes.empty() || each_bytes == 0) return Sent::kAll;
+  if (closed_ || bytes.empty() || each_bytes == 0) return Sent::kAll;
   if (!v6_ && !is_v4(to)) {
     ++info_.unsendable;
     return Sent::kAll;
@@ -278,7 +207,7 @@ DatagramPort::Sent UdpPort::put_segments(const sockaddr_storage& to, unsigned to
   const auto size = static_cast<std::uint16_t>(each_bytes);
   std::memcpy(CMSG_DATA(note), &size, sizeof size);
   ++info_.send_calls;
-  if (::sendmsg(handle(), &message, MSG_DONTWAIT) < 0) {
+  if (::sendmsg(socket_, &message, MSG_DONTWAIT) < 0) {
     const int os = errno;
     if (os != EIO && os != EINVAL && os != EOPNOTSUPP) return refused(os, bytes, length);
     // A device that cannot checksum, a kernel that does not know this use, or a size the route no
@@ -307,7 +236,7 @@ DatagramPort::Sent UdpPort::put_each(const sockaddr_storage& to, unsigned to_byt
   }
   ++info_.send_calls;
   const int taken =
-      ::sendmmsg(handle(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+      ::sendmmsg(socket_, messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
   if (taken < 0) return refused(errno, bytes, each_bytes);
   info_.sent += static_cast<std::uint64_t>(taken);
   bytes = bytes.from(std::min(bytes.size(), static_cast<std::size_t>(taken) * each_bytes));
@@ -325,8 +254,17 @@ DatagramPort::Sent UdpPort::refused(int os, Slice& bytes, std::size_t length) {
 }
 
 Task<Result<>> UdpPort::wait_writable() {
+  const int copy = closed_ ? -1 : ::fcntl(socket_, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) co_return fail(Kind::kLink, "send datagrams", "the port is closed");
+  writable_.emplace(executor_, v6_ ? udp::v6() : udp::v4(), copy);
+  const Result<> sent = co_await send_waiting();
+  writable_.reset();
+  co_return sent;
+}
+
+Task<Result<>> UdpPort::send_waiting() {
   for (;;) {
-    const auto [status] = co_await socket_.async_wait(UdpSocket::wait_write, kAwait);
+    const auto [status] = co_await writable_->async_wait(UdpSocket::wait_write, kAwait);
     if (status) co_return fail(Kind::kLink, "send datagrams", status.message());
     while (!waiting_.empty()) {
       Waiting& first = waiting_.front();
@@ -342,24 +280,33 @@ DatagramInfo UdpPort::info() const {
   const auto size_of = [this](int name) {
     int value = 0;
     socklen_t length = sizeof value;
-    if (!socket_.is_open() || ::getsockopt(handle(), SOL_SOCKET, name, &value, &length) != 0)
-      return std::uint32_t{0};
+    if (::getsockopt(socket_, SOL_SOCKET, name, &value, &length) != 0) return std::uint32_t{0};
     return static_cast<std::uint32_t>(value);
   };
+  const UdpReader::Counters counters = reader_->counters();
+  info.received = counters.received;
+  info.receive_calls = counters.receive_calls;
+  info.overrun = counters.overrun;
   info.send_buffer_bytes = size_of(SO_SNDBUF);
   info.receive_buffer_bytes = size_of(SO_RCVBUF);
   return info;
 }
 
 Endpoint UdpPort::local() const {
-  boost::system::error_code ignored;
-  const auto at = socket_.local_endpoint(ignored);
-  return {at.address().to_string(), at.port()};
+  sockaddr_storage at{};
+  socklen_t length = sizeof at;
+  if (::getsockname(socket_, reinterpret_cast<sockaddr*>(&at), &length) != 0) return {};
+  udp::endpoint local;
+  std::memcpy(local.data(), &at, std::min<std::size_t>(length, local.capacity()));
+  local.resize(length);
+  return {local.address().to_string(), local.port()};
 }
 
 void UdpPort::close() {
+  if (std::exchange(closed_, true)) return;
+  if (reader_ != nullptr) reader_->stop();
   boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (writable_) writable_->close(ignored);
   waiting_.clear();
 }
 

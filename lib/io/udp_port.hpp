@@ -1,13 +1,16 @@
-// UdpPort: DatagramPort on a Linux socket. Only asio_env.cpp and its own .cpp include this.
+// UdpPort: DatagramPort on a Linux socket: a thread of its own empties it (udp_reader.hpp), the
+// strand sends. Only asio_env.cpp and its own .cpp include this.
 #pragma once
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 
 #include "lib/io/datagram_port.hpp"
+#include "lib/io/udp_reader.hpp"
 
 struct sockaddr_storage;
 
@@ -17,6 +20,7 @@ using UdpSocket = boost::asio::basic_datagram_socket<boost::asio::ip::udp, Execu
 
 class UdpPort final : public DatagramPort {
  public:
+  ~UdpPort() override;
   // A socket of the address's family, bound; on "::" it serves IPv4 too.
   static Result<std::unique_ptr<DatagramPort>> open(const Executor& executor, const Endpoint& at);
 
@@ -36,10 +40,9 @@ class UdpPort final : public DatagramPort {
     Slice bytes;
     std::size_t each_bytes;
   };
-  UdpPort(UdpSocket socket, bool v6);
+  UdpPort(const Executor& executor, int socket, bool v6);
   void tune();
-  int handle() const;
-  bool receive_now(std::vector<ReceivedDatagrams>& out);
+  Task<Result<>> send_waiting();
   Sent put(const datagram::Address& to, Slice& bytes, std::size_t each_bytes);
   Sent put_segments(const sockaddr_storage& to, unsigned to_bytes, Slice& bytes,
                     std::size_t each_bytes);
@@ -47,12 +50,17 @@ class UdpPort final : public DatagramPort {
                 std::size_t each_bytes);
   Sent refused(int os, Slice& bytes, std::size_t each_bytes);
 
-  UdpSocket socket_;
+  Executor executor_;
+  const int socket_;
   const bool v6_;
   BufferPool pool_;
   std::deque<Waiting> waiting_;  // at most what one session puts out before it hears kBlocked
-  std::vector<Buffer> buffers_;  // for the next receive
   DatagramInfo info_;
+  std::unique_ptr<UdpReader> reader_;
+  // While the socket is full: asio's watch over a copy of it. Asio would hear of every datagram
+  // that comes in, were the socket always its own.
+  std::optional<UdpSocket> writable_;
+  bool closed_ = false;
 };
 
 }  // namespace longhaul::io
