@@ -40,6 +40,7 @@ std::string render(const ProgressView& view, unsigned width) {
   if (view.left) parts.push_back({human(*view.left) + " left", 7});
   if (std::string saved = saving(view); !saved.empty()) parts.push_back({std::move(saved), 3});
   if (!view.limit.empty()) parts.push_back({"limit: " + view.limit, 4});
+  if (!view.path.empty()) parts.push_back({"over " + view.path, 1});
 
   for (;;) {
     std::string line;

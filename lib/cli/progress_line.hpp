@@ -2,7 +2,7 @@
 // terminal it is redrawn in place a few times a second; elsewhere a plain line now and then. Pure:
 // the caller has the clock, the terminal's width and stderr.
 //
-//   push corpus  43% 1.2 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link
+//   push corpus  43% 1.2 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link  over UDP
 #pragma once
 
 #include <optional>
@@ -20,6 +20,7 @@ struct ProgressView {
   std::optional<Duration> left;  // nullopt: not known
   ByteCount on_wire;             // bytes that crossed the link so far
   std::string limit;             // "link", "disk", "waiting: no link for 12 s"
+  std::string path;              // "UDP", "TLS, UDP is not answered"; empty: not known
 };
 
 // At most `width` columns, never cut in the middle of a number: the least important parts go first.

@@ -7,7 +7,6 @@ namespace longhaul::datagram {
 namespace {
 constexpr Duration kRttGuess = 333ms;  // RFC 9002 kInitialRtt
 constexpr Duration kStallLeast = 300ms;
-constexpr Duration kKeepalive = 15s;  // half of what the shortest NAT timers allow
 constexpr Duration kProbePause = 250ms;
 constexpr Duration kProbePauseLate = 1s;
 constexpr Duration kProbeEagerFor = 15min;
@@ -43,7 +42,7 @@ Channel::Channel(Time now, const EpochKeys& keys, const ChannelOptions& options,
       sent_at_(now),
       heard_at_(now) {}
 
-Result<> Channel::on_datagram(Time now, const Address& from, Bytes datagram) {
+Result<> Channel::on_datagram(Time now, const Address& from, Bytes datagram, Duration ago) {
   if (life_ == Life::kOver) return {};
   Buffer text = pool_.take(std::max<std::size_t>(1, datagram.size()));
   Refused why{};
@@ -70,11 +69,11 @@ Result<> Channel::on_datagram(Time now, const Address& from, Bytes datagram) {
   }
   // The side that accepts hears of the other before anything of its own is acknowledged.
   if (life_ == Life::kTrying) come_alive(now);
-  return read_frames(now, from, std::move(text).freeze(opened->frames_bytes), opened->number);
+  return read_frames(now, from, std::move(text).freeze(opened->frames_bytes), opened->number, ago);
 }
 
 Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames,
-                              PacketNumber number) {
+                              PacketNumber number, Duration ago) {
   wire::Reader in(frames);
   bool eliciting = false;
   while (in.left() > 0 && !in.failed()) {
@@ -97,7 +96,7 @@ Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames
         break;
       case FrameType::kAck: {
         const AckFrame ack = read_ack(in);
-        if (!in.failed()) TRY(on_ack(now, ack));
+        if (!in.failed()) TRY(on_ack(now, ack, ago));
         break;
       }
       case FrameType::kChallenge:
@@ -118,17 +117,21 @@ Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames
     }
   }
   TRY(in.finish("packet"));
-  received_.on_packet(now, number, eliciting);
+  received_.on_packet(now, number, eliciting, ago);
   return {};
 }
 
-Result<> Channel::on_ack(Time now, const AckFrame& ack) {
+Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
   outcome_.clear();
-  TRY(recovery_.on_ack(now, ack, load_, &outcome_));
+  TRY(recovery_.on_ack(now - ago, ack, load_, &outcome_));
   protection_.on_acked(ack.largest());
   protection_.set_old_key_life(3 * recovery_.rtt().probe_timeout());
   if (outcome_.any_new && life_ != Life::kAlive) come_alive(now);
-  if (!outcome_.acked.empty()) rate_.on_acked(now, outcome_.acked, ack.held);
+  if (!outcome_.acked.empty()) {
+    rate_.on_acked(now, outcome_.acked, ack.held + ago);
+  } else if (outcome_.any_new) {
+    rate_.on_alive(now);  // of what was given up before
+  }
   apply(now, outcome_);
   return {};
 }

@@ -24,6 +24,8 @@
 
 namespace longhaul::datagram {
 
+constexpr Duration kKeepalive = std::chrono::seconds(15);  // half of the shortest NAT timers
+constexpr Duration kSilenceMax = 3 * kKeepalive;
 constexpr std::uint64_t kSmallBytes = 128;  // a packet that proves or acknowledges
 
 struct ChannelOptions {
@@ -60,8 +62,9 @@ class Channel {
   // `load` outlives the channel.
   Channel(Time now, const EpochKeys& keys, const ChannelOptions& options, Load& load);
 
-  // One datagram. An error: the peer, which authenticated, breaks the protocol.
-  Result<> on_datagram(Time now, const Address& from, Bytes datagram);
+  // One datagram, which came in `ago` before now. An error: the peer, which authenticated, breaks
+  // the protocol.
+  Result<> on_datagram(Time now, const Address& from, Bytes datagram, Duration ago = {});
   void on_deadline(Time now);
   void on_blocked(bool blocked) { blocked_ = blocked; }
   void on_too_big(std::size_t bytes) { mtu_.on_too_big(static_cast<std::uint32_t>(bytes)); }
@@ -74,7 +77,9 @@ class Channel {
   std::optional<Time> next_deadline(Time now) const;
 
   Life life() const { return life_; }
-  bool heard() const { return life_ == Life::kAlive; }
+  // Alive, and not silent for so long that even keepalives must have been lost: a process that was
+  // stopped does not know yet.
+  bool heard(Time now) const { return life_ == Life::kAlive && now - heard_at_ <= kSilenceMax; }
   const RttEstimate& rtt() const { return recovery_.rtt(); }
   RateControl& rate() { return rate_; }
   const RateControl& rate() const { return rate_; }
@@ -91,8 +96,9 @@ class Channel {
 
  private:
   // channel.cpp
-  Result<> read_frames(Time now, const Address& from, const Slice& frames, PacketNumber number);
-  Result<> on_ack(Time now, const AckFrame& ack);
+  Result<> read_frames(Time now, const Address& from, const Slice& frames, PacketNumber number,
+                       Duration ago);
+  Result<> on_ack(Time now, const AckFrame& ack, Duration ago);
   void apply(Time now, const Recovery::Outcome& outcome);
   Duration stall_after() const;
   std::optional<Time> stall_at() const;
@@ -117,6 +123,7 @@ class Channel {
   bool may_load(Time now) const;
   bool may_resend() const;
   std::optional<Batch> poll_path(Time now);
+  std::optional<Batch> poll_mtu_probe(Time now);
   std::optional<Batch> poll_load(Time now);
   std::optional<Batch> poll_rest(Time now);
   std::optional<Batch> single(Time now, const Address& to, const Wish& wish);

@@ -36,6 +36,8 @@ std::optional<Channel::Batch> Channel::poll(Time now) {
   if (life_ == Life::kOver || blocked_ || !protection_.may_seal()) return std::nullopt;
   if (auto batch = poll_path(now)) return batch;
   if (!route_.current().has_value() || route_.room() < kSmallBytes) return std::nullopt;
+  // Before what fills the link: a size found late costs a packet in five until then.
+  if (auto batch = poll_mtu_probe(now)) return batch;
   if (route_.room() >= mtu_.size()) {
     if (auto batch = poll_load(now)) return batch;
   }
@@ -54,6 +56,14 @@ std::optional<Channel::Batch> Channel::poll_path(Time now) {
     return single(now, challenge->to, {Wish::What::kChallenge, challenge->token, kMtuBase});
   }
   return std::nullopt;
+}
+
+std::optional<Channel::Batch> Channel::poll_mtu_probe(Time now) {
+  if (life_ != Life::kAlive || !route_.validated() || !rate_.may_send(now)) return std::nullopt;
+  const auto size = mtu_.wanted(now);
+  if (!size.has_value()) return std::nullopt;
+  mtu_.on_probe_sent(now);
+  return single(now, *route_.current(), {Wish::What::kMtuProbe, {}, *size});
 }
 
 std::optional<Channel::Batch> Channel::poll_load(Time now) {
@@ -107,12 +117,6 @@ std::optional<Channel::Batch> Channel::poll_rest(Time now) {
   if (ping_due_) {
     ping_due_ = false;
     return single(now, to, {Wish::What::kPing, {}, kMtuBase});
-  }
-  if (life_ == Life::kAlive && route_.validated() && rate_.may_send(now)) {
-    if (const auto size = mtu_.wanted(now)) {
-      mtu_.on_probe_sent(now);
-      return single(now, to, {Wish::What::kMtuProbe, {}, *size});
-    }
   }
   if (may_resend() && rate_.may_send(now)) {
     --resends_left_;
@@ -200,8 +204,9 @@ bool Channel::compose(Time now, const Wish& wish, Packing& packet) {
       packet.elicit();
       return true;
     case Wish::What::kPing:
+      ping();  // first: an acknowledgement takes all the room it finds
       add_ack(now, packet);
-      return ping();
+      return true;
     case Wish::What::kAck:
       return add_ack(now, packet);
     case Wish::What::kLoad:

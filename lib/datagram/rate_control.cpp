@@ -70,17 +70,21 @@ void RateControl::on_acked(Time now, std::span<const AckedPacket> packets, Durat
   const Duration rtt = std::max<Duration>(now - newest - ack_delay, 10us);
   rtt_min_ = rtt_min_ > Duration{} ? std::min(rtt_min_, rtt) : rtt;
   rtt_smooth_ = rtt_smooth_ > Duration{} ? rtt_smooth_ + (rtt - rtt_smooth_) / 8 : rtt;
-  if (phase_ == RatePhase::kOutage) {
-    phase_ = RatePhase::kResume;
-    options_.known = {std::max(capacity_, permille(link_, 500)), rtt_min_};
-    ignored_before_ = trials_.next_id();
-    others_ = RatePhase::kSteady;
-    testing_ = test_wanted_ = false;
-    open(now, phase_, permille(options_.known.rate, 500), rtt_or_guess() / 4);
-  }
+  on_alive(now);
   take_trials(now);
   if (now >= trial_end_) open_trial(now);
   size_window();
+}
+
+void RateControl::on_alive(Time now) {
+  if (phase_ != RatePhase::kOutage) return;
+  last_heard_ = now;
+  phase_ = RatePhase::kResume;
+  options_.known = {std::max(capacity_, permille(link_, 500)), rtt_min_};
+  ignored_before_ = trials_.next_id();
+  others_ = RatePhase::kSteady;
+  testing_ = test_wanted_ = false;
+  open(now, phase_, permille(options_.known.rate, 500), rtt_or_guess() / 4);
 }
 
 void RateControl::on_lost(Time, std::span<const SentPacket> packets) {

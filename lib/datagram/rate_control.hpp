@@ -57,6 +57,8 @@ class RateControl {
   BytesPerSecond rate() const { return pacing_; }
   ByteCount window() const { return window_; }
   ByteCount in_flight() const { return in_flight_; }
+  // A sign of life that acknowledges nothing in flight: after an outage sending may go on.
+  void on_alive(Time now);
   RateState state() const;
   KnownLink learned() const;  // to be remembered for the next session
   void check() const;

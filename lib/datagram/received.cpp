@@ -4,12 +4,13 @@
 
 namespace longhaul::datagram {
 
-void Received::on_packet(Time now, PacketNumber number, bool eliciting) {
+void Received::on_packet(Time now, PacketNumber number, bool eliciting, Duration ago) {
   const bool newest = count_ == 0 || number > ranges_[0].last;
   const bool late = count_ > 0 && number < ranges_[0].last;
   insert(number);
-  arrivals_[number % kArrivals] = {number, now - start_};
-  if (newest) largest_at_ = now;
+  const Time came = std::max(now - ago, start_);
+  arrivals_[number % kArrivals] = {number, came - start_};
+  if (newest) largest_at_ = came;
   if (!eliciting) return;
   ++owed_;
   // One that comes late may be thought lost: tell before it is sent again.

@@ -21,8 +21,9 @@ class Received {
  public:
   explicit Received(Time start) : start_(start) {}
 
-  // A packet that authenticated, once. eliciting: it asks for an acknowledgement.
-  void on_packet(Time now, PacketNumber number, bool eliciting);
+  // A packet that authenticated, once. eliciting: it asks for an acknowledgement. ago: how long it
+  // lay here before anybody looked at it; no part of its way.
+  void on_packet(Time now, PacketNumber number, bool eliciting, Duration ago = {});
   void hurry(Time now) { ack_at_ = now; }  // say it with the next packet
   // When an acknowledgement must go, if one is owed.
   std::optional<Time> ack_at() const { return ack_at_; }

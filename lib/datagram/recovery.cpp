@@ -23,9 +23,12 @@ void RttEstimate::on_sample(Duration sample, Duration held) {
     variation_ = sample / 2;
     return;
   }
+  // All of what the peer says it held it: RFC 9002 bounds that by what was agreed, but after an
+  // outage the newest packet may be acknowledged minutes late, and ten minutes of round trip would
+  // stop every timer here.
   least_ = std::min(least_, sample);
-  const Duration most_held = std::min(held, kAckDelayMost);
-  if (sample >= least_ + most_held) sample -= most_held;
+  if (sample >= least_ + held) sample -= held;
+  latest_ = std::min(latest_, sample + kAckDelayMost);
   variation_ += (absolute(smoothed_ - sample) - variation_) / 4;
   smoothed_ += (sample - smoothed_) / 8;
 }

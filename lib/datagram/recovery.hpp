@@ -93,6 +93,7 @@ class Recovery {
   std::optional<Time> silent_since() const;
   std::optional<PacketNumber> largest_acked() const { return largest_acked_; }
   std::uint64_t spurious() const { return spurious_; }
+  std::size_t remembered() const { return records_.size(); }  // packets
   void check() const;
 
  private:

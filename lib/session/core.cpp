@@ -65,6 +65,12 @@ void Core::set_rate_limit(Time now, BytesPerSecond limit) {
 void Core::on_deadline(Time now) {
   advance(now);
   if (ended_) return;
+  // First what the time says of the link: a service that waits for the peer must not take the hours
+  // in which this process was stopped for the peer's silence.
+  if (datagrams_ != nullptr) datagrams_->channel().on_deadline(now_);
+  drop_silent();
+  update_link();
+  if (ended_) return;
   for (Service* service : services_) {
     const auto due = service->next_deadline();
     if (due.has_value() && *due <= now_) {
@@ -72,7 +78,6 @@ void Core::on_deadline(Time now) {
       services_due_ = true;
     }
   }
-  if (datagrams_ != nullptr) datagrams_->channel().on_deadline(now_);
   if (now_ >= round_since_ + round_length()) on_round();
   settle();
 }

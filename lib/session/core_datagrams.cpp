@@ -58,13 +58,13 @@ void Core::end_datagrams() {
 }
 
 void Core::on_datagrams(Time now, const datagram::Address& from, const Slice& in,
-                        std::size_t each_bytes) {
+                        std::size_t each_bytes, Duration ago) {
   advance(now);
   if (ended_ || datagrams_ == nullptr) return;
   const std::size_t each = each_bytes == 0 ? in.size() : each_bytes;
   for (std::size_t at = 0; at < in.size(); at += each) {
     const Bytes one = in.bytes().subspan(at, std::min(each, in.size() - at));
-    if (auto read = datagrams_->channel().on_datagram(now_, from, one); !read.has_value()) {
+    if (auto read = datagrams_->channel().on_datagram(now_, from, one, ago); !read.has_value()) {
       end(now_, read.error(), RefuseReason::kNone, true);
       return;
     }
@@ -100,8 +100,9 @@ void Core::tend_datagrams() {
   }
   datagrams_->set_lossy(now_ < lossy_until_);
   const bool over = channel.life() == datagram::Life::kOver;
-  choice_.on_life(now_, channel.heard(), channel.life() == datagram::Life::kStalled || over);
-  channel.rest(!choice_.datagrams() && channel.heard());
+  const bool heard = channel.heard(now_);
+  choice_.on_life(now_, heard, channel.life() == datagram::Life::kStalled || over);
+  channel.rest(!choice_.datagrams() && heard);
   if (choice_.reason() != reported_choice_) {
     reported_choice_ = choice_.reason();
     emit(PathChosen{choice_.datagrams(), reported_choice_});
@@ -133,7 +134,7 @@ Core::Outcome Core::on_epoch_frame(Path& path, const wire::Epoch& epoch) {
 }
 
 bool Core::datagrams_alive() const {
-  return datagrams_ != nullptr && datagrams_->channel().heard();
+  return datagrams_ != nullptr && datagrams_->channel().heard(now_);
 }
 
 std::optional<Output> Core::next_datagrams() {

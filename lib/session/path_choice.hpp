@@ -58,7 +58,9 @@ class PathChoice {
   Mode mode_ = Mode::kOff;
   Time since_{};
   Duration busy_for_{};
-  Duration pause_ = std::chrono::seconds(5);
+  // A test is not free: both ways at once take from each other, and each takes the other for a
+  // full link. What is over sooner than this is not worth one.
+  Duration pause_ = std::chrono::seconds(30);
   BytesPerSecond alone_;          // what the path in use carried, lately, at most
   std::uint64_t test_bytes_ = 0;  // on the other, in the second half of the test
   Duration test_span_{};

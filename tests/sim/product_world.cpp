@@ -15,9 +15,12 @@ constexpr std::uint64_t kKilledTreeMost = 256U << 10;  // many of its worlds mak
 constexpr std::size_t kStaleBytes = 64U << 10;
 constexpr std::uint64_t kFastBits = 1'000'000'000, kSlowBits = 1'000'000;
 constexpr std::array<std::string_view, kFaults> kNames = {
-    "L1 profile",   "L2 loss",    "L3 reorder",   "L4 bit flips", "L5 blackout", "L6 half-open",
-    "L11 cut",      "L12 slices", "L16 clock",    "L17 stale",    "L7 PMTU",     "L8 route",
-    "L8 far route", "L9 rate",    "L10 lopsided", "L13 rebinding"};
+    "L1 profile",    "L2 loss",  "L3 reorder",   "L4 bit flips", "L5 blackout",
+    "L6 half-open",  "L11 cut",  "L12 slices",   "L16 clock",    "L17 stale",
+    "L7 PMTU",       "L8 route", "L8 far route", "L9 rate",      "L10 lopsided",
+    "L13 rebinding", "L7 small", "L15 untuned",  "UDP blocked",  "UDP dies",
+    "long outage",   "lid"};
+constexpr std::size_t kStaleDatagrams = 64;
 
 netsim::LinkConfig random_profile(Rng& rng, std::string& words) {
   const auto names = netsim::profile_names();
@@ -67,6 +70,16 @@ FaultSet random_faults(Rng& rng) {
   return faults;
 }
 
+FaultSet random_faults_of_all(Rng& rng) {
+  FaultSet faults;
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    const auto fault = static_cast<Fault>(i);
+    const bool slow = fault == Fault::kL12Slices || fault >= Fault::kUdpBlocked;
+    if (rng.chance(slow ? 0.05 : 0.15)) faults.push_back(fault);
+  }
+  return faults;
+}
+
 // Dials the site and says what an old connection's dialler had said.
 class ProductWorld::Stranger final : public netsim::StreamUser {
  public:
@@ -84,36 +97,61 @@ class ProductWorld::Stranger final : public netsim::StreamUser {
   std::vector<Slice> words_;
 };
 
-ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
+ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults, bool datagrams)
     : seed_(seed),
       faults_(faults),
       rng_(seed, "product"),
       laptop_disk_(std::make_shared<sim::CrashFiles>()),
       site_disk_(std::make_shared<sim::CrashFiles>()) {
   open_site();
+  WorldOptions options = make_options();
+  options.session.datagrams = datagrams;
+  options.udp_blocked = has(Fault::kUdpBlocked);
+  net_ = std::make_unique<SessionWorld>(seed, options);
+  net_->wan.reconfigure(net_->link, make_way());
+  net_->laptop.make_service = [this]() -> session::Service& { return laptop_service(); };
+  net_->site.make_service = [this]() -> session::Service& { return site_service(); };
+  net_->site.on_each_read = [this](const Slice& bytes) {
+    if (first_read_bytes_ >= kStaleBytes) return;
+    first_read_bytes_ += bytes.size();
+    first_read_.push_back(Slice::copy_of(bytes.bytes()));
+  };
+  net_->site.on_each_datagram = [this](const netsim::Datagram& datagram) {
+    if (first_datagrams_.size() >= kStaleDatagrams) return;
+    first_datagrams_.push_back(datagram);
+    first_datagrams_.back().payload = Slice::copy_of(datagram.payload.bytes());
+  };
+}
+
+WorldOptions ProductWorld::make_options() {
   WorldOptions options;
   options.check_every_step = true;
   options.job_time_max = 1ms + some(20ms);
   if (has(Fault::kL12Slices)) options.streams.slice_bytes = 1;
-  if (has(Fault::kL11Cut)) {
-    const std::uint64_t at = rng_.below(6000);
-    switch (rng_.below(4)) {
-      case 0:
-        options.laptop_finishes_after = at;
-        break;
-      case 1:
-        options.site_finishes_after = at;
-        break;
-      case 2:
-        options.first_dial = options.streams;
-        options.first_dial->reset_after_sent = at;
-        break;
-      default:
-        options.first_dial = options.streams;
-        options.first_dial->reset_after_received = at;
-    }
+  if (has(Fault::kL15Untuned)) {
+    options.streams.flow.send_buffer_bytes = options.streams.flow.receive_buffer_bytes = 64U << 10;
   }
-  net_ = std::make_unique<SessionWorld>(seed, options);
+  if (!has(Fault::kL11Cut)) return options;
+  const std::uint64_t at = rng_.below(6000);
+  switch (rng_.below(4)) {
+    case 0:
+      options.laptop_finishes_after = at;
+      break;
+    case 1:
+      options.site_finishes_after = at;
+      break;
+    case 2:
+      options.first_dial = options.streams;
+      options.first_dial->reset_after_sent = at;
+      break;
+    default:
+      options.first_dial = options.streams;
+      options.first_dial->reset_after_received = at;
+  }
+  return options;
+}
+
+netsim::LinkConfig ProductWorld::make_way() {
   netsim::LinkConfig link =
       has(Fault::kL1Profile) ? random_profile(rng_, link_words_) : random_link(rng_, link_words_);
   if (has(Fault::kL2Loss)) add_loss(rng_, link);
@@ -129,14 +167,7 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults)
     }
     if (has(Fault::kL4BitFlips)) way->corrupt = netsim::CorruptConfig{0.0005, true};
   }
-  net_->wan.reconfigure(net_->link, link);
-  net_->laptop.make_service = [this]() -> session::Service& { return laptop_service(); };
-  net_->site.make_service = [this]() -> session::Service& { return site_service(); };
-  net_->site.on_each_read = [this](const Slice& bytes) {
-    if (first_read_bytes_ >= kStaleBytes) return;
-    first_read_bytes_ += bytes.size();
-    first_read_.push_back(Slice::copy_of(bytes.bytes()));
-  };
+  return link;
 }
 
 // What the faults make of a link from the start.
@@ -154,6 +185,10 @@ void ProductWorld::shape(netsim::LinkConfig& link) {
     link.down.rate = netsim::ConstantRate{BytesPerSecond::from_bits(bits / 100)};
     link.up.queue.bytes_max = ByteCount(bits / 8);
     link.down.queue.bytes_max = ByteCount(bits / 800);
+  }
+  if (has(Fault::kL7Small)) {
+    link.up.mtu_bytes = link.down.mtu_bytes = 1280 + static_cast<std::uint32_t>(rng_.below(200));
+    link.up.pmtu_reply = link.down.pmtu_reply = rng_.chance(0.3);
   }
 }
 
@@ -253,11 +288,12 @@ void ProductWorld::happen(Fault fault) {
       Node& node = rng_.chance(0.5) ? net_->laptop : net_->site;
       constexpr std::array kLeaps = {Duration(10min), Duration(std::chrono::hours(23))};
       if (rng_.chance(0.5)) {
-        node.clock_ahead += kLeaps[rng_.below(kLeaps.size())];
+        // With an hour of sleep, a leap of 23 hours would be the day after which a session ends.
+        node.clock_ahead += kLeaps[rng_.below(has(Fault::kLid) ? 1 : kLeaps.size())];
       } else {
         node.clock_ppm = 500;
       }
-      return node.drain();
+      return node.wake();
     }
     case Fault::kL7Pmtu:
       return net_->wan.apply(net_->link, netsim::PmtuDrop{1400, 1s + some(60s)});
@@ -282,9 +318,40 @@ void ProductWorld::happen(Fault fault) {
       return net_->wan.apply(net_->link, netsim::Rebind{rng_.chance(0.5)});
     case Fault::kL17Stale:
       strangers_.push_back(std::make_unique<Stranger>(*net_, first_read_));
-      return;
+      return replay_datagrams();
+    default:
+      return happen_to_hosts(fault);
+  }
+}
+
+void ProductWorld::happen_to_hosts(Fault fault) {
+  switch (fault) {
+    case Fault::kUdpDies:
+      net_->options.udp_blocked = true;
+      return after(1s + some(20s), [this] { net_->options.udp_blocked = false; });
+    case Fault::kLongOutage:
+      return net_->wan.apply(net_->link, netsim::Outage{10min});
+    case Fault::kLid:
+      net_->wan.apply(net_->link, netsim::Outage{std::chrono::hours(1)});
+      return net_->laptop.sleep_for(std::chrono::hours(1));
     default:
       return;  // a property of the link, there from the start
+  }
+}
+
+// Old datagrams once more, as they were, from where they came and from elsewhere, and with a bit
+// flipped.
+void ProductWorld::replay_datagrams() {
+  for (netsim::Datagram datagram : first_datagrams_) {
+    net_->wan.send(datagram);
+    datagram.from.port = static_cast<std::uint16_t>(datagram.from.port + 1);
+    net_->wan.send(datagram);
+    const std::size_t size = datagram.payload.size();
+    Buffer changed(size);
+    std::copy_n(datagram.payload.data(), size, changed.bytes().data());
+    changed.bytes()[rng_.below(size)] ^= std::byte{1};
+    datagram.payload = std::move(changed).freeze(size);
+    net_->wan.send(datagram);
   }
 }
 
@@ -309,7 +376,9 @@ std::string ProductWorld::run() {
     if (!status.ended) return judge(*end);
     // A site that nobody could reach for half a minute is an honest answer, before anything was
     // agreed: the user tries again. A session that stood once outlives every fault here.
-    if (status.established || !end->error || end->error->kind() != Kind::kLink || attempt == 5)
+    const int attempts = has(Fault::kLongOutage) || has(Fault::kLid) ? 200 : 5;
+    const bool honest = end->error && end->error->kind() == Kind::kLink;
+    if (status.established || !honest || attempt == attempts)
       return "the session ended: " + (end->error ? end->error->message() : std::string("well"));
     net_->laptop.forget_session();
     net_->redial();

@@ -20,13 +20,14 @@ enum class Fault : std::uint8_t {
   kL1Profile,   // one of the built-in links
   kL2Loss,      // 0.1 to 5 %, one by one or in bursts
   kL3Reorder,   // 5 % of packets late, 2 % twice
-  kL4BitFlips,  // behind the checksum: only TLS can tell
+  kL4BitFlips,  // behind the checksum: only the seals can tell
   kL5Blackout,  // up to a minute
   kL6HalfOpen,  // one direction dead
   kL11Cut,      // RST or FIN at a byte of the first connection; later ones are reset
   kL12Slices,   // one byte at a time
   kL16Clock,    // a leap of minutes or a day, a drift of 500 ppm
-  kL17Stale,    // packets twice and seconds late; an old connection's first bytes again
+  kL17Stale,    // packets twice and seconds late; an old connection's first bytes again, and old
+                // datagrams, also from other addresses and with a bit flipped
   // Those below are not drawn for random worlds, whose seeds keep their meaning.
   kL7Pmtu,        // packets over 1400 bytes vanish for a while
   kL8Route,       // 34 ms more, and back
@@ -34,16 +35,24 @@ enum class Fault : std::uint8_t {
   kL9Rate,        // from 1 Gbit/s to 1 Mbit/s and back
   kL10Lopsided,   // a hundredth of the rate on the way back, and queues of a second
   kL13Rebinding,  // the NAT forgets all it knew
+  kL7Small,       // the way never carries full packets, and may not say so
+  kL15Untuned,    // TCP sockets of 64 KiB
+  kUdpBlocked,    // from the start
+  kUdpDies,       // and comes back, some times
+  kLongOutage,    // ten minutes
+  kLid,           // the laptop sleeps for an hour
 };
-inline constexpr std::size_t kRandomFaults = 10, kFaults = 16;
+inline constexpr std::size_t kRandomFaults = 10, kFaults = 22;
 std::string_view name_of(Fault fault);
 
 using FaultSet = std::vector<Fault>;
 FaultSet random_faults(Rng& rng);
+FaultSet random_faults_of_all(Rng& rng);
 
 class ProductWorld {
  public:
-  ProductWorld(std::uint64_t seed, const FaultSet& faults);
+  // datagrams: the fast path is there as well.
+  ProductWorld(std::uint64_t seed, const FaultSet& faults, bool datagrams = false);
   ~ProductWorld();
 
   // Pushes a random tree while the faults happen; a message of what is wrong, or empty. Ends
@@ -57,7 +66,7 @@ class ProductWorld {
   std::uint64_t events() const { return events_; }  // that the last run took
   std::size_t link_downs() const;                   // times that no connection was left
 
-  static constexpr Duration kLimit = std::chrono::minutes(30);
+  static constexpr Duration kLimit = std::chrono::hours(3);
   std::uint64_t seed() const { return seed_; }
   // Over every packet and every output of both sessions.
   std::uint64_t trace_hash() const;
@@ -65,9 +74,13 @@ class ProductWorld {
 
  private:
   class Stranger;  // says again what an old connection said
+  WorldOptions make_options();
+  netsim::LinkConfig make_way();
   void shape(netsim::LinkConfig& link);
   void schedule_faults();
   void happen(Fault fault);
+  void happen_to_hosts(Fault fault);
+  void replay_datagrams();
   void after(Duration span, std::function<void()> act);
   Duration some(Duration most) {
     return Duration(
@@ -96,6 +109,7 @@ class ProductWorld {
   std::size_t first_read_bytes_ = 0;
   std::unique_ptr<SessionWorld> net_;
   std::vector<std::unique_ptr<Stranger>> strangers_;
+  std::vector<netsim::Datagram> first_datagrams_;  // that came to the site
 };
 
 }  // namespace longhaul::test

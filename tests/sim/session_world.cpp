@@ -109,7 +109,8 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
 }
 
 void Node::on_datagram(Time, const netsim::Datagram& datagram) {
-  if (session == nullptr) return;
+  if (on_each_datagram) on_each_datagram(datagram);
+  if (session == nullptr || asleep_since_.has_value()) return;
   session->on_datagrams(clock(), address_of(datagram.from), datagram.payload,
                         datagram.payload.size());
   drain();
@@ -128,6 +129,16 @@ void Node::send_datagrams(const SendDatagrams& output) {
     wan_.send({netsim::endpoint(host_, listens_ ? kPort : kUdpPort), endpoint_of(output.to),
                output.bytes.part(at, bytes), netsim::Ecn::kNotEct});
   }
+}
+
+void Node::sleep_for(Duration span) {
+  if (asleep_since_.has_value()) return;
+  asleep_since_ = clock();
+  arm();
+  wan_.clock().after(span, [this] {
+    asleep_since_.reset();
+    tick();
+  });
 }
 
 void Node::forget_session() {
@@ -230,7 +241,7 @@ void Node::judge_all() {
 }
 
 bool Node::holds(const wire::SessionToken& token) const {
-  return session != nullptr && session->association() != nullptr &&
+  return session != nullptr && !session->status().ended && session->association() != nullptr &&
          session->association()->token == token;
 }
 
@@ -430,7 +441,7 @@ void Node::drain() {
   draining_ = true;
   do {
     again_ = false;
-    if (session == nullptr) break;
+    if (session == nullptr || asleep_since_.has_value()) break;
     session->on_service(clock());
     offer_room();
     while (auto output = session->poll_output()) apply(*output);
@@ -446,7 +457,7 @@ void Node::drain() {
 void Node::arm() {
   wan_.clock().cancel(wake_);
   wake_ = {};
-  if (session == nullptr) return;
+  if (session == nullptr || asleep_since_.has_value()) return;
   if (const auto at = session->next_deadline()) {
     // By the world's clock; a microsecond late rather than early where ours drifts.
     const Duration passed = wan_.now() - Time{};

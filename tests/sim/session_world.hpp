@@ -60,11 +60,18 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   Duration clock_ahead{};      // of the world's: a suspend, a jump
   std::int64_t clock_ppm = 0;  // it goes faster by so many millionths
   Time clock() const {
+    if (asleep_since_.has_value()) return *asleep_since_;
     const Duration passed = wan_.now() - Time{};
     return wan_.now() + clock_ahead + passed / 1'000'000 * clock_ppm;
   }
+  // The machine is suspended: nothing of it runs until it wakes, its clock (CLOCK_BOOTTIME) goes
+  // on.
+  void sleep_for(Duration span);
+  void wake() { tick(); }  // its timers are looked at, whatever they say
   // Told of each byte that a connection of ours hands to its session or greeter.
   std::function<void(const Slice&)> on_each_read;
+  // Told of each datagram that comes in, before the session is.
+  std::function<void(const netsim::Datagram&)> on_each_datagram;
   void reset_one(session::PathRole role);  // RST on one of its connections of this role
   std::size_t open_streams() const { return connections_.size(); }
   template <class E>
@@ -130,6 +137,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   std::uint64_t deaths_ = 0;
   Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
+  std::optional<Time> asleep_since_;
   bool draining_ = false, again_ = false, listens_ = false, dials_ = false;
 };
 

@@ -1,0 +1,355 @@
+// Two channels on a wire that the test holds in its hands: what an attacker on the way can do, what
+// a peer that breaks the protocol can, and what neither can.
+#include "lib/datagram/channel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "lib/base/rng.hpp"
+
+namespace longhaul::datagram {
+namespace {
+
+Address at(std::uint8_t host) {
+  Address address;
+  address.ip[10] = address.ip[11] = std::byte{0xff};
+  address.ip[15] = std::byte{host};
+  address.port = 443;
+  return address;
+}
+
+// Numbered frames of one size, as many as asked for.
+class Numbers final : public Load {
+ public:
+  static constexpr std::uint8_t kType = 16;
+  static constexpr std::size_t kBytes = 1 + 8 + 91;
+  bool has(Time, bool urgent) const override {
+    return !urgent && (!again.empty() || next < wanted);
+  }
+  std::optional<Time> next_at(Time) const override { return std::nullopt; }
+  void fill(Time, Packing& packet, bool) override {
+    while (has(Time{}, false) && packet.room() >= kBytes) {
+      std::uint64_t number = next;
+      if (again.empty()) {
+        ++next;
+      } else {
+        number = again.front();
+        again.pop_front();
+      }
+      put(number, packet);
+      packet.carry(Item{number, 0, 0, kType, 0});
+    }
+  }
+  bool refill(const Item& item, Packing& packet) override {
+    if (packet.room() < kBytes) return false;
+    put(item.name, packet);
+    return true;
+  }
+  void accompany(Packing&) override {}
+  Result<> on_frame(Time, std::uint8_t type, wire::Reader& in) override {
+    if (type != kType) return fail(Kind::kUnsupported, "read a frame", "of another type");
+    received.push_back(in.fixed<std::uint64_t>());
+    in.raw(kBytes - 9);
+    return {};
+  }
+  void on_acked(const Item&) override { ++acked; }
+  void on_lost(const Item& item) override { again.push_back(item.name); }
+
+  std::uint64_t wanted = 0, next = 0, acked = 0;
+  std::deque<std::uint64_t> again;
+  std::vector<std::uint64_t> received;
+
+ private:
+  static void put(std::uint64_t number, Packing& packet) {
+    packet.frame(kBytes, [number](wire::Writer& out) {
+      out.byte(kType);
+      out.fixed(number);
+      const std::array<std::byte, kBytes - 9> rest{};
+      out.raw(rest);
+    });
+  }
+};
+
+struct End {
+  End(BufferPool& pool, const EpochKeys& keys, std::optional<Address> peer, const KeyLimits& limits)
+      : channel(Time{}, keys, options(pool, peer, limits), load) {}
+  static ChannelOptions options(BufferPool& pool, std::optional<Address> peer,
+                                const KeyLimits& limits) {
+    ChannelOptions how;
+    how.peer = peer;
+    how.limits = limits;
+    how.buffers = &pool;
+    how.rate.handshake_rtt = 20ms;
+    return how;
+  }
+  std::uint64_t refused(Refused why) const {
+    return channel.counters().refused[static_cast<std::size_t>(why)];
+  }
+  Numbers load;
+  Channel channel;
+};
+
+EpochKeys keys_of(bool dials, std::string_view session = "session") {
+  const std::string name(session);
+  EpochKeys keys;
+  keys.send_secret = crypto::sha256(name + (dials ? "up" : "down"));
+  keys.receive_secret = crypto::sha256(name + (dials ? "down" : "up"));
+  keys.send_id.fill(dials ? std::byte{1} : std::byte{2});
+  keys.receive_id.fill(dials ? std::byte{2} : std::byte{1});
+  return keys;
+}
+
+constexpr Duration kOneWay = 10ms;
+const Address kLaptop = at(1), kSite = at(2), kElsewhere = at(9);
+
+class Wire {
+ public:
+  explicit Wire(const KeyLimits& limits = limits_of(crypto::Aead::kAes128Gcm))
+      : laptop(pool, keys_of(true), kSite, limits),
+        site(pool, keys_of(false), std::nullopt, limits) {}
+
+  struct Flying {
+    Time due{};
+    bool to_site = false;
+    Address from, to;
+    ByteVector bytes;
+  };
+  void collect(End& end, bool to_site) {
+    while (const auto batch = end.channel.poll(now)) {
+      for (std::size_t i = 0; i < batch->bytes.size(); i += batch->each_bytes) {
+        const Bytes one = batch->bytes.bytes().subspan(
+            i, std::min<std::size_t>(batch->each_bytes, batch->bytes.size() - i));
+        sent_to[batch->to.ip[15]] += one.size();
+        flying.push_back({now + kOneWay, to_site, to_site ? kLaptop : kSite, batch->to,
+                          ByteVector(one.begin(), one.end())});
+      }
+    }
+  }
+  Result<> deliver(End& end, const Address& from, Bytes datagram) {
+    auto told = end.channel.on_datagram(now, from, datagram);
+    end.channel.check();
+    return told;
+  }
+  // Milliseconds pass; `attack` may change, drop or add to what flies.
+  void run(Duration span, const std::function<void(Flying&)>& attack = {}) {
+    for (const Time until = now + span; now < until; now += 1ms) {
+      for (End* end : {&laptop, &site}) {
+        const auto due = end->channel.next_deadline(now);
+        if (due.has_value() && *due <= now) end->channel.on_deadline(now);
+      }
+      collect(laptop, true);
+      collect(site, false);
+      while (!flying.empty() && flying.front().due <= now) {
+        Flying one = std::move(flying.front());
+        flying.pop_front();
+        if (attack) attack(one);
+        if (one.bytes.empty()) continue;
+        const Address expected = one.to_site ? kSite : kLaptop;
+        if (one.to != expected) continue;  // nobody is there
+        ASSERT_TRUE(deliver(one.to_site ? site : laptop, one.from, one.bytes).has_value());
+      }
+    }
+  }
+  BufferPool pool;
+  Time now{};
+  End laptop, site;
+  std::deque<Flying> flying;
+  std::map<std::byte, std::uint64_t> sent_to;  // bytes, by host
+};
+
+void expect_all_once(const End& receiver, std::uint64_t count) {
+  std::vector<std::uint64_t> got = receiver.load.received;
+  std::sort(got.begin(), got.end());
+  got.erase(std::unique(got.begin(), got.end()), got.end());
+  EXPECT_EQ(got.size(), count);
+}
+
+TEST(Channel, CarriesAndSettlesEverything) {
+  Wire wire;
+  wire.laptop.load.wanted = 20'000;
+  wire.site.load.wanted = 100;
+  wire.run(5s);
+  expect_all_once(wire.site, 20'000);
+  expect_all_once(wire.laptop, 100);
+  EXPECT_EQ(wire.laptop.load.acked, 20'000U);
+  EXPECT_EQ(wire.laptop.channel.packet_bytes(), 1472U) << "found while the link was full";
+}
+
+TEST(Channel, U4AStrangerHearsNothing) {
+  Wire wire;
+  wire.run(100ms);
+  wire.sent_to.clear();
+  Rng rng(1);
+  for (int i = 0; i < 10'000; ++i) {
+    ByteVector noise(rng.below(1500));
+    for (std::byte& one : noise) one = static_cast<std::byte>(rng.below(256));
+    if (!noise.empty() && rng.chance(0.5)) noise[0] = std::byte{0x43};
+    if (noise.size() > 9 && rng.chance(0.5)) std::fill_n(noise.begin() + 1, 8, std::byte{1});
+    ASSERT_TRUE(wire.deliver(wire.site, kElsewhere, noise).has_value());
+  }
+  EXPECT_EQ(wire.site.channel.poll(wire.now), std::nullopt);
+  EXPECT_EQ(wire.sent_to[std::byte{9}], 0U);
+  EXPECT_EQ(wire.site.channel.route().current(), kLaptop);
+  EXPECT_EQ(wire.site.refused(Refused::kNotOurs) + wire.site.refused(Refused::kForged) +
+                wire.site.refused(Refused::kReplayed),
+            10'000U);
+}
+
+TEST(Channel, CopiesFromElsewhereMoveNothingAndAreCounted) {
+  Wire wire;
+  wire.laptop.load.wanted = 500;
+  std::vector<Wire::Flying> seen;
+  wire.run(500ms, [&](Wire::Flying& one) {
+    if (one.to_site) seen.push_back(one);
+  });
+  ASSERT_GT(seen.size(), 20U);
+  wire.sent_to.clear();
+  for (const Wire::Flying& one : seen)
+    ASSERT_TRUE(wire.deliver(wire.site, kElsewhere, one.bytes).has_value());
+  EXPECT_EQ(wire.site.refused(Refused::kReplayed), seen.size());
+  wire.run(1s);
+  EXPECT_EQ(wire.sent_to[std::byte{9}], 0U);
+  EXPECT_EQ(wire.site.load.received.size(), 500U);
+}
+
+// Somebody on the way holds back the newest packet and sends it from elsewhere: what goes there
+// until it is proven is at most three times what came, and the peer's next packet undoes it.
+TEST(Channel, U4APacketCaughtAndSentFromElsewhereGainsLittle) {
+  Wire wire;
+  wire.site.load.wanted = 100'000;
+  wire.laptop.load.wanted = 100'000;
+  wire.run(300ms);
+  wire.sent_to.clear();
+  std::uint64_t caught = 0;
+  bool over = false;
+  wire.run(100ms, [&](Wire::Flying& one) {
+    if (!one.to_site || over) return;
+    caught += one.bytes.size();
+    ASSERT_TRUE(wire.deliver(wire.site, kElsewhere, one.bytes).has_value());
+    one.bytes.clear();
+    over = caught > 5000;
+  });
+  EXPECT_LE(wire.sent_to[std::byte{9}], 3 * caught);
+  EXPECT_EQ(wire.site.channel.route().current(), kLaptop);
+  wire.run(4s);
+  EXPECT_TRUE(wire.site.channel.route().validated());
+}
+
+TEST(Channel, FlippedCutAndReorderedPacketsCostOnlyThemselves) {
+  Wire wire;
+  Rng rng(3);
+  wire.laptop.load.wanted = wire.site.load.wanted = 3000;
+  std::uint64_t hurt = 0;
+  wire.run(20s, [&](Wire::Flying& one) {
+    if (rng.chance(0.02)) {
+      one.bytes[rng.below(one.bytes.size())] ^= std::byte{1};
+      ++hurt;
+    } else if (rng.chance(0.02)) {
+      one.bytes.resize(rng.below(one.bytes.size()));
+      ++hurt;
+    } else if (rng.chance(0.02)) {
+      wire.flying.push_back(one);  // once more behind all that flies
+      wire.flying.back().due = wire.now + kOneWay;
+    }
+  });
+  ASSERT_GT(hurt, 20U);
+  expect_all_once(wire.site, 3000);
+  expect_all_once(wire.laptop, 3000);
+  EXPECT_EQ(wire.laptop.load.acked, 3000U);
+  EXPECT_TRUE(wire.laptop.channel.heard(wire.now));
+}
+
+TEST(Channel, AnotherSessionsPacketsAreNotOurs) {
+  Wire wire;
+  wire.run(100ms);
+  Protection stranger(keys_of(true, "another"), limits_of(crypto::Aead::kAes128Gcm));
+  ByteVector packet(stranger.header_bytes() + 40 + crypto::kTagBytes);
+  stranger.seal(wire.now, packet);
+  ASSERT_TRUE(wire.deliver(wire.site, kLaptop, packet).has_value());
+  EXPECT_EQ(wire.site.refused(Refused::kForged), 1U);
+}
+
+// The limits of RFC 9001 at 64 packets: keys change under load, and at the forgery limit the path
+// is over, not the session.
+TEST(Channel, KeysChangeUnderLoadAndTheForgeryLimitEndsThePath) {
+  Wire wire(KeyLimits{64, 1U << 20, 64});
+  wire.laptop.load.wanted = wire.site.load.wanted = 20'000;
+  wire.run(3s);
+  expect_all_once(wire.site, 20'000);
+  EXPECT_GE(wire.laptop.channel.protection().updates(), 5U);
+  ByteVector forged(100, std::byte{7});
+  forged[0] = std::byte{0x43};
+  std::fill_n(forged.begin() + 1, 8, std::byte{1});
+  for (std::uint32_t i = 0; i < 70; ++i) {
+    store_le(MutableBytes(forged).subspan(40), i);
+    ASSERT_TRUE(wire.deliver(wire.site, kElsewhere, forged).has_value());
+  }
+  EXPECT_EQ(wire.site.channel.life(), Life::kOver);
+  EXPECT_EQ(wire.site.channel.poll(wire.now), std::nullopt);
+}
+
+// What a peer whose key we know may do wrong: each is an error with which its session ends.
+TEST(Channel, AHostilePeerIsToldApart) {
+  const auto error_of = [](const std::function<void(wire::Writer&)>& body) {
+    Wire wire;
+    wire.run(100ms);
+    Protection peer(keys_of(true), limits_of(crypto::Aead::kAes128Gcm));
+    for (int i = 0; i < 1000; ++i) {  // beyond the numbers that the real one has used
+      ByteVector burnt(peer.header_bytes() + 8 + crypto::kTagBytes);
+      peer.seal(wire.now, burnt);
+    }
+    ByteVector packet(peer.header_bytes() + 200 + crypto::kTagBytes);
+    wire::Writer out(MutableBytes(packet).subspan(peer.header_bytes(), 200));
+    body(out);
+    peer.seal(wire.now, packet);
+    const auto told = wire.site.channel.on_datagram(wire.now, kLaptop, packet);
+    return told.has_value() ? std::nullopt : std::optional(told.error().kind());
+  };
+  const auto ack = [](PacketNumber largest) {
+    return [largest](wire::Writer& out) {
+      AckFrame frame;
+      frame.ranges[0] = {0, largest};
+      frame.range_count = 1;
+      write(out, frame);
+    };
+  };
+  EXPECT_EQ(error_of(ack(0)), std::nullopt);
+  EXPECT_EQ(error_of(ack(1'000'000)), Kind::kMalformed) << "never sent";
+  EXPECT_EQ(error_of([](wire::Writer& out) { out.byte(7); }), Kind::kUnsupported);
+  EXPECT_EQ(error_of([](wire::Writer& out) {  // an unknown frame longer than its packet
+              out.byte(200);
+              out.fixed<std::uint16_t>(60'000);
+            }),
+            Kind::kMalformed);
+}
+
+// An unproven address leaves 128 bytes a packet; with many gaps the acknowledgement alone would
+// fill it, and the ping that must be there had no room.
+TEST(Channel, APingHasRoomBesideALongAcknowledgement) {
+  Wire wire;
+  Rng rng(5);
+  wire.laptop.load.wanted = 2000;
+  bool moved = false;
+  wire.run(3s, [&](Wire::Flying& one) {
+    if (rng.chance(0.4)) one.bytes.clear();
+    if (one.to_site) one.from = moved ? kElsewhere : kLaptop;
+    if (one.to == kElsewhere) one.to = kLaptop;
+    moved = moved || wire.now > Time{} + 500ms;
+  });
+  for (int i = 0; i < 400; ++i) {
+    wire.site.channel.on_addresses_changed(wire.now);  // each asks for a ping
+    wire.run(5ms, [&](Wire::Flying& one) {
+      if (one.to_site) one.from = rng.chance(0.5) ? kElsewhere : kLaptop;
+      if (rng.chance(0.4)) one.bytes.clear();
+    });
+  }
+  SUCCEED();
+}
+
+}  // namespace
+}  // namespace longhaul::datagram
