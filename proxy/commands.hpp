@@ -47,7 +47,7 @@ struct PushOptions {
   std::string source, place;
   std::vector<std::string> excludes, exclude_from;
   std::string files_from;
-  std::string limit_rate, trace;
+  std::string limit_rate, trace, telemetry;
   bool dry_run = false, watch = false;
 };
 io::Task<int> push(App& app, PushOptions options);
@@ -60,7 +60,7 @@ io::Task<int> replay(App& app, ReplayOptions options);
 
 struct PullOptions {
   std::string place, target;
-  std::string limit_rate, trace;
+  std::string limit_rate, trace, telemetry;
   bool delete_extra = false, force = false;
 };
 io::Task<int> pull(App& app, PullOptions options);

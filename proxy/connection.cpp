@@ -35,6 +35,15 @@ Error explained(const session::Ended& ended, const Site& site) {
   }
 }
 
+// "auto" unless the user says otherwise: "off", or "on", which is the same as "auto".
+enum class Datagrams : std::uint8_t { kOff, kAuto };
+Result<Datagrams> datagrams_wanted(const App& app) {
+  const auto udp = app.config.find("udp");
+  if (!udp || udp->value == "auto" || udp->value == "on") return Datagrams::kAuto;
+  if (udp->value == "off") return Datagrams::kOff;
+  return fail(Kind::kUsage, "read the setting udp", "it is auto or off, not " + udp->value);
+}
+
 }  // namespace
 
 Connection::Connection(App& app, Site site, crypto::Identity identity)
@@ -72,6 +81,9 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
     made->trace_ = TRY(TraceFile::create(options.trace));
     session_options.trace = made->trace_.get();
   }
+  if (const auto set = app.config.find("telemetry"); options.telemetry.empty() && set)
+    options.telemetry = set->value;
+  if (!options.telemetry.empty()) made->telemetry_ = TRY(TelemetryFile::create(options.telemetry));
   made->reach_ = TRY(Reach::make(app, site));
   made->reach_->fit(session_options);
   transfer::ExchangeOptions exchange_options;
@@ -79,10 +91,9 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   const std::array<session::Service*, 1> services{made->exchange_.get()};
-  // Only where it is asked for, until the fast path's figures are in. ssh carries TCP alone, and a
-  // site that calls us may have no other way in or out.
-  const auto udp = app.config.find("udp");
-  if (is_direct(site) && udp && udp->value == "on") made->open_datagrams();
+  // ssh carries TCP alone, and a site that calls us may have no other way in or out.
+  const Datagrams datagrams = TRY(datagrams_wanted(app));
+  if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   Connection* self = made.get();
@@ -100,6 +111,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
     made->tasks_.spawn(made->watch_addresses());
   }
   made->tasks_.spawn(made->keep_time());
+  if (made->telemetry_ != nullptr) made->telling_ = made->tasks_.spawn(made->tell_telemetry());
   return made;
 }
 
@@ -125,6 +137,14 @@ void Connection::open_datagrams() {
     return;
   }
   hub_ = std::make_unique<io::DatagramHub>(app_.env.executor(), *std::move(port));
+}
+
+io::Task<> Connection::tell_telemetry() {
+  const Time began = app_.env.now();
+  for (Time at = began; !closing_; at += TelemetryFile::kPause) {
+    co_await app_.env.sleep_until(at);
+    telemetry_->write(app_.env.now() - began, session_->status());
+  }
 }
 
 io::Task<> Connection::watch_addresses() {
@@ -159,6 +179,10 @@ void Connection::on_event(const session::Event& event) {
   if (const auto* capped = std::get_if<session::RateCapped>(&event)) {
     LOG(app_.log, kInfo, "held at {} bytes/s", capped->cap.value());
   }
+  if (const auto* chosen = std::get_if<session::PathChosen>(&event)) {
+    LOG(app_.log, kInfo, "bulk goes over {} ({})", chosen->datagrams ? "UDP" : "TLS",
+        session::name_of(chosen->why));
+  }
   if (const auto* lost = std::get_if<session::PathLost>(&event)) {
     LOG(app_.log, kInfo, "a connection was lost ({}); {} bytes go again over the others",
         lost->why.message(), lost->requeued_bytes);
@@ -176,6 +200,7 @@ io::Task<> Connection::close() {
             worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
   if (!over_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());
+  if (telling_) tasks_.cancel(*telling_);
   if (addresses_ != nullptr) addresses_->close();
   if (hub_ != nullptr) hub_->close();
   co_await reach_->close();

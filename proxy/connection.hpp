@@ -22,12 +22,14 @@
 #include "proxy/app.hpp"
 #include "proxy/reach.hpp"
 #include "proxy/sites.hpp"
+#include "proxy/telemetry_file.hpp"
 #include "proxy/trace_file.hpp"
 
 namespace longhaul::proxy {
 
 struct ConnectOptions {
   std::string trace;          // a file to record the session in; empty: as LONGHAUL_TRACE says
+  std::string telemetry;      // a file for the session's state; empty: as LONGHAUL_TELEMETRY says
   BytesPerSecond rate_limit;  // zero: none
   bool expects_bulk = false;  // files are going to cross
 };
@@ -43,6 +45,7 @@ class Connection {
 
   transfer::Exchange& exchange() { return *exchange_; }
   session::Session& session() { return *session_; }
+  const session::Session& session() const { return *session_; }
   void poke() { pump_->poke(); }
   // Returns when something may have happened since the last call, or at `until`.
   io::Task<> changed(Time until);
@@ -65,6 +68,7 @@ class Connection {
   void on_event(const session::Event& event);
   io::Task<> keep_time();
   io::Task<> watch_addresses();
+  io::Task<> tell_telemetry();
   void open_datagrams();
   io::Task<Result<std::unique_ptr<io::Stream>>> dial();
 
@@ -75,6 +79,8 @@ class Connection {
   session::SessionKeys keys_;
   BufferPool buffers_;
   std::unique_ptr<TraceFile> trace_;
+  std::unique_ptr<TelemetryFile> telemetry_;
+  std::optional<io::TaskId> telling_;
   std::unique_ptr<transfer::Exchange> exchange_;
   std::unique_ptr<session::Session> session_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted

@@ -8,6 +8,7 @@
 #include "lib/doctor/private_file.hpp"
 #include "proxy/ask.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/connection.hpp"
 #include "proxy/files.hpp"
 #include "proxy/sites_file.hpp"
 #include "proxy/ssh.hpp"
@@ -101,6 +102,40 @@ io::Task<Finding> check_session(App& app, Site site) {
   co_return doctor::ok(check, "it is " + site.pin.substr(0, 16) + ", we are its " + site.role);
 }
 
+// Whether UDP gets through, which only a session can tell: a port that is silent to strangers looks
+// like one that is blocked.
+io::Task<Finding> check_datagrams(App& app, Site site) {
+  using session::ChoiceReason;
+  constexpr Duration kPatience = 5s;
+  const char* const check = "UDP";
+  if (!is_direct(site)) co_return doctor::ok(check, "not for a site reached this way: TLS only");
+  const ConnectOptions plain;
+  auto made = Connection::make(app, site, plain);
+  if (!made) co_return doctor::from_error(check, made.error(), "see the findings above");
+  const std::unique_ptr<Connection> connection = *std::move(made);
+  const Time until = app.env.now() + kPatience;
+  session::Status status;
+  while (app.env.now() < until && !connection->ended()) {
+    status = connection->session().status();
+    const bool undecided = !status.established || status.choice == ChoiceReason::kTrying;
+    if (!undecided) break;
+    const Time soon = app.env.now() + 20ms;
+    co_await connection->changed(soon);
+  }
+  co_await connection->close();
+  if (status.datagrams && status.choice != ChoiceReason::kTrying) {
+    co_return doctor::ok(
+        check, "answered, packets of " + std::to_string(status.packet_bytes) + " bytes or more");
+  }
+  if (status.choice == ChoiceReason::kNone) {
+    co_return doctor::warn(check, "not spoken: off here (udp = \"off\"), or by the streamer there",
+                           "leave it on, for speed; TLS carries everything meanwhile");
+  }
+  co_return doctor::warn(
+      check, "no answer: everything goes over TLS",
+      "let UDP to port " + std::to_string(site.address.port) + " through, for speed alone");
+}
+
 io::Task<std::vector<Finding>> examine_site(App& app, std::string name) {
   std::vector<Finding> out;
   const auto sites = load_sites(app);
@@ -116,7 +151,11 @@ io::Task<std::vector<Finding>> examine_site(App& app, std::string name) {
   out.push_back(std::move(connection));
   if (!reached) co_return out;
   Finding session = co_await check_session(app, *found);
+  const bool known = session.level == doctor::Level::kOk;
   out.push_back(std::move(session));
+  if (!known) co_return out;
+  Finding datagrams = co_await check_datagrams(app, *found);
+  out.push_back(std::move(datagrams));
   co_return out;
 }
 

@@ -65,6 +65,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   if (!plan) co_return app.failed(plan.error());
   ConnectOptions connect_options;
   connect_options.trace = options.trace;
+  connect_options.telemetry = options.telemetry;
   connect_options.rate_limit = plan->limit;
   connect_options.expects_bulk = true;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, plan->site, connect_options);

@@ -82,12 +82,14 @@ Result<PushTask> push_task(App& app, const PushOptions& options) {
   if (const auto set = app.config.find("push.limit_rate"); limit.empty() && set) limit = set->value;
   if (!limit.empty()) task.limit = TRY(cli::parse_rate(limit));
   task.trace = options.trace;
+  task.telemetry = options.telemetry;
   return task;
 }
 
 ConnectOptions connect_options(const PushTask& task) {
   ConnectOptions options;
   options.trace = task.trace;
+  options.telemetry = task.telemetry;
   options.rate_limit = task.limit;
   options.expects_bulk = true;
   return options;

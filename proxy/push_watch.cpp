@@ -106,6 +106,7 @@ class Watcher {
       co_await connection_->close();
       connection_.reset();
       task_.trace.clear();  // a trace is of one session
+      task_.telemetry.clear();
     }
     if (connection_) co_return Result<>();
     Result<std::unique_ptr<Connection>> made =

@@ -11,6 +11,17 @@ namespace {
 constexpr Duration kTick = 125ms;
 constexpr Duration kCancelTime = 3s;  // for the far side to make durable what it has
 
+// The path that bulk takes, and why where that is not what one would want.
+std::string path_in_words(const session::Status& status) {
+  using session::ChoiceReason;
+  if (status.choice == ChoiceReason::kTrying) return "UDP and TLS";
+  if (status.choice == ChoiceReason::kTesting) return "UDP and TLS, which is faster?";
+  if (status.datagrams) return "UDP";
+  if (status.choice == ChoiceReason::kUnanswered) return "TLS, UDP is not answered";
+  if (status.choice == ChoiceReason::kThrottled) return "TLS, UDP is slower";
+  return "TLS";
+}
+
 cli::ProgressView view_of(const std::string& title, const transfer::Progress& progress, Time now,
                           const Connection& connection) {
   cli::ProgressView view;
@@ -23,6 +34,8 @@ cli::ProgressView view_of(const std::string& title, const transfer::Progress& pr
   view.files_done = progress.files_done;
   view.files_total = progress.files_total;
   view.limit = transfer::name_of(progress.limit);
+  const session::Status status = connection.session().status();
+  if (status.established) view.path = path_in_words(status);
   if (!connection.established()) {
     view.limit = "waiting: connecting";
   } else if (const auto down = connection.down_since()) {
@@ -40,7 +53,7 @@ void tell_json(App& app, const cli::ProgressView& view) {
       .add("files_done", view.files_done)
       .add("files_total", view.files_total);
   line.add("rate_bytes_per_second", view.rate.value()).add("bytes_wire", view.on_wire.value());
-  line.add("limit", view.limit);
+  line.add("limit", view.limit).add("path", view.path);
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);
   app.json_line(line);
 }

@@ -22,6 +22,12 @@ TEST(ProgressLine, ShowsShareRateTimeSavingAndLimit) {
             "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link");
 }
 
+TEST(ProgressLine, SaysWhichPathIsInUse) {
+  ProgressView view = half_way();
+  view.path = "TLS, UDP is not answered";
+  EXPECT_TRUE(render(view, 200).ends_with("limit: link  over TLS, UDP is not answered"));
+}
+
 TEST(ProgressLine, DropsTheLeastImportantPartsOnANarrowTerminal) {
   EXPECT_EQ(render(half_way(), 60), "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left");
   EXPECT_EQ(render(half_way(), 25), "50% 1.4 GB of 2.8 GB");

@@ -80,7 +80,7 @@ def way(laptop, site, other):
     site.start()
     laptop.run("join", "lab", stdin=site.invite())
     whole = doctor(0)
-    for check in ("site", "connection", "key and role"):
+    for check in ("site", "connection", "key and role", "UDP"):
         expect(whole, check, "ok")
     good = sites.read_text()
     sites.write_text(good.replace(f"127.0.0.1:{site.port}", f"gpu.invalid:{site.port}"))

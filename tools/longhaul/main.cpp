@@ -107,6 +107,8 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   push->add_option("--files-from", pushed->files_from, "send only the names listed in this file");
   push->add_option("--limit-rate", pushed->limit_rate, "at most this fast, e.g. 10MB/s or 100mbit");
   push->add_option("--trace", pushed->trace, "record the session in this file; see `replay`");
+  push->add_option("--telemetry", pushed->telemetry,
+                   "write the session's state there, a JSON line ten times a second");
   CLI::Option* dry_run = push->add_flag("--dry-run", pushed->dry_run,
                                         "say what would be sent and how long it would take");
   push->add_flag("--watch", pushed->watch,
@@ -122,6 +124,8 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
   pull->add_option("--trace", pulled->trace, "record the session in this file; see `replay`");
+  pull->add_option("--telemetry", pulled->telemetry,
+                   "write the session's state there, a JSON line ten times a second");
   pull->add_flag("--delete", pulled->delete_extra,
                  "remove what the dataset does not have; what was\n"
                  "pulled and changed here since needs --force, too");
