@@ -3,6 +3,7 @@ over it."""
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -103,7 +104,9 @@ class Pair:
 
     def __exit__(self, *why):
         self.server.terminate()
+        before = processor_seconds()
         self.server.wait()
+        self.site_processor = processor_seconds() - before
 
     def start(self, *words, **options):
         return self.link.start("a", self.command, *words, capabilities=False,
@@ -111,13 +114,22 @@ class Pair:
 
     def push(self, source, dataset="bench"):
         """From the command's start to its end; `told` is its own last line."""
-        started = time.monotonic()
+        started, before = time.monotonic(), processor_seconds()
         push = self.start("push", "--json", source, f"site:{dataset}", stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True)
         lines = push.communicate()[0].splitlines()
         took = time.monotonic() - started
         told = next((json.loads(line) for line in reversed(lines) if '"done"' in line), {})
-        return {"seconds": round(took, 2), "whole": push.returncode == 0, "told": told}
+        path = next((json.loads(line).get("path", "") for line in reversed(lines)
+                     if '"progress"' in line), "")
+        return {"seconds": round(took, 2), "whole": push.returncode == 0, "told": told,
+                "path": path, "processor": processor_seconds() - before}
+
+
+def processor_seconds():
+    """Of all children that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def scratch(bench):
