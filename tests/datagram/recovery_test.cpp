@@ -72,7 +72,7 @@ TEST(Recovery, TimeMeansLostWhereTooFewPacketsFollow) {
   EXPECT_TRUE(path.sink.lost.empty());
   const auto at = path.recovery.loss_at();
   ASSERT_TRUE(at.has_value());
-  EXPECT_EQ(*at - Time{}, 50ms + 50ms / 8);  // RFC 9002: 9/8 of the round trip
+  EXPECT_EQ(*at - Time{}, 50ms + Duration(50ms) / 8);  // RFC 9002: 9/8 of the round trip
   path.recovery.on_deadline(*at, path.sink, &path.outcome);
   EXPECT_EQ(path.sink.lost, std::vector<std::uint64_t>{0});
 }

@@ -35,7 +35,7 @@ TEST(HostilePeer, IllegalFragmentsAreRefused) {
   EXPECT_EQ(refused(data(0, 0, 0, 1)), Kind::kLimit);
   EXPECT_EQ(refused(data(0, 0, kMessageMax + 1, 1024)), Kind::kLimit);
   EXPECT_EQ(refused(data(0, 0, 0xffffffff, 1024)), Kind::kLimit);
-  EXPECT_EQ(refused(data(0, 64, 4096, 1024)), Kind::kMalformed);
+  EXPECT_EQ(refused(data(0, 8, 4096, 1024)), Kind::kMalformed);
   EXPECT_EQ(refused(data(0, 0, 4096, 1000)), Kind::kMalformed);
   EXPECT_EQ(refused(data(0, 4096, 4096, 1)), Kind::kMalformed);
   EXPECT_EQ(refused(data(0, 3072, 4096, 2048)), Kind::kMalformed);
