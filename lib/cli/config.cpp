@@ -45,8 +45,7 @@ const std::vector<std::string_view>& Config::known_keys() {
   static const std::vector<std::string_view> kKeys{
       "push.exclude_from", "push.limit_rate", "pull.limit_rate", "session.connections_max",
       "log.level",         "site.default",    "trace",           "udp",
-      "telemetry",
-      "ssh.command",
+      "telemetry",         "ssh.command",
   };
   return kKeys;
 }
