@@ -21,11 +21,8 @@
 namespace longhaul::io {
 
 namespace {
-// A datagram's largest size, and so that of what UDP_GRO puts together.
-constexpr std::size_t kReceiveBytes = UdpReader::kReceiveBytes;
-constexpr std::size_t kReceiveBatch = UdpReader::kReceiveBatch;
 // Below this a block of 64 KiB would be held for a few bytes.
-constexpr std::size_t kKeepWhole = kReceiveBytes / 8;
+constexpr std::size_t kKeepWhole = UdpReader::kReceiveBytes / 8;
 constexpr std::size_t kBusyBatch = 2;
 constexpr Duration kGather = std::chrono::microseconds(250);  // 23 packets at 1 Gbit/s
 constexpr std::size_t kHeldMax = 16U << 20;                   // 270 ms of 500 Mbit/s
