@@ -75,6 +75,7 @@ void Sender::send_offer() {
   if (base_ok_) offer.base = memory_.base->root();
   offer.files = progress_.files_total;
   offer.bytes = progress_.bytes_total;
+  offer_open_ = true;
   post_.message(Lane::kControl, packed(offer));
 }
 
@@ -110,14 +111,17 @@ void Sender::on_accept(Time now, const wire::Admit& accept) {
   heard_ = now;
   if (state_ == State::kRooting || ended() || accept.attempt != attempt_) return;
   accepted_ = true;
+  offer_open_ = false;
   if (state_ == State::kOffered) state_ = State::kSending;
-  if (base_ok_ && !accept.base_known) {
+  const bool is_wrong = base_ok_ && !accept.base_known;
+  if (is_wrong) {
     // Our memory of that site was wrong: everything is told in full, and nothing more goes on a
     // guess.
     base_ok_ = false;
     ahead_ = false;
-    begin_attempt(now);
   }
+  if (!changed_.empty() && !root_asked_) return changed(now, std::exchange(changed_, {}));
+  if (is_wrong) begin_attempt(now);
 }
 
 void Sender::on_want(Time now, const wire::Want& want) {
@@ -206,7 +210,9 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
 
 // Not what the walk saw, or not what the manifest says: those files are taken as they are now.
 void Sender::changed(Time now, const std::vector<std::uint32_t>& rows) {
-  if (root_asked_) {  // the rows are being read: wait for that
+  // The rows are being read for the root: wait for that. Or the peer has not answered the last
+  // offer, and would take another one for a broken peer's.
+  if (root_asked_ || offer_open_) {
     changed_.insert(changed_.end(), rows.begin(), rows.end());
     return;
   }

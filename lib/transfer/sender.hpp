@@ -102,7 +102,9 @@ class Sender {
   bool accepted_ = false;
   std::optional<store::Tree> tree_;
   bool root_asked_ = false;
-  std::vector<std::uint32_t> changed_;  // found while the root was being computed
+  // Found while the root was being computed, or before the offer was answered.
+  std::vector<std::uint32_t> changed_;
+  bool offer_open_ = false;             // the last one is not answered yet
   std::uint64_t unanswered_bytes_ = 0;  // sent before the receiver's first word
 
   Hasher hasher_;

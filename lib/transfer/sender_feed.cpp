@@ -79,7 +79,7 @@ void Sender::flush_segment() {
 
 void Sender::finish_manifest() {
   if (state_ == State::kSealed || emit_row_ < source_->rows.size() || !writer_.empty() ||
-      !hasher_.done())
+      !hasher_.done() || !changed_.empty())
     return;
   if (!tree_) {
     if (!root_asked_) {
