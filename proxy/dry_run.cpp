@@ -91,9 +91,11 @@ io::Task<int> dry_run(App& app, DryRun what, const ScannedSource& scanned) {
     auto& sample = read.as<transfer::SampleRead>();
     const Time encode_from = app.env.now();
     rates.read = rate_of(sample.bytes, encode_from - read_from);
-    Job encoding{JobId(2), JobClass::kCompute,
-                 std::make_unique<transfer::SampleEncode>(scanned.source, std::move(sample.blocks),
-                                                          rates.link.rate, rates.cores)};
+    BytesPerSecond link = rates.link.rate;
+    if (rates.limit && (link.value() == 0 || *rates.limit < link)) link = *rates.limit;
+    Job encoding{
+        JobId(2), JobClass::kCompute,
+        std::make_unique<transfer::SampleEncode>(scanned.source, sample, link, rates.cores)};
     const Job encoded = co_await app.env.work(std::move(encoding));
     const auto& made = encoded.as<transfer::SampleEncode>();
     rates.encode = rate_of(made.tried_bytes, app.env.now() - encode_from);

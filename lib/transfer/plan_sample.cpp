@@ -52,13 +52,15 @@ void SampleRead::run() {
   const Line line = line_of(*source, memory);
   if (line.bytes == 0) return;
   const std::uint64_t step = std::max<std::uint64_t>(line.bytes / kBlocks, wire::kBlockBytesMax);
+  is_all = step == wire::kBlockBytesMax;
   for (std::uint64_t from = 0; from < line.bytes; from += step) {
     auto at = std::upper_bound(line.starts.begin(), line.starts.end(), std::pair(from, ~0U)) - 1;
     Block block;
     block.row = at->second;
-    // A large file is read from within, small ones from their start.
+    // A large file is read from within, small ones from their start; if all is read, each byte
+    // once.
     std::uint64_t offset = from - at->first;
-    if (offset + wire::kBlockBytesMax > source->rows[at->second].entry.size) offset = 0;
+    if (!is_all && offset + wire::kBlockBytesMax > source->rows[at->second].entry.size) offset = 0;
     for (; at != line.starts.end() && block.bytes.size() < wire::kBlockBytesMax; ++at) {
       append_content(*source, at->second, offset, wire::kBlockBytesMax - block.bytes.size(),
                      block.bytes);
@@ -72,11 +74,15 @@ void SampleRead::run() {
 
 void SampleEncode::run() {
   CodecChooser chooser(cores);
+  // A push learns from one block for the next. A long one has soon settled, which is what it is
+  // mostly made of; of a short one the learning is a part.
+  const int tries_max = is_all ? 1 : kTriesMax;
+  Duration effort{};
   for (const SampleRead::Block& block : blocks) {
     const std::uint64_t file_bytes = source->rows[block.row].entry.size;
     std::optional<compression::Rung> last;
     std::uint64_t size = block.bytes.size();
-    for (int tries = 0; tries < kTriesMax; ++tries) {
+    for (int tries = 0; tries < tries_max; ++tries) {
       const auto rung = chooser.choose(block.row, file_bytes, link);
       if (rung == last) break;
       last = rung;
@@ -87,10 +93,12 @@ void SampleEncode::run() {
       measured.in_bytes = block.bytes.size();
       measured.out_bytes = size;
       measured.cpu = CodecChooser::nominal_cpu(rung, block.bytes.size());
+      effort += measured.cpu;
       chooser.on_measured(block.row, file_bytes, measured);
     }
     raw_bytes += block.bytes.size();
     encoded_bytes += std::min<std::uint64_t>(size, block.bytes.size());
+    if (effort > kEffort) break;
   }
 }
 

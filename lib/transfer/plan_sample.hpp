@@ -17,7 +17,7 @@ namespace longhaul::transfer {
 // Blocks of consecutive content that would cross, spread evenly over all of it; read and hashed.
 class SampleRead final : public Work {
  public:
-  static constexpr std::size_t kBlocks = 12;
+  static constexpr std::size_t kBlocks = 48;
   SampleRead(std::shared_ptr<const Source> source_in, SiteMemory memory_in)
       : source(std::move(source_in)), memory(std::move(memory_in)) {}
   void run() override;
@@ -29,21 +29,27 @@ class SampleRead final : public Work {
     ByteVector bytes;
   };
   std::vector<Block> blocks;  // what could be read
+  bool is_all = false;        // they are the whole content, in order
   std::uint64_t bytes = 0;
 };
 
 class SampleEncode final : public Work {
  public:
-  SampleEncode(std::shared_ptr<const Source> source_in, std::vector<SampleRead::Block> blocks_in,
-               BytesPerSecond link_in, unsigned cores_in)
+  SampleEncode(std::shared_ptr<const Source> source_in, SampleRead& read, BytesPerSecond link_in,
+               unsigned cores_in)
       : source(std::move(source_in)),
-        blocks(std::move(blocks_in)),
+        blocks(std::move(read.blocks)),
+        is_all(read.is_all),
         link(link_in),
         cores(cores_in) {}
   void run() override;
 
+  // Of one core, by nominal figures: what is left then is as what was encoded.
+  static constexpr Duration kEffort = 2s;
+
   std::shared_ptr<const Source> source;
   std::vector<SampleRead::Block> blocks;
+  bool is_all = false;  // as SampleRead's: then each block goes as the push will send it
   BytesPerSecond link;
   unsigned cores = 1;
   std::uint64_t encoded_bytes = 0;               // by the rungs that the push would come to use

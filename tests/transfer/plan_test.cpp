@@ -156,7 +156,7 @@ TEST(Plan, SamplesWhatItWouldSendAndHowItShrinks) {
   read.run();
   EXPECT_GT(read.bytes, 3'500'000U);
   EXPECT_LE(read.blocks.size(), transfer::SampleRead::kBlocks + 1);
-  transfer::SampleEncode encode(read.source, read.blocks, BytesPerSecond(10'000'000), 2);
+  transfer::SampleEncode encode(read.source, read, BytesPerSecond(10'000'000), 2);
   encode.run();
   EXPECT_EQ(encode.raw_bytes, read.bytes);
   // Half of it shrinks well, the other half does not at all.
@@ -169,6 +169,28 @@ TEST(Plan, SamplesWhatItWouldSendAndHowItShrinks) {
   transfer::SampleRead none(hashed, all);
   none.run();
   EXPECT_EQ(none.bytes, 0U);
+}
+
+TEST(Plan, OfAShortPushTheSampleIsWhatItSends) {
+  World world(5);
+  auto& disk = world.disk(End::kA);
+  for (int i = 0; i < 400; ++i)
+    put_file(disk, "src/t" + std::to_string(i), text_bytes(world.rng(), 10'000));
+  put_file(disk, "src/u", random_bytes(world.rng(), 1'400'000));
+  transfer::SampleRead read(source_of(world.shared_disk(End::kA), "src", false), {});
+  read.run();
+  EXPECT_TRUE(read.is_all);
+  EXPECT_EQ(read.bytes, 400U * 10'000U + 1'400'000U);
+  const std::size_t blocks = read.blocks.size();
+  EXPECT_GE(blocks, 5U);
+  transfer::SampleEncode encode(read.source, read, BytesPerSecond(1'000'000), 2);
+  encode.run();
+  EXPECT_EQ(encode.tried_bytes, encode.raw_bytes);  // each block once
+  world.push("data");
+  const auto sent = world.run(End::kA);
+  ASSERT_TRUE(sent && !sent->error);
+  const auto wire = static_cast<double>(sent->progress.bytes_wire);
+  EXPECT_NEAR(static_cast<double>(encode.encoded_bytes), wire, wire / 20);
 }
 
 }  // namespace
