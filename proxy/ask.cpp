@@ -1,6 +1,7 @@
 #include "proxy/ask.hpp"
 
 #include "lib/store/version.hpp"
+#include "proxy/session_end.hpp"
 #include "proxy/sites_file.hpp"
 
 namespace longhaul::proxy {
@@ -69,7 +70,7 @@ io::Task<Result<Answer>> ask(App& app, Asked asked) {
       } else if (auto* answered = std::get_if<transfer::Answered>(&*event)) {
         done = true;
         answer.outcome = answered->outcome;
-        answer.refused = answered->error;
+        if (answered->error) answer.refused = explain_answer(*answered->error, target->site.name);
       } else if (const auto* broken = std::get_if<transfer::PeerBroken>(&*event)) {
         error = broken->why;
       }

@@ -6,34 +6,11 @@
 #include "lib/crypto/aead.hpp"
 #include "proxy/files.hpp"
 #include "proxy/link_file.hpp"
+#include "proxy/session_end.hpp"
 
 namespace longhaul::proxy {
 
 namespace {
-
-// A refusal in words that say what to do; anything else as the session put it.
-Error explained(const session::Ended& ended, const Site& site) {
-  const std::string attempt = "open a session with " + site.name;
-  switch (ended.refused) {
-    case session::RefuseReason::kForbidden:
-      if (ended.why.attempt() == "check the peer's key") {
-        return Error(Kind::kAuth, "open a session with " + site.name,
-                     "another key answers there: " + ended.why.why())
-            .advise("if the site was set up anew, `longhaul sites --forget " + site.name +
-                    "` and join it again; if not, somebody else answers at its address");
-      }
-      return Error(Kind::kAuth, attempt, "it does not know this node, or no longer does");
-    case session::RefuseReason::kVersion:
-      return Error(Kind::kUnsupported, attempt);
-    case session::RefuseReason::kBusy:
-      return Error(Kind::kBusy, attempt, "it has too many sessions or connections")
-          .advise("wait a little, then run the same command again");
-    case session::RefuseReason::kNoSession:
-      return Error(Kind::kLink, "go on with the session", "the streamer there was started anew");
-    default:
-      return ended.why;
-  }
-}
 
 // "auto" unless the user says otherwise: "off", or "on", which is the same as "auto".
 enum class Datagrams : std::uint8_t { kOff, kAuto };
@@ -189,7 +166,7 @@ void Connection::on_event(const session::Event& event) {
   }
   if (const auto* ended = std::get_if<session::Ended>(&event)) {
     over_ = true;
-    if (!ended_) ended_ = explained(*ended, site_);
+    if (!ended_) ended_ = explain_end(*ended, site_.name);
     changed_.notify();
   }
 }

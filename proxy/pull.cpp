@@ -13,6 +13,7 @@
 #include "proxy/commands.hpp"
 #include "proxy/connection.hpp"
 #include "proxy/dataset_memory.hpp"
+#include "proxy/session_end.hpp"
 #include "proxy/sites_file.hpp"
 #include "proxy/watch_transfer.hpp"
 
@@ -91,7 +92,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   if (finished) connection->note_moved(finished->progress.bytes_wire);
   co_await connection->close();
   if (!finished) co_return app.failed(finished.error());
-  if (finished->error) co_return app.failed(*finished->error);
+  if (finished->error) co_return app.failed(explain_answer(*finished->error, plan->place.site));
   keep_pull(app, plan->place);
   const Duration took = app.env.now() - began;
   const transfer::Progress& done = finished->progress;

@@ -10,6 +10,7 @@
 #include "lib/cli/human.hpp"
 #include "lib/transfer/plan.hpp"
 #include "proxy/dataset_memory.hpp"
+#include "proxy/session_end.hpp"
 #include "proxy/site_rates.hpp"
 #include "proxy/sites_file.hpp"
 #include "proxy/watch_transfer.hpp"
@@ -21,7 +22,9 @@ constexpr int kRoundTrips = 3;  // two to connect, one to end: as transfer/plan.
 
 Result<std::string> text_of_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Kind::kNotFound, "read " + printable(path), "it cannot be opened");
+  if (!file)
+    return fail(Error(Kind::kNotFound, "read " + printable(path), "it cannot be opened")
+                    .advise("check its path, and that this user may read it"));
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -147,7 +150,7 @@ io::Task<Result<transfer::Finished>> push_scanned(App& app, Connection& connecti
   keep_scan(app, scanned);
   if (!finished) co_return fail(finished.error());
   connection.note_moved(finished->progress.bytes_wire);
-  if (finished->error) co_return fail(*finished->error);
+  if (finished->error) co_return fail(explain_answer(*finished->error, task.site.name));
   if (!finished->committed.existed) {
     const session::LinkMemory learned = connection.session().learned();
     learn_push(app, task.site.name, times_of(*finished, learned, app.env.now() - walked));

@@ -36,7 +36,8 @@ Result<Opened> open_source(ScanRequest request) {
   const std::string attempt = "push " + printable(request.source);
   std::unique_ptr<char, decltype(&std::free)> real(::realpath(request.source.c_str(), nullptr),
                                                    &std::free);
-  if (!real) return fail_errno(attempt, errno);
+  if (!real)
+    return fail(Error(Error::kind_of_errno(errno), attempt, errno).advise("check its path"));
   Opened out;
   out.path = real.get();
   struct ::stat status {};

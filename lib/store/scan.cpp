@@ -91,8 +91,7 @@ std::optional<ScanItem> Scan::look_at(const Found& found) {
       return std::nullopt;
     }
     case FileType::kFile:
-      look_at_file(item);
-      return item;
+      return look_at_file(std::move(item));
     case FileType::kLink:
       return look_at_link(std::move(item));
     case FileType::kOther:
@@ -103,14 +102,24 @@ std::optional<ScanItem> Scan::look_at(const Found& found) {
   return std::nullopt;
 }
 
-void Scan::look_at_file(ScanItem& item) {
+// A file that may not be read is left out like a folder, and does not end the push later. Tried
+// only where the mode leaves it open: it costs an open.
+Result<> Scan::check_readable(const ScanItem& item) {
+  constexpr std::uint32_t kAllMayRead = 0444;
+  if ((item.seen.mode & kAllMayRead) == kAllMayRead) return {};
+  const auto file = files_.open(item.entry.name.under(options_.top), Access::kRead);
+  if (file || file.error().kind() != Kind::kPermission) return {};
+  return fail(file.error());
+}
+
+std::optional<ScanItem> Scan::look_at_file(ScanItem item) {
   const auto key = std::pair(item.seen.device, item.seen.inode);
   if (item.seen.links > 1) {
     const auto [first, is_new] = first_names_.emplace(key, item.entry.name);
     if (!is_new) {
       item.entry.type = EntryType::kHardLink;
       item.entry.target = first->second.text();
-      return;
+      return item;
     }
   }
   item.entry.type = EntryType::kFile;
@@ -118,11 +127,21 @@ void Scan::look_at_file(ScanItem& item) {
   item.entry.mtime = item.seen.mtime;
   item.entry.size = item.seen.size;
   item.known = item.seen.size == 0;
-  if (item.known || cache_ == nullptr) return;
-  auto pieces = cache_->find(item.entry.name, item.seen);
-  if (!pieces) return;
-  item.known = true;
-  item.pieces = *std::move(pieces);
+  if (item.known) return item;
+  if (cache_ != nullptr) {
+    auto pieces = cache_->find(item.entry.name, item.seen);
+    if (pieces) {
+      item.known = true;
+      item.pieces = *std::move(pieces);
+      return item;
+    }
+  }
+  if (const auto readable = check_readable(item); !readable) {
+    first_names_.erase(key);
+    problem(item.entry.name, readable.error());
+    return std::nullopt;
+  }
+  return item;
 }
 
 std::optional<ScanItem> Scan::look_at_link(ScanItem item) {

@@ -69,7 +69,8 @@ class Scan {
   bool is_wanted(const TreeName& name, bool is_folder) const;
   std::optional<ScanItem> look_at(const Found& found);
   std::optional<ScanItem> look_at_link(ScanItem item);
-  void look_at_file(ScanItem& item);
+  std::optional<ScanItem> look_at_file(ScanItem item);
+  Result<> check_readable(const ScanItem& item);
   void problem(const TreeName& name, Error error);
 
   Files& files_;

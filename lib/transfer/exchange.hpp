@@ -55,6 +55,9 @@ struct PeerBroken {  // it sent what is no message: the owner ends the session
 };
 using Event = std::variant<Finished, Page, Answered, PeerBroken>;
 
+// The attempt of an error that the peer told; its why is the peer's own "what: why", printable.
+constexpr std::string_view kAskThePeer = "ask the peer";
+
 struct ExchangeOptions {
   std::uint32_t encode_jobs = 4;
   BytesPerSecond link;  // remembered

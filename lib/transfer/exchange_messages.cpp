@@ -194,7 +194,7 @@ void Exchange::take(Time now, const wire::Stop& stop) {
   Entry* entry = find(stop.transfer);
   if (entry == nullptr) return;
   // The peer's words, with its kind: a full disk there is "no-space" here too.
-  const Error why(stop.kind, std::string("ask the peer"), printable(stop.text, wire::kReasonMax));
+  const Error why(stop.kind, std::string(kAskThePeer), printable(stop.text, wire::kReasonMax));
   entry->stopped = true;
   if (entry->sender) entry->sender->stop(now, why, false);
   if (entry->receiver) entry->receiver->stop(now, why, false);
@@ -205,7 +205,8 @@ void Exchange::take(Time now, const wire::Stop& stop) {
 RequestId Exchange::ask(Time, wire::AskType type, std::string dataset, std::uint64_t version) {
   const RequestId id(next_request_++);
   if (over_) {
-    events_.push_back(Answered{id, Error(Kind::kLink, "ask the peer", "the session is over"), {}});
+    events_.push_back(
+        Answered{id, Error(Kind::kLink, std::string(kAskThePeer), "the session is over"), {}});
     return id;
   }
   if (dataset.size() > wire::kDatasetNameMax) {
@@ -278,7 +279,7 @@ void Exchange::take(Time now, wire::Answer& answer) {
     if (const auto& last = page->second.last) {
       std::optional<Error> error;
       if (last->failed)
-        error = Error(*last->failed, std::string("ask the peer"), printable(last->text));
+        error = Error(*last->failed, std::string(kAskThePeer), printable(last->text));
       events_.push_back(Answered{id, std::move(error), *last});
       questions_.erase(found);
       return;

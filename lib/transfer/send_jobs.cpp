@@ -23,7 +23,13 @@ void HashWork::run() {
 
 Result<> HashWork::hash(Item& item) {
   if (item.look_anew) {
-    item.seen = TRY(files->stat(item.name));
+    const auto now = files->stat(item.name);
+    if (!now && now.error().kind() == Kind::kNotFound)
+      return fail(
+          Error(Kind::kNotFound, "read " + item.name.shown(), "it vanished while it was sent")
+              .advise("run the same command again; the others are sent, what has arrived is "
+                      "not sent twice"));
+    item.seen = TRY(now);
     if (item.seen.type != store::FileType::kFile)
       return fail(Kind::kChanged, "read " + item.name.shown(), "it is no longer a file");
   }

@@ -26,8 +26,11 @@ Result<VersionNo> find_version(store::Root& root, const DatasetName& dataset,
   if (wanted == 0) return versions.back();
   for (const VersionNo version : versions)
     if (version.value() == wanted) return version;
-  return fail(Kind::kNotFound, "open " + dataset.text() + "@" + std::to_string(wanted),
-              "there is no such version; the newest is " + std::to_string(versions.back().value()));
+  return fail(Kind::kNotFound,
+              "open " + dataset.text() + "@" +
+                  (wanted <= 999'999 ? to_text(VersionNo(static_cast<std::uint32_t>(wanted)))
+                                     : std::to_string(wanted)),
+              "there is no such version; the newest is " + to_text(versions.back()));
 }
 
 class VersionFetch final : public FetchWork {
