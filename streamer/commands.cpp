@@ -110,10 +110,11 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   ServerOptions server_options;
   const auto addresses = addresses_of(options, server_options);
   if (!addresses) return failed(console, addresses.error());
-  const auto root = open_root(options.root);
+  const auto root = open_root_with_state(options.root, options.state);
   if (!root) return failed(console, root.error());
   const auto held = hold_root(*root);
   if (!held) return failed(console, held.error());
+  if (const auto kept = remember_state(*root); !kept) return failed(console, kept.error());
   const auto datasets = open_datasets(*root);
   if (!datasets) return failed(console, datasets.error());
   if (const auto& rebuilt = (*datasets)->rebuilt; rebuilt && rebuilt->versions > 0) {
@@ -123,13 +124,14 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   const auto made = auth::make_identity(*root->node);
   if (!made) return failed(console, made.error());
   io::AsioEnv env;
+  Running running;
   server_options.name = host_name();
   // Strangers get a quarter of the descriptors at most: the rest is for sessions and files.
   auth::AdmissionLimits& strangers = server_options.strangers;
   const auto quarter = static_cast<std::size_t>(io::raise_descriptor_limit() / 4);
   strangers.connections_max = std::clamp<std::size_t>(quarter, 1, strangers.connections_max);
   server_options.on_ready = [&](const io::Endpoint& at) {
-    const Running running{at, host_name(), ::getpid(), options.version};
+    running = {at, host_name(), ::getpid(), options.version, false};
     if (const auto saved = save_running(*root, running); !saved)
       LOG(log, kWarn, "{}", saved.error().message());
     say_ready(console, options, at, made->identity.pin().hex());
@@ -137,6 +139,10 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   Server server(env, log, *root, *datasets, made->identity, server_options);
   Result<> result;
   env.run(serve(server, result), [&server](int) { server.stop(); });
+  if (running.pid != 0) {
+    running.ended = true;
+    static_cast<void>(save_running(*root, running));  // else other hosts ask before they start one
+  }
   if (!result) return failed(console, result.error());
   return cli::kOk;
 }

@@ -15,6 +15,7 @@ constexpr const char* kDefaultListen = "0.0.0.0:7700";
 
 struct RunOptions {
   std::string root;
+  std::string state;              // empty: where it was last, else in the root
   std::string listen;             // empty: kDefaultListen, or nowhere if it dials
   std::vector<std::string> dial;  // HOST:PORT of laptops that this site keeps a call open to
   std::string version;            // of this program

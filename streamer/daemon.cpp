@@ -131,11 +131,12 @@ Result<Running> running_now(const Root& root) {
 }
 
 Result<Found> ensure(cli::Console& console, Log& log, const StartOptions& options) {
-  Root root = TRY(open_root(options.root));
+  const Root root = TRY(open_root_with_state(options.root, options.state));
   if (is_held(root)) return Found{TRY(running_now(root)), false};
   RunOptions run_options;
   const auto last = load_running(root);
   run_options.listen = options.listen;
+  run_options.state = options.state;
   run_options.dial = options.dial;
   run_options.version = options.version;
   if (options.listen.empty() && options.dial.empty()) {

@@ -13,6 +13,7 @@ namespace longhaul::streamer {
 
 struct StartOptions {
   std::string root;
+  std::string state;              // as RunOptions
   std::string listen;             // empty: where it listened last; else port 7700, else any
   std::vector<std::string> dial;  // as RunOptions
   std::string version;            // of this program

@@ -18,7 +18,7 @@ Result<std::shared_ptr<Datasets>> open_datasets(const Root& root) {
   auto out = std::make_shared<Datasets>();
   out->files = root.files;
   out->root = TRY(store::Root::open(*out->files));
-  auto opened = TRY(io::SqliteIndex::open(root.path + "/.longhaul/index.sqlite"));
+  auto opened = TRY(io::SqliteIndex::open(root.state_path + "/index.sqlite"));
   out->index = std::move(opened.index);
   if (opened.was_lost) out->rebuilt = TRY(store::rebuild_index(*out->root, *out->index));
   return out;

@@ -8,6 +8,7 @@
 #include "lib/doctor/private_file.hpp"
 #include "lib/doctor/store_root.hpp"
 #include "lib/io/asio_env.hpp"
+#include "lib/io/file_system.hpp"
 #include "streamer/running.hpp"
 
 namespace longhaul::streamer {
@@ -53,6 +54,13 @@ std::vector<Finding> examine(const std::string& path) {
   out.push_back(checks::check_private_part(path));
   const auto root = look_at_root(path);
   if (!root) return out;  // the finding above says so
+  out.push_back(
+      checks::check_state({root->state_path, root->has_own_state(), root->state != nullptr,
+                           io::shared_file_system_at(root->state_path)}));
+  if (root->has_own_state() && root->state != nullptr) {
+    for (Finding& finding : checks::examine_folder(root->state_path, "state"))
+      out.push_back(std::move(finding));
+  }
   out.push_back(checks::check_private_file(
       "identity", path + "/.longhaul/identity.pem",
       "`longhaul-streamer start` makes one; who had paired with the old one must pair again"));

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <csignal>
 
 #include "lib/base/escape.hpp"
 #include "lib/cli/toml_sections.hpp"
@@ -22,6 +24,43 @@ store::TreeName lock_name() {
   return store::TreeName::known("running.lock");
 }
 
+// nullptr where the file system has no locks.
+Result<std::unique_ptr<store::FileLock>> lock_if_possible(io::PosixFiles& files) {
+  auto held = files.lock_here(lock_name());
+  if (!held && held.error().kind() == Kind::kUnsupported) return std::unique_ptr<store::FileLock>();
+  return held;
+}
+
+Result<std::unique_ptr<store::FileLock>> try_hold(io::PosixFiles& files) {
+  for (int tries = 1;; ++tries) {
+    auto held = lock_if_possible(files);
+    if (held || held.error().kind() != Kind::kBusy || tries == kHoldTries) return held;
+    files.pause(kHoldPause);
+  }
+}
+
+Error in_use(const Root& root) {
+  return Error(Kind::kBusy, "use " + printable(root.path) + " as its root",
+               "another longhaul-streamer runs there")
+      .advise("stop it first, or give another --root");
+}
+
+// Without a lock that everybody sees, running.toml is all there is.
+Result<> check_others(const Root& root) {
+  const auto running = load_running(root);
+  if (!running || running->ended) return {};
+  const bool here = running->host == host_name();
+  const bool lives = ::kill(static_cast<pid_t>(running->pid), 0) == 0 || errno == EPERM;
+  if (here && !lives) return {};
+  const std::string where = here ? "process " + std::to_string(running->pid)
+                                 : "the streamer of " + printable(running->host);
+  return fail(Error(Kind::kBusy, "use " + printable(root.path) + " as its root",
+                    "its file system has no locks, and " + where +
+                        (here ? " serves it" : " did not end as it should"))
+                  .advise("stop it there; if it cannot be running any more, remove "
+                          ".longhaul/running.toml in the root"));
+}
+
 }  // namespace
 
 std::string to_text(const Running& running) {
@@ -29,7 +68,8 @@ std::string to_text(const Running& running) {
   sections["streamer"] = {{"address", to_text(running.at)},
                           {"host", running.host},
                           {"pid", std::to_string(running.pid)},
-                          {"version", running.version}};
+                          {"version", running.version},
+                          {"ended", running.ended ? "yes" : "no"}};
   return cli::write_sections(sections);
 }
 
@@ -42,28 +82,45 @@ Result<Running> parse_running(std::string_view text) {
   for (const char* key : {"address", "host", "pid", "version"})
     if (!values.contains(key)) return broken();
   Running out{TRY(io::parse_endpoint(values.at("address"))), values.at("host"), 0,
-              values.at("version")};
+              values.at("version"), false};
   const std::string& pid = values.at("pid");
   const auto [end, status] = std::from_chars(pid.data(), pid.data() + pid.size(), out.pid);
   if (status != std::errc{} || end != pid.data() + pid.size() || out.pid <= 0) return broken();
+  const auto ended = values.find("ended");  // older ones do not say
+  out.ended = ended != values.end() && ended->second == "yes";
   return out;
 }
 
-Result<std::unique_ptr<store::FileLock>> hold_root(const Root& root) {
-  for (int tries = 1;; ++tries) {
-    auto held = root.node->lock(lock_name());
-    if (held || held.error().kind() != Kind::kBusy) return held;
-    if (tries == kHoldTries) break;
-    root.node->pause(kHoldPause);
+Result<Hold> hold_root(const Root& root) {
+  Hold hold;
+  auto held = try_hold(*root.node);
+  if (!held && held.error().kind() == Kind::kBusy) return fail(in_use(root));
+  hold.root = TRY(std::move(held));
+  if (hold.root == nullptr && !root.has_own_state()) {
+    return fail(Error(Kind::kUnsupported, "lock " + printable(root.path),
+                      "its file system has no locks: two streamers could share it unseen")
+                    .advise("give --state DIR, on a disk of this host; or mount it with locks"));
   }
-  return fail(Error(Kind::kBusy, "use " + printable(root.path) + " as its root",
-                    "another longhaul-streamer runs there")
-                  .advise("stop it first, or give another --root"));
+  if (!root.has_own_state()) return hold;
+  held = try_hold(*root.state);
+  if (!held && held.error().kind() == Kind::kBusy) return fail(in_use(root));
+  hold.state = TRY(std::move(held));
+  if (hold.root != nullptr) return hold;
+  if (hold.state == nullptr) {
+    return fail(Error(Kind::kUnsupported, "lock the state folder " + printable(root.state_path),
+                      "its file system has no locks either")
+                    .advise("give --state DIR, on a disk of this host"));
+  }
+  TRY(check_others(root));
+  return hold;
 }
 
 bool is_held(const Root& root) {
-  const auto held = root.node->lock(lock_name());
-  return !held && held.error().kind() == Kind::kBusy;
+  const auto busy = [](io::PosixFiles& files) {
+    const auto held = files.lock_here(lock_name());
+    return !held && held.error().kind() == Kind::kBusy;
+  };
+  return busy(*root.node) || (root.has_own_state() && root.state && busy(*root.state));
 }
 
 Result<> save_running(const Root& root, const Running& running) {

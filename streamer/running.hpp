@@ -17,14 +17,20 @@ struct Running {
   std::string host;  // this host's name there and then
   std::int64_t pid = 0;
   std::string version;
+  bool ended = false;  // it stopped as it should; for hosts that cannot see its locks
   bool operator==(const Running&) const = default;
 };
 
 std::string to_text(const Running& running);
 Result<Running> parse_running(std::string_view text);
 
-// Held by a streamer for its life; kBusy while another one serves this root.
-Result<std::unique_ptr<store::FileLock>> hold_root(const Root& root);
+// Held by a streamer for its life: a lock in the root, which other hosts see where its file system
+// has locks, and one beside its state, which this host sees in any case.
+struct Hold {
+  std::unique_ptr<store::FileLock> root, state;
+};
+// kBusy while another one serves this root; kUnsupported where there is no lock to be had at all.
+Result<Hold> hold_root(const Root& root);
 bool is_held(const Root& root);
 Result<> save_running(const Root& root, const Running& running);
 // Of the streamer that runs, or of the last one that did. nullopt: none did.

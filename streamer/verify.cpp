@@ -50,9 +50,9 @@ Result<wire::Outcome> answer(Datasets& datasets, const wire::Ask& ask,
   return *work->last;
 }
 
-Result<std::shared_ptr<Datasets>> open(const VerifyOptions& options,
-                                       std::unique_ptr<store::FileLock>& held) {
-  const Root root = TRY(look_at_root(options.root));
+Result<std::shared_ptr<Datasets>> open(const VerifyOptions& options, Hold& held) {
+  TRY(look_at_root(options.root));  // verifying makes no root
+  const Root root = TRY(open_root_with_state(options.root, ""));
   auto locked = hold_root(root);
   if (!locked && locked.error().kind() == Kind::kBusy) {
     return fail(Error(Kind::kBusy, locked.error().attempt(), locked.error().why())
@@ -73,7 +73,7 @@ int verify(cli::Console& console, const VerifyOptions& options) {
         console,
         Error(Kind::kUsage, "verify", "no dataset is named").advise("name one, or give --rebuild"));
   }
-  std::unique_ptr<store::FileLock> held;
+  Hold held;
   const auto datasets = open(options, held);
   if (!datasets) return failed(console, datasets.error());
   cli::VerifyReport report(console, options.json);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -17,13 +16,13 @@
 
 #include "lib/base/escape.hpp"
 #include "lib/io/beneath.hpp"
+#include "lib/io/file_system.hpp"
 
 namespace longhaul::doctor {
 namespace {
 
 constexpr std::uint64_t kBytesLeast = 64U << 20, kBytesFew = 1U << 30;
 constexpr std::uint64_t kFilesFew = 10'000;
-constexpr long kLustre = 0x0BD00BD0;  // not in linux/magic.h
 
 std::string said(int os) {
   return std::generic_category().message(os);
@@ -57,11 +56,10 @@ class Bench {
 Finding check_kind(const std::string& check, const std::string& folder) {
   struct ::statfs fs {};
   if (::statfs(folder.c_str(), &fs) != 0) return warn(check, said(errno), "see that it is mounted");
-  const bool remote = fs.f_type == NFS_SUPER_MAGIC || fs.f_type == kLustre ||
-                      fs.f_type == SMB_SUPER_MAGIC || fs.f_type == CIFS_SUPER_MAGIC;
-  if (remote)
-    return warn(check, "a network file system: each small file costs round trips there",
-                "put the root on a local disk if there is one");
+  if (const auto type = io::shared_file_system(static_cast<std::uint32_t>(fs.f_type)))
+    return warn(
+        check, *type + ": each small file costs round trips there",
+        "use a local disk if there is one; else start the streamer with --state DIR on one");
   return ok(check, "local");
 }
 

@@ -67,4 +67,22 @@ Finding check_private_part(const std::string& root) {
               "chmod 700 " + printable(path));
 }
 
+Finding check_state(const StatePlace& place) {
+  const std::string folder = printable(place.folder);
+  const char* const check = "state";
+  if (!place.is_there) {
+    return warn(
+        check, folder + " is not there",
+        "nothing is lost: the next start makes it and rebuilds the index; where the disk is "
+        "gone for good, start it with another --state DIR");
+  }
+  if (place.shared_by) {
+    return warn(check,
+                "the index and locks are on " + *place.shared_by + ", in " + folder +
+                    ": slow, and not safe from other hosts",
+                "start it with --state DIR, on a disk of this host");
+  }
+  return ok(check, place.own ? "in " + folder : "in the root, on a disk of this host");
+}
+
 }  // namespace longhaul::doctor

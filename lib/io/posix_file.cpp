@@ -161,6 +161,10 @@ Result<std::unique_ptr<store::FileLock>> make_posix_lock(Fd fd, const TreeName& 
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK)
       return fail(Kind::kBusy, "lock " + name.shown(), "another process holds it");
+    if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK)  // Lustre, NFS, mounted without
+      return fail(Error(Kind::kUnsupported, "lock " + name.shown(), "its file system has no locks")
+                      .advise("mount it with locks, or give the streamer --state DIR on a disk of "
+                              "this host"));
     return fail_on("lock", name, errno);
   }
   return std::make_unique<PosixLock>(std::move(fd));

@@ -254,7 +254,20 @@ Result<store::FreeSpace> PosixFiles::free_space() {
                           fs.f_files == 0 ? 0 : static_cast<std::uint64_t>(fs.f_favail)};
 }
 
+void PosixFiles::set_lock_folder(std::shared_ptr<PosixFiles> folder, std::string prefix) {
+  lock_folder_ = std::move(folder);
+  lock_prefix_ = std::move(prefix);
+}
+
 Result<std::unique_ptr<store::FileLock>> PosixFiles::lock(const TreeName& name) {
+  auto here = lock_here(name);
+  if (here || here.error().kind() != Kind::kUnsupported || !lock_folder_) return here;
+  std::string flat = lock_prefix_ + name.text();
+  std::replace(flat.begin(), flat.end(), '/', '+');
+  return lock_folder_->lock_here(TRY(TreeName::parse(flat)));
+}
+
+Result<std::unique_ptr<store::FileLock>> PosixFiles::lock_here(const TreeName& name) {
   Fd fd = TRY(beneath_.open(name, O_RDWR | O_CREAT | O_NONBLOCK, 0600));
   struct stat held {
   }, there{};

@@ -38,6 +38,11 @@ class PosixFiles final : public store::Files {
   bool sync_all_reports() const override { return sync_all_reports_; }
   Result<store::FreeSpace> free_space() override;
   Result<std::unique_ptr<store::FileLock>> lock(const store::TreeName& name) override;
+  // The same, and nowhere else; kUnsupported where the file system has no locks.
+  Result<std::unique_ptr<store::FileLock>> lock_here(const store::TreeName& name);
+  // Where it has none, lock() takes them in that folder, by this prefix and the name: such a lock
+  // is seen by processes of this host alone. Before anybody locks.
+  void set_lock_folder(std::shared_ptr<PosixFiles> folder, std::string prefix);
   void pause(Duration span) override;
   std::string boot_id() const override { return boot_id_; }
 
@@ -53,6 +58,8 @@ class PosixFiles final : public store::Files {
   const bool sync_all_reports_;
   const std::string boot_id_;
   std::atomic<bool> sync_failed_{false};
+  std::shared_ptr<PosixFiles> lock_folder_;
+  std::string lock_prefix_;
 };
 
 }  // namespace longhaul::io

@@ -34,11 +34,19 @@ void add_root(CLI::App* command, std::string& root) {
       ->required();
 }
 
+void add_state(CLI::App* command, std::string& state) {
+  command->add_option(
+      "--state", state,
+      "a folder on a disk of this host for the index and locks, where ROOT is on NFS "
+      "or Lustre; remembered, and may be lost: it is made again");
+}
+
 void add_serving(CLI::App& root, Chosen& chosen) {
   CLI::App* run = root.add_subcommand("run", "serve this root until stopped");
   auto options = std::make_shared<streamer::RunOptions>();
   options->version = LONGHAUL_VERSION;
   add_root(run, options->root);
+  add_state(run, options->state);
   run->add_option("--listen", options->listen,
                   "ADDRESS:PORT to listen on; 0.0.0.0:7700 unless --dial is given");
   run->add_option("--dial", options->dial,
@@ -56,6 +64,7 @@ void add_serving(CLI::App& root, Chosen& chosen) {
   auto started = std::make_shared<streamer::StartOptions>();
   started->version = LONGHAUL_VERSION;
   add_root(start, started->root);
+  add_state(start, started->state);
   start->add_option("--listen", started->listen,
                     "ADDRESS:PORT; else where it listened last, else port 7700, else any");
   start->add_option("--dial", started->dial, "as for run");
