@@ -23,9 +23,7 @@ namespace longhaul::io {
 namespace {
 // Below this a block of 64 KiB would be held for a few bytes.
 constexpr std::size_t kKeepWhole = UdpReader::kReceiveBytes / 8;
-constexpr std::size_t kBusyBatch = 2;
-constexpr Duration kGather = std::chrono::microseconds(250);  // 23 packets at 1 Gbit/s
-constexpr std::size_t kHeldMax = 16U << 20;                   // 270 ms of 500 Mbit/s
+constexpr std::size_t kHeldMax = 16U << 20;  // 270 ms of 500 Mbit/s
 constexpr int kGroSize = 104;  // of <linux/udp.h>, which cannot stand beside <netinet/udp.h>
 
 datagram::Address from_socket(const sockaddr_storage& in) {
@@ -215,10 +213,6 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, int socket, int wake,
       tell = any && !shared->queue.empty() && !std::exchange(shared->told, true);
     }
     if (tell) boost::asio::post(shared->executor, [shared] { shared->some.notify(); });
-    if (got.size() < kBusyBatch) continue;
-    // More is coming: let it gather, so that a wakeup is not paid for each.
-    const timespec pause{0, kGather / 1ns};
-    if (::ppoll(&wanted[1], 1, &pause, nullptr) > 0) return;
   }
 }
 
