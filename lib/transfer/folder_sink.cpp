@@ -234,7 +234,7 @@ Result<Published> FolderSink::publish(const store::Tree& tree) {
   TRY(files().sync_all());
   TRY(clear_staging());
   leave_no_trace();
-  return Published{0, tree.root()};
+  return Published{0, tree.root(), false};
 }
 
 // A file or link of ours that is in the way goes, a folder only if it holds nothing but what was

@@ -202,7 +202,7 @@ void Receiver::take_published(Time now, PublishWork& work) {
     return fail_with(now, std::move(*work.error));
   }
   state_ = State::kDone;
-  committed_ = {id_, work.published.version, work.published.root, false,
+  committed_ = {id_, work.published.version, work.published.root, work.published.existed,
                 static_cast<std::uint64_t>((now - all_here_) / 1us)};
   progress_.files_done = progress_.files_total;
   progress_.bytes_done = progress_.bytes_total = seal_->bytes;

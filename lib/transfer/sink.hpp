@@ -17,6 +17,7 @@ namespace longhaul::transfer {
 struct Published {
   std::uint64_t version = 0;  // 0: a folder
   crypto::Digest root;
+  bool existed = false;  // it was there already: nothing was made
 };
 
 // A chunk's place among the staged files.

@@ -24,7 +24,7 @@ Result<Sink::Opened> VersionSink::prepare(const wire::Offer& offer) {
   // where the sender did not mean it to be.
   const crypto::Digest newest_root = TRY(root_.root_of(dataset_, newest));
   if (offer.root && *offer.root == newest_root) {
-    opened.existing = Published{newest.value(), newest_root};
+    opened.existing = Published{newest.value(), newest_root, true};
     return opened;
   }
   std::optional<store::VersionNo> base = newest;
@@ -51,12 +51,12 @@ Result<Published> VersionSink::publish(const store::Tree& tree) {
   const auto versions = TRY(root_.versions(dataset_));
   if (!versions.empty() && TRY(root_.root_of(dataset_, versions.back())) == tree.root()) {
     TRY(clear_staging());
-    return Published{versions.back().value(), tree.root()};
+    return Published{versions.back().value(), tree.root(), true};
   }
   const auto published =
       TRY(store::publish(root_, dataset_, tree, staging(), base_ ? &*base_ : nullptr, &index_));
   TRY(clear_staging());
-  return Published{published.version.value(), published.root};
+  return Published{published.version.value(), published.root, false};
 }
 
 }  // namespace longhaul::transfer
