@@ -127,6 +127,7 @@ void Flow::take_acked(Time now, std::uint64_t transmission) {
   Sent& sent = sent_[transmission - first_sent_];
   if (sent.state != Sent::kOutstanding) return;
   sent.state = Sent::kAcked;
+  delivered_bytes_ += sent.bytes;
   highest_acked_ = any_acked_ ? std::max(highest_acked_, transmission) : transmission;
   any_acked_ = true;
   on_rtt(now - sent.at);

@@ -70,6 +70,7 @@ class Flow {
   std::uint64_t in_flight_bytes() const { return in_flight_; }
   std::uint64_t retransmissions() const { return retransmissions_; }
   std::uint64_t timeouts() const { return timeouts_; }
+  std::uint64_t delivered_bytes() const { return delivered_bytes_; }
   longhaul::Duration smoothed_rtt() const { return smoothed_rtt_; }
   void check() const;
 
@@ -119,7 +120,7 @@ class Flow {
   longhaul::Time progress_{};  // last transmission into the void, or acknowledgement
   unsigned backoff_ = 0;
   std::optional<longhaul::Time> stalled_since_;
-  std::uint64_t retransmissions_ = 0, timeouts_ = 0;
+  std::uint64_t retransmissions_ = 0, timeouts_ = 0, delivered_bytes_ = 0;
 
   Ring<std::uint64_t> arrivals_;  // transmissions in order of arrival, not yet seen by the sender
   std::uint64_t arrivals_before_ = 0;

@@ -106,8 +106,8 @@ StreamInfo Streams::info(StreamId stream) const {
   const Connection* c = find(stream);
   if (c == nullptr) return {};
   const Flow& flow = c->flows[side_of(stream)];
-  return {flow.smoothed_rtt(), flow.window_bytes(),    flow.in_flight_bytes(),
-          flow.room(),         flow.retransmissions(), flow.timeouts()};
+  return {flow.smoothed_rtt(),    flow.window_bytes(), flow.in_flight_bytes(), flow.room(),
+          flow.retransmissions(), flow.timeouts(),     flow.delivered_bytes()};
 }
 
 Endpoint Streams::local(StreamId stream) const {

@@ -59,6 +59,7 @@ struct StreamInfo {
   Duration smoothed_rtt{};
   std::uint64_t window_bytes = 0, in_flight_bytes = 0, room_bytes = 0;
   std::uint64_t retransmissions = 0, timeouts = 0;
+  std::uint64_t delivered_bytes = 0;  // acknowledged, out of order as well, resent ones twice
 };
 
 class Streams {
