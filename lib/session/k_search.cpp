@@ -21,11 +21,11 @@ bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
 
 KSearch::KSearch(std::uint32_t most, std::uint32_t start, std::uint32_t remembered)
     : most_(std::max(1U, most)),
-      remembered_(remembered),
-      wanted_(std::clamp(remembered == 0 ? start : remembered, 1U, most_)) {}
+      start_(start),
+      wanted_(std::clamp(std::max(start, remembered), 1U, most_)) {}
 
 KChanged KSearch::first() const {
-  return KChanged{0, wanted_, remembered_ == 0 ? KReason::kStart : KReason::kRemembered, {}};
+  return KChanged{0, wanted_, wanted_ > start_ ? KReason::kRemembered : KReason::kStart, {}};
 }
 
 KChanged KSearch::change(std::uint32_t to, KReason reason, BytesPerSecond sum) {

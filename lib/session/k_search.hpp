@@ -30,7 +30,8 @@ struct Epoch {
 
 class KSearch {
  public:
-  // start: K where nothing is known. remembered: K of the last session over this link, or 0.
+  // start: K where nothing is known. remembered: K of the last session over this link, or 0; it
+  // only adds, for that session may have had little to send (a listing before a push).
   KSearch(std::uint32_t most, std::uint32_t start, std::uint32_t remembered);
   std::uint32_t wanted() const { return wanted_; }
   std::optional<KChanged> on_epoch(const Epoch& epoch);
@@ -44,7 +45,7 @@ class KSearch {
   std::optional<KChanged> judge_step(const Epoch& epoch);
 
   std::uint32_t most_;
-  const std::uint32_t remembered_;
+  const std::uint32_t start_;
   std::uint32_t wanted_;
   std::uint32_t before_ = 0;  // K before the step being judged; 0: none is
   BytesPerSecond sum_before_, last_, best_;
