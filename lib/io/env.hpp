@@ -23,6 +23,7 @@ struct StreamInfo {
   Duration rtt{}, rtt_min{};
   BytesPerSecond delivery_rate;
   std::uint64_t bytes_acked = 0, bytes_sent = 0, bytes_retransmitted = 0;
+  std::uint64_t bytes_delivered = 0;  // acknowledged, out of order as well, in full segments
   std::uint32_t unsent_bytes = 0;
   std::uint32_t cwnd_packets = 0;
   std::uint32_t send_buffer_bytes = 0, receive_buffer_bytes = 0;

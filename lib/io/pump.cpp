@@ -20,6 +20,7 @@ session::PathInfo path_info(const StreamInfo& info) {
   out.delivery_rate = info.delivery_rate;
   out.bytes_sent = info.bytes_sent;
   out.bytes_retransmitted = info.bytes_retransmitted;
+  out.bytes_delivered = info.bytes_delivered;
   out.cwnd_packets = info.cwnd_packets;
   out.bbr = info.congestion_control == "bbr";
   return out;

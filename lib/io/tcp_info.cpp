@@ -22,6 +22,7 @@ StreamInfo read_stream_info(int socket) {
     out.bytes_acked = raw.tcpi_bytes_acked;
     out.bytes_sent = raw.tcpi_bytes_sent;
     out.bytes_retransmitted = raw.tcpi_bytes_retrans;
+    out.bytes_delivered = std::uint64_t{raw.tcpi_delivered} * raw.tcpi_snd_mss;
     out.unsent_bytes = raw.tcpi_notsent_bytes;
     out.cwnd_packets = raw.tcpi_snd_cwnd;
   }

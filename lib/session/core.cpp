@@ -78,7 +78,7 @@ void Core::on_deadline(Time now) {
       services_due_ = true;
     }
   }
-  if (now_ >= round_since_ + round_length()) on_round();
+  if (now_ >= round_since_ + round_length()) end_round();
   settle();
 }
 

@@ -117,9 +117,11 @@ class Core {
   void say_goodbye_in_datagrams(const wire::Goodbye& goodbye);
 
   // core_rounds.cpp
+  void end_round();
   void on_round();
+  std::uint64_t delivered_in_round() const;
   void on_epoch(bool limited);
-  void measure_loss(Path& path, const PathInfo& info);
+  void measure(Path& path, const PathInfo& info);
   void tune();
   void tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths);
   Duration rtt() const;
@@ -166,9 +168,12 @@ class Core {
   RateModel rate_;
   KSearch k_;
   Time round_since_, epoch_since_, lossy_until_;
-  std::uint64_t round_acked_ = 0, epoch_acked_ = 0, acked_bytes_ = 0, requeued_bytes_ = 0;
+  std::uint64_t round_acked_ = 0, acked_bytes_ = 0, requeued_bytes_ = 0;
   std::uint64_t round_sent_ = 0, round_resent_ = 0;  // by the kernels, in this round
-  std::uint64_t epoch_resent_ = 0;
+  std::uint64_t round_delivered_ = 0;
+  std::uint64_t epoch_delivered_ = 0, epoch_resent_ = 0;
+  std::size_t samples_out_ = 0;  // asked for at the round's end, not yet here
+  bool knows_delivered_ = false;
   bool starved_ = false, epoch_starved_ = false;  // a path could send and there was nothing
   bool knows_loss_ = false;
   std::uint64_t control_out_ = 0;

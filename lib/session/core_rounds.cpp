@@ -32,14 +32,21 @@ Duration Core::round_length() const {
 void Core::on_path_info(Time now, PathId id, const PathInfo& info) {
   advance(now);
   Path* path = paths_.find(id);
-  if (ended_ || path == nullptr) return;
-  measure_loss(*path, info);
-  path->info = info;
+  if (ended_) return;
+  if (path != nullptr) {
+    measure(*path, info);
+    path->info = info;
+  }
+  if (samples_out_ > 0 && --samples_out_ == 0) on_round();
 }
 
-void Core::measure_loss(Path& path, const PathInfo& info) {
+void Core::measure(Path& path, const PathInfo& info) {
   knows_loss_ = true;
   const PathInfo before = path.info.value_or(PathInfo{});
+  if (info.bytes_delivered > before.bytes_delivered) {
+    knows_delivered_ = true;
+    round_delivered_ += info.bytes_delivered - before.bytes_delivered;
+  }
   if (info.bytes_sent < before.bytes_sent ||
       info.bytes_retransmitted < before.bytes_retransmitted) {
     return;  // counters that fall say nothing
@@ -51,10 +58,33 @@ void Core::measure_loss(Path& path, const PathInfo& info) {
   if (resent > 0) lossy_until_ = now_ + kLossRemembered;
 }
 
+// A round is judged by what the kernels say at its end. A round trip later would be too late: while
+// connections ramp up their rate doubles in that time. An owner that says nothing, or a path that
+// is gone before it was asked, holds it up until the next input at most.
+void Core::end_round() {
+  if (samples_out_ > 0) return on_round();
+  for (const auto& path : paths_) {
+    if (!path->open()) continue;
+    ++samples_out_;
+    outputs_.push(Sample{path->id});
+  }
+  if (samples_out_ == 0) on_round();
+}
+
+// What the peer's session acknowledged comes in jumps where packets are lost, for a stream waits
+// for each of them: two rounds' bytes in one after none in the other. The kernel counts what
+// arrived.
+std::uint64_t Core::delivered_in_round() const {
+  const std::uint64_t acked = acked_bytes_ - round_acked_;
+  if (!knows_delivered_) return acked;
+  return round_delivered_ + std::min(acked, round_datagram_bytes_);
+}
+
 void Core::on_round() {
+  samples_out_ = 0;
   Round round;
   round.length = now_ - round_since_;
-  round.delivered_bytes = acked_bytes_ - round_acked_;
+  round.delivered_bytes = delivered_in_round();
   const Duration bulk = paths_.rtt_least(PathRole::kBulk);
   round.rtt = bulk == Duration{} ? rtt() : bulk;
   round.resent_ppm = round_sent_ == 0 ? 0
@@ -81,13 +111,11 @@ void Core::on_round() {
   epoch_starved_ = epoch_starved_ || !round.limited_by_link;
   round_since_ = now_;
   round_acked_ = acked_bytes_;
-  round_sent_ = round_resent_ = 0;
+  epoch_delivered_ += round.delivered_bytes;
+  round_sent_ = round_resent_ = round_delivered_ = 0;
   starved_ = false;
   if (now_ - epoch_since_ >= std::max<Duration>(kEpochLeast, kEpochRounds * rtt()))
     on_epoch(!epoch_starved_);
-  for (const auto& path : paths_) {
-    if (path->open()) outputs_.push(Sample{path->id});
-  }
   if (rate_.cap() != reported_cap_) {
     reported_cap_ = rate_.cap();
     emit(RateCapped{reported_cap_});
@@ -99,7 +127,7 @@ void Core::on_epoch(bool limited) {
   Epoch epoch;
   const auto us =
       static_cast<std::uint64_t>(std::max<std::int64_t>(1, (now_ - epoch_since_) / 1us));
-  epoch.sum = BytesPerSecond((acked_bytes_ - epoch_acked_) * 1'000'000 / us);
+  epoch.sum = BytesPerSecond(std::exchange(epoch_delivered_, 0) * 1'000'000 / us);
   epoch.open = paths_.count(now_, PathRole::kBulk).open;
   epoch.limited_by_link = limited;
   // A cap that is not reached is not what holds us.
@@ -111,7 +139,6 @@ void Core::on_epoch(bool limited) {
   });
   epoch.loss_limited = std::exchange(epoch_resent_, 0) > 0 && !bbr;
   epoch_since_ = now_;
-  epoch_acked_ = acked_bytes_;
   epoch_starved_ = false;
   if (!dials_) return;  // K is the dialling side's to choose
   if (const auto change = k_.on_epoch(epoch)) emit(*change);
@@ -132,10 +159,11 @@ void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
   Tune want;
   want.path = path.id;
   want.bbr = true;
-  // The budget bounds the sum; a path may have more than its share, for one that is in recovery.
-  if (cap().value() > 0 && path.role == PathRole::kBulk) {
-    want.pacing = BytesPerSecond(share.value() + share.value() / 4);
-  }
+  // The budget bounds the sum. A path may have twice its share, for those whose windows are small:
+  // they left slow start early or are in recovery. With a quarter more, fourteen CUBIC connections
+  // carried 43 MB/s under a cap of 58 (sim, 500 Mbit/s, 180 ms).
+  if (cap().value() > 0 && path.role == PathRole::kBulk)
+    want.pacing = BytesPerSecond(share.value() * 2);
   want.unsent_max_bytes = kUnsentUnknown / std::min(bulk_paths, 4U);
   if (share.value() > 0 && rate_.link_full()) {
     const std::uint64_t span = share.bytes_in(kUnsentSpan).value();

@@ -101,6 +101,7 @@ struct PathInfo {
   BytesPerSecond delivery_rate;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_retransmitted = 0;
+  std::uint64_t bytes_delivered = 0;  // out of order as well; zero: not known
   std::uint32_t cwnd_packets = 0;
   bool bbr = false;
 };

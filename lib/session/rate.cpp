@@ -24,6 +24,9 @@ constexpr Duration kHoldForMost = 8s;
 constexpr Duration kRttMinWindow = 60s;
 constexpr Duration kTestPauseMost = 10min;
 constexpr std::uint32_t kLossySuspectPpm = 5000;  // random loss on the model link is below 1 %
+// No link we know loses so much by itself, but a short queue that a slow start overruns does (a
+// tenth to a half of a round), without ever standing long enough to be seen.
+constexpr std::uint32_t kLossySurelyPpm = 50'000;
 constexpr std::uint32_t kRoundsToBelieve = 2;
 constexpr std::uint32_t kIdleRounds = 6;
 constexpr std::uint32_t kTestRounds = 6;  // the first two are the old rate's
@@ -31,6 +34,10 @@ constexpr std::uint32_t kTestSettles = 2;
 // Where less than that was delivered the link was broken, not slow: large packets vanished while
 // pings passed. A cap of what comes out then is kept for ever, for it is always used up.
 constexpr BytesPerSecond kCapacityLeast(16'384);
+
+std::uint64_t rate_of(const std::pair<std::uint64_t, std::uint64_t>& bytes_and_us) {
+  return bytes_and_us.first * 1'000'000 / std::max<std::uint64_t>(1, bytes_and_us.second);
+}
 }  // namespace
 
 Duration RateModel::queue_high() const {
@@ -64,8 +71,7 @@ bool RateModel::ramps() const {
 }
 
 BytesPerSecond RateModel::newest() const {
-  return BytesPerSecond(lately_[0].first * 1'000'000 /
-                        std::max<std::uint64_t>(1, lately_[0].second));
+  return BytesPerSecond(rate_of(lately_[0]));
 }
 
 std::uint64_t RateModel::drain_percent() const {
@@ -151,8 +157,18 @@ void RateModel::on_round(Time now, const Round& round) {
   }
 }
 
+// Resends crowd out what is new, so the link's capacity is the most of the rounds before.
+bool RateModel::overflows(const Round& round) const {
+  const std::uint64_t before = rate_of(lately_[1]);
+  return round.resent_ppm > kLossySurelyPpm && newest().value() <= before / 100 * kGrowsPercent;
+}
+
 void RateModel::on_open(Time now, const Round& round) {
   if (!round.limited_by_link || rounds_ < kRoundsToBelieve) return;
+  if (overflows(round)) {
+    capacity_ = recent(kSmooth);
+    return enter(now, Mode::kHold, kHoldPercent);
+  }
   if (queue_ > std::max<Duration>(kQueueSurely, rtt_min_ / 3)) return drain(now, kRounds);
   if (ramps()) return;
   if (high_rounds_ >= kRoundsToBelieve) return drain(now, kRounds);

@@ -60,6 +60,7 @@ class RateModel {
   std::uint64_t drain_percent() const;
   void enter(Time now, Mode mode, std::uint64_t percent);
   void drain(Time now, std::size_t rounds);
+  bool overflows(const Round& round) const;
   void on_open(Time now, const Round& round);
   void on_drain(Time now);
   void on_test(Time now, const Round& round);

@@ -40,7 +40,7 @@ struct Sane {
   bool operator()(const trace::Informed& i) const {
     return in_reach(i.at) && in_reach(i.rtt) && in_reach(i.rtt_min) &&
            i.delivery_rate <= kBytesMost && i.bytes_sent <= kBytesMost << 8 &&
-           i.bytes_retransmitted <= i.bytes_sent;
+           i.bytes_delivered <= kBytesMost << 8 && i.bytes_retransmitted <= i.bytes_sent;
   }
   bool operator()(const trace::Writable& w) const {
     return in_reach(w.at) && w.bytes <= kBytesMost;
@@ -216,6 +216,7 @@ std::pair<bool, bool> Player::input(const Record& record) {
     info.delivery_rate = BytesPerSecond(told->delivery_rate);
     info.bytes_sent = told->bytes_sent;
     info.bytes_retransmitted = told->bytes_retransmitted;
+    info.bytes_delivered = told->bytes_delivered;
     info.cwnd_packets = told->cwnd_packets;
     info.bbr = told->bbr;
     const Time now = begin_input(*told);

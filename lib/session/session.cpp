@@ -93,8 +93,8 @@ void Session::on_path_info(Time now, PathId path, const PathInfo& info) {
   if (recording_)
     recording_->told(trace::Informed{to_trace(now), path.value(), info.rtt.count(),
                                      info.rtt_min.count(), info.delivery_rate.value(),
-                                     info.bytes_sent, info.bytes_retransmitted, info.cwnd_packets,
-                                     info.bbr});
+                                     info.bytes_sent, info.bytes_retransmitted,
+                                     info.bytes_delivered, info.cwnd_packets, info.bbr});
   core_->on_path_info(now, path, info);
 }
 void Session::on_addresses_changed(Time now) {

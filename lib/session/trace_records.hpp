@@ -139,7 +139,7 @@ struct Informed {
   std::int64_t at = 0;
   std::uint32_t path = 0;
   std::int64_t rtt = 0, rtt_min = 0;
-  std::uint64_t delivery_rate = 0, bytes_sent = 0, bytes_retransmitted = 0;
+  std::uint64_t delivery_rate = 0, bytes_sent = 0, bytes_retransmitted = 0, bytes_delivered = 0;
   std::uint32_t cwnd_packets = 0;
   bool bbr = false;
   template <class F>
@@ -151,6 +151,7 @@ struct Informed {
     f(&Informed::delivery_rate, "delivery_rate");
     f(&Informed::bytes_sent, "bytes_sent");
     f(&Informed::bytes_retransmitted, "bytes_retransmitted");
+    f(&Informed::bytes_delivered, "bytes_delivered");
     f(&Informed::cwnd_packets, "cwnd_packets");
     f(&Informed::bbr, "bbr");
   }

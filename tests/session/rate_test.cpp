@@ -100,6 +100,29 @@ TEST(RateModel, RandomLossCostsNoRate) {
   EXPECT_EQ(model.cap().value(), 0U);
 }
 
+// A queue of a fraction of the round trip is never seen standing; what overran it is.
+TEST(RateModel, AShortQueueThatOverflowsIsTheLinksLimit) {
+  RateModel model;
+  Time now{};
+  const auto round = [&](std::uint64_t rate, std::uint32_t resent_ppm) {
+    now += 160ms;
+    Round seen;
+    seen.length = 160ms;
+    seen.delivered_bytes = rate * 160 / 1000;
+    seen.rtt = 165ms;
+    seen.resent_ppm = resent_ppm;
+    seen.limited_by_link = true;
+    model.on_round(now, seen);
+  };
+  for (std::uint64_t rate : {1U, 2U, 4U, 8U}) round(rate * 1'000'000, 0);
+  round(16'000'000, 80'000);  // it still doubles: some connection's loss
+  EXPECT_EQ(model.mode(), RateModel::Mode::kOpen);
+  round(17'000'000, 80'000);
+  EXPECT_EQ(model.mode(), RateModel::Mode::kHold);
+  EXPECT_GE(model.cap().value(), 13'000'000U);
+  EXPECT_LE(model.cap().value(), 17'000'000U);
+}
+
 TEST(RateModel, OverloadShowsAsLossThatFallsWhenWeSlowDown) {
   RateModel model;
   Pipe pipe;
@@ -165,6 +188,14 @@ TEST(KSearch, RandomLossThatConnectionsYieldToNeedsNoProof) {
     }
   }
   EXPECT_EQ(steps, (std::vector<std::uint32_t>{28, 56, 62, 62}));
+}
+
+// A listing before a push found that two connections served it.
+TEST(KSearch, WhatIsRememberedOnlyAdds) {
+  EXPECT_EQ(KSearch(62, kStartPathsBulk, kStartPaths).wanted(), kStartPathsBulk);
+  EXPECT_EQ(KSearch(62, kStartPathsBulk, kStartPaths).first().reason, KReason::kStart);
+  EXPECT_EQ(KSearch(62, kStartPaths, 40).wanted(), 40U);
+  EXPECT_EQ(KSearch(62, kStartPaths, 40).first().reason, KReason::kRemembered);
 }
 
 // The overshoot of a slow start is one epoch's loss.

@@ -86,6 +86,25 @@ TEST(SessionLinks, WhereMuchIsExpectedAllConnectionsOpenWithTheFirst) {
   EXPECT_GT(world.site.session->status().partial_bytes, 0U);
 }
 
+// P4's formula for TLS, less what cp and syncfs take: bytes at 0.90 and eight round trips. Fourteen
+// CUBIC connections whose windows differ must share the rate, or the small ones leave it unused.
+TEST(SessionLinks, P4ACold256MiBFillTheLink) {
+  for (const double queue_bdp : {1.0, 4.0}) {
+    WorldOptions options;
+    options.link = {.rtt = 180ms, .megabits = 500, .queue_bdp = queue_bdp};
+    options.session.expects_bulk = true;
+    SessionWorld world(36, options);
+    constexpr std::uint64_t kBytes = 256U << 20;
+    world.laptop.service.send_bulk(kBytes);
+    world.start();
+    const double rate = 62.5e6 * 1448 / 1500;
+    const auto bar = Duration(static_cast<std::int64_t>(1e9 * kBytes / (0.90 * rate))) + 8 * 180ms;
+    EXPECT_TRUE(
+        world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) >= kBytes; }, bar))
+        << queue_bdp << ": " << world.site.service.bytes_in(Lane::kBulk);
+  }
+}
+
 TEST(SessionLinks, ALongerRouteIsNoLoss) {
   SessionWorld world(34);
   world.laptop.service.send_endless_bulk(true);

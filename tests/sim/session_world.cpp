@@ -336,15 +336,23 @@ bool Node::cut_by_finish(Connection& connection) {
 void Node::flush(Connection& connection) {
   auto& streams = wan_.streams();
   while (!connection.pending.empty()) {
-    if (connection.pacing.value() > 0 && wan_.now() < connection.paced_until) return;
     Slice& front = connection.pending.front();
     if (cut_by_finish(connection)) return;
-    const std::size_t taken = streams.write(connection.stream, front);
+    std::size_t may = front.size();
+    if (connection.pacing.value() > 0) {
+      connection.paced_until = std::max(connection.paced_until, wan_.now() - 2 * kBeat);
+      if (connection.paced_until >= wan_.now()) return;
+      const Duration earned = wan_.now() - connection.paced_until;
+      may = std::min<std::size_t>(may, connection.pacing.bytes_in(earned).value() + 1);
+    }
+    const std::size_t taken = streams.write(connection.stream, front.first(may));
     connection.taken_bytes += taken;
     connection.pending_bytes -= taken;
-    if (connection.pacing.value() > 0) {
-      connection.paced_until = std::max(connection.paced_until, wan_.now() - 2 * kBeat) +
-                               connection.pacing.time_for(ByteCount(taken));
+    if (connection.pacing.value() > 0)
+      connection.paced_until += connection.pacing.time_for(ByteCount(taken));
+    if (taken > 0 && taken == may && may < front.size()) {
+      front = front.from(taken);
+      continue;
     }
     if (taken < front.size()) {
       front = front.from(taken);
@@ -418,6 +426,7 @@ void Node::apply(Output& output) {
     PathInfo path_info;
     path_info.rtt = info.smoothed_rtt;
     path_info.bytes_retransmitted = info.retransmissions * 1448;
+    path_info.bytes_delivered = info.delivered_bytes;
     path_info.bytes_sent = connection->taken_bytes + path_info.bytes_retransmitted;
     path_info.cwnd_packets = static_cast<std::uint32_t>(info.window_bytes / 1448);
     session->on_path_info(clock(), sample->path, path_info);
