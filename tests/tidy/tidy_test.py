@@ -8,7 +8,8 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from tidy_rules import coroutines, exceptions, homes, layers, layout, promises, purity, size, words  # noqa: E402
+from tidy_rules import (coroutines, exceptions, homes, layers, layout, pages,  # noqa: E402
+                        promises, purity, size, words)  # noqa: E402
 from tidy_rules.source import Finding, Tree, blank_comments_and_strings  # noqa: E402
 
 
@@ -207,6 +208,23 @@ class Layout(TidyTest):
     def test_finds_what_is_not_formatted(self):
         files = {".clang-format": "BasedOnStyle: Google\n", "a.cpp": "int  f( );\n", "b.cpp": "int f();\n"}
         self.assertEqual(self.found(layout.layout, files), [("a.cpp", 1, "layout")])
+
+
+class Pages(TidyTest):
+    def test_links_lead_somewhere(self):
+        files = {"docs/a.md": "# A\n## The `b`, and c\n[x](b.md) [y](../lib/x.hpp) [z](#the-b-and-c) [w](../lib) "
+                              "[u](https://example.org/x)\n```\n[code](nowhere)\n```\n",
+                 "docs/b.md": "[x](a.md#a)\n[y](a.md#missing)\n[z](c.md)\n[w](#b)\n", "lib/x.hpp": ""}
+        self.assertEqual(self.found(pages.links, files), [("docs/b.md", line, "link") for line in (2, 3, 4)])
+
+    def test_tests_that_are_named_exist(self):
+        files = {"tests/a.cpp": "TEST(Link, Works) {}\nTEST_P(Store, Crashes) {}\n",
+                 "tests/e2e/CMakeLists.txt": "add_reach_test(auth x y)\nadd_test(NAME e2e.demo COMMAND x)\n",
+                 "tests/e2e/auth.py": "def a1_roles(world):\n    pass\n",
+                 pages.FAULTS: "`Link.Works` `Store.*` `e2e.auth` (`a1_roles`) `e2e.demo` `a.cpp`\n"
+                               "`Link.Breaks`\n`Files.*`\n`e2e.gone`\n`e2e.auth` (`a1_roles`, `a2_gone`)\n"}
+        self.assertEqual(self.found(pages.named_tests, files),
+                         [(pages.FAULTS, line, "fault-test") for line in (2, 3, 4, 5)])
 
 
 class Promises(TidyTest):
