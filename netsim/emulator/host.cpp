@@ -35,7 +35,8 @@ Error no_user_namespace(int os) {
           "without root, netsim needs unprivileged user namespaces (sysctl "
           "user.max_user_namespaces, "
           "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a "
-          "container, its seccomp profile); with root, CAP_SYS_ADMIN and CAP_NET_ADMIN. "
+          "container, its seccomp profile; never in a chroot); with root, CAP_SYS_ADMIN and "
+          "CAP_NET_ADMIN. "
           "`netsim relay` needs none of them");
 }
 

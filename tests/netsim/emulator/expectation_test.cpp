@@ -267,6 +267,25 @@ TEST_F(Expectation, WithoutTheTunDeviceItTakesPacketSockets) {
   EXPECT_THAT(program.err(), HasSubstr("veth and packet sockets as root"));
 }
 
+// A container's root, as its runtime leaves it: no device, and of the capabilities none that
+// matters here.
+TEST_F(Expectation, InAContainerWithUserNamespacesItNeedsNoCapability) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give up what containers lack";
+  const Words contained{"unshare",
+                        "--mount",
+                        "sh",
+                        "-c",
+                        "mount -t tmpfs none /dev/net && exec setpriv --inh-caps -all "
+                        "--bounding-set -sys_admin,-net_admin,-net_raw,-sys_nice \"$@\"",
+                        "sh"};
+  Program program({"run", "--allow-invalid", "--", "ping", "-c", "1", "-W", "5", "198.18.0.2"},
+                  contained);
+  EXPECT_EQ(program.wait(), 0) << program.err();
+  EXPECT_THAT(program.err(), HasSubstr("veth and packet sockets in a user namespace"));
+  EXPECT_THAT(program.err(), HasSubstr("open /dev/net/tun: No such file or directory"));
+  EXPECT_THAT(program.err(), HasSubstr("CAP_SYS_NICE"));
+}
+
 // 1 Gbit/s over 200 ms: 25 MB in flight and 12.5 MB of queue.
 TEST_F(Expectation, MemoryIsWhatTheLinkHolds) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's shadow is counted as ours";
