@@ -31,6 +31,12 @@ Result<Target> target_of(App& app, const std::string& text) {
   return target;
 }
 
+}  // namespace
+
+Duration patience(const Connection& connection) {
+  return connection.reach().by_ssh() ? kCarrierTime : kConnectTime;
+}
+
 Error unreached(const Site& site, const Connection& connection) {
   std::string why = "no answer for 30 s";
   if (connection.dial_error()) {
@@ -42,8 +48,6 @@ Error unreached(const Site& site, const Connection& connection) {
   return Error(Kind::kLink, "reach " + site.name, why)
       .advise("`longhaul doctor " + site.name + "` finds what is in the way");
 }
-
-}  // namespace
 
 io::Task<Result<Answer>> ask(App& app, Asked asked) {
   const Result<Target> target = target_of(app, asked.place);
@@ -78,8 +82,7 @@ io::Task<Result<Answer>> ask(App& app, Asked asked) {
     if (connection->ended()) error = *connection->ended();
     if (done || error) break;
     const Time now = app.env.now();
-    const Duration patience = connection->reach().by_ssh() ? kCarrierTime : kConnectTime;
-    if (!connection->established() && now - began > patience)
+    if (!connection->established() && now - began > patience(*connection))
       error = unreached(target->site, *connection);
     if (error) break;
     co_await connection->changed(now + kTick);

@@ -70,6 +70,30 @@ struct ListOptions {
 };
 io::Task<int> list(App& app, ListOptions options);
 
+struct RunsOptions {
+  std::string site;
+};
+io::Task<int> runs(App& app, RunsOptions options);
+
+struct MetricsOptions {
+  std::string place;                // SITE/RUN
+  std::vector<std::string> series;  // patterns; empty: all
+  std::uint64_t since_step = 0;
+  std::string tensorboard;  // a folder for event files
+  bool follow = false;
+};
+// What a run recorded, and with --follow what it records, until Ctrl-C.
+io::Task<int> metrics(App& app, MetricsOptions options);
+
+struct CtlOptions {
+  std::string place;             // SITE/RUN
+  std::string action;            // set, pause, resume, checkpoint, stop
+  std::string setting;           // for set: lr=1e-3, lr*=0.5
+  std::string expires = "5min";  // not carried out later than this
+};
+// Returns when it is known what became of it: kOk if it took effect.
+io::Task<int> ctl(App& app, CtlOptions options);
+
 struct VerifyOptions {
   std::string place;
   bool rebuild = false;  // the site's index first; then a site alone will do

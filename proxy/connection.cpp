@@ -67,7 +67,8 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   exchange_options.link = session_options.learned.rate;
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
-  const std::array<session::Service*, 1> services{made->exchange_.get()};
+  made->viewer_ = std::make_unique<feed::Viewer>();
+  const std::array<session::Service*, 2> services{made->exchange_.get(), made->viewer_.get()};
   // ssh carries TCP alone, and a site that calls us may have no other way in or out.
   const Datagrams datagrams = TRY(datagrams_wanted(app));
   if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "lib/crypto/tls_context.hpp"
+#include "lib/feed/viewer.hpp"
 #include "lib/io/address_watch.hpp"
 #include "lib/io/pump.hpp"
 #include "lib/io/task_group.hpp"
@@ -44,6 +45,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   transfer::Exchange& exchange() { return *exchange_; }
+  feed::Viewer& viewer() { return *viewer_; }
   session::Session& session() { return *session_; }
   const session::Session& session() const { return *session_; }
   void poke() { pump_->poke(); }
@@ -82,6 +84,7 @@ class Connection {
   std::unique_ptr<TelemetryFile> telemetry_;
   std::optional<io::TaskId> telling_;
   std::unique_ptr<transfer::Exchange> exchange_;
+  std::unique_ptr<feed::Viewer> viewer_;
   std::unique_ptr<session::Session> session_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted
   std::unique_ptr<io::AddressWatch> addresses_;

@@ -7,7 +7,11 @@ namespace longhaul::streamer {
 namespace {
 
 // What the peer's transfers came to, for whoever reads the site's log.
-void tell(Log& log, transfer::Exchange& exchange, io::Pump& pump) {
+void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, io::Pump& pump) {
+  if (const auto broken = feeder.take_broken()) {
+    LOG(log, kWarn, "a peer broke the protocol: {}", broken->message());
+    pump.end(*broken);
+  }
   while (std::optional<transfer::Event> event = exchange.poll_event()) {
     if (const auto* finished = std::get_if<transfer::Finished>(&*event)) {
       const std::string dataset = printable(finished->dataset, 80);
@@ -26,16 +30,21 @@ void tell(Log& log, transfer::Exchange& exchange, io::Pump& pump) {
 }  // namespace
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                 BufferPool& pool, io::DatagramHub* hub, auth::Role role,
-                                 const auth::Pin& peer, session::Arrival arrival,
-                                 session::PathId& first) {
+                                 BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
+                                 session::Arrival arrival, session::PathId& first) {
   auto live = std::make_shared<Live>();
-  live->peer = peer;
-  live->role = role;
-  live->host = std::make_unique<RoleHost>(std::move(datasets), role);
+  live->peer = peer.pin;
+  live->role = peer.role;
+  feed::FeederOptions feeder_options;
+  feeder_options.may_watch = peer.role != auth::Role::kSite;
+  feeder_options.may_steer = peer.role == auth::Role::kOwner;
+  feeder_options.who = peer.name;
+  feeder_options.wall = [&env] { return env.wall(); };
+  live->feeder = std::make_unique<feed::Feeder>(*datasets->files, std::move(feeder_options));
+  live->host = std::make_unique<RoleHost>(std::move(datasets), peer.role);
   live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
                                                         transfer::ExchangeOptions{});
-  const std::array<session::Service*, 1> services{live->exchange.get()};
+  const std::array<session::Service*, 2> services{live->exchange.get(), live->feeder.get()};
   session::SessionOptions options;
   options.buffers = &pool;
   options.datagrams = hub != nullptr;
@@ -50,7 +59,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
     if (std::holds_alternative<session::LinkDown>(event)) self->down_since = env.now();
     if (std::holds_alternative<session::LinkUp>(event)) self->down_since.reset();
   };
-  auto on_drained = [self, &log] { tell(log, *self->exchange, *self->pump); };
+  auto on_drained = [self, &log] { tell(log, *self->exchange, *self->feeder, *self->pump); };
   live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
   if (hub != nullptr) live->pump->use(*hub);
   return live;

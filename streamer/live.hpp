@@ -7,6 +7,7 @@
 
 #include "lib/auth/peer_book.hpp"
 #include "lib/base/log.hpp"
+#include "lib/feed/feeder.hpp"
 #include "lib/io/pump.hpp"
 #include "lib/session/greeter.hpp"
 #include "lib/session/handshake.hpp"
@@ -28,14 +29,14 @@ struct Live {
   std::optional<Time> down_since;  // without a path
   std::unique_ptr<transfer::Host> host;
   std::unique_ptr<transfer::Exchange> exchange;
+  std::unique_ptr<feed::Feeder> feeder;
   std::unique_ptr<session::Session> session;
   std::unique_ptr<io::Pump> pump;
 
   // hub: the site's UDP socket, or none; outlives it.
   static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                    BufferPool& pool, io::DatagramHub* hub, auth::Role role,
-                                    const auth::Pin& peer, session::Arrival arrival,
-                                    session::PathId& first);
+                                    BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
+                                    session::Arrival arrival, session::PathId& first);
 };
 
 }  // namespace longhaul::streamer

@@ -298,8 +298,9 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   auth::Pin pin{};
   const auto bytes = knock.peer.bytes();
   std::copy(bytes.begin(), bytes.end(), pin.begin());
-  const auto role = ledger ? ledger->peers.role_of(pin) : std::nullopt;
-  if (!role) return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
+  const auth::Peer* peer = ledger ? ledger->peers.find(pin) : nullptr;
+  if (peer == nullptr || peer->revoked)
+    return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
   admission_.on_known(env_.now(), guest->id);
   // Last: what we speak is nothing for a stranger to know.
   if (const auto bad = session::judge_version(*knock.hello()))
@@ -318,8 +319,8 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   if (sessions_.size() >= kSessionsMax || its_own >= kSessionsPerPeerMax)
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
-  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), *role, pin,
-                         guest->greeter->take(), first);
+  auto live =
+      Live::make(env_, log_, datasets_, pool_, hub_.get(), *peer, guest->greeter->take(), first);
   const session::Association* association = live->session->association();
   if (association == nullptr) return;  // its first bytes were wrong; the session has said so
   sessions_[association->token] = live;

@@ -6,9 +6,9 @@
 namespace longhaul::feed {
 namespace {
 
-constexpr std::size_t kHeadBytes = 8;
+constexpr std::size_t kMirrorHeadBytes = 8;
 constexpr std::size_t kBodyMax = 4U << 20;
-constexpr std::size_t kReadBytes = kHeadBytes + kBodyMax;
+constexpr std::size_t kMirrorReadBytes = kMirrorHeadBytes + kBodyMax;
 
 std::uint32_t check_of(Bytes length, Bytes body) {
   return run::crc32c(body, run::crc32c(length));
@@ -38,18 +38,18 @@ Result<std::optional<wire::History>> Mirror::next() {
   if (file_ == nullptr) return std::optional<wire::History>();
   const auto whole = [this]() -> std::optional<std::size_t> {
     const Bytes bytes = Bytes(ahead_).subspan(used_);
-    if (bytes.size() < kHeadBytes) return std::nullopt;
-    const std::size_t size = kHeadBytes + load_le<std::uint32_t>(bytes);
+    if (bytes.size() < kMirrorHeadBytes) return std::nullopt;
+    const std::size_t size = kMirrorHeadBytes + load_le<std::uint32_t>(bytes);
     return bytes.size() < size ? std::nullopt : std::optional(size);
   };
   if (!whole()) {
-    ahead_ = TRY(read_part(*file_, end_, kReadBytes));
+    ahead_ = TRY(read_part(*file_, end_, kMirrorReadBytes));
     used_ = 0;
   }
   const auto size = whole();
   if (!size) return std::optional<wire::History>();
   const Bytes bytes = Bytes(ahead_).subspan(used_, *size);
-  const Bytes body = bytes.subspan(kHeadBytes);
+  const Bytes body = bytes.subspan(kMirrorHeadBytes);
   if (load_le<std::uint32_t>(bytes.subspan(4)) != check_of(bytes.first(4), body))
     return std::optional<wire::History>();  // torn; what follows is asked for again
   auto message = wire::decode<wire::History>(Slice::copy_of(body));
@@ -75,7 +75,7 @@ Result<> Mirror::append(const wire::History& message) {
   wire::History kept = message;
   kept.watch = wire::WatchId();
   const ByteVector body = wire::encode(kept);
-  ByteVector frame(kHeadBytes);
+  ByteVector frame(kMirrorHeadBytes);
   store_le(MutableBytes(frame), static_cast<std::uint32_t>(body.size()));
   store_le(MutableBytes(frame).subspan(4), check_of(Bytes(frame).first(4), body));
   longhaul::append(frame, body);

@@ -107,7 +107,8 @@ void Viewer::on_job(Time, Job done) {
   const wire::History& message = work.message();
   if (!work.kept) events_.push_back(MirrorFailed{id, work.kept.error()});
   events_.push_back(Took{id, message.attempt, message.after, message.first, message.next,
-                         std::move(work.unpacked->entries), std::move(work.unpacked->points)});
+                         message.offset, std::move(work.unpacked->entries),
+                         std::move(work.unpacked->points)});
 }
 
 void Viewer::on_end(Time, const Error& why) {

@@ -41,6 +41,7 @@ struct Took {  // the next stretch of an attempt's history
   wire::WatchId watch;
   std::uint32_t attempt = 0;
   std::uint64_t after = 0, first = 0, next = 0;
+  std::uint64_t offset = 0;  // of `next` in the log's file
   std::vector<run::LogEntry> entries;
   std::vector<run::Point> points;
 };

@@ -165,6 +165,48 @@ void add_keeping(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_runs(CLI::App& root, Chosen& chosen) {
+  CLI::App* runs =
+      add(root, chosen, "runs", "list a site's runs: state, steps, last loss, what differs");
+  auto listed = std::make_shared<proxy::RunsOptions>();
+  runs->add_option("SITE", listed->site)->required();
+  runs->callback([&chosen, listed] {
+    chosen.start = [listed](App& app) { return proxy::runs(app, *listed); };
+  });
+
+  CLI::App* metrics = add(root, chosen, "metrics", "what a run recorded: SITE/RUN");
+  auto shown = std::make_shared<proxy::MetricsOptions>();
+  metrics->add_option("SITE/RUN", shown->place)->required();
+  metrics->add_flag("-f,--follow", shown->follow,
+                    "go on with what it records, newest first, through outages, until Ctrl-C");
+  metrics->add_option("--series", shown->series,
+                      "only these; '*' stands for anything (may repeat)");
+  metrics->add_option("--since-step", shown->since_step, "only from this step on");
+  metrics->add_option("--tensorboard", shown->tensorboard,
+                      "write event files into this folder, in order, behind the complete history");
+  metrics->callback([&chosen, shown] {
+    chosen.start = [shown](App& app) { return proxy::metrics(app, *shown); };
+  });
+}
+
+void add_ctl(CLI::App& root, Chosen& chosen) {
+  CLI::App* ctl =
+      add(root, chosen, "ctl", "steer a run, and hear the step at which it took effect");
+  auto options = std::make_shared<proxy::CtlOptions>();
+  ctl->add_option("SITE/RUN", options->place)->required();
+  ctl->add_option("ACTION", options->action,
+                  "set, pause, resume, checkpoint (write one now) or stop")
+      ->required()
+      ->check(CLI::IsMember({"set", "pause", "resume", "checkpoint", "stop"}));
+  ctl->add_option("NAME=VALUE", options->setting,
+                  "for set: lr=1e-3 pins it, lr*=0.5 scales the schedule");
+  ctl->add_option("--expires", options->expires, "not carried out later than this from now")
+      ->capture_default_str();
+  ctl->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::ctl(app, *options); };
+  });
+}
+
 void add_replay(CLI::App& root, Chosen& chosen) {
   CLI::App* replay =
       add(root, chosen, "replay", "run a session recorded by --trace or LONGHAUL_TRACE again");
@@ -221,6 +263,8 @@ int main(int argc, char** argv) {
   add_doctor(root, chosen);
   add_moving(root, chosen);
   add_keeping(root, chosen);
+  add_runs(root, chosen);
+  add_ctl(root, chosen);
   add_replay(root, chosen);
 
   CLI::App* version = root.add_subcommand("version", "print the version");

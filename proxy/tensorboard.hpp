@@ -1,0 +1,44 @@
+// EventFolder: a run's history as TensorBoard event files in a folder of the user's: written from
+// the complete history, in the order of the log, so that steps rise per tag but where an attempt
+// resumed (then TensorBoard drops what it abandoned, as it does for its own files). Resumable: the
+// file `longhaul.places` says how far each attempt is in which file; what a crash left behind that
+// is cut off. Blocks on the disk, in the page cache only: small appends.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "lib/feed/viewer.hpp"
+#include "lib/io/posix_files.hpp"
+
+namespace longhaul::proxy {
+
+class EventFolder {
+ public:
+  // Makes the folder. kBusy: another process writes there.
+  static Result<std::unique_ptr<EventFolder>> open(const std::string& folder);
+  // The next stretch of an attempt; what is there already is passed over, but its names are learnt.
+  Result<> take(const feed::Took& took);
+  Result<> sync();  // what was taken is there after a crash, and not written again
+
+ private:
+  EventFolder(std::unique_ptr<io::PosixFiles> files, std::unique_ptr<store::FileLock> lock)
+      : files_(std::move(files)), lock_(std::move(lock)) {}
+  Result<> load();
+  Result<> begin(const feed::Took& took);
+  Result<> write();
+
+  std::unique_ptr<io::PosixFiles> files_;
+  std::unique_ptr<store::FileLock> lock_;
+  std::unique_ptr<store::File> file_;
+  std::string name_;
+  std::uint64_t end_ = 0;
+  ByteVector waiting_;
+  std::map<std::uint32_t, std::uint64_t> next_;  // of each attempt: the record that comes next
+  std::map<std::pair<std::uint32_t, run::SeriesId>, std::string> names_;
+  std::uint32_t attempt_ = 0;  // whose points were written last
+  bool changed_ = false;
+};
+
+}  // namespace longhaul::proxy
