@@ -5,10 +5,12 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "netsim/emulator/addresses.hpp"
+#include "netsim/emulator/kernel_setting.hpp"
 #include "netsim/emulator/netlink.hpp"
 #include "netsim/emulator/packet_port.hpp"
 #include "netsim/emulator/tun_port.hpp"
@@ -72,15 +74,20 @@ struct TcpLimits {
 constexpr TcpLimits kUntunedTcp{"4096 16384 4194304", "4096 131072 6291456"};
 constexpr TcpLimits kTunedTcp{"4096 131072 134217728", "4096 131072 134217728"};
 
+// Once, however many hosts have it.
+void note(std::vector<std::string>& notes, std::string text) {
+  if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
+}
+
 // Of the namespace the thread is in.
 Result<> tune(const HostSettings& settings, std::vector<std::string>& notes) {
   const std::string group = fmt::format("{0} {0}", ::getegid());
-  if (const auto ping = write_file("/proc/sys/net/ipv4/ping_group_range", group); !ping)
-    notes.push_back("ping may need CAP_NET_RAW: " + ping.error().message());
+  if (const auto ping = write_kernel_setting("/proc/sys/net/ipv4/ping_group_range", group); !ping)
+    note(notes, "ping may need CAP_NET_RAW: " + ping.error().message());
   if (settings.tuning == Tuning::kAsIs) return {};
   const TcpLimits& limits = settings.tuning == Tuning::kUntuned ? kUntunedTcp : kTunedTcp;
-  TRY(write_file("/proc/sys/net/ipv4/tcp_wmem", limits.wmem));
-  return write_file("/proc/sys/net/ipv4/tcp_rmem", limits.rmem);
+  TRY(write_kernel_setting("/proc/sys/net/ipv4/tcp_wmem", limits.wmem));
+  return write_kernel_setting("/proc/sys/net/ipv4/tcp_rmem", limits.rmem);
 }
 
 // One host's addresses and its route to the others; the thread is in the host's namespace.
@@ -96,7 +103,7 @@ Result<> configure(std::size_t side, const HostSettings& settings, const DeviceS
     const unsigned bits = own.v6 ? kNetworkBits6 : kNetworkBits4;
     const auto added = netlink.add_address(kDevice, own, own.v6 ? 128 : 32);
     if (!added && own.v6) {
-      notes.push_back("no IPv6 here: " + added.error().message());
+      note(notes, "no IPv6 here: " + added.error().message());
       break;
     }
     TRY(added);
@@ -110,10 +117,20 @@ Result<> configure(std::size_t side, const HostSettings& settings, const DeviceS
   return tune(settings, notes);
 }
 
-Result<> build_tun(Hosts& hosts, const HostSettings& settings) {
+// Nothing is left of it where it fails: a device ends with its port.
+Result<> open_tuns(Hosts& hosts, const HostSettings& settings) {
+  std::vector<std::unique_ptr<Port>> ports;
+  for (const Fd& space : hosts.net_namespaces) {
+    TRY(enter(space, CLONE_NEWNET));
+    ports.push_back(TRY(TunPort::open(kDevice, settings.offload)));
+  }
+  hosts.ports = std::move(ports);
+  return {};
+}
+
+Result<> configure_tuns(Hosts& hosts, const HostSettings& settings) {
   for (std::size_t side = 0; side < hosts.ports.size(); ++side) {
     TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
-    hosts.ports[side] = TRY(TunPort::open(kDevice, settings.offload));
     DeviceSettings device;
     device.mtu = settings.mtu;
     TRY(configure(side, settings, device, hosts.notes));
@@ -163,14 +180,15 @@ Result<Hosts> build_hosts(const HostSettings& settings, std::size_t count) {
   for (Fd& space : hosts.net_namespaces) space = TRY(enter_new_net_namespace());
   const std::string how = hosts.user_namespace ? "in a user namespace" : "as root";
   if (settings.backend != Backend::kPacket) {
-    const auto built = build_tun(hosts, settings);
-    if (built) {
+    const auto opened = open_tuns(hosts, settings);
+    if (opened) {
+      TRY(configure_tuns(hosts, settings));
       hosts.backend = "tun " + how;
     } else {
-      const Kind why = built.error().kind();
+      const Kind why = opened.error().kind();
       const bool no_tun = why == Kind::kPermission || why == Kind::kNotFound;
-      if (settings.backend == Backend::kTun || !no_tun) return fail(built.error());
-      hosts.notes.push_back("no TUN: " + built.error().message());
+      if (settings.backend == Backend::kTun || !no_tun) return fail(opened.error());
+      hosts.notes.push_back("no TUN: " + opened.error().message());
     }
   }
   if (hosts.backend.empty()) {

@@ -134,7 +134,9 @@ std::string report_json(const Engine& engine, const RunFacts& facts) {
   const auto why = invalid_because(engine.lateness(), engine.smallest_rtt());
   std::vector<std::string> notes = facts.notes;
   if (!facts.realtime)
-    notes.push_back("real-time scheduling is not permitted (CAP_SYS_NICE): expect more lateness");
+    notes.push_back(
+        "real-time scheduling is not permitted (CAP_SYS_NICE; in a container also docker run "
+        "--cpu-rt-runtime): expect more lateness");
   if (backlog > kBacklogMax)
     notes.push_back("for " + to_text(std::chrono::round<std::chrono::milliseconds>(backlog)) +
                     " the emulator, not the link, was the bottleneck");

@@ -286,6 +286,33 @@ TEST_F(Expectation, InAContainerWithUserNamespacesItNeedsNoCapability) {
   EXPECT_THAT(program.err(), HasSubstr("CAP_SYS_NICE"));
 }
 
+// As Docker and Podman leave it; each host's settings are still its own.
+const char* const kReadOnlySettings =
+    "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
+
+TEST_F(Expectation, ReadOnlyKernelSettingsAreMadeWritableForTheHostsAlone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to make them read-only";
+  for (const char* backend : {"tun", "packet"}) {
+    Program program(
+        {"run", "--allow-invalid", "--backend", backend, "--host", "untuned", "--", "sh", "-c",
+         "cat /proc/sys/net/ipv4/tcp_rmem; ! touch /proc/sys/net/ipv4/tcp_rmem"},
+        {"unshare", "--mount", "sh", "-c", kReadOnlySettings, "sh"});
+    EXPECT_EQ(program.wait(), 0) << program.err();
+    EXPECT_THAT(program.out(), HasSubstr("4096\t131072\t6291456")) << backend;
+    EXPECT_THAT(program.err(), HasSubstr("Read-only file system")) << "of touch, for the command";
+  }
+}
+
+TEST_F(Expectation, ReadOnlyKernelSettingsThatStaySoAreOneClearLine) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to make them read-only";
+  Program program({"run", "--user-namespace", "--host", "untuned", "--", "true"},
+                  {"unshare", "--mount", "sh", "-c", kReadOnlySettings, "sh"});
+  EXPECT_EQ(program.wait(), 125);
+  EXPECT_THAT(program.err(), HasSubstr("open /proc/sys/net/ipv4/tcp_wmem: Read-only file system"));
+  EXPECT_THAT(program.err(), HasSubstr("systempaths=unconfined"));
+  EXPECT_THAT(program.err(), Not(HasSubstr("File exists"))) << "of a second try over the first";
+}
+
 // 1 Gbit/s over 200 ms: 25 MB in flight and 12.5 MB of queue.
 TEST_F(Expectation, MemoryIsWhatTheLinkHolds) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer's shadow is counted as ours";
