@@ -1,6 +1,6 @@
 // PosixFiles: store::Files on the disks of this machine. Every name is resolved by Beneath: no link
-// is followed, nothing above the root is reachable. Thread-safe: it holds one descriptor and one
-// flag.
+// is followed, nothing above the root is reachable. Thread-safe: it holds one descriptor and what
+// it learned of the disk.
 //
 // After a sync has failed, every later sync_all() fails too: the kernel reports a lost write once,
 // to whoever asks first, and a second caller must not take its own "ok" for durable.
@@ -58,6 +58,7 @@ class PosixFiles final : public store::Files {
   const bool sync_all_reports_;
   const std::string boot_id_;
   std::atomic<bool> sync_failed_{false};
+  std::atomic<bool> no_reflinks_{false};  // one was refused
   std::shared_ptr<PosixFiles> lock_folder_;
   std::string lock_prefix_;
 };

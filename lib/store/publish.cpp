@@ -93,6 +93,7 @@ class Filler {
 
   Result<> fill_one(const TreeWalk& walk) {
     const Entry& entry = walk.entry();
+    if (entry.type == EntryType::kFile) return fill_file(walk);
     const TreeName name = entry.name.under(top_);
     const auto there = files_.stat(name);
     if (!there && there.error().kind() != Kind::kNotFound) return fail(there.error());
@@ -115,7 +116,7 @@ class Filler {
         return copy(first.under(top_), name);  // a file system without hard links
       }
       case EntryType::kFile:
-        return fill_file(walk);
+        break;
     }
     return {};
   }

@@ -168,6 +168,16 @@ TEST_P(PosixFilesTest, ReflinksOrSaysItCannot) {
   }
 }
 
+TEST_P(PosixFilesTest, AFileSystemWithoutReflinksIsAskedOnce) {
+  write("f", "content");
+  ASSERT_TRUE(files_->make_folder(name("to")));
+  if (files_->reflink(name("f"), name("to/copy"))) GTEST_SKIP() << "this one has reflinks";
+  // A file made and removed would change the time of its folder.
+  ASSERT_TRUE(files_->set_attributes(name("to"), 0755, WallTime{1'000'000'000}));
+  EXPECT_EQ(files_->reflink(name("f"), name("to/copy")).error().kind(), Kind::kUnsupported);
+  EXPECT_EQ(files_->stat(name("to"))->mtime.ns, 1'000'000'000);
+}
+
 TEST_P(PosixFilesTest, SyncsAndCountsSpace) {
   write("f", "x");
   EXPECT_TRUE(files_->sync_folder(TreeName()));
