@@ -91,6 +91,27 @@ TEST(RateModel, ALinkThatCarriesOnlyPingsIsBrokenAndNotSlow) {
   EXPECT_GE(model.cap().value(), 9'000'000U);
 }
 
+// A few bytes get through a hole in the path: halving and halving again ends in no cap, not in one
+// that the first packets over the mended path could never lift.
+TEST(RateModel, WhatABrokenLinkDeliversIsNoCap) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 40; ++i) pipe.step(model, now, 12'000'000);
+  BytesPerSecond least = model.cap();
+  for (int i = 0; i < 120; ++i) {
+    Round trickle;
+    trickle.length = pipe.base;
+    trickle.delivered_bytes = 16;
+    trickle.rtt = pipe.base + Duration(100ms);
+    trickle.limited_by_link = true;
+    now += pipe.base;
+    model.on_round(now, trickle);
+    if (model.cap().value() > 0) least = std::min(least, model.cap());
+  }
+  EXPECT_GE(least.value(), 8'192U);  // half of the least rate that is believed
+}
+
 TEST(RateModel, RandomLossCostsNoRate) {
   RateModel model;
   Pipe pipe;
