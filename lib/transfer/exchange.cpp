@@ -122,7 +122,10 @@ void Exchange::on_end(Time now, const Error& why) {
     events_.push_back(Answered{id, Error(Kind::kLink, "get an answer", why.message()), {}});
   questions_.clear();
   post_.clear();
+  refusals_.clear();
   tasks_.clear();
+  next_pages_.clear();
+  early_answer_bytes_ = 0;
   answering_.clear();
   settle(now);
 }
@@ -181,9 +184,16 @@ std::optional<session::ServiceOutput> Exchange::poll_output(Time now, const sess
     tasks_.pop_front();
     return number(Output(std::move(task)), owner);
   }
+  // A peer that reads slowly gets its pages at that pace; each is made when the ones before left.
+  if (!next_pages_.empty() && post_.queued_bytes() < kAnswersQueuedMax) {
+    auto [task, owner] = std::move(next_pages_.front());
+    next_pages_.pop_front();
+    return number(Output(std::move(task)), owner);
+  }
   session::Room open = room;
   if (over_) open = session::Room{};  // jobs only
-  if (auto output = post_.next(open)) return number(std::move(*output), RequestId());
+  for (Post* post : {&post_, &refusals_})
+    if (auto output = post->next(open)) return number(std::move(*output), RequestId());
   // From the one behind the last that had something: transfers take turns block by block.
   auto at = entries_.upper_bound(turn_);
   for (std::size_t left = entries_.size(); left > 0; --left) {

@@ -126,7 +126,8 @@ class Exchange final : public session::Service {
   Receiver* early_receiver(TransferId id);
   Receiver* early_receiver_for_offer(TransferId id);
   Sender* sender_of(TransferId id);
-  void refuse(TransferId id, const Error& why);
+  void refuse(Time now, TransferId id, const Error& why);
+  void refuse(Time now, session::Lane lane, Slice refusal);
   void broken(Time now, Error why);
 
   void take(Time now, const wire::Offer& offer);
@@ -145,6 +146,7 @@ class Exchange final : public session::Service {
   void take_segment(Time now, Slice message);
   void fetched(Time now, TransferId id, FetchWork& work);
   void answered(RequestId id, Job job);
+  static std::size_t memory_of(const wire::Answer& answer);
 
   void settle(Time now);  // events of what has ended; forgets what is idle
   session::ServiceOutput number(Output output, JobOwner owner);
@@ -163,9 +165,12 @@ class Exchange final : public session::Service {
   std::map<RequestId, std::uint32_t> answering_;  // the peer's, with the next page's number
   std::map<JobId, JobOwner> jobs_;
   std::deque<Event> events_;
-  Post post_;  // what belongs to no sender or receiver
+  Post post_;      // what belongs to no sender or receiver
+  Post refusals_;  // and what says no, which a peer can have without end
   std::deque<std::pair<Task, JobOwner>> tasks_;
-  TransferId turn_;  // whose turn on the bulk lane it was
+  std::deque<std::pair<Task, JobOwner>> next_pages_;  // not made while post_ is full
+  std::size_t early_answer_bytes_ = 0;                // memory of all questions' early pages
+  TransferId turn_;                                   // whose turn on the bulk lane it was
 };
 
 }  // namespace longhaul::transfer

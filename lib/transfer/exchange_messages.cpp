@@ -15,6 +15,10 @@ Slice packed(const TransferMessage& message) {
 }
 constexpr std::size_t kAnswersMax = 16;         // of the peer's requests at once
 constexpr std::size_t kEarlyAnswersMax = 1024;  // pages out of order
+// What they take in memory, all questions together. Full: the peer broke the protocol.
+constexpr std::size_t kEarlyAnswerBytesMax = 64U << 20;
+// Refusals the peer has not let us send. Full: it asks and does not read; the session ends.
+constexpr std::size_t kRefusalBytesMax = 64U << 10;
 constexpr std::uint8_t kSegmentTag = 3;
 static_assert(
     std::is_same_v<std::variant_alternative_t<kSegmentTag, TransferMessage>, wire::Segment>);
@@ -48,12 +52,18 @@ Receiver* Exchange::early_receiver(TransferId id) {
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
-void Exchange::refuse(TransferId id, const Error& why) {
+void Exchange::refuse(Time now, TransferId id, const Error& why) {
   wire::Stop stop;
   stop.transfer = id;
   stop.kind = why.kind();
   stop.text = printable(why.message(), wire::kReasonMax);
-  post_.message(Lane::kControl, packed(stop));
+  refuse(now, Lane::kControl, packed(stop));
+}
+
+void Exchange::refuse(Time now, Lane lane, Slice refusal) {
+  refusals_.message(lane, std::move(refusal));
+  if (refusals_.queued_bytes() > kRefusalBytesMax)
+    broken(now, Error(Kind::kLimit, "answer", "the peer asks on and on and reads no answer"));
 }
 
 void Exchange::broken(Time now, Error why) {
@@ -108,7 +118,7 @@ void Exchange::take(Time now, const wire::Offer& offer) {
   if (receiver == nullptr)
     sink = fail(Kind::kBusy, "receive " + printable(offer.dataset), "too many transfers");
   if (receiver != nullptr) find(id)->dataset = offer.dataset;
-  if (!sink && receiver == nullptr) return refuse(id, sink.error());
+  if (!sink && receiver == nullptr) return refuse(now, id, sink.error());
   if (!sink) return receiver->stop(now, sink.error(), true);
   receiver->on_offer(now, offer, *std::move(sink));
 }
@@ -128,12 +138,14 @@ void Exchange::take(Time now, const wire::Fetch& fetch) {
                   Error(Kind::kMalformed, "take a fetch", "its number is not the peer's to give"));
   last_peers_ = id.value();
   if (host_ == nullptr)
-    return refuse(id, Error(Kind::kPermission, "send " + printable(fetch.dataset),
-                            "this end offers no datasets"));
+    return refuse(now, id,
+                  Error(Kind::kPermission, "send " + printable(fetch.dataset),
+                        "this end offers no datasets"));
   if (entries_.size() >= kTransfersMax)
-    return refuse(id, Error(Kind::kBusy, "send " + printable(fetch.dataset), "too many transfers"));
+    return refuse(now, id,
+                  Error(Kind::kBusy, "send " + printable(fetch.dataset), "too many transfers"));
   auto work = host_->send(fetch);
-  if (!work) return refuse(id, work.error());
+  if (!work) return refuse(now, id, work.error());
   Entry entry;
   entry.dataset = fetch.dataset;
   entry.fetching = true;
@@ -146,7 +158,7 @@ void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
   Entry& entry = *find(id);
   entry.fetching = false;
   if (entry.stopped || work.error) {
-    if (work.error && !over_) refuse(id, *work.error);
+    if (work.error && !over_) refuse(now, id, *work.error);
     entries_.erase(id);
     return;
   }
@@ -238,8 +250,7 @@ void Exchange::take(Time now, const wire::Ask& ask) {
     outcome.failed = work.error().kind();
     outcome.text = printable(work.error().message(), wire::kReasonMax);
     answer.last = outcome;
-    post_.message(Lane::kDemand, packed(answer));
-    return;
+    return refuse(now, Lane::kDemand, packed(answer));
   }
   answering_.emplace(ask.request, 0);
   tasks_.emplace_back(Task{JobClass::kDisk, *std::move(work)}, ask.request);
@@ -260,7 +271,14 @@ void Exchange::answered(RequestId id, Job job) {
     answering_.erase(found);
     return;
   }
-  tasks_.emplace_back(Task{JobClass::kDisk, std::move(job.work)}, id);
+  next_pages_.emplace_back(Task{JobClass::kDisk, std::move(job.work)}, id);
+}
+
+std::size_t Exchange::memory_of(const wire::Answer& answer) {
+  std::size_t bytes = sizeof answer;
+  for (const wire::Line& line : answer.lines)
+    bytes += sizeof line + line.name.size() + line.note.size();
+  return bytes;
 }
 
 void Exchange::take(Time now, wire::Answer& answer) {
@@ -271,22 +289,28 @@ void Exchange::take(Time now, wire::Answer& answer) {
       question.early.size() >= kEarlyAnswersMax)
     return broken(now, Error(Kind::kMalformed, "take an answer", "its pages do not follow"));
   const RequestId id = answer.request;
+  early_answer_bytes_ += memory_of(answer);
   question.early.emplace(answer.number, std::move(answer));
   for (auto page = question.early.begin();
        page != question.early.end() && page->first == question.next;
        page = question.early.begin()) {
+    early_answer_bytes_ -= memory_of(page->second);
     if (!page->second.lines.empty()) events_.push_back(Page{id, std::move(page->second.lines)});
     if (const auto& last = page->second.last) {
       std::optional<Error> error;
       if (last->failed)
         error = Error(*last->failed, std::string(kAskThePeer), printable(last->text));
       events_.push_back(Answered{id, std::move(error), *last});
+      for (const auto& [number, beyond] : question.early)
+        if (number != page->first) early_answer_bytes_ -= memory_of(beyond);
       questions_.erase(found);
       return;
     }
     question.early.erase(page);
     ++question.next;
   }
+  if (early_answer_bytes_ > kEarlyAnswerBytesMax)
+    broken(now, Error(Kind::kLimit, "take an answer", "its pages do not follow"));
 }
 
 }  // namespace longhaul::transfer

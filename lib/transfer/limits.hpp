@@ -25,6 +25,9 @@ constexpr std::size_t kEarlyHeldMax = 68U << 20;
 constexpr std::size_t kManifestMemoryMax = 512U << 20;
 constexpr std::size_t kTransfersMax =
     64;  // at once, asked for by the peer; more are refused: kBusy
+// Pages of answers that the session has not taken. Full: no further page is made (one a request may
+// be under way).
+constexpr std::size_t kAnswersQueuedMax = 256U << 10;
 constexpr std::uint32_t kAttemptsMax = 4;  // of a source that changes while it is sent
 constexpr std::size_t kHashJobsMax = 4;
 constexpr std::size_t kHashJobBytes = 4U << 20;

@@ -168,6 +168,116 @@ TEST(Hostile, BytesThatAreNoMessageEndTheSession) {
   EXPECT_TRUE(told);
 }
 
+// Answers with as many pages as it is asked for, and counts them.
+class Talker final : public transfer::Host {
+ public:
+  Result<std::shared_ptr<transfer::Sink>> receive(const wire::Offer&) override { return no(); }
+  Result<std::unique_ptr<transfer::FetchWork>> send(const wire::Fetch&) override { return no(); }
+  Result<std::unique_ptr<transfer::AskWork>> answer(const wire::Ask& ask) override {
+    if (ask.version == 0) return no();
+    class Pages final : public transfer::AskWork {
+     public:
+      Pages(std::size_t& made, std::uint64_t pages) : made_(made), left_(pages) {}
+      void run() override {
+        ++made_;
+        wire::Line line;
+        line.name = std::string(1000, 'x');
+        lines.assign(100, line);
+        if (--left_ == 0) last = wire::Outcome();
+      }
+      std::size_t& made_;
+      std::uint64_t left_;
+    };
+    return std::make_unique<Pages>(pages_made, ask.version);
+  }
+  static tl::unexpected<Error> no() { return fail(Kind::kPermission, "answer", "nobody may"); }
+  std::size_t pages_made = 0;
+};
+
+// An exchange whose peer takes what the room allows; jobs run at once.
+std::vector<wire::Answer> drain(transfer::Exchange& exchange, std::size_t room_bytes) {
+  std::vector<wire::Answer> answers;
+  session::Room room;
+  for (std::size_t& lane : room.bytes) lane = room_bytes;
+  while (auto output = exchange.poll_output(Time(), room)) {
+    if (auto* job = std::get_if<Job>(&*output)) {
+      job->work->run();
+      exchange.on_job(Time(), std::move(*job));
+    } else {
+      auto message = wire::decode<TransferMessage>(std::get<session::Message>(*output).body);
+      if (auto* answer = std::get_if<wire::Answer>(&*message)) answers.push_back(*answer);
+    }
+  }
+  return answers;
+}
+
+Slice ask_for(std::uint64_t request, std::uint64_t pages) {
+  wire::Ask ask;
+  ask.request = wire::RequestId(request);
+  ask.type = wire::AskType::kFiles;
+  ask.version = pages;
+  return packed(ask);
+}
+
+std::optional<Kind> broken_by(transfer::Exchange& exchange) {
+  while (auto event = exchange.poll_event())
+    if (auto* broken = std::get_if<transfer::PeerBroken>(&*event)) return broken->why.kind();
+  return std::nullopt;
+}
+
+TEST(Hostile, APeerThatReadsNoAnswerHasFewPagesMadeForIt) {
+  Talker host;
+  transfer::Exchange exchange(transfer::Side::kListener, &host, {});
+  for (std::uint64_t request = 1; request <= 16; ++request)
+    exchange.on_message(Time(), Lane::kControl, ask_for(request, 50));
+  EXPECT_TRUE(drain(exchange, 0).empty());
+  EXPECT_LE(host.pages_made, 16U);  // of 100 kB; 800 were asked for
+  EXPECT_EQ(broken_by(exchange), std::nullopt);
+
+  const auto answers = drain(exchange, 1U << 20);  // and all of them once it reads
+  EXPECT_EQ(host.pages_made, 800U);
+  std::map<wire::RequestId, std::uint32_t> next;
+  for (const wire::Answer& answer : answers) EXPECT_EQ(answer.number, next[answer.request]++);
+  EXPECT_EQ(next.size(), 16U);
+}
+
+TEST(Hostile, APeerThatIsRefusedOnAndOnAndReadsNothingIsBroken) {
+  Talker host;
+  transfer::Exchange exchange(transfer::Side::kListener, &host, {});
+  std::uint64_t asked = 0;
+  std::optional<Kind> broken;
+  while (!broken && asked < 10'000) {
+    exchange.on_message(Time(), Lane::kControl, ask_for(++asked, 0));
+    EXPECT_TRUE(drain(exchange, 0).empty());
+    broken = broken_by(exchange);
+  }
+  EXPECT_EQ(broken, Kind::kLimit);
+
+  transfer::Exchange read(transfer::Side::kListener, &host, {});  // one that reads goes on
+  for (std::uint64_t request = 1; request <= asked; ++request) {
+    read.on_message(Time(), Lane::kControl, ask_for(request, 0));
+    EXPECT_EQ(drain(read, 1U << 20).size(), 1U);
+  }
+  EXPECT_EQ(broken_by(read), std::nullopt);
+}
+
+TEST(Hostile, PagesOfAnAnswerThatDoNotFollowAreBounded) {
+  transfer::Exchange exchange(transfer::Side::kDialer, nullptr, {});
+  wire::Answer answer;
+  answer.request = exchange.ask(Time(), wire::AskType::kFiles, "data", 1);
+  wire::Line line;
+  line.name = std::string(1000, 'x');
+  answer.lines.assign(1000, line);
+  std::optional<Kind> broken;
+  while (!broken && answer.number < 1000) {
+    ++answer.number;  // the first never comes
+    exchange.on_message(Time(), Lane::kDemand, packed(answer));
+    broken = broken_by(exchange);
+  }
+  EXPECT_EQ(broken, Kind::kLimit);
+  EXPECT_LE(answer.number, 70U);
+}
+
 // Real traffic of both ends, some of it changed on the way.
 TEST(Hostile, BentTrafficEndsEveryTransferAndPublishesOnlyWhatVerifies) {
   int failed = 0;
