@@ -257,6 +257,8 @@ Status Core::status() const {
   status.control_paths = paths_.count(now_, PathRole::kControl).open;
   status.bulk_paths = paths_.count(now_, PathRole::kBulk).open;
   status.bulk_wanted = k_.wanted();
+  for (const auto& path : paths_)
+    if (path->open()) status.heard = std::max(status.heard, path->heart.heard());
   status.rtt = rtt();
   status.rtt_min = rate_.rtt_min();
   status.queue = rate_.queue();
@@ -267,6 +269,8 @@ Status Core::status() const {
   status.unacked_bytes = messages_.outbox().held_bytes();
   status.requeued_bytes = requeued_bytes_;
   status.acked_bytes = acked_bytes_;
+  status.sent = messages_.sent();
+  status.received = messages_.received();
   status.received_messages = messages_.inbox().delivered();
   status.duplicate_fragments = messages_.inbox().duplicates();
   status.partial_bytes = messages_.inbox().partial_bytes();
@@ -274,6 +278,7 @@ Status Core::status() const {
     const datagram::Channel& channel = datagrams_->channel();
     status.datagrams = choice_.datagrams();
     status.datagram_life = channel.life();
+    status.heard = std::max(status.heard, channel.heard_at());
     status.datagram_rate = channel.rate().state();
     status.datagram_rtt = channel.rtt().smoothed();
     status.packet_bytes = channel.packet_bytes();

@@ -39,6 +39,7 @@ Room Messages::room() const {
 void Messages::post(ServiceId service, Message message) {
   ASSERT(!message.body.empty() && message.body.size() <= kMessageMax);
   if (message.lane == Lane::kControl) {
+    sent_[0] += message.body.size();
     control_out_.push(service, std::move(message.body));
     return;
   }
@@ -118,6 +119,7 @@ std::optional<Fragment> Messages::next_fragment(Time now, LaneSet lanes, std::ui
   const Fragment fragment =
       state.lost.empty() ? take_new(state, *which, bytes_max) : take_lost(state, bytes_max);
   scheduler_.on_sent(now, *which, fragment.bytes);
+  sent_[static_cast<std::size_t>(*which)] += fragment.bytes;
   return fragment;
 }
 
@@ -166,16 +168,21 @@ void Messages::on_lost(const Fragment& fragment) {
 
 Result<> Messages::on_data(const wire::Data& data) {
   auto whole = TRY(inbox_.on_data(data));
-  if (whole.has_value()) arrived_.push(std::move(*whole));
+  if (whole.has_value()) arrive(std::move(*whole));
   return {};
 }
 
 Result<> Messages::on_control(const wire::Control& control) {
   TRY(control_in_.on_control(control));
   while (auto message = control_in_.take()) {
-    arrived_.push(Arrived{Lane::kControl, message->service, std::move(message->body)});
+    arrive(Arrived{Lane::kControl, message->service, std::move(message->body)});
   }
   return {};
+}
+
+void Messages::arrive(Arrived arrived) {
+  received_[static_cast<std::size_t>(arrived.lane)] += arrived.body.size();
+  arrived_.push(std::move(arrived));
 }
 
 std::optional<Arrived> Messages::take() {

@@ -59,6 +59,8 @@ class Messages {
   const Outbox& outbox() const { return outbox_; }
   const Inbox& inbox() const { return inbox_; }
   std::uint64_t queued_bytes() const;
+  const LaneBytes& sent() const { return sent_; }          // of messages, by lane; repeats too
+  const LaneBytes& received() const { return received_; }  // of whole messages
   void clear();  // the session is over: let go of everything
   void check() const;
 
@@ -77,6 +79,7 @@ class Messages {
   Scheduler::Offer offer_of(Lane which) const;
   Fragment take_lost(LaneState& state, std::uint32_t bytes_max);
   Fragment take_new(LaneState& state, Lane which, std::uint32_t bytes_max);
+  void arrive(Arrived arrived);
 
   std::array<LaneState, kLaneCount> lanes_;
   ControlSender control_out_;
@@ -84,6 +87,7 @@ class Messages {
   Scheduler scheduler_;
   BytesPerSecond rate_;
   std::uint64_t credit_ = kInitialCredit;
+  LaneBytes sent_{}, received_{};
 
   Inbox inbox_;
   ControlReceiver control_in_;

@@ -14,8 +14,10 @@
 // Services live on the session's strand; anything slow is a Job.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <variant>
 
 #include "lib/base/job.hpp"
@@ -34,6 +36,12 @@ enum class Lane : std::uint8_t {
   kBackfill,  // history
 };
 constexpr std::size_t kLaneCount = 6;
+using LaneBytes = std::array<std::uint64_t, kLaneCount>;
+constexpr std::string_view name_of(Lane lane) {
+  constexpr std::array<std::string_view, kLaneCount> kNames{"control", "live", "update",
+                                                            "demand",  "bulk", "backfill"};
+  return kNames[static_cast<std::size_t>(lane)];
+}
 constexpr std::size_t kControlMessageMax = 1024;
 constexpr std::size_t kMessageMax =
     4U << 20;  // any lane but control; larger ones are refused at both ends
