@@ -85,6 +85,16 @@ struct MetricsOptions {
 // What a run recorded, and with --follow what it records, until Ctrl-C.
 io::Task<int> metrics(App& app, MetricsOptions options);
 
+struct TopOptions {
+  std::string place;  // SITE/RUN
+  bool once = false;  // one view as text, or with --json as an object, then the end
+  bool dumb = false;  // the terminal has no cursor to move
+  bool color = true, unicode = true;
+  unsigned columns = 80, rows = 24;  // of --once
+};
+// A run and the link to it on the terminal, until q or Ctrl-C.
+io::Task<int> top(App& app, TopOptions options);
+
 struct CtlOptions {
   std::string place;             // SITE/RUN
   std::string action;            // set, pause, resume, checkpoint, stop

@@ -10,23 +10,12 @@
 #include "proxy/run_text.hpp"
 #include "proxy/run_watch.hpp"
 #include "proxy/tensorboard.hpp"
+#include "proxy/top_view.hpp"
 
 namespace longhaul::proxy {
 namespace {
 
 constexpr Duration kMarksEvery = 1s;  // lines of watermarks, at most
-
-// '*' stands for any characters.
-bool matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern.front() != '*')
-    return !text.empty() && pattern.front() == text.front() &&
-           matches(pattern.substr(1), text.substr(1));
-  while (pattern.size() > 1 && pattern[1] == '*') pattern.remove_prefix(1);
-  for (std::size_t i = 0; i <= text.size(); ++i)
-    if (matches(pattern.substr(1), text.substr(i))) return true;
-  return false;
-}
 
 class MetricsUser final : public RunUser {
  public:

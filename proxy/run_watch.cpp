@@ -70,7 +70,16 @@ std::optional<std::string> wait_reason(const Connection& connection, Time now) {
   if (!connection.established()) return "connecting";
   if (const auto down = connection.down_since())
     return "no link for " + cli::human(Duration(now - *down)) + ", the run is unaffected";
+  const session::Status status = connection.session().status();
+  if (status.silent(now))
+    return "no word of the site for " + cli::human(Duration(now - status.heard)) +
+           ", the run is unaffected";
   return std::nullopt;
+}
+
+void RunWatch::stop(RunUser& user) {
+  stop_ = true;
+  user.on_stop();
 }
 
 void RunWatch::note(const feed::Event& event) {
@@ -103,7 +112,7 @@ io::Task<Result<>> RunWatch::load_mirror(RunUser& user) {
 }
 
 io::Task<Result<>> RunWatch::run(RunUser& user) {
-  app_.on_stop = [this] { stop_ = true; };
+  app_.on_stop = [this, &user] { stop(user); };
   if (options_.keeps && options_.past) {
     const Result<> loaded = co_await load_mirror(user);
     // Without a mirror everything works, but costs the link more.
@@ -163,8 +172,8 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
   feed::Mirror* mirror = mirror_ != nullptr && mirror_->appends() ? mirror_.get() : nullptr;
   watch_ = connection->viewer().watch(app_.env.now(), watch, mirror);
   connection->poke();
-  app_.on_stop = [this, &connection] {
-    stop_ = true;
+  app_.on_stop = [this, &user, &connection] {
+    stop(user);
     connection->wake();
   };
   const Time began = app_.env.now();
@@ -182,7 +191,7 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
     if (user.done()) continue;
     co_await connection->changed(now + options_.tick);
   }
-  app_.on_stop = [this] { stop_ = true; };
+  app_.on_stop = [this, &user] { stop(user); };
   co_await connection->close();
   co_return std::move(*result);
 }

@@ -30,6 +30,7 @@ class RunUser {
   // After events and at least once a tick. connection: null between two sessions.
   virtual void on_tick(Time now, Connection* connection) = 0;
   virtual bool done() const = 0;
+  virtual void on_stop() {}  // Ctrl-C, before anything is ended
 };
 
 struct RunWatchOptions {
@@ -55,6 +56,7 @@ class RunWatch {
   io::Task<Result<>> session(RunUser& user);
   std::optional<Result<>> hear(Connection& connection, RunUser& user);
   void note(const feed::Event& event);
+  void stop(RunUser& user);
 
   App& app_;
   const RunPlace place_;

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "lib/base/escape.hpp"
+#include "proxy/link_model.hpp"
 
 namespace longhaul::proxy {
 
@@ -16,14 +17,12 @@ double ms(Duration span) {
   return static_cast<double>(span.count()) / 1e6;
 }
 
-// What holds the session back, in a word.
-std::string_view wait_of(const session::Status& status) {
-  if (status.ended) return "ended";
-  if (!status.established) return "connecting";
-  if (!status.up) return "no link";
-  if (status.waits_for_peer) return "peer's window";
-  if (status.queued_bytes == 0) return status.unacked_bytes == 0 ? "nothing to send" : "answers";
-  return "link";
+// Bytes by lane, of those that carried any.
+cli::JsonLine lanes_line(const session::LaneBytes& bytes) {
+  cli::JsonLine line;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    if (bytes[i] > 0) line.add(session::name_of(static_cast<session::Lane>(i)), bytes[i]);
+  return line;
 }
 
 cli::JsonLine udp_line(const session::Status& status) {
@@ -71,6 +70,7 @@ cli::JsonLine telemetry_line(Duration since, const session::Status& status) {
   line.add("delivered", status.delivered.value())
       .add("cap", status.cap.value())
       .add("loss_ppm", status.loss_ppm);
+  line.add("sent", lanes_line(status.sent)).add("received", lanes_line(status.received));
   if (status.packet_bytes > 0) line.add("udp", udp_line(status));
   return line;
 }

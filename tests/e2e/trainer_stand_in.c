@@ -1,7 +1,7 @@
 /* A training program without the training: logs points and obeys commands through longhaul.h, until
  * it is told to stop or has done its steps.
  *
- *   trainer_stand_in FOLDER SHARED STEPS MILLISECONDS_A_STEP [FIRST_STEP]
+ *   trainer_stand_in FOLDER SHARED STEPS MILLISECONDS_A_STEP [FIRST_STEP [SERIES..]]
  */
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +67,9 @@ int main(int argc, char** argv) {
   fflush(stdout);
   const uint32_t loss = longhaul_series(run, "train/loss");
   const uint32_t rate = longhaul_series(run, "train/lr");
+  uint32_t more[64];
+  int count = 0;
+  for (; count < 64 && count + 6 < argc; ++count) more[count] = longhaul_series(run, argv[count + 6]);
   if (step > 0) longhaul_resumed(run, step, "checkpoint");
   for (; step < steps && !stopping; ++step) {
     longhaul_command todo;
@@ -76,6 +79,8 @@ int main(int argc, char** argv) {
     } while (paused && !stopping);
     longhaul_log(run, loss, step, 1.5 + 2.0 / sqrt((double)(step + 1)) + 0.05 * sin((double)step));
     longhaul_log(run, rate, step, lr);
+    for (int i = 0; i < count; ++i)
+      longhaul_log(run, more[i], step, (i % 3 == 2 && step % 50 < 5) ? NAN : sin((double)step / (10 + 7 * i)) + i);
     if (step_ms > 0) wait_ms(step_ms);
   }
   longhaul_close(run, stopping ? "stopped" : "done");

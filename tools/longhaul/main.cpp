@@ -189,6 +189,49 @@ void add_runs(CLI::App& root, Chosen& chosen) {
   });
 }
 
+bool is_set(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != 0;
+}
+
+// What the environment says of the terminal: `TERM`, `NO_COLOR`, and the locale as setlocale(3)
+// reads it.
+void read_terminal(proxy::TopOptions& options) {
+  const char* kind = std::getenv("TERM");
+  options.dumb = kind == nullptr || std::string_view(kind) == "dumb";
+  options.color = !is_set("NO_COLOR");
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    if (!is_set(name)) continue;
+    std::string locale = std::getenv(name);
+    std::transform(locale.begin(), locale.end(), locale.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    options.unicode =
+        locale.find("UTF-8") != std::string::npos || locale.find("UTF8") != std::string::npos;
+    return;
+  }
+  options.unicode = false;  // the C locale
+}
+
+void add_top(CLI::App& root, Chosen& chosen) {
+  CLI::App* top = add(root, chosen, "top", "watch a run and the link to it on the terminal");
+  auto options = std::make_shared<proxy::TopOptions>();
+  read_terminal(*options);
+  top->add_option("SITE/RUN", options->place)->required();
+  CLI::Option* once =
+      top->add_flag("--once", options->once, "print one view and end; with --json as an object");
+  top->add_option("--columns", options->columns, "of --once")
+      ->needs(once)
+      ->check(CLI::Range(40, 1000))
+      ->capture_default_str();
+  top->add_option("--rows", options->rows, "of --once")
+      ->needs(once)
+      ->check(CLI::Range(10, 1000))
+      ->capture_default_str();
+  top->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::top(app, *options); };
+  });
+}
+
 void add_ctl(CLI::App& root, Chosen& chosen) {
   CLI::App* ctl =
       add(root, chosen, "ctl", "steer a run, and hear the step at which it took effect");
@@ -264,6 +307,7 @@ int main(int argc, char** argv) {
   add_moving(root, chosen);
   add_keeping(root, chosen);
   add_runs(root, chosen);
+  add_top(root, chosen);
   add_ctl(root, chosen);
   add_replay(root, chosen);
 
