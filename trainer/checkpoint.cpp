@@ -104,16 +104,18 @@ Path checkpoint_path(const Path& run, std::uint64_t step) {
 
 Result<std::uint64_t> newest_attempt(const Path& run) {
   std::uint64_t newest = 0;
-  const std::vector<Path> names = TRY(names_in(run / "attempts"));
-  for (const Path& name : names) newest = std::max(newest, number_in(name.native()).value_or(0));
+  const std::vector<Path> names = TRY(names_in(run / "log"));
+  for (const Path& name : names)
+    if (name.extension() == ".run")
+      newest = std::max(newest, number_in(name.stem().native()).value_or(0));
   return newest;
 }
 
 Result<std::uint64_t> claim_attempt(const Path& run) {
-  TRY(make_folders(run / "attempts"));
+  TRY(make_folders(run / "log"));
   for (;;) {
     const std::uint64_t next = TRY(newest_attempt(run)) + 1;
-    const auto claimed = File::create_new(run / "attempts" / fmt::format("{:06}", next));
+    const auto claimed = File::create_new(run / "log" / fmt::format("{:06}.run", next));
     if (claimed) return next;
     if (claimed.error().kind() != Kind::kExists) return fail(claimed.error());
   }

@@ -5,8 +5,8 @@
 //                                checkpoint.json                   counters, what the bits depend
 //                                                                  on, size and checksum of each
 //                                                                  file
-//   RUN/attempts/000001, 000002, ..                                an empty file a start of the run
 //
+// Each start of a run is an attempt; RUN/log/000001.run, its run log, is what numbers it.
 // A checkpoint is written under another name, synced and renamed: it is whole or not there. A
 // thread writes; the training thread pays for a copy of memory. An attempt that finds a newer one
 // stops before it writes: requeued jobs overlap.
@@ -39,7 +39,8 @@ struct CheckpointNotes {
 using NamedFloats = std::pair<std::string, std::span<float>>;
 using NamedConstFloats = std::pair<std::string, std::span<const float>>;
 
-// Claims the next attempt's number by an atomic create.
+// Claims the next attempt's number by an atomic create: of an empty log, for want of one who writes
+// it (longhaul.h does the same, and fills it).
 Result<std::uint64_t> claim_attempt(const Path& run);
 Result<std::uint64_t> newest_attempt(const Path& run);  // 0: none yet
 

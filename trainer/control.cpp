@@ -1,8 +1,10 @@
 #include "trainer/control.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <chrono>
 #include <cmath>
 
 #include "lib/base/escape.hpp"
@@ -10,80 +12,62 @@
 namespace longhaul::trainer {
 namespace {
 
-constexpr std::array<std::string_view, 4> kKeys = {"rate", "rest_rate", "clip", "kappa"};
-constexpr std::size_t kMaxSeen = 1024;  // ids remembered against a second application
+constexpr std::array<std::string_view, 4> kNames = {"lr", "rest_lr", "clip", "kappa"};
+constexpr std::string_view kPin = "pin.", kScale = "scale.";
+
+bool is_name(std::string_view key) {
+  return std::count(kNames.begin(), kNames.end(), key) > 0;
+}
 
 }  // namespace
 
-Result<Command> parse_command(std::string_view text) {
-  Command command;
-  const auto refuse = [&] {
-    return fail(Kind::kUsage, "obey \"" + printable(text, 64) + "\"",
-                "there is: set rate|rest_rate|clip|kappa=NUMBER, pause, resume, checkpoint, stop");
-  };
-  if (text.starts_with("set ")) {
-    const std::string_view rest = text.substr(4);
-    const auto equals = rest.find('=');
-    if (equals == std::string_view::npos) return refuse();
-    command.verb = Command::Verb::kSet;
-    command.key = std::string(rest.substr(0, equals));
-    const std::string_view number = rest.substr(equals + 1);
-    const auto read = std::from_chars(number.data(), number.data() + number.size(), command.value);
-    if (std::count(kKeys.begin(), kKeys.end(), command.key) == 0 || read.ec != std::errc() ||
-        read.ptr != number.data() + number.size() || !std::isfinite(command.value) ||
-        command.value < 0)
-      return refuse();
-    return command;
-  }
-  using Verb = Command::Verb;
-  constexpr std::array<std::pair<std::string_view, Verb>, 4> kVerbs = {
-      {{"pause", Verb::kPause},
-       {"resume", Verb::kResume},
-       {"checkpoint", Verb::kCheckpoint},
-       {"stop", Verb::kStop}}};
-  for (const auto& [name, verb] : kVerbs) {
-    if (text != name) continue;
-    command.verb = verb;
-    return command;
-  }
-  return refuse();
+void Control::wait(Duration span) const {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
+  ::poll(nullptr, 0, static_cast<int>(ms));  // a signal ends it, which is right
 }
 
-void Control::post(Command command) {
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(command));
+Result<> Settings::change(const Command& command) {
+  const bool pins = command.verb == Command::Verb::kSet;
+  if (!is_name(command.key))
+    return fail(Kind::kUsage, "set " + printable(command.key, 64),
+                "there is lr, rest_lr, clip and kappa");
+  if (!std::isfinite(command.value) || command.value < 0)
+    return fail(Kind::kUsage, "set " + command.key, "it is a number, 0 or more");
+  changes_[command.key] = {pins, command.value};
+  return {};
+}
+
+double Settings::of(std::string_view key, double scheduled) const {
+  const auto found = changes_.find(key);
+  if (found == changes_.end()) return scheduled;
+  return found->second.pins ? found->second.value : found->second.value * scheduled;
+}
+
+Settings::Rates Settings::rates(double rate, double rest_rate, double factor) const {
+  const Rates rates{of("lr", rate * factor), of("rest_lr", rest_rate * factor)};
+  const auto lr = changes_.find("lr");
+  if (lr == changes_.end() || has("rest_lr")) return rates;
+  const Change& change = lr->second;
+  if (!change.pins) return {rates.matrices, rest_rate * factor * change.value};
+  return {rates.matrices, rate > 0 ? rest_rate * (change.value / rate) : rest_rate};
+}
+
+void Settings::save(std::map<std::string, double>& numbers) const {
+  std::erase_if(numbers, [](const auto& entry) {
+    return entry.first.starts_with(kPin) || entry.first.starts_with(kScale);
+  });
+  for (const auto& [key, change] : changes_)
+    numbers[std::string(change.pins ? kPin : kScale) + key] = change.value;
+}
+
+void Settings::load(const std::map<std::string, double>& numbers) {
+  changes_.clear();
+  for (const auto& [name, value] : numbers) {
+    const bool pins = name.starts_with(kPin);
+    if (!pins && !name.starts_with(kScale)) continue;
+    const std::string key = name.substr(pins ? kPin.size() : kScale.size());
+    if (is_name(key)) changes_[key] = {pins, value};
   }
-  pending_.store(true, std::memory_order_release);
-  posted_.notify_all();
-}
-
-void Control::wait(Duration most) {
-  std::unique_lock lock(mutex_);
-  posted_.wait_for(lock, most, [this] { return pending(); });
-}
-
-void Control::post_stop_from_signal() {
-  signalled_.store(true, std::memory_order_relaxed);
-  pending_.store(true, std::memory_order_release);
-}
-
-std::vector<Command> Control::take() {
-  if (!pending_.exchange(false, std::memory_order_acquire)) return {};
-  std::vector<Command> out;
-  const std::lock_guard lock(mutex_);
-  for (Command& command : waiting_) {
-    if (command.id != 0) {
-      if (std::count(seen_.begin(), seen_.end(), command.id) > 0) continue;
-      if (seen_.size() == kMaxSeen) seen_.erase(seen_.begin());
-      seen_.push_back(command.id);
-    }
-    out.push_back(std::move(command));
-  }
-  waiting_.clear();
-  if (signalled_.load(std::memory_order_relaxed))
-    out.push_back({.verb = Command::Verb::kStop, .key = {}, .who = "signal"});
-  return out;
 }
 
 }  // namespace longhaul::trainer

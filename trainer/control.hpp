@@ -1,16 +1,12 @@
-// Control: what people and signals ask of a run, handed to the training thread at a step's
-// boundary. The training thread polls one atomic a step; everything else is on the caller's side.
-// A command is applied at the step after the one that saw it, so that ranks can agree on it.
+// Control: what people and signals ask of a run. Commands come through the Reporter port and are
+// polled at a step's boundary; a signal sets a flag. Settings: the numbers that people steer.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "lib/base/result.hpp"
 #include "lib/base/units.hpp"
@@ -18,30 +14,49 @@
 namespace longhaul::trainer {
 
 struct Command {
-  enum class Verb : std::uint8_t { kSet, kPause, kResume, kCheckpoint, kStop };
-  std::uint64_t id = 0;  // the giver's; a repeated one is applied once
+  enum class Verb : std::uint8_t { kSet, kScale, kPause, kResume, kCheckpoint, kStop };
+  std::uint64_t id = 0;  // the giver's
   Verb verb = Verb::kCheckpoint;
-  std::string key;   // of kSet: "rate", "rest_rate", "clip", "kappa"
-  double value = 0;  // of kSet
-  std::string who;   // for the record: "signal", a peer's name
+  std::string key;   // of kSet and kScale: a name of Settings
+  double value = 0;  // of kSet and kScale
+  std::string who;   // gave it
 };
-// "set rate=1e-3", "pause", "resume", "checkpoint", "stop".
-Result<Command> parse_command(std::string_view text);
 
 class Control {
  public:
-  void post(Command command);    // any thread
-  void post_stop_from_signal();  // async-signal-safe
-  bool pending() const { return pending_.load(std::memory_order_relaxed); }
-  void wait(Duration most);     // until something is posted; the training thread
-  std::vector<Command> take();  // the training thread; each id once
+  void post_stop_from_signal() { stop_.store(true, std::memory_order_relaxed); }  // signal-safe
+  bool stop_asked() const { return stop_.load(std::memory_order_relaxed); }
+  void wait(Duration span) const;  // a paused run's nap
 
  private:
-  std::atomic<bool> pending_{false}, signalled_{false};
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::vector<Command> waiting_;
-  std::vector<std::uint64_t> seen_;
+  std::atomic<bool> stop_{false};
+};
+
+// What a person has changed: `set` pins a number, whatever the schedule says; `scale` multiplies
+// what the schedule says, and holds that factor however often it is said, so that a command carried
+// out twice is carried out once. The last of either counts, per name. Kept in checkpoints.
+class Settings {
+ public:
+  // kUsage: no such name, or a value that makes no sense for it.
+  Result<> change(const Command& command);
+  bool has(std::string_view key) const { return changes_.contains(key); }
+  double of(std::string_view key, double scheduled) const;
+  // The rate of the matrices ("lr"), and of the rest: that follows "lr" in proportion until
+  // "rest_lr" is steered by itself.
+  struct Rates {
+    double matrices, rest;
+  };
+  Rates rates(double rate, double rest_rate, double factor) const;
+  // As numbers of a checkpoint: "pin.lr", "scale.lr". Others there are left alone.
+  void save(std::map<std::string, double>& numbers) const;
+  void load(const std::map<std::string, double>& numbers);
+
+ private:
+  struct Change {
+    bool pins;
+    double value;
+  };
+  std::map<std::string, Change, std::less<>> changes_;
 };
 
 }  // namespace longhaul::trainer

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "lib/base/escape.hpp"
+#include "trainer/json.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -28,7 +29,8 @@ void Options::add(std::string name, std::uint64_t& field, std::string help) {
     if (!read_all(text, field)) return refused(name, text, "a whole number is wanted");
     return {};
   };
-  fields_.push_back({name, std::move(help), true, set, [&field] { return fmt::to_string(field); }});
+  fields_.push_back(
+      {name, std::move(help), true, false, set, [&field] { return fmt::to_string(field); }});
 }
 
 void Options::add(std::string name, double& field, std::string help) {
@@ -37,7 +39,8 @@ void Options::add(std::string name, double& field, std::string help) {
       return refused(name, text, "a number is wanted");
     return {};
   };
-  fields_.push_back({name, std::move(help), true, set, [&field] { return fmt::to_string(field); }});
+  fields_.push_back(
+      {name, std::move(help), true, false, set, [&field] { return fmt::to_string(field); }});
 }
 
 void Options::add(std::string name, std::string& field, std::string help) {
@@ -45,7 +48,7 @@ void Options::add(std::string name, std::string& field, std::string help) {
     field = std::string(text);
     return {};
   };
-  fields_.push_back({name, std::move(help), true, set, [&field] { return field; }});
+  fields_.push_back({name, std::move(help), true, true, set, [&field] { return field; }});
 }
 
 void Options::add(std::string name, Path& field, std::string help) {
@@ -53,7 +56,7 @@ void Options::add(std::string name, Path& field, std::string help) {
     field = Path(text);
     return {};
   };
-  fields_.push_back({name, std::move(help), true, set, [&field] { return field.native(); }});
+  fields_.push_back({name, std::move(help), true, true, set, [&field] { return field.native(); }});
 }
 
 void Options::add(std::string name, bool& field, std::string help) {
@@ -61,8 +64,8 @@ void Options::add(std::string name, bool& field, std::string help) {
     field = true;
     return {};
   };
-  fields_.push_back(
-      {name, std::move(help), false, set, [&field] { return std::string(field ? "yes" : "no"); }});
+  fields_.push_back({name, std::move(help), false, false, set,
+                     [&field] { return std::string(field ? "true" : "false"); }});
 }
 
 void Options::add(std::string name, std::vector<Path>& field, std::string help) {
@@ -75,7 +78,7 @@ void Options::add(std::string name, std::vector<Path>& field, std::string help) 
     for (const Path& path : field) out += (out.empty() ? "" : ",") + path.native();
     return out;
   };
-  fields_.push_back({name, std::move(help), true, set, show});
+  fields_.push_back({name, std::move(help), true, true, set, show});
 }
 
 Result<std::vector<std::string>> Options::parse(std::span<const std::string> arguments) {
@@ -117,10 +120,14 @@ std::string Options::help() const {
   return out;
 }
 
-std::map<std::string, std::string> Options::values() const {
-  std::map<std::string, std::string> out;
-  for (const Field& field : fields_) out[field.name] = field.show();
-  return out;
+std::string Options::json() const {
+  std::string out;
+  for (const Field& field : fields_) {
+    const std::string value = field.show();
+    out += fmt::format("{}{}:{}", out.empty() ? "" : ",", json_quoted(field.name),
+                       field.quoted ? json_quoted(value) : value);
+  }
+  return "{" + out + "}";
 }
 
 }  // namespace longhaul::trainer

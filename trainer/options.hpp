@@ -31,13 +31,13 @@ class Options {
   // Sets fields; returns what is no flag. kUsage names an unknown flag or a value that makes no
   // sense.
   Result<std::vector<std::string>> parse(std::span<const std::string> arguments);
-  std::string help() const;                           // a line each, with defaults
-  std::map<std::string, std::string> values() const;  // by name, as they are now
+  std::string help() const;  // a line each, with defaults
+  std::string json() const;  // an object of all, as they are now
 
  private:
   struct Field {
     std::string name, help;
-    bool takes_value;
+    bool takes_value, quoted;  // quoted: JSON needs quotes around it
     std::function<Result<>(std::string_view)> set;
     std::function<std::string()> show;
   };

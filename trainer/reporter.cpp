@@ -5,14 +5,32 @@
 #include <chrono>
 #include <cmath>
 
+#include "trainer/checkpoint.hpp"
 #include "trainer/json.hpp"
 
 namespace longhaul::trainer {
 
 std::string_view name_of(Series series) {
-  constexpr std::array<std::string_view, kSeriesCount> kNames = {
-      "loss", "eval_loss", "gradient_norm", "rate", "tokens_per_second", "skipped"};
+  constexpr std::array<std::string_view, kSeriesCount> kNames = {"train/loss",
+                                                                 "eval/loss",
+                                                                 "train/gradient_norm",
+                                                                 "train/lr",
+                                                                 "train/tokens_per_second",
+                                                                 "train/skipped",
+                                                                 "ledger/compute",
+                                                                 "ledger/data",
+                                                                 "ledger/report",
+                                                                 "ledger/checkpoint",
+                                                                 "ledger/sync",
+                                                                 "ledger/control",
+                                                                 "ledger/other"};
   return kNames[static_cast<std::size_t>(series)];
+}
+
+Result<std::unique_ptr<Reporter>> FileReporter::begin(const RunOpening& opening) {
+  const std::uint64_t attempt = TRY(claim_attempt(opening.run));
+  auto reporter = TRY(open(opening.run / "metrics.jsonl", attempt));
+  return std::unique_ptr<Reporter>(std::move(reporter));
 }
 
 Result<std::unique_ptr<FileReporter>> FileReporter::open(const Path& path, std::uint64_t attempt) {
@@ -39,9 +57,17 @@ void FileReporter::log(Series series, std::uint64_t step, double value) noexcept
   head_.store(head + 1, std::memory_order_release);
 }
 
-void FileReporter::event(std::uint64_t step, std::string_view text) {
+void FileReporter::mark(std::uint64_t step, std::string_view text) {
   write(fmt::format("{{\"attempt\":{},\"step\":{},\"event\":{}}}\n", attempt_, step,
                     json_quoted(text)));
+}
+
+void FileReporter::checkpointed(std::uint64_t step, const Path& folder) {
+  mark(step, "checkpoint " + folder.native());
+}
+
+void FileReporter::resumed(std::uint64_t step, const Path& folder) {
+  mark(step, "resumes from " + folder.native());
 }
 
 void FileReporter::write(std::string_view text) {

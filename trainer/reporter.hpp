@@ -1,17 +1,22 @@
-// Reporter: the port that takes a run's numbers. log() is a push: it must not block, allocate, call
-// the system or throw, so that the training thread may call it every step. FileReporter is the one
-// without a streamer: a thread writes RUN/metrics.jsonl, a line a step.
+// Reporter: the port between a run and whoever watches and steers it. The training thread calls it
+// every step, so nothing here may block; log() is a push that allocates nothing and makes no system
+// call. trainer/client implements it on longhaul.h. FileReporter is the one of a build that has
+// nothing but LibTorch: a thread writes RUN/metrics.jsonl, a line a step, and nobody steers.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <thread>
 
+#include "trainer/control.hpp"
+#include "trainer/ledger.hpp"
 #include "trainer/posix_file.hpp"
 
 namespace longhaul::trainer {
@@ -20,27 +25,55 @@ enum class Series : std::uint8_t {
   kLoss,          // nats a token; where the gradient was taken
   kEvalLoss,      // nats a token, at the weights
   kGradientNorm,  // before clipping
-  kRate,
+  kRate,          // of the matrices
   kTokensPerSecond,
   kSkipped,  // 1: the update was refused
+  kLedger,   // and the kColumns - 1 after it: seconds of a step in each column of the ledger
 };
-inline constexpr std::size_t kSeriesCount = 6;
-std::string_view name_of(Series series);
+inline constexpr std::size_t kSeriesCount = 6 + kColumns;
+std::string_view name_of(Series series);  // "train/loss", "ledger/data" ..
+inline Series series_of(Column column) {
+  return static_cast<Series>(static_cast<std::size_t>(Series::kLedger) +
+                             static_cast<std::size_t>(column));
+}
 
 class Reporter {
  public:
   virtual ~Reporter() = default;
+  virtual std::uint64_t attempt() const = 0;  // this start's number, from 1
   virtual void log(Series series, std::uint64_t step, double value) noexcept = 0;
-  // Something happened that a chart should mark; may take its time. text: one line.
-  virtual void event(std::uint64_t step, std::string_view text) = 0;
+  virtual void mark(std::uint64_t step, std::string_view text) = 0;  // on the charts; one line
+  // A checkpoint of `step` is whole and durable in `folder`; training goes on from one.
+  virtual void checkpointed(std::uint64_t step, const Path& folder) = 0;
+  virtual void resumed(std::uint64_t step, const Path& folder) = 0;
+  // The next command; asked at each step until there is none. Every one given out is answered once,
+  // with the step from which it holds, or why not.
+  virtual std::optional<Command> poll(std::uint64_t /*step*/) { return std::nullopt; }
+  virtual void answer(const Command& /*command*/, std::uint64_t /*step*/, const Result<>&) {}
+  virtual bool superseded() const { return false; }  // a newer attempt of the run has begun
+  virtual void end(std::string_view why) = 0;        // the last call
 };
+
+struct RunOpening {
+  Path run;
+  std::string config;            // what it was started with, a JSON object
+  bool forget_controls = false;  // what earlier attempts were told is not told again
+  bool jsonl = false;            // RUN/metrics.jsonl too, where that is not all there is
+};
+using OpenReporter = std::function<Result<std::unique_ptr<Reporter>>(const RunOpening&)>;
 
 class FileReporter final : public Reporter {
  public:
+  // Begins the run's next attempt.
+  static Result<std::unique_ptr<Reporter>> begin(const RunOpening& opening);
   static Result<std::unique_ptr<FileReporter>> open(const Path& path, std::uint64_t attempt);
   ~FileReporter() override;  // writes what is left
+  std::uint64_t attempt() const override { return attempt_; }
   void log(Series series, std::uint64_t step, double value) noexcept override;
-  void event(std::uint64_t step, std::string_view text) override;
+  void mark(std::uint64_t step, std::string_view text) override;
+  void checkpointed(std::uint64_t step, const Path& folder) override;
+  void resumed(std::uint64_t step, const Path& folder) override;
+  void end(std::string_view) override {}
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
   std::uint64_t unwritten() const { return unwritten_.load(std::memory_order_relaxed); }
 
@@ -57,9 +90,9 @@ class FileReporter final : public Reporter {
   bool drain();
   void write(std::string_view text);
 
-  File file_;  // the writer's, but for events
+  File file_;  // the writer's, but for marks
   std::uint64_t attempt_;
-  std::mutex file_mutex_;  // events against the writer; never taken by log()
+  std::mutex file_mutex_;  // marks against the writer; never taken by log()
   std::array<Point, kRing> ring_{};
   std::atomic<std::uint64_t> head_{0}, tail_{0}, dropped_{0}, unwritten_{0};
   std::atomic<bool> stopping_{false};

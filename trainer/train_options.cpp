@@ -52,7 +52,17 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("resume", run.resume, "no, auto, or a checkpoint's folder");
   o.add("spike", run.spike, "refuse gradients so many times their average (0: none)");
   o.add("say-every", run.say_every, "steps between lines on stderr");
+  o.add("forget-controls", run.forget_controls,
+        "what people set while the run was at work (lr, clip ..) is not set again on a resume");
+  o.add("jsonl", run.jsonl, "the numbers also as RUN/metrics.jsonl, a line a step");
   o.add("json", run.json, "the summary as one JSON object on stdout");
+}
+
+std::string config_json(const TrainOptions& run) {
+  TrainOptions copy = run;
+  Options options;
+  list_options(options, copy);
+  return options.json();
 }
 
 }  // namespace longhaul::trainer

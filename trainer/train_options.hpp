@@ -27,10 +27,12 @@ struct TrainOptions {
   std::string resume = "no";  // "auto", or a checkpoint
   double spike = 0;           // refuse updates whose gradient is so many times its average; 0: none
   std::uint64_t say_every = 10;
+  bool forget_controls = false, jsonl = false;
   bool json = false;
 
   Schedule schedule_of() const;
 };
 void list_options(Options& options, TrainOptions& run);
+std::string config_json(const TrainOptions& run);  // all of it, by the flags' names
 
 }  // namespace longhaul::trainer

@@ -18,7 +18,7 @@ def command(program, folder, run, *more):
             "--hidden", "64", "--layers", "2", "--steps", str(STEPS), "--batch", "4", "--micro", "2",
             "--sequence", "64", "--optimizer", "transported", "--spike", "50", "--clip", "1",
             "--noise", "1e-5", "--eval-data", str(folder / "shards"), "--eval-every", "6",
-            "--eval-batches", "2", "--checkpoint-every", "3", "--resume", "auto", "--json", *more]
+            "--eval-batches", "2", "--checkpoint-every", "3", "--resume", "auto", "--json", "--jsonl", *more]
 
 
 def losses(run):
@@ -28,8 +28,8 @@ def losses(run):
             point = json.loads(line)
         except ValueError:
             continue   # what kill -9 cut short
-        if "loss" in point:
-            found.setdefault(point["step"], set()).add(point["loss"])
+        if "train/loss" in point:
+            found.setdefault(point["step"], set()).add(point["train/loss"])
     return found
 
 
@@ -70,7 +70,7 @@ def main():
         assert sorted(whole) == list(range(STEPS)), sorted(whole)
         for step, values in killed.items():
             assert values == whole[step], f"step {step}: {values} against {whole[step]}"
-        attempts = len(list((folder / "killed/attempts").iterdir()))
+        attempts = len(list((folder / "killed/log").glob("*.run")))
         assert attempts == kills + 2, attempts
         print(f"{kills} kills, {attempts} attempts, {len(killed)} steps reported: the same bits")
 

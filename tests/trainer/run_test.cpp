@@ -224,23 +224,49 @@ TEST(Ledger, ColumnsSumToTheWall) {
   EXPECT_EQ(ledger.longest(Column::kData), 2s);
 }
 
-TEST(Control, GivesEachCommandOnceAndReadsItsWords) {
-  Control control;
-  EXPECT_FALSE(control.pending());
-  Command command = parse_command("set rate=1e-3").value();
-  command.id = 7;
-  control.post(command);
-  control.post(command);
-  EXPECT_TRUE(control.pending());
-  const auto taken = control.take();
-  ASSERT_EQ(taken.size(), 1U);
-  EXPECT_EQ(taken[0].key, "rate");
-  EXPECT_EQ(taken[0].value, 1e-3);
-  EXPECT_TRUE(control.take().empty());
-  control.post_stop_from_signal();
-  EXPECT_EQ(control.take().at(0).verb, Command::Verb::kStop);
-  for (const char* text : {"", "set rate", "set rate=x", "set rate=-1", "set seed=1", "halt"})
-    EXPECT_EQ(parse_command(text).error().kind(), Kind::kUsage) << text;
+Command told(Command::Verb verb, std::string key, double value) {
+  return {.id = 1, .verb = verb, .key = std::move(key), .value = value, .who = "somebody"};
+}
+
+TEST(Settings, PinOrScaleWhatTheScheduleSays) {
+  using Verb = Command::Verb;
+  Settings settings;
+  EXPECT_EQ(settings.of("clip", 3), 3);
+  const auto untouched = settings.rates(0.02, 0.003, 0.7);
+  EXPECT_EQ(untouched.matrices, 0.02 * 0.7);
+  EXPECT_EQ(untouched.rest, 0.003 * 0.7);
+  ASSERT_TRUE(settings.change(told(Verb::kScale, "lr", 0.5)));
+  ASSERT_TRUE(settings.change(told(Verb::kScale, "lr", 0.5)));  // said twice, done once
+  EXPECT_EQ(settings.of("lr", 2), 1);
+  EXPECT_EQ(settings.rates(2, 4, 0.5).rest, 1) << "the rest follows";
+  ASSERT_TRUE(settings.change(told(Verb::kSet, "lr", 3)));
+  EXPECT_EQ(settings.of("lr", 2), 3);
+  EXPECT_EQ(settings.rates(2, 4, 0.5).rest, 6) << "in proportion, without the schedule";
+  ASSERT_TRUE(settings.change(told(Verb::kSet, "rest_lr", 0.25)));
+  EXPECT_EQ(settings.rates(2, 4, 0.5).rest, 0.25) << "until it is steered by itself";
+}
+
+TEST(Settings, ComeBackFromACheckpoint) {
+  using Verb = Command::Verb;
+  Settings settings, again;
+  ASSERT_TRUE(settings.change(told(Verb::kSet, "lr", 1e-3)));
+  ASSERT_TRUE(settings.change(told(Verb::kScale, "kappa", 0.5)));
+  std::map<std::string, double> numbers = {{"pin.kappa", 9}, {"best.loss", 2}};
+  settings.save(numbers);
+  EXPECT_EQ(numbers, (std::map<std::string, double>{
+                         {"best.loss", 2}, {"pin.lr", 1e-3}, {"scale.kappa", 0.5}}));
+  again.load(numbers);
+  EXPECT_EQ(again.of("lr", 7), 1e-3);
+  EXPECT_EQ(again.of("kappa", 7), 3.5);
+}
+
+TEST(Settings, RefuseOtherNamesAndNonsense) {
+  using Verb = Command::Verb;
+  Settings settings;
+  for (const auto& [name, value] : std::vector<std::pair<std::string, double>>{
+           {"seed", 1}, {"", 1}, {"lr", -1}, {"lr", 0.0 / 0.0}, {"clip", 1 / 0.0}})
+    EXPECT_EQ(settings.change(told(Verb::kSet, name, value)).error().kind(), Kind::kUsage) << name;
+  EXPECT_EQ(settings.of("lr", 7), 7);
 }
 
 TEST(FileReporter, WritesWhatWasLoggedInOrder) {
@@ -252,15 +278,17 @@ TEST(FileReporter, WritesWhatWasLoggedInOrder) {
     reporter->log(Series::kLoss, 5, 1.0 / 0.0);
   }
   EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
-            "{\"attempt\":3,\"step\":4,\"loss\":0.10000000000000001,\"rate\":2}\n"
-            "{\"attempt\":3,\"step\":5,\"loss\":null}\n");
+            "{\"attempt\":3,\"step\":4,\"train/loss\":0.10000000000000001,\"train/lr\":2}\n"
+            "{\"attempt\":3,\"step\":5,\"train/loss\":null}\n");
 }
 
 TEST(Options, SetFieldsAndNameWhatIsWrong) {
   std::uint64_t steps = 1;
   double rate = 0;
   bool json = false;
+  std::string name = "a \"b\"";
   Options options;
+  options.add("name", name, "");
   options.add("steps", steps, "");
   options.add("rate", rate, "");
   options.add("json", json, "");
@@ -270,6 +298,7 @@ TEST(Options, SetFieldsAndNameWhatIsWrong) {
   EXPECT_EQ(steps, 5U);
   EXPECT_EQ(rate, 0.5);
   EXPECT_TRUE(json);
+  EXPECT_EQ(options.json(), R"({"name":"a \"b\"","steps":5,"rate":0.5,"json":true})");
   for (const auto& words : {std::vector<std::string>{"--steps"},
                             {"--steps", "-1"},
                             {"--steps=x"},

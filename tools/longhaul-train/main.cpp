@@ -14,6 +14,9 @@
 #include "lib/cli/explain.hpp"
 #include "tools/longhaul-train/version.hpp"
 #include "trainer/engine/commands.hpp"
+#ifdef LONGHAUL_HAS_CLIENT
+#include "trainer/client/client_reporter.hpp"
+#endif
 
 namespace {
 
@@ -22,6 +25,16 @@ using namespace longhaul::trainer;
 
 constexpr const char* kProgram = "longhaul-train";
 Control* signalled = nullptr;  // what the handlers below reach; set once, before they are installed
+
+// Whoever watches and steers a run hears of it through longhaul.h; a build that has nothing but
+// LibTorch writes a file.
+OpenReporter reporter_of_this_build() {
+#ifdef LONGHAUL_HAS_CLIENT
+  return ClientReporter::begin;
+#else
+  return FileReporter::begin;
+#endif
+}
 
 // libgomp and OpenBLAS read these when they are loaded, before main: with the defaults their
 // threads spin while they wait, which made a step 5 to 12 times slower on a busy machine. So the
@@ -73,7 +86,8 @@ int run(cli::Console& console, const std::vector<std::string>& arguments) {
     if (entry.name != name) continue;
     Control control;
     install_signals(control);
-    const auto result = entry.run(console, control, std::span(arguments).subspan(1));
+    Outside outside{console, control, reporter_of_this_build()};
+    const auto result = entry.run(outside, std::span(arguments).subspan(1));
     return result ? *result : fail_with(console, result.error());
   }
   return fail_with(

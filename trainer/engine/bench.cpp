@@ -80,7 +80,7 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run) {
 
 }  // namespace
 
-Result<int> bench_command(cli::Console& console, Control&, std::span<const std::string> arguments) {
+Result<int> bench_command(Outside& outside, std::span<const std::string> arguments) {
   TrainOptions run;
   run.steps = 10;
   double peak_tflops = 0;
@@ -93,7 +93,8 @@ Result<int> bench_command(cli::Console& console, Control&, std::span<const std::
   options.add("steps", run.steps, "steps measured; medians are printed");
   options.add("threads", run.threads, "CPU threads");
   options.add("peak-tflops", peak_tflops, "MFU against this (0: a product of 1024^3, measured)");
-  if (TRY(read_options(console, options, "bench", arguments)) == Asked::kHelp) return cli::kOk;
+  if (TRY(read_options(outside.console, options, "bench", arguments)) == Asked::kHelp)
+    return cli::kOk;
   run.data = run.run = ".";
   TRY(check(run));
   at::set_num_threads(static_cast<int>(run.threads));
@@ -105,7 +106,7 @@ Result<int> bench_command(cli::Console& console, Control&, std::span<const std::
   const double rate = tokens / step;
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
   const auto sequence = static_cast<std::int64_t>(run.sequence);
-  console.out(fmt::format(
+  outside.console.out(fmt::format(
       "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
       "\"dtype\":\"fp32\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
@@ -121,7 +122,7 @@ Result<int> bench_command(cli::Console& console, Control&, std::span<const std::
   return cli::kOk;
 }
 
-Result<int> plan_command(cli::Console& console, Control&, std::span<const std::string> arguments) {
+Result<int> plan_command(Outside& outside, std::span<const std::string> arguments) {
   TrainOptions run;
   run.model = "llama-1.4b";
   run.sequence = 1024;
@@ -140,7 +141,8 @@ Result<int> plan_command(cli::Console& console, Control&, std::span<const std::s
   options.add("token-bytes", token_bytes, "a token on the wire");
   options.add("optimizer", run.optimizer, "for the memory of a CPU rank");
   options.add("batch", run.batch, "samples a forward pass, for the same");
-  if (TRY(read_options(console, options, "plan", arguments)) == Asked::kHelp) return cli::kOk;
+  if (TRY(read_options(outside.console, options, "plan", arguments)) == Asked::kHelp)
+    return cli::kOk;
   const ModelConfig config = TRY(config_of(run));
   if (ranks <= 0 || mfu <= 0 || mfu > 1 || tokens < 0 || token_bytes <= 0)
     return fail(Kind::kUsage, "plan", "ranks, mfu, tokens or token-bytes make no sense");
@@ -153,7 +155,7 @@ Result<int> plan_command(cli::Console& console, Control&, std::span<const std::s
                               optimizer.matrices == MatrixRule::kAdamW,
                               optimizer.rest == RestRule::kAdamW, optimizer.transported});
   const double mbit = out.feed_bits_per_second / 1e6;
-  console.out(fmt::format(
+  outside.console.out(fmt::format(
       "{{\"parameters\":{},\"tokens\":{:.4g},\"peak_flops_a_rank\":{:.4g},\"mfu_assumed\":{},"
       "\"tokens_per_second\":{:.1f},\"days\":{:.3f},\"cost\":{:.2f},\"stalls_below_mbit\":{:.3f},"
       "\"link_share\":{},\"upload_hours\":{},\"cpu_rank_bytes\":{},\"cpu_snapshot_bytes\":{}}}\n",

@@ -17,18 +17,19 @@ namespace {
 
 using Arguments = std::span<const std::string>;
 
-Result<int> train_command(cli::Console& console, Control& control, Arguments arguments) {
+Result<int> train_command(Outside& outside, Arguments arguments) {
   TrainOptions run;
   Options options;
   list_options(options, run);
-  if (TRY(read_options(console, options, "train --data DIR --run DIR", arguments)) == Asked::kHelp)
+  if (TRY(read_options(outside.console, options, "train --data DIR --run DIR", arguments)) ==
+      Asked::kHelp)
     return cli::kOk;
-  const TrainSummary summary = TRY(train(console, control, run));
-  console.out(to_text(summary, run.json));
+  const TrainSummary summary = TRY(train(outside, run));
+  outside.console.out(to_text(summary, run.json));
   return summary.stopped ? cli::kInterruptedByUser : cli::kOk;
 }
 
-Result<int> tokenize_command(cli::Console& console, Control&, Arguments arguments) {
+Result<int> tokenize_command(Outside& outside, Arguments arguments) {
   TokenizeOptions work;
   std::string tokenizer_name = "bytes";
   Options options;
@@ -37,20 +38,20 @@ Result<int> tokenize_command(cli::Console& console, Control&, Arguments argument
   options.add("name", work.name, "shards are NAME_000000.bin ..");
   options.add("tokenizer", tokenizer_name, "bytes, or a SentencePiece BPE .model file");
   options.add("shard-tokens", work.shard_tokens, "tokens a shard");
-  if (TRY(read_options(console, options, "tokenize --input TEXT --out DIR", arguments)) ==
+  if (TRY(read_options(outside.console, options, "tokenize --input TEXT --out DIR", arguments)) ==
       Asked::kHelp)
     return cli::kOk;
   if (work.inputs.empty() || work.out.empty())
     return fail(Kind::kUsage, "tokenize", "--input or --out is missing");
   const auto tokenizer = TRY(open_tokenizer(tokenizer_name));
   const TokenizeReport report = TRY(tokenize(*tokenizer, work));
-  console.out(
+  outside.console.out(
       fmt::format("{{\"files\":{},\"bytes\":{},\"tokens\":{},\"shards\":{},\"vocab\":{}}}\n",
                   report.files, report.bytes, report.tokens, report.shards, tokenizer->vocab()));
   return cli::kOk;
 }
 
-Result<int> eval_command(cli::Console& console, Control&, Arguments arguments) {
+Result<int> eval_command(Outside& outside, Arguments arguments) {
   TrainOptions run;
   run.eval_batches = 1U << 30;
   Options options;
@@ -60,7 +61,8 @@ Result<int> eval_command(cli::Console& console, Control&, Arguments arguments) {
   options.add("batch", run.batch, "samples a forward pass");
   options.add("batches", run.eval_batches, "at most so many");
   options.add("threads", run.threads, "CPU threads");
-  if (TRY(read_options(console, options, "eval --model DIR --data DIR", arguments)) == Asked::kHelp)
+  if (TRY(read_options(outside.console, options, "eval --model DIR --data DIR", arguments)) ==
+      Asked::kHelp)
     return cli::kOk;
   run.load = true;
   run.run = ".";
@@ -70,12 +72,12 @@ Result<int> eval_command(cli::Console& console, Control&, Arguments arguments) {
   TRY(start_weights(run, model));
   const EvalSet set = TRY(EvalSet::open(run.data, model.config(), run));
   const double loss = set.loss(model);
-  console.out(fmt::format("{{\"tokens\":{},\"loss\":{:.9g},\"perplexity\":{:.9g}}}\n", set.tokens(),
-                          loss, std::exp(loss)));
+  outside.console.out(fmt::format("{{\"tokens\":{},\"loss\":{:.9g},\"perplexity\":{:.9g}}}\n",
+                                  set.tokens(), loss, std::exp(loss)));
   return cli::kOk;
 }
 
-Result<int> export_command(cli::Console& console, Control&, Arguments arguments) {
+Result<int> export_command(Outside& outside, Arguments arguments) {
   Path from, to;
   SaveOptions save;
   Options options;
@@ -83,7 +85,8 @@ Result<int> export_command(cli::Console& console, Control&, Arguments arguments)
   options.add("to", to, "the folder to write");
   options.add("dtype", save.dtype, "BF16 or F32");
   options.add("shard-bytes", save.shard_bytes, "bytes a file");
-  if (TRY(read_options(console, options, "export --from DIR --to DIR", arguments)) == Asked::kHelp)
+  if (TRY(read_options(outside.console, options, "export --from DIR --to DIR", arguments)) ==
+      Asked::kHelp)
     return cli::kOk;
   if (from.empty() || to.empty() || (save.dtype != "BF16" && save.dtype != "F32"))
     return fail(Kind::kUsage, "export", "--from, --to, and --dtype BF16 or F32 are wanted");
@@ -91,7 +94,8 @@ Result<int> export_command(cli::Console& console, Control&, Arguments arguments)
   std::vector<float> weights(static_cast<std::size_t>(parameter_count(config)));
   TRY(load_weights(from, config, weights));
   TRY(save_weights(to, config, weights, save));
-  console.out(fmt::format("{{\"parameters\":{},\"dtype\":\"{}\"}}\n", weights.size(), save.dtype));
+  outside.console.out(
+      fmt::format("{{\"parameters\":{},\"dtype\":\"{}\"}}\n", weights.size(), save.dtype));
   return cli::kOk;
 }
 

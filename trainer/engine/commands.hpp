@@ -5,20 +5,19 @@
 #include <string>
 #include <vector>
 
-#include "lib/cli/console.hpp"
-#include "trainer/control.hpp"
+#include "trainer/engine/train.hpp"
 
 namespace longhaul::trainer {
 
 struct CommandEntry {
   const char* name;
   const char* summary;
-  Result<int> (*run)(cli::Console&, Control&, std::span<const std::string>);
+  Result<int> (*run)(Outside&, std::span<const std::string>);
 };
 const std::vector<CommandEntry>& commands();
 
-Result<int> bench_command(cli::Console& console, Control&, std::span<const std::string> arguments);
-Result<int> plan_command(cli::Console& console, Control&, std::span<const std::string> arguments);
+Result<int> bench_command(Outside& outside, std::span<const std::string> arguments);
+Result<int> plan_command(Outside& outside, std::span<const std::string> arguments);
 
 class Options;
 // Parses flags; prints help if asked for it. Left-over words are kUsage.

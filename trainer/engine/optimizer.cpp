@@ -95,12 +95,6 @@ std::vector<std::pair<std::string, at::Tensor>> Optimizer::state() const {
   return out;
 }
 
-void Optimizer::set(std::string_view key, double value) {
-  if (key == "rate") config_.rate = value;
-  if (key == "rest_rate") config_.rest_rate = value;
-  if (key == "clip") config_.clip = value;
-}
-
 std::int64_t Optimizer::state_bytes() const {
   std::int64_t bytes = config_.transported ? reading_.numel() * 4 : 0;
   for (const auto& [name, tensor] : state()) bytes += tensor.numel() * 4;
@@ -145,15 +139,15 @@ StepReport Optimizer::step(const StepInputs& inputs) {
     report.applied = false;
     return report;
   }
-  if (config_.clip > 0 && report.gradient_norm > config_.clip) {
-    const auto factor = static_cast<float>(config_.clip / report.gradient_norm);
+  const double clip = inputs.clip.value_or(config_.clip);
+  if (clip > 0 && report.gradient_norm > clip) {
+    const auto factor = static_cast<float>(clip / report.gradient_norm);
     over_elements(0, model_.layout().size(), [&](std::int64_t i, std::int64_t n) {
       kernels::scale(model_.gradients().data_ptr<float>() + i, factor, n);
     });
   }
   if (config_.matrices == MatrixRule::kAdamW) {
-    adamw_range(0, model_.layout().matrix_size(), config_.rate * inputs.factor, config_.decay,
-                inputs.step);
+    adamw_range(0, model_.layout().matrix_size(), rate_of(inputs), config_.decay, inputs.step);
   } else {
     step_matrices(inputs, report);
   }
@@ -181,7 +175,7 @@ void Optimizer::step_matrices(const StepInputs& inputs, StepReport& report) {
   const auto weight = static_cast<float>(1 - config_.momentum);
   over_elements(0, layout.matrix_size(),
                 [&](std::int64_t i, std::int64_t n) { kernels::lerp(g + i, m + i, weight, n); });
-  const double rate = config_.rate * inputs.factor;
+  const double rate = rate_of(inputs);
   double keep = 1 - rate * config_.decay;
   if (config_.matrices == MatrixRule::kScion) keep = config_.constrained ? 1 - rate : 1;
   const double radius = config_.matrices == MatrixRule::kScion ? config_.radius : 1;
@@ -263,7 +257,7 @@ void Optimizer::adamw_range(std::int64_t begin, std::int64_t end, double rate, d
 
 void Optimizer::step_rest(const StepInputs& inputs) {
   const ParameterLayout& layout = model_.layout();
-  const double rate = config_.rest_rate * inputs.factor;
+  const double rate = inputs.rest_rate.value_or(config_.rest_rate * inputs.factor);
   const std::int64_t begin = layout.matrix_size(), gains = layout.attention_norm(0);
   if (config_.rest == RestRule::kAdamW) {
     const double decay = config_.matrices == MatrixRule::kAdamW ? config_.decay : 0;

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,6 +69,8 @@ struct StepInputs {
   std::uint64_t step = 0;  // from 0
   double factor = 1;       // the schedule's
   double norm_limit = 0;   // a larger gradient is refused; 0: none
+  // Of this step, in place of the config's; rates as they are, without the factor.
+  std::optional<double> rate{}, rest_rate{}, clip{};
 };
 struct StepReport {
   double gradient_norm = 0;  // before clipping, with the noise
@@ -79,8 +82,6 @@ class Optimizer {
  public:
   Optimizer(Model& model, const OptimizerConfig& config);
   const OptimizerConfig& config() const { return config_; }
-  // Numbers that may change between steps: "rate", "rest_rate", "clip".
-  void set(std::string_view key, double value);
   // Before a step's first forward pass: lets the model read Y = W + kappa Delta.
   void extrapolate(double kappa);
   // Before an evaluation: lets the model read W.
@@ -91,6 +92,9 @@ class Optimizer {
   std::int64_t state_bytes() const;
 
  private:
+  double rate_of(const StepInputs& inputs) const {
+    return inputs.rate.value_or(config_.rate * inputs.factor);
+  }
   double add_noise_and_measure(std::uint64_t step);
   void step_matrices(const StepInputs& inputs, StepReport& report);
   void step_group(const MatrixGroup& group, std::int64_t first_row, float rate, float keep,

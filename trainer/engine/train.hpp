@@ -2,8 +2,6 @@
 // checkpoints, commands, and the ledger of where its time went.
 #pragma once
 
-#include <functional>
-
 #include "lib/cli/console.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/control.hpp"
@@ -12,6 +10,15 @@
 #include "trainer/train_options.hpp"
 
 namespace longhaul::trainer {
+
+// What a command has around it.
+struct Outside {
+  cli::Console& console;
+  Control& control;
+  OpenReporter open_reporter;
+};
+
+Time time_now();  // monotonic
 
 struct TrainSummary {
   std::uint64_t attempt = 0, first_step = 0, steps = 0;  // steps: done in all, earlier attempts too
@@ -27,7 +34,7 @@ struct TrainSummary {
 
 // Runs until the steps are done or something stops it. The first error of the data or of the
 // gradient ends it after a checkpoint of what is good.
-Result<TrainSummary> train(cli::Console& console, Control& control, const TrainOptions& options);
+Result<TrainSummary> train(Outside& outside, const TrainOptions& options);
 // The summary as text for people, or as one JSON object.
 std::string to_text(const TrainSummary& summary, bool json);
 

@@ -1,0 +1,81 @@
+// TrainingRun: one attempt of a run on this process. train.cpp begins and ends it, run_step.cpp
+// does its steps, run_control.cpp what people ask of it. The training thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/engine/train.hpp"
+#include "trainer/engine/train_setup.hpp"
+
+namespace longhaul::trainer {
+
+class TrainingRun {
+ public:
+  TrainingRun(Outside& outside, const TrainOptions& options, const ModelConfig& config,
+              const OptimizerConfig& optimizer)
+      : console_(outside.console),
+        control_(outside.control),
+        open_reporter_(outside.open_reporter),
+        options_(options),
+        schedule_(options.schedule_of()),
+        model_(config),
+        optimizer_(model_, optimizer) {}
+
+  Result<> open();
+  Result<TrainSummary> go();
+
+ private:
+  Result<> open_data();
+  Result<> resume();
+  Result<> restore(const Found& found);
+  void evaluate();
+  void checkpoint();
+  void announce_checkpoints();
+  CheckpointNotes notes() const;
+  TrainSummary summary() const;
+  std::string why_it_ended(const Result<>& done) const;
+
+  Result<> one_step();
+  double forward_backward(const LoadedBatch& batch);
+  StepReport apply();
+  Result<> judge(const StepReport& report, double loss);
+  void report(const StepReport& report, double seconds);
+  void say(double seconds);
+
+  void obey();
+  void carry_out(const Command& command);
+  void pause();
+  void look_for_newer_attempt();
+
+  cli::Console& console_;
+  Control& control_;
+  const OpenReporter& open_reporter_;
+  const TrainOptions& options_;
+  Schedule schedule_;
+  Model model_;
+  Optimizer optimizer_;
+  Settings settings_;
+  std::unique_ptr<DataSource> source_;
+  std::optional<SampleOrder> order_;
+  std::unique_ptr<Loader> loader_;
+  std::optional<EvalSet> eval_;
+  std::unique_ptr<Reporter> reporter_;
+  std::unique_ptr<CheckpointWriter> checkpoints_;
+  std::string data_identity_;
+  std::optional<Path> resumed_from_;
+  std::vector<Command> due_;  // seen at the last step, carried out at the next
+  std::map<std::string, double> numbers_;
+  std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
+  std::optional<std::uint64_t> saved_step_;
+  bool stop_ = false, want_checkpoint_ = false, paused_ = false;
+  double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
+  std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing
+  Ledger ledger_{Time{}};
+  std::array<Duration, kColumns> booked_{};  // of the ledger, reported so far
+};
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,72 @@
+#include "trainer/engine/run.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+constexpr Duration kPauseLook = 20ms;
+
+}  // namespace
+
+// What is seen at a step is due at the next, so that ranks can agree on it; before an attempt's
+// first step, settings of earlier attempts among them, it is due at once.
+void TrainingRun::obey() {
+  for (const Command& command : std::exchange(due_, {})) carry_out(command);
+  while (std::optional<Command> command = reporter_->poll(step_)) {
+    if (step_ == first_step_)
+      carry_out(*command);
+    else
+      due_.push_back(*std::move(command));
+  }
+  if (control_.stop_asked() && !std::exchange(stop_, true))
+    reporter_->mark(step_, "a signal stops it");
+  look_for_newer_attempt();
+  announce_checkpoints();
+  if (paused_) pause();
+}
+
+void TrainingRun::carry_out(const Command& command) {
+  using Verb = Command::Verb;
+  Result<> done;
+  switch (command.verb) {
+    case Verb::kSet:
+    case Verb::kScale:
+      if (command.key == "kappa" && !optimizer_.config().transported) {
+        done = fail(Kind::kUsage, "set kappa", "this run's optimizer extrapolates nothing");
+      } else {
+        done = settings_.change(command);
+      }
+      break;
+    case Verb::kPause:
+      paused_ = true;
+      break;
+    case Verb::kResume:
+      paused_ = false;
+      break;
+    case Verb::kCheckpoint:
+      want_checkpoint_ = true;
+      break;
+    case Verb::kStop:
+      stop_ = true;
+      break;
+  }
+  reporter_->answer(command, step_, done);
+}
+
+void TrainingRun::pause() {
+  while (paused_ && !stop_ && !lost_) {
+    if (want_checkpoint_ && step_ > first_step_) checkpoint();
+    ledger_.enter(Column::kControl, time_now());
+    control_.wait(kPauseLook);
+    while (std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
+    stop_ = stop_ || control_.stop_asked();
+    look_for_newer_attempt();
+    announce_checkpoints();
+  }
+}
+
+void TrainingRun::look_for_newer_attempt() {
+  if (reporter_->superseded() && !lost_)
+    lost_ = Error(Kind::kBusy, "go on with the run", "a newer attempt of it has begun");
+}
+
+}  // namespace longhaul::trainer

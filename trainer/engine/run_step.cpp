@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "trainer/engine/run.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+constexpr std::uint64_t kMaxRefusals = 20;  // in a row: the run is lost, not unlucky
+constexpr std::uint64_t kGuardWarmup = 20;  // steps before the spike guard judges
+constexpr double kGuardWeight = 0.02;       // of the newest norm in its average
+
+}  // namespace
+
+double TrainingRun::forward_backward(const LoadedBatch& batch) {
+  const auto sequence = static_cast<std::int64_t>(options_.sequence);
+  const auto samples = static_cast<std::int64_t>(options_.batch);
+  const auto micro = options_.micro == 0 ? samples : static_cast<std::int64_t>(options_.micro);
+  const double tokens = static_cast<double>(samples * sequence);
+  model_.gradients().zero_();
+  optimizer_.extrapolate(settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
+  double sum = 0;
+  for (std::int64_t first = 0; first < samples; first += micro)
+    sum += model_.train({batch.tokens.data() + first * sequence,
+                         batch.targets.data() + first * sequence, micro, sequence},
+                        static_cast<float>(1 / tokens));
+  return sum / tokens;
+}
+
+StepReport TrainingRun::apply() {
+  double& average = numbers_["guard.norm"];
+  const bool judges = options_.spike > 0 && step_ >= kGuardWarmup && average > 0;
+  const OptimizerConfig& usual = optimizer_.config();
+  const Settings::Rates rates =
+      settings_.rates(usual.rate, usual.rest_rate, schedule_.factor(step_));
+  StepInputs inputs;
+  inputs.step = step_;
+  inputs.norm_limit = judges ? options_.spike * average : 0;
+  inputs.rate = rates.matrices;
+  inputs.rest_rate = rates.rest;
+  inputs.clip = settings_.of("clip", usual.clip);
+  const StepReport report = optimizer_.step(inputs);
+  if (report.applied)
+    average += (average > 0 ? kGuardWeight : 1.0) * (report.gradient_norm - average);
+  polar_seconds_ += report.polar_seconds;
+  return report;
+}
+
+Result<> TrainingRun::judge(const StepReport& report, double loss) {
+  if (report.applied) {
+    refused_in_a_row_ = 0;
+    return {};
+  }
+  ++refused_;
+  reporter_->log(Series::kSkipped, step_, 1);
+  reporter_->mark(
+      step_, fmt::format("update refused: loss {}, gradient norm {}", loss, report.gradient_norm));
+  if (++refused_in_a_row_ < kMaxRefusals) return {};
+  return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
+                    fmt::format("{} updates in a row were refused", kMaxRefusals))
+                  .advise("go on from a checkpoint with a smaller --rate"));
+}
+
+void TrainingRun::report(const StepReport& report, double seconds) {
+  const OptimizerConfig& usual = optimizer_.config();
+  reporter_->log(Series::kLoss, step_, loss_);
+  reporter_->log(Series::kGradientNorm, step_, report.gradient_norm);
+  reporter_->log(Series::kRate, step_, settings_.of("lr", usual.rate * schedule_.factor(step_)));
+  reporter_->log(Series::kTokensPerSecond, step_,
+                 static_cast<double>(options_.batch * options_.sequence) / seconds);
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    const auto column = static_cast<Column>(i);
+    const Duration spent = ledger_.spent(column);
+    reporter_->log(series_of(column), step_,
+                   std::chrono::duration<double>(spent - std::exchange(booked_[i], spent)).count());
+  }
+}
+
+Result<> TrainingRun::one_step() {
+  const Time began = time_now();
+  ledger_.enter(Column::kControl, began);
+  obey();
+  if (stop_ || lost_) return {};
+  ledger_.enter(Column::kData, time_now());
+  const LoadedBatch* batch = TRY(loader_->take());
+  ledger_.enter(Column::kCompute, time_now());
+  loss_ = forward_backward(*batch);
+  const StepReport done = apply();
+  const Time computed = time_now();
+  ledger_.enter(Column::kReport, computed);
+  const double seconds = std::chrono::duration<double>(computed - began).count();
+  report(done, seconds);
+  TRY(judge(done, loss_));
+  if (options_.say_every > 0 && step_ % options_.say_every == 0) say(seconds);
+  ++step_;
+  if (options_.eval_every > 0 && (step_ % options_.eval_every == 0 || step_ == options_.steps))
+    evaluate();
+  if (want_checkpoint_ || (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0))
+    checkpoint();
+  ledger_.enter(Column::kOther, time_now());
+  return {};
+}
+
+void TrainingRun::say(double seconds) {
+  const auto data = static_cast<double>(ledger_.spent(Column::kData).count());
+  const auto wall = static_cast<double>(std::max<std::int64_t>(1, ledger_.wall().count()));
+  console_.err(fmt::format(
+      "step {:>6}  loss {:.4f}  {:>8.0f} tok/s  waited for data {:.2f} %\n", step_, loss_,
+      static_cast<double>(options_.batch * options_.sequence) / seconds, 100 * data / wall));
+}
+
+}  // namespace longhaul::trainer
