@@ -6,12 +6,16 @@
 
 #include "lib/client/reporter.hpp"
 
-// What C sees is a Reporter, and nothing that throws gets out of here.
-struct longhaul_run {
-  std::unique_ptr<longhaul::client::Reporter> reporter;
-};
-
+// What C holds is a Reporter, by another name, and nothing that throws gets out of here. No struct
+// around it: each step on the way to a point costs a call whose memory is cold 80 ns.
 namespace {
+
+longhaul::client::Reporter* reporter_of(longhaul_run* run) {
+  return reinterpret_cast<longhaul::client::Reporter*>(run);
+}
+const longhaul::client::Reporter* reporter_of(const longhaul_run* run) {
+  return reinterpret_cast<const longhaul::client::Reporter*>(run);
+}
 
 using longhaul::run::CommandKind;
 using longhaul::run::EventKind;
@@ -74,49 +78,49 @@ longhaul_run* longhaul_open(const longhaul_options* options, char* error, size_t
       tell(error, error_size, reporter.error().message());
       return;
     }
-    run = new longhaul_run{*std::move(reporter)};
+    run = reinterpret_cast<longhaul_run*>(reporter->release());
   });
   if (!whole) tell(error, error_size, "open a run: no memory or no thread left");
   return run;
 }
 
 uint32_t longhaul_attempt(const longhaul_run* run) {
-  return run == nullptr ? 0 : run->reporter->attempt();
+  return run == nullptr ? 0 : reporter_of(run)->attempt();
 }
 
 int longhaul_superseded(const longhaul_run* run) {
-  return run != nullptr && run->reporter->superseded() ? 1 : 0;
+  return run != nullptr && reporter_of(run)->superseded() ? 1 : 0;
 }
 
 uint32_t longhaul_series(longhaul_run* run, const char* name) {
   SeriesId id = longhaul::run::kNoSeries;
-  if (run != nullptr && name != nullptr) safely([&] { id = run->reporter->series(name); });
+  if (run != nullptr && name != nullptr) safely([&] { id = reporter_of(run)->series(name); });
   return id.value();
 }
 
 void longhaul_log(longhaul_run* run, uint32_t series, uint64_t step, double value) {
-  if (run != nullptr) run->reporter->log(SeriesId(series), step, value);
+  if (run != nullptr) reporter_of(run)->log(SeriesId(series), step, value);
 }
 
 void longhaul_mark(longhaul_run* run, uint64_t step, const char* text) {
   if (run != nullptr)
-    safely([&] { run->reporter->event(EventKind::kMark, step, text_or_empty(text)); });
+    safely([&] { reporter_of(run)->event(EventKind::kMark, step, text_or_empty(text)); });
 }
 
 void longhaul_checkpoint(longhaul_run* run, uint64_t step, const char* folder) {
   if (run != nullptr)
-    safely([&] { run->reporter->event(EventKind::kCheckpoint, step, text_or_empty(folder)); });
+    safely([&] { reporter_of(run)->event(EventKind::kCheckpoint, step, text_or_empty(folder)); });
 }
 
 void longhaul_resumed(longhaul_run* run, uint64_t step, const char* folder) {
   if (run != nullptr)
-    safely([&] { run->reporter->event(EventKind::kResumed, step, text_or_empty(folder)); });
+    safely([&] { reporter_of(run)->event(EventKind::kResumed, step, text_or_empty(folder)); });
 }
 
 int longhaul_poll(longhaul_run* run, uint64_t step, longhaul_command* command) {
   if (run == nullptr || command == nullptr) return 0;
   std::optional<longhaul::run::Command> found;
-  safely([&] { found = run->reporter->poll(step); });
+  safely([&] { found = reporter_of(run)->poll(step); });
   if (!found) return 0;
   *command = {};
   command->id = found->id;
@@ -132,13 +136,13 @@ void longhaul_done(longhaul_run* run, const longhaul_command* command, uint64_t 
   if (run == nullptr || command == nullptr) return;
   if (command->kind < LONGHAUL_SET || command->kind > LONGHAUL_STOP) return;
   const EventKind kind = how == LONGHAUL_APPLIED ? EventKind::kApplied : EventKind::kRefused;
-  safely([&] { run->reporter->done(from_c(*command), step, kind, text_or_empty(why)); });
+  safely([&] { reporter_of(run)->done(from_c(*command), step, kind, text_or_empty(why)); });
 }
 
 void longhaul_status(const longhaul_run* run, longhaul_counts* counts) {
   if (run == nullptr || counts == nullptr || counts->size < sizeof(longhaul_counts)) return;
   safely([&] {
-    const longhaul::client::Counts now = run->reporter->counts();
+    const longhaul::client::Counts now = reporter_of(run)->counts();
     counts->logged = now.logged;
     counts->dropped = now.dropped;
     counts->failed_writes = now.failed_writes;
@@ -148,6 +152,6 @@ void longhaul_status(const longhaul_run* run, longhaul_counts* counts) {
 
 void longhaul_close(longhaul_run* run, const char* why) {
   if (run == nullptr) return;
-  safely([&] { run->reporter->close(text_or_empty(why)); });
-  delete run;
+  safely([&] { reporter_of(run)->close(text_or_empty(why)); });
+  delete reporter_of(run);
 }

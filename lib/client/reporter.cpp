@@ -33,12 +33,22 @@ std::string host_name() {
   return name;
 }
 
+// The shared log of an attempt whose number was just taken. One that is there already belongs to a
+// run whose folder was deleted after a kill: nobody will ever ask for it.
+Result<std::unique_ptr<Mapping>> make_mapping(const std::string& path, std::size_t size) {
+  auto made = Mapping::create(path, size);
+  if (made || made.error().kind() != Kind::kExists) return made;
+  const auto left_behind = TRY(Mapping::open(path));  // kBusy while its process lives
+  left_behind->remove();
+  return Mapping::create(path, size);
+}
+
 // A thread's ring and clock for the reporter it logged to last.
-struct ThreadLog {
+struct alignas(64) ThreadLog {  // all that a call needs but the reporter: two cache lines
   std::uint64_t serial = 0;
-  run::RingProducer* ring = nullptr;
   std::uint64_t step = 0;
   WallTime at;
+  std::optional<run::RingProducer> ring;
 };
 thread_local ThreadLog t_log;
 
@@ -59,7 +69,7 @@ Result<std::unique_ptr<Reporter>> Reporter::open(const ReporterOptions& options)
       .attempt = attempt,
       .process = static_cast<std::uint64_t>(::getpid()),
       .rings = std::min(options.threads == 0 ? 8 : options.threads, run::kRingsMax)};
-  auto mapping = TRY(Mapping::create(folder.shared_path(attempt), run::SharedLog::bytes(layout)));
+  auto mapping = TRY(make_mapping(folder.shared_path(attempt), run::SharedLog::bytes(layout)));
   const run::SharedLog shared = run::SharedLog::create(mapping->bytes(), layout);
   LogFile log = TRY(folder.open_log(attempt, 0));
   std::unique_ptr<Reporter> reporter(new Reporter(std::move(mapping), shared));
@@ -85,28 +95,28 @@ run::SeriesId Reporter::series(std::string_view name) {
 }
 
 // This thread's ring; its pages are taken now, so that no later push waits for one.
-run::RingProducer* Reporter::ring() noexcept {
+std::optional<run::RingProducer> Reporter::ring() noexcept {
   try {
     const std::lock_guard lock(mutex_);
     if (auto claimed = shared_.claim_ring()) {
       mapping_->populate(shared_.ring_memory(shared_.rings_claimed() - 1));
-      return rings_.emplace_back(std::make_unique<run::RingProducer>(*claimed)).get();
+      return claimed;
     }
   } catch (...) {  // no memory: this thread's points are counted as dropped
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void Reporter::log(run::SeriesId series, std::uint64_t step, double value) noexcept {
   ThreadLog& mine = t_log;
   if (mine.serial != serial_) [[unlikely]] {
-    mine = {serial_, ring(), ~step, {}};
+    mine = {serial_, ~step, {}, ring()};
   }
   if (mine.step != step) {  // the clock once a step: points of one step have one time
     mine.step = step;
     mine.at = wall_now();
   }
-  if (mine.ring == nullptr || series == run::kNoSeries) return shared_.count_unlogged();
+  if (!mine.ring || series == run::kNoSeries) return shared_.count_unlogged();
   mine.ring->push({series, step, mine.at, value});
 }
 

@@ -7,8 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "lib/client/mapping.hpp"
 #include "lib/client/writer.hpp"
@@ -47,7 +47,7 @@ class Reporter {
 
  private:
   Reporter(std::unique_ptr<Mapping> mapping, run::SharedLog shared);
-  run::RingProducer* ring() noexcept;
+  std::optional<run::RingProducer> ring() noexcept;
 
   const std::uint64_t serial_;  // tells this reporter from one that lay at the same address
   std::unique_ptr<Mapping> mapping_;
@@ -55,9 +55,8 @@ class Reporter {
   std::uint32_t attempt_ = 0;
   std::unique_ptr<Writer> writer_;
 
-  std::mutex mutex_;  // names and rings: taken once per series and thread
+  std::mutex mutex_;  // names, and the giving of rings: taken once per series and thread
   std::map<std::string, run::SeriesId, std::less<>> names_;
-  std::vector<std::unique_ptr<run::RingProducer>> rings_;
 };
 
 }  // namespace longhaul::client

@@ -34,7 +34,8 @@ RingProducer::RingProducer(MutableBytes memory, std::size_t records)
       records_(records_in(memory)),
       mask_(records - 1),
       next_(head_->producer.head.load(std::memory_order_relaxed)),
-      tail_seen_(head_->consumer.tail.load(std::memory_order_acquire)) {}
+      tail_seen_(head_->consumer.tail.load(std::memory_order_acquire)),
+      dropped_(head_->producer.dropped.load(std::memory_order_relaxed)) {}
 
 bool RingProducer::full() noexcept {
   const std::uint64_t tail = head_->consumer.tail.load(std::memory_order_acquire);
@@ -46,7 +47,7 @@ bool RingProducer::full() noexcept {
 
 void RingProducer::keep(const Point& point) noexcept {
   auto& line = head_->producer;
-  line.dropped.store(line.dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  line.dropped.store(++dropped_, std::memory_order_relaxed);
   const std::uint64_t key = std::uint64_t{point.series.value()} + 1;
   for (std::size_t probe = 0; probe < kProbes; ++probe) {
     layout::KeptPoint& slot = kept_[slot_of(point.series.value(), probe)];

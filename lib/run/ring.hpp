@@ -92,7 +92,7 @@ class RingProducer {
   layout::Record* records_;
   std::uint64_t mask_;
   // Private copies: a push only writes to shared memory, so that cold lines there cost no wait.
-  std::uint64_t next_, tail_seen_;
+  std::uint64_t next_, tail_seen_, dropped_;
 };
 
 // What the consumer has seen of a kept point: its slot and version, so that it is told once.

@@ -169,6 +169,25 @@ TEST_F(Client, P7KillingTheTrainingProcessLosesAndDoublesNoPoint) {
   EXPECT_EQ(leftovers(), 0U);
 }
 
+TEST_F(Client, ARunWhoseFolderWasDeletedAfterAKillMayBeginAnew) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto reporter = Reporter::open(options()).value();
+    reporter->log(reporter->series("loss"), 1, 0.5);
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_EQ(leftovers(), 1U);
+  fs::remove_all(root_ / "run");
+  auto reporter = Reporter::open(options());
+  ASSERT_TRUE(reporter) << reporter.error().message();
+  EXPECT_EQ((*reporter)->attempt(), 1U);
+  (*reporter)->close("done");
+  EXPECT_TRUE(log(1).points.empty());
+  EXPECT_EQ(leftovers(), 0U);
+}
+
 TEST_F(Client, CommandsAreDoneOnceAndSettingsOutliveARestart) {
   auto first = Reporter::open(options()).value();
   run::Command command = run::parse_command("lr=0.01").value();
