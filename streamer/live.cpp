@@ -1,5 +1,7 @@
 #include "streamer/live.hpp"
 
+#include <algorithm>
+
 #include "lib/base/escape.hpp"
 #include "streamer/datasets.hpp"
 
@@ -31,7 +33,7 @@ void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, io::Pump
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
                                  BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
-                                 session::Arrival arrival, session::PathId& first) {
+                                 session::Arrival& arrival, session::PathId& first) {
   auto live = std::make_shared<Live>();
   live->peer = peer.pin;
   live->role = peer.role;
@@ -48,8 +50,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   session::SessionOptions options;
   options.buffers = &pool;
   options.datagrams = hub != nullptr;
-  live->session =
-      session::Session::accept(env.now(), std::move(arrival), options, services, &first);
+  live->session = session::Session::accept(env.now(), arrival, options, services, &first);
   Live* self = live.get();
   auto dialer = [](std::uint32_t) -> io::Task<Result<std::unique_ptr<io::Stream>>> {
     co_return fail(Kind::kLink, "dial", "the accepting side does not");
@@ -63,6 +64,20 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
   if (hub != nullptr) live->pump->use(*hub);
   return live;
+}
+
+std::vector<std::shared_ptr<Live>> abandoned(
+    const std::map<wire::SessionToken, std::shared_ptr<Live>>& sessions, Time now) {
+  std::vector<std::shared_ptr<Live>> out;
+  for (const auto& [token, old] : sessions) {
+    if (!old->down_since || now - *old->down_since < kAbandonedAfter) continue;
+    const auto replaces = [&old = old](const auto& entry) {
+      const Live& newer = *entry.second;
+      return newer.peer == old->peer && newer.began > old->began && !newer.down_since;
+    };
+    if (std::any_of(sessions.begin(), sessions.end(), replaces)) out.push_back(old);
+  }
+  return out;
 }
 
 }  // namespace longhaul::streamer

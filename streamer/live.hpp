@@ -2,8 +2,10 @@
 // strand; destroyed after its pump has run to the end.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "lib/auth/peer_book.hpp"
 #include "lib/base/log.hpp"
@@ -36,7 +38,15 @@ struct Live {
   // hub: the site's UDP socket, or none; outlives it.
   static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
                                     BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
-                                    session::Arrival arrival, session::PathId& first);
+                                    session::Arrival& arrival, session::PathId& first);
 };
+
+// A living peer dials every second: one that began anew and left a session dead for so long was
+// restarted.
+constexpr Duration kAbandonedAfter = 3s;
+// A session whose process was killed would hold its dataset for a day. Its peer's next session
+// shows that it is gone; without one it stays, because then the link may be what is dead.
+std::vector<std::shared_ptr<Live>> abandoned(
+    const std::map<wire::SessionToken, std::shared_ptr<Live>>& sessions, Time now);
 
 }  // namespace longhaul::streamer

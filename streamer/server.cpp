@@ -23,9 +23,6 @@ constexpr Duration kRefusalsPer = 60s;
 constexpr std::size_t kStrangerReadBytes = 4096;
 // Unused connections kept open to each laptop that this site dials.
 constexpr int kOffersKept = 4;
-// A living peer dials every second: one that began anew and left a session dead for so long was
-// restarted.
-constexpr Duration kAbandonedAfter = 3s;
 // A session's connections are dialled together, and each says Hello without waiting for the first:
 // one that overtook it waits while another of its source is still greeting. Two retransmission
 // time-outs of the kernel.
@@ -310,19 +307,24 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
     const auto found = sessions_.find(knock.hello()->session);
     if (found == sessions_.end())
       return refuse(*guest, wire::Refusal::kNoSession, "its session is not known here");
-    const auto path = found->second->session->adopt(env_.now(), guest->greeter->take());
-    if (path) found->second->pump->attach(*path, std::move(guest->stream));
-    return;
+    session::Arrival arrival = guest->greeter->take();
+    const auto path = found->second->session->adopt(env_.now(), arrival);
+    if (path) return found->second->pump->attach(*path, std::move(guest->stream));
+    guest->greeter->give_back(std::move(arrival));
+    return refuse(*guest, session::refusal_of(path.error()), path.error().why().c_str());
   }
   const auto its_own = std::count_if(sessions_.begin(), sessions_.end(),
                                      [&](const auto& entry) { return entry.second->peer == pin; });
   if (sessions_.size() >= kSessionsMax || its_own >= kSessionsPerPeerMax)
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
-  auto live =
-      Live::make(env_, log_, datasets_, pool_, hub_.get(), *peer, guest->greeter->take(), first);
+  session::Arrival arrival = guest->greeter->take();
+  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), *peer, arrival, first);
   const session::Association* association = live->session->association();
-  if (association == nullptr) return;  // its first bytes were wrong; the session has said so
+  if (association == nullptr) {
+    guest->greeter->give_back(std::move(arrival));
+    return refuse(*guest, wire::Refusal::kMalformed, "its greeting makes no sense");
+  }
   sessions_[association->token] = live;
   live->token = association->token;
   // Attached first: serve() begins at once, and what the session already says is for this path.
@@ -353,19 +355,9 @@ io::Task<> Server::watch() {
   }
 }
 
-// A session whose process was killed would hold its dataset for a day. Its peer's next session
-// shows that it is gone; without one it stays, because then the link may be what is dead.
 void Server::end_abandoned() {
-  const auto snapshot = sessions_;  // ending one changes the map
-  for (const auto& [token, old] : snapshot) {
-    if (!old->down_since || env_.now() - *old->down_since < kAbandonedAfter) continue;
-    for (const auto& [other_token, newer] : snapshot) {
-      const bool replaced = newer->peer == old->peer && newer->began > old->began;
-      if (!replaced || newer->down_since) continue;
-      old->pump->end(Error(Kind::kLink, "go on with the session", "its process began anew"));
-      break;
-    }
-  }
+  for (const auto& live : abandoned(sessions_, env_.now()))
+    live->pump->end(Error(Kind::kLink, "go on with the session", "its process began anew"));
 }
 
 void Server::expel_revoked() {

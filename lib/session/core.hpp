@@ -28,7 +28,7 @@ class Core {
   Core(Time now, const SessionKeys& keys, const SessionOptions& options,
        std::span<Service* const> services);
   void start_dialling();
-  Result<PathId> adopt(Time now, Arrival arrival);
+  Result<PathId> adopt(Time now, Arrival& arrival);
 
   void on_dialed(Time now, PathId id, Result<> result);
   void on_stream(Time now, PathId id, const Slice& in);

@@ -53,14 +53,12 @@ void Core::on_dialed(Time now, PathId id, Result<> result) {
   settle();
 }
 
-Result<PathId> Core::adopt(Time now, Arrival arrival) {
+Result<PathId> Core::adopt(Time now, Arrival& arrival) {
   advance(now);
   const char* what = "take a connection";
   if (ended_) return fail(Kind::kLink, what, "the session is over");
   if (paths_.full()) return fail(Kind::kLimit, what, "the session has too many");
-  if (!association_.has_value()) {
-    association_ = associate(*arrival.stream);
-  } else {
+  if (association_.has_value()) {
     if (arrival.stream->peer() != association_->peer) {
       return fail(Kind::kAuth, what, "its key is not the session's");
     }
@@ -68,12 +66,13 @@ Result<PathId> Core::adopt(Time now, Arrival arrival) {
       return fail(Kind::kAuth, what, "its proof is wrong");
     }
   }
+  TRY(messages_.control().on_acked(arrival.hello.control_next));
+  if (!association_.has_value()) association_ = associate(*arrival.stream);
   Path& path = paths_.add(arrival.hello.role == 0 ? PathRole::kControl : PathRole::kBulk, now_);
   path.stream = std::move(arrival.stream);
   open(path);
   path.accepted = true;
   messages_.on_credit(arrival.hello.credit);
-  TRY(messages_.control().on_acked(arrival.hello.control_next));
   wire::Accept accept;
   version_ = std::min(arrival.hello.version_most, wire::kVersionMost);
   capabilities_ = arrival.hello.capabilities & (options_.datagrams ? kCapabilities : 0);

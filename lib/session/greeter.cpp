@@ -10,6 +10,7 @@ Greeter::Greeter(std::unique_ptr<crypto::TlsEngine> engine, BufferPool& pool)
     : stream_(std::make_unique<StreamPath>(std::move(engine), pool)) {}
 
 Result<> Greeter::on_stream(const Slice& in) {
+  if (returned_ != nullptr) return {};  // refused: whatever it says
   ASSERT(stream_ != nullptr);
   TRY(stream_->feed(in));
   if (knock_.has_value() || !stream_->secured()) return {};
@@ -32,8 +33,9 @@ Result<> Greeter::look() {
 }
 
 std::optional<Slice> Greeter::poll_output() {
-  if (stream_ == nullptr || stream_->output_bytes() == 0) return std::nullopt;
-  return stream_->take_output();
+  FramePath* stream = returned_ != nullptr ? returned_.get() : stream_.get();
+  if (stream == nullptr || stream->output_bytes() == 0) return std::nullopt;
+  return stream->take_output();
 }
 
 Arrival Greeter::take() {
@@ -41,15 +43,34 @@ Arrival Greeter::take() {
   return Arrival{std::move(stream_), *knock_->hello()};
 }
 
+void Greeter::give_back(Arrival arrival) {
+  ASSERT(stream_ == nullptr && arrival.stream != nullptr);
+  returned_ = std::move(arrival.stream);
+}
+
 void Greeter::refuse(wire::Refusal reason) {
-  if (!secured()) return;
-  stream_->send(wire::FrameType::kRefuse, wire::Refuse{reason});
-  stream_->send_close();
+  FramePath* stream = returned_ != nullptr ? returned_.get() : stream_.get();
+  if (stream == nullptr || !stream->secured()) return;
+  stream->send(wire::FrameType::kRefuse, wire::Refuse{reason});
+  stream->send_close();
 }
 
 void Greeter::answer(const wire::Joined& joined) {
   stream_->send(wire::FrameType::kJoined, joined);
   stream_->send_close();
+}
+
+wire::Refusal refusal_of(const Error& why) {
+  switch (why.kind()) {
+    case Kind::kLink:
+      return wire::Refusal::kNoSession;
+    case Kind::kLimit:
+      return wire::Refusal::kBusy;
+    case Kind::kAuth:
+      return wire::Refusal::kForbidden;
+    default:
+      return wire::Refusal::kMalformed;
+  }
 }
 
 std::optional<wire::Refusal> judge_version(const wire::Hello& hello) {

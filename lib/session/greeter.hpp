@@ -53,6 +53,8 @@ class Greeter {
 
   // After a Knock. take(): for a Hello; the Greeter is then empty.
   Arrival take();
+  // What a Session did not take, to be refused.
+  void give_back(Arrival arrival);
   void refuse(wire::Refusal reason);        // then write what there is and close
   void answer(const wire::Joined& joined);  // for a Join; likewise
   // What a proof must be bound to; after secured().
@@ -61,9 +63,12 @@ class Greeter {
  private:
   Result<> look();
   std::unique_ptr<StreamPath> stream_;
+  std::unique_ptr<FramePath> returned_;
   std::optional<Knock> knock_;
 };
 
+// What to tell a connection that Session::adopt() or accept() did not take.
+wire::Refusal refusal_of(const Error& why);
 // The reason to refuse a Hello before anything else is looked at, if there is one.
 std::optional<wire::Refusal> judge_version(const wire::Hello& hello);
 

@@ -84,7 +84,7 @@ class Player final : public PathMaker {
       PathId path;
       Arrival arrival = arrival_of(trace::Adopted(*first));
       ++report_.inputs;
-      session_ = Session::accept(now, std::move(arrival), options(), used, &path);
+      session_ = Session::accept(now, arrival, options(), used, &path);
     }
     while (script_.peek() != nullptr) {
       if (!std::visit(Sane{}, *script_.peek())) return malformed();
@@ -193,8 +193,7 @@ std::pair<bool, bool> Player::input(const Record& record) {
   if (const auto* adopted = std::get_if<trace::Adopted>(&record)) {
     if (begin_.dials) return kImpossible;
     Arrival arrival = arrival_of(*adopted);
-    static_cast<void>(
-        session_->adopt(time_from_trace(adopted->at), std::move(arrival)).has_value());
+    static_cast<void>(session_->adopt(time_from_trace(adopted->at), arrival).has_value());
   } else if (const auto* dialed = std::get_if<trace::Dialed>(&record)) {
     Result<> result;
     if (dialed->failed.has_value()) result = fail(from_trace(*dialed->failed));

@@ -32,7 +32,7 @@ std::unique_ptr<Session> Session::dial(Time now, const SessionKeys& keys,
   return std::unique_ptr<Session>(new Session(std::move(recording), std::move(core)));
 }
 
-std::unique_ptr<Session> Session::accept(Time now, Arrival arrival, const SessionOptions& options,
+std::unique_ptr<Session> Session::accept(Time now, Arrival& arrival, const SessionOptions& options,
                                          std::span<Service* const> services, PathId* first) {
   std::unique_ptr<Recording> recording;
   std::vector<Service*> used(services.begin(), services.end());
@@ -45,14 +45,14 @@ std::unique_ptr<Session> Session::accept(Time now, Arrival arrival, const Sessio
     recording->told_of(now, arrival, nullptr);
   }
   auto core = std::make_unique<Core>(now, SessionKeys{}, accepting, used);
-  auto path = core->adopt(now, std::move(arrival));
+  auto path = core->adopt(now, arrival);
   if (path.has_value()) *first = *path;
   return std::unique_ptr<Session>(new Session(std::move(recording), std::move(core)));
 }
 
-Result<PathId> Session::adopt(Time now, Arrival arrival) {
+Result<PathId> Session::adopt(Time now, Arrival& arrival) {
   if (recording_) recording_->told_of(now, arrival, core_->association());
-  return core_->adopt(now, std::move(arrival));
+  return core_->adopt(now, arrival);
 }
 void Session::on_dialed(Time now, PathId path, Result<> result) {
   if (recording_) {

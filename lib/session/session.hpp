@@ -72,14 +72,17 @@ class Session {
                                        const SessionOptions& options,
                                        std::span<Service* const> services);
   // The accepting side: a new session from a connection that Greeter handed over.
-  // `first` gets that connection's name.
-  static std::unique_ptr<Session> accept(Time now, Arrival arrival, const SessionOptions& options,
+  // `first` gets that connection's name. Without an association() it came to nothing, and the
+  // arrival is still the caller's, as in adopt().
+  static std::unique_ptr<Session> accept(Time now, Arrival& arrival, const SessionOptions& options,
                                          std::span<Service* const> services, PathId* first);
   ~Session();
 
   // A further connection of this session (Arrival::wants_session() names it). Refused if the key
-  // or the proof is not this session's. Gives the path its name.
-  Result<PathId> adopt(Time now, Arrival arrival);
+  // or the proof is not this session's (kAuth), there are too many (kLimit), its Hello makes no
+  // sense (kMalformed) or the session is over (kLink): the arrival is then still the caller's, to
+  // be given back to its greeter and refused. Gives the path its name.
+  Result<PathId> adopt(Time now, Arrival& arrival);
 
   void on_dialed(Time now, PathId path, Result<> result);
   void on_stream(Time now, PathId path, Slice in);  // any split; ignored for a closed path

@@ -37,7 +37,8 @@ class Attack {
     options.buffers = &pool_;
     options.window_bytes = 8U << 20;
     PathId path;
-    auto session = Session::accept(now_, greeter.take(), options, services, &path);
+    Arrival arrival = greeter.take();
+    auto session = Session::accept(now_, arrival, options, services, &path);
     while (!input.empty()) {
       send(mine, input);
       for (Slice out = mine.take_output(); !out.empty(); out = mine.take_output()) {

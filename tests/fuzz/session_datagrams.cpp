@@ -56,7 +56,8 @@ class Attack {
     options.datagram_limits = datagram::KeyLimits{64, 1U << 16, 64};
     PathId path;
     const Association association = associate(mine);
-    auto session = Session::accept(now_, greeter.take(), options, services, &path);
+    Arrival arrival = greeter.take();
+    auto session = Session::accept(now_, arrival, options, services, &path);
     keys_ = epoch_keys(mine, association.token, 0, true, false);
     peer_.emplace(keys_, *options.datagram_limits);
     if (input.byte() % 2 == 0) {  // no connection left: datagrams alone carry the session

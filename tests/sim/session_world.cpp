@@ -245,6 +245,16 @@ bool Node::holds(const wire::SessionToken& token) const {
          session->association()->token == token;
 }
 
+void Node::turn_away(Connection& connection, wire::Refusal reason) {
+  connection.greeter->refuse(reason);
+  while (auto out = connection.greeter->poll_output()) {
+    connection.pending_bytes += out->size();
+    connection.pending.push_back(std::move(*out));
+  }
+  connection.finish = true;
+  flush(connection);
+}
+
 // What streamer/ does with lib/auth: version, key, session.
 void Node::judge(Connection& connection) {
   const Knock& knock = *connection.greeter->knock();
@@ -258,24 +268,15 @@ void Node::judge(Connection& connection) {
     refusal = wire::Refusal::kNoSession;
   }
   if (refusal.has_value()) {
-    connection.greeter->refuse(*refusal);
-    while (auto out = connection.greeter->poll_output()) {
-      connection.pending_bytes += out->size();
-      connection.pending.push_back(std::move(*out));
-    }
-    connection.finish = true;
-    flush(connection);
-    return;
+    return turn_away(connection, *refusal);
   }
   Arrival arrival = connection.greeter->take();
-  connection.greeter.reset();
   PathId path;
   if (joins) {
-    auto adopted = session->adopt(clock(), std::move(arrival));
+    auto adopted = session->adopt(clock(), arrival);
     if (!adopted.has_value()) {
-      wan_.streams().close(connection.stream);
-      connections_.erase(connection.stream.value());
-      return;
+      connection.greeter->give_back(std::move(arrival));
+      return turn_away(connection, refusal_of(adopted.error()));
     }
     path = *adopted;
   } else {
@@ -289,8 +290,9 @@ void Node::judge(Connection& connection) {
       }
     }
     Service* services[] = {&service_of_next()};
-    session = Session::accept(clock(), std::move(arrival), session_options, services, &path);
+    session = Session::accept(clock(), arrival, session_options, services, &path);
   }
+  connection.greeter.reset();
   connection.path = path;
 }
 

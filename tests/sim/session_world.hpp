@@ -113,6 +113,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   Connection* by_path(session::PathId path);
   void judge_all();
   void judge(Connection& connection);
+  void turn_away(Connection& connection, wire::Refusal reason);
   bool holds(const wire::SessionToken& token) const;
   void apply(session::Output& output);
   void send_datagrams(const session::SendDatagrams& output);
