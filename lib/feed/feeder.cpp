@@ -231,6 +231,12 @@ void Feeder::listed(wire::FeedRequest id, std::unique_ptr<RunListWork> work) {
     found->second.work = std::move(work);
 }
 
+// Whatever its size was when it was looked at last.
+void Feeder::read_to_end(Place& place) {
+  place.size = std::numeric_limits<std::uint64_t>::max();
+  place.stuck = false;
+}
+
 void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
   Watching& watching = watches_.at(id);
   watching.tail = std::move(work.tail);
@@ -249,6 +255,9 @@ void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
   if (tail.grew()) watching.quiet_since = now;
   watching.look_at = now + (now - watching.quiet_since < kQuietAfter ? kLookEvery : kLookQuiet);
   if (tail.attempt() != watching.attempt) {
+    // What came last to the one before may have been seen by nobody yet.
+    if (const auto before = watching.places.find(watching.attempt); before != watching.places.end())
+      read_to_end(before->second);
     watching.attempt = tail.attempt();
     watching.news_due = true;
   }
@@ -291,7 +300,7 @@ void Feeder::open(wire::WatchId id, Watching& watching, const Tail& tail) {
       place.at.next = tail.recorded();
       place.at.offset = tail.offset();
     }
-    place.size = std::numeric_limits<std::uint64_t>::max();  // until it was looked at
+    read_to_end(place);
     if (watched.from.size() < wire::kAttemptsKnownMax) watched.from.push_back(place.at);
   }
   queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(

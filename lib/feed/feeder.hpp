@@ -70,6 +70,7 @@ class Feeder final : public session::Service {
     std::uint64_t size = 0;  // of the file, when it was last looked at
     HistoryWork::Trust trust = HistoryWork::Trust::kOurs;  // in at.offset
     bool stuck = false;                                    // nothing whole was there beyond `at`
+    bool at_end() const { return stuck || size <= at.offset; }
   };
   struct Watching {
     store::TreeName folder;
@@ -80,7 +81,8 @@ class Feeder final : public session::Service {
     std::optional<wire::History> ready;
     Time look_at{}, quiet_since{}, gathered_at{}, news_at{};
     bool news_due = false;
-    std::uint32_t attempt = 0;  // of what follows; as the tail saw it last
+    std::uint32_t ends_told = 0;  // of this attempt and older ones it was told how far they go
+    std::uint32_t attempt = 0;    // of what follows; as the tail saw it last
     std::uint64_t recorded = 0;
     WallTime wrote;
     std::deque<run::LogEntry> entries;
@@ -109,6 +111,7 @@ class Feeder final : public session::Service {
   void refuse(wire::WatchId id, Kind kind, std::string text);
   void answer(const wire::Steered& steered);
   void tail_done(Time now, wire::WatchId id, TailWork& work);
+  static void read_to_end(Place& place);
   void open(wire::WatchId id, Watching& watching, const Tail& tail);
   void note(wire::WatchId id, Watching& watching, const run::LogEntry& entry);
   void history_done(Time now, wire::WatchId id, HistoryWork& work);
@@ -119,6 +122,7 @@ class Feeder final : public session::Service {
   std::optional<Time> history_at(const Watching& watching) const;
   Job hand_out(JobOwner owner, JobClass where, std::unique_ptr<Work> work);
   std::optional<session::Message> next_news(Time now, wire::WatchId id, Watching& watching);
+  std::optional<session::Message> next_end(wire::WatchId id, Watching& watching);
   std::optional<session::Message> next_live(wire::WatchId id, Watching& watching);
   void forget_gone();
 

@@ -31,7 +31,7 @@ Job Feeder::hand_out(JobOwner owner, JobClass where, std::unique_ptr<Work> work)
 std::optional<Time> Feeder::history_at(const Watching& watching) const {
   if (!watching.opened || watching.gone || watching.reading || watching.ready) return std::nullopt;
   for (const auto& [attempt, place] : watching.places) {
-    if (place.stuck || place.size <= place.at.offset) continue;
+    if (place.at_end()) continue;
     const std::uint64_t behind = place.size - place.at.offset;
     return behind >= kGatherBytes ? Time{} : watching.gathered_at + kGather;
   }
@@ -45,7 +45,7 @@ std::optional<Job> Feeder::next_job_of(Time now, wire::WatchId id, Watching& wat
   const auto at = history_at(watching);
   if (!at || now < *at) return std::nullopt;
   for (const auto& [attempt, place] : watching.places) {
-    if (place.stuck || place.size <= place.at.offset) continue;
+    if (place.at_end()) continue;
     watching.reading = true;
     return hand_out(id, JobClass::kDisk,
                     std::make_unique<HistoryWork>(files_, watching.folder, place.at, place.trust));
@@ -94,6 +94,26 @@ std::optional<Message> Feeder::next_news(Time now, wire::WatchId id, Watching& w
   return message_of(Lane::kDemand, news);
 }
 
+// How many records an older attempt has, once its history was read to the end: without it nobody
+// there could tell a history that is complete from one whose rest is on its way.
+std::optional<Message> Feeder::next_end(wire::WatchId id, Watching& watching) {
+  if (!watching.opened) return std::nullopt;
+  while (watching.ends_told + 1 < watching.attempt) {
+    const auto found = watching.places.find(watching.ends_told + 1);
+    if (found != watching.places.end() && !found->second.at_end()) return std::nullopt;
+    ++watching.ends_told;
+    if (found == watching.places.end()) continue;  // nobody wants it
+    wire::News news;
+    news.watch = id;
+    news.attempt = watching.ends_told;
+    news.recorded = found->second.at.next;
+    news.wrote = watching.wrote;
+    news.site_time = options_.wall();
+    return message_of(Lane::kDemand, news);
+  }
+  return std::nullopt;
+}
+
 std::optional<Message> Feeder::next_live(wire::WatchId id, Watching& watching) {
   if (!watching.opened || watching.groups.empty()) return std::nullopt;
   const std::uint32_t group = *watching.groups.begin();
@@ -123,8 +143,10 @@ std::optional<session::ServiceOutput> Feeder::poll_output(Time now, const sessio
   }
   for (auto& [id, watching] : watches_) {
     if (watching.gone) continue;
-    if (room.in(Lane::kDemand))
+    if (room.in(Lane::kDemand)) {
       if (auto news = next_news(now, id, watching)) return std::move(*news);
+      if (auto end = next_end(id, watching)) return std::move(*end);
+    }
     if (room.in(Lane::kLive))
       if (auto live = next_live(id, watching)) return std::move(*live);
     if (watching.ready && room.in(Lane::kBackfill)) {

@@ -83,10 +83,10 @@ void RunModel::on_took(const Took& took) {
 
 void RunModel::on_heard(const Heard& heard) {
   move_on(heard.attempt);
-  heard_ = true;
-  wrote_ = heard.wrote;
+  if (heard.attempt == newest_attempt()) wrote_ = heard.wrote;
   for (const run::LogEntry& entry : heard.entries) on_entry(heard.attempt, entry);
   AttemptView& view = attempts_[heard.attempt];
+  view.told = true;
   view.recorded = std::max(view.recorded, heard.recorded);
 }
 
@@ -100,9 +100,10 @@ void RunModel::on_fresh(const Fresh& fresh) {
 }
 
 bool RunModel::complete() const {
-  if (!heard_ || attempts_.empty()) return false;
-  const AttemptView& newest = attempts_.rbegin()->second;
-  return newest.next >= newest.recorded;
+  std::uint32_t expected = 1;  // all of them: one that is missing here may hold everything
+  for (const auto& [attempt, view] : attempts_)
+    if (attempt != expected++ || !view.told || view.next < view.recorded) return false;
+  return expected > 1;
 }
 
 }  // namespace longhaul::feed

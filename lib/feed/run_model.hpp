@@ -47,6 +47,7 @@ struct AttemptView {
   std::uint64_t next = 0;  // history is here up to this record
   std::uint64_t offset = 0;
   std::uint64_t recorded = 0;  // so many there are
+  bool told = false;           // the site said how many
   std::uint64_t lost = 0;      // records that rotted in the log
   std::uint64_t dropped = 0;   // points a full ring turned away
   std::map<run::SeriesId, std::string> names;
@@ -65,7 +66,8 @@ class RunModel {
   std::uint32_t newest_attempt() const { return attempts_.empty() ? 0 : attempts_.rbegin()->first; }
   std::uint64_t live_step() const { return live_step_; }          // of the newest attempt
   std::uint64_t complete_step() const { return complete_step_; }  // the same
-  bool complete() const;  // all that was recorded, as far as is known, is here
+  // All that was recorded of every attempt is here, as far as the site has told.
+  bool complete() const;
   WallTime wrote() const { return wrote_; }
   std::string name_of(std::uint32_t attempt, run::SeriesId series) const;  // empty: not known yet
 
@@ -80,7 +82,6 @@ class RunModel {
   std::map<std::pair<std::uint32_t, run::SeriesId>, Newest> unnamed_;  // live, before their name
   std::uint64_t live_step_ = 0, complete_step_ = 0;
   WallTime wrote_;
-  bool heard_ = false;
 };
 
 }  // namespace longhaul::feed

@@ -189,7 +189,7 @@ struct News {
   template <class F>
   static void fields(F& f) {
     f(&News::watch, "watch");
-    f(&News::attempt, "attempt", "the newest");
+    f(&News::attempt, "attempt", "the newest; or an older one, whose history was read to the end");
     f(&News::recorded, "recorded", "records of its log so far");
     f(&News::wrote, "wrote", "last, by the file's time there");
     f(&News::site_time, "site_time", "by the site's clock");

@@ -1,0 +1,128 @@
+// A Feeder and a Viewer with nothing between them but a test that says what arrives when.
+#include "lib/feed/feeder.hpp"
+
+#include <gtest/gtest.h>
+
+#include "lib/feed/run_model.hpp"
+#include "tests/feed/run_writer.hpp"
+#include "tests/sim/crash_files.hpp"
+
+namespace longhaul::feed {
+namespace {
+
+using session::Lane;
+using test::RunWriter;
+
+session::Room room_for(std::size_t bytes) {
+  session::Room room;
+  for (std::size_t& lane : room.bytes) lane = bytes;
+  return room;
+}
+
+class Pair {
+ public:
+  explicit Pair(store::Files& files) {
+    FeederOptions options;
+    options.who = "ana";
+    options.wall = [] { return WallTime{1'700'000'000'000'000'000}; };
+    feeder = std::make_unique<Feeder>(files, options);
+  }
+  // What a side puts out now; its jobs are done at once.
+  std::vector<session::Message> said(session::Service& side, std::size_t room = 1U << 20) {
+    std::vector<session::Message> said;
+    while (auto output = side.poll_output(now, room_for(room))) {
+      if (auto* job = std::get_if<Job>(&*output)) {
+        job->work->run();
+        side.on_job(now, std::move(*job));
+      } else {
+        said.push_back(std::get<session::Message>(std::move(*output)));
+      }
+      side.check();
+    }
+    return said;
+  }
+  void tell(session::Service& side, const session::Message& message) {
+    side.on_message(now, message.lane, message.body);
+  }
+  template <class Message>
+  void tell_feeder(const Message& message) {
+    feeder->on_message(now, Lane::kControl,
+                       Slice::copy_of(wire::encode(wire::FeedMessage(message))));
+  }
+  // Exchanges messages for so long; the site's of a lane that `withheld` names stay behind.
+  void exchange(Duration span, std::optional<Lane> withheld = std::nullopt) {
+    for (const Time end = now + span; now < end; now += 20ms) {
+      for (const auto& message : said(viewer)) tell(*feeder, message);
+      for (const auto& message : said(*feeder)) {
+        if (message.lane == withheld)
+          kept.push_back(message);
+        else
+          tell(viewer, message);
+      }
+      hear();
+    }
+  }
+  void hear() {
+    (void)said(viewer);
+    while (auto event = viewer.poll_event()) {
+      if (auto* took = std::get_if<Took>(&*event)) model.on_took(*took);
+      if (auto* heard = std::get_if<Heard>(&*event)) model.on_heard(*heard);
+      if (auto* fresh = std::get_if<Fresh>(&*event)) model.on_fresh(*fresh);
+      if (auto* gone = std::get_if<FeedBroken>(&*event)) broken.push_back(gone->why);
+      if (auto* steered = std::get_if<wire::Steered>(&*event)) verdicts.push_back(*steered);
+    }
+  }
+  wire::WatchId watch(const std::string& run) {
+    Viewer::WatchOptions options;
+    options.run = run;
+    return viewer.watch(now, options, nullptr);
+  }
+
+  Time now{};
+  std::unique_ptr<Feeder> feeder;
+  Viewer viewer;
+  RunModel model;
+  std::vector<session::Message> kept;
+  std::vector<Error> broken;
+  std::vector<wire::Steered> verdicts;
+};
+
+TEST(Feeder, ANewestAttemptWithoutRecordsHidesNoOlderOne) {
+  sim::CrashFiles files;
+  RunWriter first(files, "r", 1), second(files, "r", 2);
+  first.name(0, "loss");
+  for (std::uint64_t step = 0; step < 100; ++step) first.step(step);
+  const auto empty = files.open(log_name(run_folder("r").value(), 3), store::Access::kOpenOrCreate);
+  ASSERT_TRUE(empty.has_value());
+  Pair pair(files);
+  pair.watch("r");
+  pair.exchange(2s, Lane::kBackfill);
+  EXPECT_EQ(pair.model.newest_attempt(), 3U);
+  EXPECT_FALSE(pair.model.complete());
+  for (const auto& message : pair.kept) pair.tell(pair.viewer, message);
+  pair.exchange(2s);
+  EXPECT_TRUE(pair.model.complete());
+  EXPECT_EQ(pair.model.series().at("loss").points, 100U);
+}
+
+TEST(Feeder, HistoryIsCompleteOnceThatOfEveryAttemptIsHere) {
+  sim::CrashFiles files;
+  RunWriter first(files, "r", 1), second(files, "r", 2);
+  for (RunWriter* log : {&first, &second}) {
+    log->name(0, "loss");
+    for (std::uint64_t step = 0; step < 100; ++step) log->step(step);
+  }
+  Pair pair(files);
+  pair.watch("r");
+  pair.exchange(2s, Lane::kBackfill);
+  ASSERT_EQ(pair.kept.size(), 2U);  // one of each attempt
+  pair.tell(pair.viewer, pair.kept[1]);
+  pair.hear();
+  EXPECT_FALSE(pair.model.complete());
+  pair.tell(pair.viewer, pair.kept[0]);
+  pair.hear();
+  EXPECT_TRUE(pair.model.complete());
+}
+
+}  // namespace
+}  // namespace longhaul::feed
