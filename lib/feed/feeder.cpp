@@ -88,8 +88,33 @@ void Feeder::take(Time, const wire::ListRuns& list) {
   page.last = true;
   page.failed = options_.may_watch ? Kind::kBusy : Kind::kAuth;
   page.text = options_.may_watch ? "too many such requests" : "this node's role does not allow it";
-  queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(
-      Slice::copy_of(wire::encode(FeedMessage(page))));
+  queue(Lane::kDemand, page);
+}
+
+// A small message costs more than its bytes.
+std::size_t Feeder::cost_of(const Slice& body) {
+  return body.size() + 256;
+}
+
+// Of a record that is no points, roughly.
+std::size_t Feeder::text_bytes(const run::LogEntry& entry) {
+  constexpr std::size_t kRecord = 256;
+  if (const auto* event = std::get_if<run::RunEvent>(&entry.record))
+    return kRecord + event->text.size() + event->who.size();
+  if (const auto* start = std::get_if<run::Start>(&entry.record))
+    return kRecord + start->config.size();
+  return kRecord;
+}
+
+void Feeder::queue(Lane lane, const FeedMessage& message) {
+  Slice body = Slice::copy_of(wire::encode(message));
+  if (queued_bytes_ + cost_of(body) > kAnswersMax) {
+    if (!broken_)
+      broken_ = Error(Kind::kLimit, "serve runs", "the peer asks on and takes no answers");
+    return;
+  }
+  queued_bytes_ += cost_of(body);
+  queued_[static_cast<std::size_t>(lane)].push_back(std::move(body));
 }
 
 void Feeder::refuse(wire::WatchId id, Kind kind, std::string text) {
@@ -98,8 +123,7 @@ void Feeder::refuse(wire::WatchId id, Kind kind, std::string text) {
   watched.failed = kind;
   watched.text = cut(std::move(text), wire::kRunReasonMax);
   watched.site_time = options_.wall();
-  queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(
-      Slice::copy_of(wire::encode(FeedMessage(watched))));
+  queue(Lane::kDemand, watched);
 }
 
 void Feeder::take(Time now, const wire::Watch& watch) {
@@ -130,8 +154,7 @@ void Feeder::take(Time, const wire::Unwatch& unwatch) {
 }
 
 void Feeder::answer(const wire::Steered& steered) {
-  queued_[static_cast<std::size_t>(Lane::kControl)].push_back(
-      Slice::copy_of(wire::encode(FeedMessage(steered))));
+  queue(Lane::kControl, steered);
 }
 
 void Feeder::take(Time, const wire::Steer& steer) {
@@ -161,7 +184,11 @@ void Feeder::take(Time, const wire::Steer& steer) {
   command.who = cut(options_.who, 255);
   command.expires = steer.expires;
   steered.state = wire::SteerState::kRefused;
-  if (!run::parse_command(run::shown(command)) || command.id == 0) {
+  const auto kinds = wire_values(run::CommandKind{});
+  const bool is_known = std::any_of(kinds.begin(), kinds.end(), [&command](const auto& known) {
+    return known.value == command.kind;
+  });
+  if (!is_known || !run::parse_command(run::shown(command)) || command.id == 0) {
     steered.text = "that is no command";
     return answer(steered);
   }
@@ -223,8 +250,7 @@ void Feeder::listed(wire::FeedRequest id, std::unique_ptr<RunListWork> work) {
     page.failed = work->error->kind();
     page.text = cut(printable(work->error->message()), wire::kRunReasonMax);
   }
-  queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(
-      Slice::copy_of(wire::encode(FeedMessage(page))));
+  queue(Lane::kDemand, page);
   if (page.last)
     lists_.erase(found);
   else
@@ -267,8 +293,12 @@ void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
   watching.wrote = tail.wrote();
   for (run::LogEntry& entry : tail.take_entries()) {
     note(id, watching, entry);
-    if (watching.entries.size() >= kEntriesWaiting) watching.entries.pop_front();
+    watching.entry_bytes += text_bytes(entry);
     watching.entries.push_back(std::move(entry));
+    while (watching.entries.size() > kEntriesWaiting || watching.entry_bytes > kEntryBytesWaiting) {
+      watching.entry_bytes -= text_bytes(watching.entries.front());
+      watching.entries.pop_front();
+    }
     watching.news_due = true;
   }
   if (watching.live) {
@@ -303,8 +333,7 @@ void Feeder::open(wire::WatchId id, Watching& watching, const Tail& tail) {
     read_to_end(place);
     if (watched.from.size() < wire::kAttemptsKnownMax) watched.from.push_back(place.at);
   }
-  queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(
-      Slice::copy_of(wire::encode(FeedMessage(watched))));
+  queue(Lane::kDemand, watched);
 }
 
 // What became of a command: its sender is told at once, whoever that was is told later, too.
@@ -348,6 +377,7 @@ void Feeder::on_end(Time, const Error&) {
   lists_.clear();
   steering_.clear();
   for (auto& lane : queued_) lane.clear();
+  queued_bytes_ = 0;
 }
 
 void Feeder::forget_gone() {
@@ -359,6 +389,10 @@ void Feeder::forget_gone() {
 }
 
 void Feeder::check() const {
+  std::size_t bytes = 0;
+  for (const auto& lane : queued_)
+    for (const Slice& body : lane) bytes += cost_of(body);
+  ASSERT(bytes == queued_bytes_);
   ASSERT(watches_.size() <= kWatchesMax && lists_.size() <= kListsMax);
   for (const auto& [id, watching] : watches_) {
     ASSERT(watching.values.size() <= wire::kLiveGroupMax * wire::kLiveGroupsMax);

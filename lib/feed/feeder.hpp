@@ -26,8 +26,11 @@
 
 namespace longhaul::feed {
 
-constexpr std::size_t kWatchesMax = 64;          // of a session; more are refused
-constexpr std::size_t kListsMax = 16;            // at once
+constexpr std::size_t kWatchesMax = 64;  // of a session; more are refused
+constexpr std::size_t kListsMax = 16;    // at once
+// Answers that a peer has not taken. More is a peer that asks on, on the control lane, which knows
+// no credit, and takes nothing: it is broken.
+constexpr std::size_t kAnswersMax = 16U << 20;
 constexpr std::size_t kCommandsKnownMax = 4096;  // verdicts remembered, of a watch
 // A training program writes its log every 20 ms; one that has been quiet is looked at less often.
 constexpr Duration kLookEvery = 20ms;
@@ -36,8 +39,9 @@ constexpr Duration kQuietAfter = 10s;
 // So long points are gathered into one history message, unless many came.
 constexpr Duration kGather = 500ms;
 constexpr std::uint64_t kGatherBytes = 256U << 10;  // of the log
-constexpr std::size_t kEntriesWaiting = 16'384;  // for news; older ones stand in the history only
-constexpr Duration kNewsEvery = 1s;              // at the latest, while the run writes
+// For news; older ones stand in the history only.
+constexpr std::size_t kEntriesWaiting = 16'384, kEntryBytesWaiting = 4U << 20;
+constexpr Duration kNewsEvery = 1s;  // at the latest, while the run writes
 
 struct FeederOptions {
   bool may_watch = true;
@@ -58,7 +62,9 @@ class Feeder final : public session::Service {
   void on_end(Time now, const Error& why) override;
   std::optional<session::ServiceOutput> poll_output(Time now, const session::Room& room) override;
   std::optional<Time> next_deadline() const override;
-  std::size_t held() const override { return 0; }  // every message is used up at once
+  // A message is used up at once, but its answer waits here: a peer that asks on and takes no
+  // answer gets no credit for more.
+  std::size_t held() const override { return queued_bytes_; }
   void check() const override;
 
   // Why the peer is none, once: the owner ends the session.
@@ -86,6 +92,7 @@ class Feeder final : public session::Service {
     std::uint64_t recorded = 0;
     WallTime wrote;
     std::deque<run::LogEntry> entries;
+    std::size_t entry_bytes = 0;  // of their texts
     std::map<std::uint32_t, wire::LiveValue> values;
     std::set<std::uint32_t> groups;    // live groups that changed
     std::set<std::uint64_t> steering;  // commands of this peer that were not yet decided
@@ -108,6 +115,9 @@ class Feeder final : public session::Service {
   template <class Other>
   void take(Time now, const Other& other);  // what only a feeder says
 
+  static std::size_t cost_of(const Slice& body);
+  static std::size_t text_bytes(const run::LogEntry& entry);
+  void queue(session::Lane lane, const wire::FeedMessage& message);
   void refuse(wire::WatchId id, Kind kind, std::string text);
   void answer(const wire::Steered& steered);
   void tail_done(Time now, wire::WatchId id, TailWork& work);
@@ -134,6 +144,7 @@ class Feeder final : public session::Service {
   std::map<JobId, JobOwner> jobs_;
   JobId next_job_{1};
   std::array<std::deque<Slice>, session::kLaneCount> queued_;
+  std::size_t queued_bytes_ = 0;  // with what each costs besides
   std::optional<Error> broken_;
   bool over_ = false;
 };

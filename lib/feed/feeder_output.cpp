@@ -60,8 +60,13 @@ std::optional<Job> Feeder::next_job(Time now) {
     steering_.pop_front();
     return hand_out(owner, JobClass::kSync, std::move(work));
   }
-  for (auto& [id, listing] : lists_)
-    if (listing.work) return hand_out(id, JobClass::kDisk, std::move(listing.work));
+  // A page is made when the one before it was taken: a list of all runs may be gigabytes.
+  const bool page_out = std::any_of(lists_.begin(), lists_.end(),
+                                    [](const auto& entry) { return entry.second.work == nullptr; });
+  if (!lists_.empty() && !page_out && queued_[static_cast<std::size_t>(Lane::kDemand)].empty()) {
+    auto& [id, listing] = *lists_.begin();
+    return hand_out(id, JobClass::kDisk, std::move(listing.work));
+  }
   for (auto& [id, watching] : watches_)
     if (auto job = next_job_of(now, id, watching)) return job;
   return std::nullopt;
@@ -80,12 +85,10 @@ std::optional<Message> Feeder::next_news(Time now, wire::WatchId id, Watching& w
     const run::LogEntry& entry = watching.entries.front();
     run::LogEncoder encoder(entry.number);
     const ByteVector frame = encoder.frame(entry.record);
-    if (frame.size() > wire::kNewsFramesMax) {  // it stands in the history
-      watching.entries.pop_front();
-      continue;
-    }
-    if (frames.size() + frame.size() > wire::kNewsFramesMax) break;
-    append(frames, frame);
+    const bool fits = frame.size() <= wire::kNewsFramesMax;  // if not: it stands in the history
+    if (fits && frames.size() + frame.size() > wire::kNewsFramesMax) break;
+    if (fits) append(frames, frame);
+    watching.entry_bytes -= text_bytes(entry);
     watching.entries.pop_front();
   }
   news.frames = Slice::copy_of(frames);
@@ -138,6 +141,7 @@ std::optional<session::ServiceOutput> Feeder::poll_output(Time now, const sessio
     Message message;
     message.lane = lane;
     message.body = std::move(queue.front());
+    queued_bytes_ -= cost_of(message.body);
     queue.pop_front();
     return message;
   }

@@ -124,5 +124,56 @@ TEST(Feeder, HistoryIsCompleteOnceThatOfEveryAttemptIsHere) {
   EXPECT_TRUE(pair.model.complete());
 }
 
+TEST(Feeder, APeerThatTakesNoAnswersIsNotServedWithoutEnd) {
+  sim::CrashFiles files;
+  Pair pair(files);
+  std::optional<Error> broken;
+  for (std::uint64_t i = 1; i <= 200'000 && !broken; ++i) {
+    pair.tell_feeder(wire::Watch{wire::WatchId(i), {"../x"}, {}, true, true});
+    (void)pair.said(*pair.feeder, 0);
+    EXPECT_LE(pair.feeder->held(), kAnswersMax);
+    broken = pair.feeder->take_broken();
+  }
+  ASSERT_TRUE(broken.has_value());
+  EXPECT_EQ(broken->kind(), Kind::kLimit);
+}
+
+TEST(Feeder, PagesOfAListWaitForThoseBeforeThem) {
+  sim::CrashFiles files;
+  for (int i = 0; i < 300; ++i) RunWriter(files, "r" + std::to_string(i), 1);
+  Pair pair(files);
+  pair.viewer.list(pair.now);
+  for (const auto& message : pair.said(pair.viewer)) pair.tell(*pair.feeder, message);
+  EXPECT_TRUE(pair.said(*pair.feeder, 0).empty());
+  const std::size_t held = pair.feeder->held();
+  std::size_t pages = 0;
+  for (const auto& message : pair.said(*pair.feeder)) {
+    EXPECT_EQ(message.lane, Lane::kDemand);
+    ++pages;
+  }
+  EXPECT_EQ(pages, 5U);
+  EXPECT_GT(held, 0U);
+  EXPECT_LT(held, 64U * 300);  // one page
+  EXPECT_EQ(pair.feeder->held(), 0U);
+}
+
+TEST(Feeder, ACommandOfNoKnownKindIsRefusedAndLeavesNoFile) {
+  sim::CrashFiles files;
+  RunWriter log(files, "r", 1);
+  Pair pair(files);
+  const wire::WatchId watch = pair.watch("r");
+  pair.exchange(100ms);
+  wire::Steer steer;
+  steer.watch = watch;
+  steer.id = {7};
+  steer.kind = 77;
+  steer.name = "lr";
+  pair.viewer.steer(pair.now, steer);
+  pair.exchange(100ms);
+  ASSERT_EQ(pair.verdicts.size(), 1U);
+  EXPECT_EQ(pair.verdicts[0].state, wire::SteerState::kRefused);
+  EXPECT_FALSE(files.stat(store::TreeName::known("runs/r/control/0000000000000007.cmd")));
+}
+
 }  // namespace
 }  // namespace longhaul::feed
