@@ -8,10 +8,13 @@ namespace longhaul::feed {
 namespace {
 
 constexpr std::size_t kEndBytes = 256U << 10;  // of a log that is opened in the middle
+// As much as holds a whole frame wherever one begins, for ends in which no frame begins.
+constexpr std::size_t kLongEndBytes = 2 * (run::kLogHeadBytes + run::kLogBodyMax);
 constexpr std::size_t kBehindMost = 4U << 20;  // more than this is jumped over
-constexpr std::size_t kEntriesMax = 16'384;    // between two reads; more stand in the history only
-constexpr std::uint64_t kReadsPerRound = 50;   // then the other attempts' logs are looked at, too
-constexpr std::uint32_t kOlderAttempts = 64;   // of them, so many
+static_assert(kLongEndBytes < kBehindMost);
+constexpr std::size_t kEntriesMax = 16'384;   // between two reads; more stand in the history only
+constexpr std::uint64_t kReadsPerRound = 50;  // then the other attempts' logs are looked at, too
+constexpr std::uint32_t kOlderAttempts = 64;  // of them, so many
 
 }  // namespace
 
@@ -33,20 +36,33 @@ Result<> Tail::read() {
   const store::FileStat stat = TRY(file->stat());
   wrote_ = stat.mtime;
   sizes_.emplace_back(attempt_, stat.size);
-  if (stat.size > offset_ + read_ + kBehindMost) TRY(jump(*file, stat.size));
+  const bool jumps = stat.size > offset_ + read_ + kBehindMost;
+  if (jumps) TRY(jump(*file, stat.size));
   if (stat.size < offset_ + read_) {  // a torn end was cut off
-    offset_ = std::min(offset(), stat.size);
-    decoder_.emplace();
-    read_ = 0;
+    go_to(std::min(offset(), stat.size));
   }
-  while (offset_ + read_ < stat.size) {
-    const ByteVector more = TRY(read_part(*file, offset_ + read_, kEndBytes));
+  TRY(read_on(*file, stat.size));
+  if (!jumps || decoder_->whole_bytes() > 0) return {};
+  // The end lies within one frame: who ended there has its newest values, and their number, in it.
+  go_to(stat.size - kLongEndBytes);
+  return read_on(*file, stat.size);
+}
+
+Result<> Tail::read_on(store::File& file, std::uint64_t size) {
+  while (offset_ + read_ < size) {
+    const ByteVector more = TRY(read_part(file, offset_ + read_, kEndBytes));
     if (more.empty()) break;
     read_ += more.size();
     decoder_->feed(more);
     while (auto entry = decoder_->next()) take(*entry);
   }
   return {};
+}
+
+void Tail::go_to(std::uint64_t offset) {
+  offset_ = offset;
+  read_ = 0;
+  decoder_.emplace();
 }
 
 Result<> Tail::open_newest(std::uint32_t attempt) {
@@ -69,9 +85,7 @@ Result<> Tail::jump(store::File& file, std::uint64_t size) {
       if (!std::holds_alternative<run::Points>(entry->record)) take(*entry);
     }
   }
-  offset_ = size - kEndBytes;
-  read_ = 0;
-  decoder_.emplace();
+  go_to(size - kEndBytes);
   return {};
 }
 

@@ -42,6 +42,8 @@ class Tail {
  private:
   Result<> open_newest(std::uint32_t attempt);
   Result<> jump(store::File& file, std::uint64_t size);
+  void go_to(std::uint64_t offset);
+  Result<> read_on(store::File& file, std::uint64_t size);
   void take(run::LogEntry& entry);
 
   store::Files& files_;

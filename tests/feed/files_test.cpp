@@ -169,6 +169,19 @@ TEST(Tail, TellsTheNewestOfALogThatItDoesNotReadWhole) {
   EXPECT_EQ(tail.values().at(0).step, 1'000'001U);
 }
 
+TEST(Tail, AnEndWithinOneFrameIsReadWhole) {
+  sim::CrashFiles files;
+  RunWriter log(files, "r", 1);
+  for (std::uint64_t step = 0; log.bytes() < (10U << 20); ++step) log.step(step);
+  const std::uint64_t before = log.bytes();
+  log.step(1'000'000, 30'000);  // then it was killed
+  ASSERT_GT(log.bytes() - before, 256U << 10);
+  Tail tail(files, folder_of("r"));
+  ASSERT_TRUE(tail.read().has_value());
+  EXPECT_EQ(tail.recorded(), log.next());
+  EXPECT_EQ(tail.values().at(0).step, 1'000'000U);
+}
+
 TEST(Tail, ANewAttemptTakesOver) {
   sim::CrashFiles files;
   RunWriter first(files, "r", 1);
