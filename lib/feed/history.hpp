@@ -45,8 +45,9 @@ class HistoryWork final : public Work {
   bool any_ = false;
 };
 
+// What it costs to hold, also when there is nothing in it.
 inline std::size_t size_of(const wire::History& message) {
-  return message.frames.size() + message.segment.size();
+  return 512 + message.frames.size() + message.segment.size();
 }
 
 struct Unpacked {

@@ -25,6 +25,7 @@ namespace longhaul::feed {
 // Of received history that waits for its turn; more is a broken peer. A session's window is
 // smaller.
 constexpr std::size_t kHistoryHeldMax = 128U << 20;
+constexpr std::size_t kPagesHeldMax = 32U << 20;  // of a list's pages, the same
 
 struct RunsListed {  // a page; in order
   wire::FeedRequest request;
@@ -107,6 +108,7 @@ class Viewer final : public session::Service {
   struct Listing {
     std::uint32_t next = 0;
     std::map<std::uint32_t, wire::RunPage> early;
+    std::size_t early_bytes = 0;
   };
 
   void take(const wire::RunPage& page);

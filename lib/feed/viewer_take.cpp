@@ -7,6 +7,17 @@ namespace longhaul::feed {
 using session::Lane;
 using wire::FeedMessage;
 
+namespace {
+
+std::size_t size_of(const wire::RunPage& page) {
+  std::size_t bytes = 512;
+  for (const wire::RunLine& line : page.lines)
+    bytes += 512 + line.config.size() + line.values.size() * sizeof(wire::NamedValue);
+  return bytes;
+}
+
+}  // namespace
+
 void Viewer::on_message(Time, Lane, Slice message) {
   if (over_) return;
   const auto decoded = wire::decode<FeedMessage>(message);
@@ -29,9 +40,13 @@ void Viewer::take(const wire::RunPage& page) {
   Listing& listing = found->second;
   if (page.number < listing.next || !listing.early.emplace(page.number, page).second)
     return broken(Error(Kind::kMalformed, "list runs", "a page came twice"));
+  listing.early_bytes += size_of(page);
+  if (listing.early_bytes > kPagesHeldMax)
+    return broken(Error(Kind::kLimit, "list runs", "its pages have gaps"));
   while (!listing.early.empty() && listing.early.begin()->first == listing.next) {
     const wire::RunPage next = std::move(listing.early.begin()->second);
     listing.early.erase(listing.early.begin());
+    listing.early_bytes -= size_of(next);
     ++listing.next;
     RunsListed listed{page.request, next.lines, next.last, std::nullopt};
     if (next.failed) listed.error = Error(*next.failed, "list runs", printable(next.text));

@@ -175,5 +175,33 @@ TEST(Feeder, ACommandOfNoKnownKindIsRefusedAndLeavesNoFile) {
   EXPECT_FALSE(files.stat(store::TreeName::known("runs/r/control/0000000000000007.cmd")));
 }
 
+TEST(Viewer, ASiteCannotMakeItHoldWithoutEnd) {
+  sim::CrashFiles files;
+  Pair pair(files);
+  const auto say = [&pair](const auto& message) {
+    pair.viewer.on_message(pair.now, Lane::kDemand,
+                           Slice::copy_of(wire::encode(wire::FeedMessage(message))));
+    pair.hear();
+  };
+  const wire::FeedRequest list = pair.viewer.list(pair.now);
+  wire::RunPage page;
+  page.request = list;
+  page.lines.push_back(wire::RunLine());
+  page.lines[0].config = std::string(wire::kRunConfigMax, ' ');
+  for (page.number = 1; page.number < 10'000 && pair.broken.empty(); ++page.number) say(page);
+  ASSERT_EQ(pair.broken.size(), 1U);
+  EXPECT_EQ(pair.broken[0].kind(), Kind::kLimit);
+
+  wire::History history;
+  history.watch = pair.watch("r");
+  history.attempt = 1;
+  for (history.after = 1; history.after < 400'000 && pair.broken.size() == 1; ++history.after) {
+    history.first = history.next = history.after;
+    say(history);
+  }
+  ASSERT_EQ(pair.broken.size(), 2U);
+  EXPECT_EQ(pair.broken[1].kind(), Kind::kLimit);
+}
+
 }  // namespace
 }  // namespace longhaul::feed
