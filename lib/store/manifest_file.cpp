@@ -15,33 +15,54 @@ struct Header {
   std::uint64_t body_bytes = 0;
 };
 
-Result<Header> read_header(File& file, const TreeName& name) {
-  std::array<std::byte, kHeaderBytes> bytes{};
-  const std::size_t got = TRY(file.read_at(bytes, 0));
-  const Bytes header(bytes);
-  if (got != kHeaderBytes || text_of(header.first(kMagic.size())) != kMagic)
-    return fail(Kind::kMalformed, "read the manifest " + name.shown(),
-                "it does not begin like one");
+Result<Header> parse_header(Bytes header, const std::string& what) {
+  const std::string attempt = "read the manifest " + what;
+  if (header.size() < kHeaderBytes || text_of(header.first(kMagic.size())) != kMagic)
+    return fail(Kind::kMalformed, attempt, "it does not begin like one");
   if (header[kMagic.size()] != kHashSha256)
-    return fail(Kind::kUnsupported, "read the manifest " + name.shown(), "an unknown hash");
+    return fail(Kind::kUnsupported, attempt, "an unknown hash");
   Header read;
   read.root = crypto::Digest(header.subspan<kRootAt, crypto::Digest::kSize>());
   read.body_bytes = load_le<std::uint64_t>(header.subspan(kSizeAt));
-  if (read.body_bytes > kTreeBytesMax)
-    return fail(Kind::kLimit, "read the manifest " + name.shown(), "it is too large");
+  if (read.body_bytes > kTreeBytesMax) return fail(Kind::kLimit, attempt, "it is too large");
   return read;
 }
 
-}  // namespace
+Result<Header> read_header(File& file, const TreeName& name) {
+  std::array<std::byte, kHeaderBytes> bytes{};
+  const std::size_t got = TRY(file.read_at(bytes, 0));
+  return parse_header(Bytes(bytes).first(got), name.shown());
+}
 
-Result<> write_manifest(Files& files, const TreeName& name, const Tree& tree) {
+ByteVector header_of(const Tree& tree) {
   ByteVector header;
   append(header, bytes_of(kMagic));
   header.push_back(kHashSha256);
   append(header, tree.root().bytes());
   header.resize(kHeaderBytes);
   store_le<std::uint64_t>(MutableBytes(header).subspan(kSizeAt), tree.bytes().size());
-  return write_whole(files, name, header, 0644, tree.bytes());
+  return header;
+}
+
+}  // namespace
+
+ByteVector manifest_bytes(const Tree& tree) {
+  ByteVector bytes = header_of(tree);
+  append(bytes, tree.bytes());
+  return bytes;
+}
+
+Result<Tree> parse_manifest(Bytes file, const std::string& what) {
+  const Header header = TRY(parse_header(file, what));
+  const Bytes body = file.subspan(kHeaderBytes);
+  if (body.size() == header.body_bytes)
+    if (auto tree = Tree::parse({body.begin(), body.end()}); tree && tree->root() == header.root)
+      return tree;
+  return fail(Kind::kIntegrity, "read the manifest " + what, "its hash does not match");
+}
+
+Result<> write_manifest(Files& files, const TreeName& name, const Tree& tree) {
+  return write_whole(files, name, header_of(tree), 0644, tree.bytes());
 }
 
 Result<crypto::Digest> read_manifest_root(Files& files, const TreeName& name) {

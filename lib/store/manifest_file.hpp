@@ -6,6 +6,10 @@
 
 namespace longhaul::store {
 
+ByteVector manifest_bytes(const Tree& tree);  // the whole file
+// kMalformed or kIntegrity unless they are a manifest, bit for bit. `what` names it in errors.
+Result<Tree> parse_manifest(Bytes file, const std::string& what);
+
 Result<> write_manifest(Files& files, const TreeName& name, const Tree& tree);  // durable
 // Checked against its own root: kIntegrity if a bit rotted.
 Result<Tree> read_manifest(Files& files, const TreeName& name);

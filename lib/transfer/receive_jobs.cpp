@@ -79,11 +79,24 @@ void CopyWork::run() {
   }
 }
 
-void PublishWork::run() {
-  auto tree = reader->seal(seal);
-  if (!tree) {
-    error = tree.error();
+void ManifestWork::run() {
+  auto whole = reader->seal(seal);
+  if (!whole) {
+    error = whole.error();
     return;
+  }
+  sink->on_manifest(*whole);
+  tree = *std::move(whole);
+}
+
+void PublishWork::run() {
+  if (!tree) {
+    auto whole = reader->seal(seal);
+    if (!whole) {
+      error = whole.error();
+      return;
+    }
+    tree = *std::move(whole);
   }
   auto result = sink->publish(*tree);
   if (result)

@@ -122,15 +122,33 @@ class SyncWork final : public Work {
   std::optional<Error> error;
 };
 
-class PublishWork final : public Work {
+// The manifest is whole: what it names becomes a tree, and the sink is told.
+class ManifestWork final : public Work {
  public:
-  PublishWork(std::shared_ptr<Sink> sink_in, std::shared_ptr<ManifestReader> reader_in,
-              wire::Seal seal_in)
+  ManifestWork(std::shared_ptr<Sink> sink_in, std::shared_ptr<ManifestReader> reader_in,
+               wire::Seal seal_in)
       : sink(std::move(sink_in)), reader(std::move(reader_in)), seal(seal_in) {}
   void run() override;
   std::shared_ptr<Sink> sink;
   std::shared_ptr<ManifestReader> reader;
   wire::Seal seal;
+  std::optional<store::Tree> tree;
+  std::optional<Error> error;
+};
+
+class PublishWork final : public Work {
+ public:
+  PublishWork(std::shared_ptr<Sink> sink_in, std::shared_ptr<ManifestReader> reader_in,
+              wire::Seal seal_in, std::optional<store::Tree> tree_in)
+      : sink(std::move(sink_in)),
+        reader(std::move(reader_in)),
+        seal(seal_in),
+        tree(std::move(tree_in)) {}
+  void run() override;
+  std::shared_ptr<Sink> sink;
+  std::shared_ptr<ManifestReader> reader;
+  wire::Seal seal;
+  std::optional<store::Tree> tree;  // if it was made of the manifest before
   Published published;
   std::optional<Error> error;
 };

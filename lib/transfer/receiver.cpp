@@ -100,6 +100,8 @@ void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
   open_file_.reset();
   reader_.reset();
   reader_lent_ = false;
+  manifest_told_ = false;
+  tree_.reset();
   progress_.files_total = offer.files;
   progress_.bytes_total = offer.bytes;
   progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
@@ -331,6 +333,7 @@ void Receiver::on_job(Time now, Work& work) {
   if (auto* segment = dynamic_cast<SegmentWork*>(&work)) return take_segment(now, *segment);
   if (auto* block = dynamic_cast<BlockWork*>(&work)) return take_block(now, *block);
   if (auto* copies = dynamic_cast<CopyWork*>(&work)) return take_copies(now, *copies);
+  if (auto* manifest = dynamic_cast<ManifestWork*>(&work)) return take_manifest(now, *manifest);
   if (auto* synced = dynamic_cast<SyncWork*>(&work)) return take_synced(now, *synced);
   auto* published = dynamic_cast<PublishWork*>(&work);
   ASSERT(published != nullptr);

@@ -99,6 +99,8 @@ class Receiver {
   void answer(std::uint64_t first, wire::Bitmap<wire::kSegmentPiecesMax> missing, bool again);
   void maybe_sync(Time now);
   void maybe_publish(Time now);
+  void maybe_tell_manifest();
+  void take_manifest(Time now, ManifestWork& work);
   void send_receipt(Time now);
   bool is_over(std::uint32_t attempt) const;
   void drop_attempt();
@@ -124,6 +126,8 @@ class Receiver {
   std::optional<store::Tree> base_;
   std::shared_ptr<ManifestReader> reader_;
   bool reader_lent_ = false;
+  bool manifest_told_ = false;
+  std::optional<store::Tree> tree_;  // of the whole manifest, once it was told
   std::optional<store::FileNo> open_file_;
   std::uint32_t next_segment_ = 0;
   std::optional<wire::Seal> seal_;

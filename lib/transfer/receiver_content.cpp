@@ -11,6 +11,7 @@ using wire::TransferMessage;
 namespace {
 
 constexpr std::size_t kCopyJobsMax = 2;
+constexpr std::uint64_t kToldFrom = 32;  // chunks missing: for less nobody starts to read early
 constexpr std::size_t kCopyJobBytes = 4U << 20;
 
 Slice packed(const TransferMessage& message) {
@@ -182,7 +183,27 @@ void Receiver::take_synced(Time now, SyncWork& work) {
   maybe_publish(now);
 }
 
+void Receiver::maybe_tell_manifest() {
+  if (manifest_told_ || state_ != State::kReceiving || !seal_ || reader_lent_) return;
+  if (next_segment_ != seal_->segments || pending_ < kToldFrom) return;
+  manifest_told_ = reader_lent_ = true;
+  ++data_jobs_;
+  give(JobClass::kDisk, std::make_unique<ManifestWork>(sink_, reader_, *seal_));
+}
+
+void Receiver::take_manifest(Time now, ManifestWork& work) {
+  --data_jobs_;
+  maybe_open();
+  if (ended() || work.reader != reader_) return;
+  reader_lent_ = false;
+  if (work.error) return fail_with(now, std::move(*work.error));
+  tree_ = std::move(work.tree);
+  maybe_sync(now);
+  maybe_publish(now);
+}
+
 void Receiver::maybe_publish(Time now) {
+  maybe_tell_manifest();
   if (state_ != State::kReceiving || !seal_ || reader_lent_ || data_jobs_ > 0 || syncing_) return;
   if (next_segment_ > seal_->segments)
     return fail_with(now, broken("more segments than it sealed"));
@@ -192,7 +213,7 @@ void Receiver::maybe_publish(Time now) {
   early_blocks_.clear();
   early_segments_.clear();
   early_bytes_ = 0;
-  give(JobClass::kSync, std::make_unique<PublishWork>(sink_, reader_, *seal_));
+  give(JobClass::kSync, std::make_unique<PublishWork>(sink_, reader_, *seal_, std::move(tree_)));
 }
 
 void Receiver::take_published(Time now, PublishWork& work) {

@@ -54,6 +54,8 @@ class Sink {
   // bytes, if one is known. kNotFound or kIntegrity: it must cross the link after all.
   virtual Result<> copy_here(const store::StagedChunk& to, std::optional<StagedPlace> from) = 0;
   virtual Result<> sync() = 0;
+  // All that is coming is named, and much of it is not here yet.
+  virtual void on_manifest(const store::Tree&) {}
   // Everything is here: check, make durable, put under its final name.
   virtual Result<Published> publish(const store::Tree& tree) = 0;
 };

@@ -1,5 +1,7 @@
 #include "lib/transfer/version_sink.hpp"
 
+#include "lib/store/incoming.hpp"
+
 namespace longhaul::transfer {
 
 namespace {
@@ -10,7 +12,7 @@ std::shared_ptr<store::Files> borrowed(store::Files& files) {
 }  // namespace
 
 VersionSink::VersionSink(store::Root& root, store::ChunkIndex& index, store::DatasetName dataset)
-    : StagedSink(borrowed(root.files()), staging_folder("push " + dataset.text())),
+    : StagedSink(borrowed(root.files()), store::incoming_folder(dataset)),
       root_(root),
       index_(index),
       dataset_(std::move(dataset)) {}
@@ -43,6 +45,11 @@ std::optional<LocalPlace> VersionSink::find_local(const store::ChunkId& chunk) {
   // An index that cannot answer knows nothing: the chunk crosses the link.
   if (!found || !found->has_value()) return std::nullopt;
   return LocalPlace{(*found)->file, (*found)->offset};
+}
+
+void VersionSink::on_manifest(const store::Tree& tree) {
+  // A reader that hears nothing waits for the end of the push: no reason to stop it.
+  (void)store::tell_incoming(root_.files(), dataset_, tree);
 }
 
 Result<Published> VersionSink::publish(const store::Tree& tree) {

@@ -13,6 +13,7 @@ namespace longhaul::transfer {
 class VersionSink final : public StagedSink {
  public:
   VersionSink(store::Root& root, store::ChunkIndex& index, store::DatasetName dataset);
+  void on_manifest(const store::Tree& tree) override;
   Result<Published> publish(const store::Tree& tree) override;
 
  protected:
