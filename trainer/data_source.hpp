@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,5 +49,16 @@ class DataSource {
     return shards()[range.shard].name;
   }
 };
+
+// A dataset at a site, by the means of a build that has them (trainer/client).
+struct FeedOpening {
+  Path store;            // a streamer's ROOT
+  std::string dataset;   // NAME[@v000001|@incoming]
+  std::string identity;  // not empty: what a resumed run read
+  std::uint64_t cache_bytes = 64U << 20;
+  std::function<void(const std::string&)> say;  // one line for people
+  std::function<bool()> stop_asked;
+};
+using OpenFeed = std::function<Result<std::unique_ptr<DataSource>>(const FeedOpening&)>;
 
 }  // namespace longhaul::trainer

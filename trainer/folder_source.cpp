@@ -16,14 +16,17 @@ constexpr std::array<std::string_view, 5> kEndings = {".bin", ".u16", ".u32", ".
 
 }  // namespace
 
+bool is_shard_name(const Path& name) {
+  return std::count(kEndings.begin(), kEndings.end(), name.extension().native()) > 0;
+}
+
 Result<std::unique_ptr<FolderSource>> FolderSource::open(const Path& path) {
   std::vector<Path> files;
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     std::filesystem::directory_iterator walk(path, error), end;
     for (; !error && walk != end; walk.increment(error))
-      if (std::count(kEndings.begin(), kEndings.end(), walk->path().extension().native()) > 0)
-        files.push_back(walk->path());
+      if (is_shard_name(walk->path())) files.push_back(walk->path());
     if (error) return fail_errno("list " + printable(path.native()), error.value());
     std::sort(files.begin(), files.end());
   } else {

@@ -9,6 +9,8 @@ namespace longhaul::trainer {
 
 inline constexpr std::size_t kMaxShards = 1U << 16;
 
+bool is_shard_name(const Path& name);  // by its ending
+
 class FolderSource final : public DataSource {
  public:
   // `path`: a shard, or a folder whose *.bin, *.u16, *.u32 files are taken in the order of their

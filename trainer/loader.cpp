@@ -99,8 +99,15 @@ void Loader::run() {
 }
 
 Result<const LoadedBatch*> Loader::take() {
+  for (;;) {
+    const LoadedBatch* batch = TRY(take(1h));
+    if (batch != nullptr) return batch;
+  }
+}
+
+Result<const LoadedBatch*> Loader::take(Duration most) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return filled_ > taken_ || error_; });
+  if (!changed_.wait_for(lock, most, [&] { return filled_ > taken_ || error_; })) return nullptr;
   if (filled_ == taken_) return fail(*error_);
   const LoadedBatch* batch = &slots_[taken_++ % slots_.size()];
   lock.unlock();

@@ -42,6 +42,7 @@ class Loader {
 
   // The next step's batch, or the error the thread ended with; valid until the next take().
   Result<const LoadedBatch*> take();
+  Result<const LoadedBatch*> take(Duration most);  // null: none came in that time
   // What is missing, when take() would block for data that has not arrived: "chunk .. since 12 s"
   // is the caller's to print. Any thread.
   std::optional<std::string> waiting_for() const;

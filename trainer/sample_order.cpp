@@ -58,7 +58,7 @@ void SampleOrder::enter(std::uint64_t epoch) {
   shuffled_.resize(blocks_.size());
   std::iota(shuffled_.begin(), shuffled_.end(), 0U);
   Rng rng(options_.seed, fmt::format("order.blocks.{}", epoch));
-  shuffle(shuffled_, rng);
+  if (epoch > 0 || !options_.first_epoch_in_order) shuffle(shuffled_, rng);
   window_begin_.assign(1, 0);
   std::uint64_t at = 0;
   for (std::size_t i = 0; i < shuffled_.size(); ++i) {

@@ -24,6 +24,9 @@ struct OrderOptions {
   std::uint64_t sequence = 1024;    // tokens a sample trains on
   std::uint64_t window_blocks = 2;  // 16 MiB: what must arrive before the first batch
   std::uint64_t block_bytes = kShuffleBlockBytes;  // smaller in tests
+  // The first epoch takes the blocks in the order of the shards, which is that of an upload: who
+  // trains while it runs then waits for what comes next, not for what comes last.
+  bool first_epoch_in_order = false;
 };
 
 class SampleOrder {

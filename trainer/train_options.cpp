@@ -20,6 +20,9 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("hidden", run.hidden, "another width, its heads and MLP along (0: the model's)");
   o.add("load", run.load, "start from the folder's weights");
   o.add("data", run.data, "token shards: a folder or a file");
+  o.add("dataset", run.dataset,
+        "instead of --data: NAME[@v000001|@incoming] below --store, while its push still runs too");
+  o.add("store", run.store, "ROOT of the streamer that has the dataset");
   o.add("eval-data", run.eval_data, "token shards to evaluate on");
   o.add("run", run.run, "the run's folder; made if missing");
   o.add("steps", run.steps, "optimizer steps of the whole run");
@@ -28,6 +31,8 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("sequence", run.sequence, "tokens a sample");
   o.add("seed", run.seed, "of weights, order and noise");
   o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
+  o.add("order", run.order,
+        "shuffled, or upload: the first epoch's blocks in the order in which a push sends them");
   o.add("threads", run.threads, "CPU threads");
   o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
   o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");

@@ -11,9 +11,11 @@ struct TrainOptions {
   std::uint64_t layers = 0;    // another depth than the model's; 0: its own
   std::uint64_t hidden = 0;    // another width, heads and intermediate size along; 0: its own
   bool load = false;           // start from the folder's weights, not only its config
-  Path data, eval_data, run;
+  Path data, eval_data, run, store;
+  std::string dataset;  // of the streamer whose ROOT is `store`, in place of `data`
   std::uint64_t steps = 1000, batch = 8, micro = 0, sequence = 256, seed = 1;
   std::uint64_t window = 2;  // blocks of 8 MiB
+  std::string order = "shuffled";
   std::uint64_t threads = 1;
 
   std::string optimizer = "muon", polar = "newton-schulz", schedule = "cosine", scale;

@@ -11,7 +11,7 @@
  *   }
  *   longhaul_close(run, "done");
  *
- * No call blocks on a disk, a network or another process, and none throws or aborts: what goes wrong
+ * No call of a run blocks on a disk, a network or another process, and none throws or aborts: what goes wrong
  * behind them is counted (longhaul_status) and the training goes on. A NULL run is allowed everywhere
  * and does nothing, so that a rank without a log needs no ifs. All calls may come from any thread;
  * longhaul_poll and longhaul_done from one thread of rank 0.
@@ -96,6 +96,44 @@ void longhaul_status(const longhaul_run* run, longhaul_counts* counts);
 
 /* Writes what is left, at most for a second, and ends the attempt. */
 void longhaul_close(longhaul_run* run, const char* why);
+
+/* A dataset at the site, read by a loader's thread: these calls block on the disk, and on nothing else.
+ * Reading may begin before a push has ended. No byte is handed out whose chunk this process did not
+ * check against the hash in the manifest. One thread at a time.
+ *
+ *   longhaul_feed* feed = longhaul_feed_open(&options, why, sizeof why);
+ *   while (longhaul_feed_ready(feed, why, sizeof why) == LONGHAUL_NOT_YET) wait_a_little();
+ *   if (longhaul_feed_read(feed, file, offset, bytes, size, why, sizeof why) == LONGHAUL_HERE) ..
+ */
+typedef struct longhaul_feed longhaul_feed;
+
+typedef struct longhaul_feed_options {
+  size_t size;          /* sizeof(longhaul_feed_options) */
+  const char* root;     /* the streamer's ROOT, on this host or its cluster's file system; same user */
+  const char* dataset;  /* "NAME": its newest version, or what is on its way if there is none;
+                           "NAME@v000002"; "NAME@incoming" */
+  const char* identity; /* of longhaul_feed_identity, when an earlier start read it; or NULL */
+  uint64_t cache_bytes; /* for checked chunks; 0: 64 MiB */
+} longhaul_feed_options;
+
+enum { LONGHAUL_NOT_YET = 0, LONGHAUL_HERE = 1, LONGHAUL_BROKEN = -1 };
+
+longhaul_feed* longhaul_feed_open(const longhaul_feed_options* options, char* error,
+                                  size_t error_size);
+/* LONGHAUL_HERE once everything of the dataset is named, which it is long before it is here; from
+ * then on the feed is of that content. LONGHAUL_BROKEN: `error` says why. */
+int longhaul_feed_ready(longhaul_feed* feed, char* error, size_t error_size);
+/* "NAME sha256:..", the same on its way and as a version; valid until the feed is closed. */
+const char* longhaul_feed_identity(const longhaul_feed* feed);
+size_t longhaul_feed_files(const longhaul_feed* feed);
+const char* longhaul_feed_name(const longhaul_feed* feed, size_t file); /* from the dataset's root */
+uint64_t longhaul_feed_bytes(const longhaul_feed* feed, size_t file);
+/* Fills `out`, or leaves it alone. */
+int longhaul_feed_read(longhaul_feed* feed, size_t file, uint64_t offset, void* out, size_t size,
+                       char* error, size_t error_size);
+/* What the last LONGHAUL_NOT_YET lacked, for people; valid until the next call. */
+const char* longhaul_feed_waiting_for(const longhaul_feed* feed);
+void longhaul_feed_close(longhaul_feed* feed);
 
 #ifdef __cplusplus
 }

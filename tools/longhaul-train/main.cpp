@@ -16,6 +16,7 @@
 #include "trainer/engine/commands.hpp"
 #ifdef LONGHAUL_HAS_CLIENT
 #include "trainer/client/client_reporter.hpp"
+#include "trainer/client/feed_source.hpp"
 #endif
 
 namespace {
@@ -26,13 +27,13 @@ using namespace longhaul::trainer;
 constexpr const char* kProgram = "longhaul-train";
 Control* signalled = nullptr;  // what the handlers below reach; set once, before they are installed
 
-// Whoever watches and steers a run hears of it through longhaul.h; a build that has nothing but
-// LibTorch writes a file.
-OpenReporter reporter_of_this_build() {
+// Runs are watched and steered, and datasets read, through longhaul.h; a build that has nothing but
+// LibTorch writes a file and reads folders.
+Outside outside_of_this_build(cli::Console& console, Control& control) {
 #ifdef LONGHAUL_HAS_CLIENT
-  return ClientReporter::begin;
+  return {console, control, ClientReporter::begin, FeedSource::open};
 #else
-  return FileReporter::begin;
+  return {console, control, FileReporter::begin, {}};
 #endif
 }
 
@@ -86,7 +87,7 @@ int run(cli::Console& console, const std::vector<std::string>& arguments) {
     if (entry.name != name) continue;
     Control control;
     install_signals(control);
-    Outside outside{console, control, reporter_of_this_build()};
+    Outside outside = outside_of_this_build(console, control);
     const auto result = entry.run(outside, std::span(arguments).subspan(1));
     return result ? *result : fail_with(console, result.error());
   }

@@ -20,6 +20,7 @@ class TrainingRun {
       : console_(outside.console),
         control_(outside.control),
         open_reporter_(outside.open_reporter),
+        open_feed_(outside.open_feed),
         options_(options),
         schedule_(options.schedule_of()),
         model_(config),
@@ -30,6 +31,7 @@ class TrainingRun {
 
  private:
   Result<> open_data();
+  Result<std::unique_ptr<DataSource>> open_dataset();
   Result<> resume();
   Result<> restore(const Found& found);
   void evaluate();
@@ -40,6 +42,7 @@ class TrainingRun {
   std::string why_it_ended(const Result<>& done) const;
 
   Result<> one_step();
+  Result<const LoadedBatch*> next_batch();
   double forward_backward(const LoadedBatch& batch);
   StepReport apply();
   Result<> judge(const StepReport& report, double loss);
@@ -54,6 +57,7 @@ class TrainingRun {
   cli::Console& console_;
   Control& control_;
   const OpenReporter& open_reporter_;
+  const OpenFeed& open_feed_;
   const TrainOptions& options_;
   Schedule schedule_;
   Model model_;

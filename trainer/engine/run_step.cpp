@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t kMaxRefusals = 20;  // in a row: the run is lost, not unlucky
 constexpr std::uint64_t kGuardWarmup = 20;  // steps before the spike guard judges
+constexpr Duration kDataLook = 100ms;       // between looks at commands, while data is missing
 constexpr double kGuardWeight = 0.02;       // of the newest norm in its average
 
 }  // namespace
@@ -78,13 +79,38 @@ void TrainingRun::report(const StepReport& report, double seconds) {
   }
 }
 
+// Null: it is to end, and what it waits for has not come.
+Result<const LoadedBatch*> TrainingRun::next_batch() {
+  const Time began = time_now();
+  std::string lacks;
+  for (;;) {
+    const LoadedBatch* batch = TRY(loader_->take(kDataLook));
+    const double waited = std::chrono::duration<double>(time_now() - began).count();
+    if (batch != nullptr) {
+      if (!lacks.empty())
+        reporter_->mark(step_, fmt::format("waited {:.1f} s for {}", waited, lacks));
+      return batch;
+    }
+    while (const std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
+    stop_ = stop_ || control_.stop_asked();
+    look_for_newer_attempt();
+    if (stop_ || lost_) return nullptr;
+    const std::optional<std::string> now_lacks = loader_->waiting_for();
+    if (waited < 1 || !now_lacks || *now_lacks == lacks) continue;
+    lacks = *now_lacks;
+    console_.err(fmt::format("longhaul-train: step {} waits for {}, since {:.1f} s\n", step_, lacks,
+                             waited));
+  }
+}
+
 Result<> TrainingRun::one_step() {
   const Time began = time_now();
   ledger_.enter(Column::kControl, began);
   obey();
   if (stop_ || lost_) return {};
   ledger_.enter(Column::kData, time_now());
-  const LoadedBatch* batch = TRY(loader_->take());
+  const LoadedBatch* batch = TRY(next_batch());
+  if (batch == nullptr) return {};
   ledger_.enter(Column::kCompute, time_now());
   loss_ = forward_backward(*batch);
   const StepReport done = apply();

@@ -22,13 +22,43 @@ Time time_now() {
   return Time(std::chrono::steady_clock::now().time_since_epoch());
 }
 
+// What a resumed run read before is what it reads on, whatever is the newest version by now.
+Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset() {
+  if (!open_feed_)
+    return fail(Kind::kUnsupported, "read a dataset",
+                "this build reads plain folders only: --data");
+  FeedOpening opening;
+  opening.store = options_.store;
+  opening.dataset = options_.dataset;
+  opening.cache_bytes =
+      std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
+  opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
+  opening.stop_asked = [this] { return control_.stop_asked(); };
+  if (options_.resume != "no") {
+    std::vector<std::string> broken;
+    const auto found =
+        options_.resume == "auto"
+            ? TRY(newest_valid(options_.run, broken))
+            : std::optional(Found{options_.resume, TRY(verify_checkpoint(options_.resume))});
+    if (found && found->notes.settings.contains("data"))
+      opening.identity = found->notes.settings.at("data");
+  }
+  return open_feed_(opening);
+}
+
 Result<> TrainingRun::open_data() {
-  auto source = TRY(FolderSource::open(options_.data));
-  source_ = std::move(source);
+  if (!options_.dataset.empty()) {
+    source_ = TRY(open_dataset());
+  } else {
+    auto folder = TRY(FolderSource::open(options_.data));
+    source_ = std::move(folder);
+  }
   data_identity_ = source_->identity();
-  order_ = TRY(SampleOrder::make(
-      source_->shards(),
-      {.seed = options_.seed, .sequence = options_.sequence, .window_blocks = options_.window}));
+  order_ = TRY(
+      SampleOrder::make(source_->shards(), {.seed = options_.seed,
+                                            .sequence = options_.sequence,
+                                            .window_blocks = options_.window,
+                                            .first_epoch_in_order = options_.order == "upload"}));
   if (!options_.eval_data.empty())
     eval_ = TRY(EvalSet::open(options_.eval_data, model_.config(), options_));
   return {};

@@ -5,6 +5,7 @@
 #include "lib/cli/console.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/control.hpp"
+#include "trainer/data_source.hpp"
 #include "trainer/ledger.hpp"
 #include "trainer/reporter.hpp"
 #include "trainer/train_options.hpp"
@@ -16,6 +17,7 @@ struct Outside {
   cli::Console& console;
   Control& control;
   OpenReporter open_reporter;
+  OpenFeed open_feed;  // none: this build has no datasets
 };
 
 Time time_now();  // monotonic

@@ -39,7 +39,9 @@ std::string cpu_name() {
 }  // namespace
 
 Result<> check(const TrainOptions& o) {
-  if (o.data.empty()) return nonsense("--data is missing");
+  if (o.data.empty() == o.dataset.empty())
+    return nonsense(o.data.empty() ? "--data is missing, or --dataset" : "--data and --dataset");
+  if (o.dataset.empty() != o.store.empty()) return nonsense("--dataset and --store go together");
   if (o.run.empty()) return nonsense("--run is missing");
   if (o.steps == 0 || o.batch == 0 || o.sequence == 0)
     return nonsense("steps, batch or sequence 0");
@@ -50,6 +52,8 @@ Result<> check(const TrainOptions& o) {
     return nonsense("--noise-alpha lies in (1, 2]");
   if (o.keep == 0) return nonsense("--keep 0 would delete what was just written");
   if (o.eval_every > 0 && o.eval_data.empty()) return nonsense("--eval-data is missing");
+  if (o.order != "shuffled" && o.order != "upload")
+    return nonsense("--order is shuffled or upload");
   TRY(parse_schedule(o.schedule));
   return {};
 }
@@ -118,6 +122,7 @@ std::map<std::string, std::string> settings_of(const TrainOptions& o,
           {"sequence", fmt::to_string(o.sequence)},
           {"seed", fmt::to_string(o.seed)},
           {"shuffle-window", fmt::to_string(o.window)},
+          {"order", o.order},
           {"optimizer", o.optimizer},
           {"steps", fmt::to_string(o.steps)},
           {"scale", o.scale}};

@@ -1,0 +1,138 @@
+"""The trainer starts on a dataset that is still on its way: before the push has ended, through a
+kill -9 of the push and a stop while it waits; it ends with the losses of a run on the whole.
+
+Usage: early_start.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN]. 0: all held; 77: no trainer.
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from push_pull import World
+
+SHARDS, TOKENS, STEPS = 12, 262_144, 700  # 512 KiB a shard, 256 steps each
+
+
+def make_shards(folder):
+    folder.mkdir()
+    rng = random.Random(1)
+    for i in range(SHARDS):
+        ids = rng.randbytes(TOKENS)
+        packed = bytes(2 * TOKENS)
+        packed = bytearray(packed)
+        packed[0::2] = ids
+        header = struct.pack("<3i", 20240520, 1, TOKENS).ljust(1024, b"\0")
+        (folder / f"shard_{i:06}.bin").write_bytes(header + packed)
+
+
+class Trainer:
+    def __init__(self, world, program, run, *data):
+        self.run = world.root / "runs" / run
+        self.log = world.folder / f"{run}.log"
+        self.environment = dict(os.environ, LONGHAUL_SHM=str(world.folder))
+        self.command = [program, "train", *data, "--run", self.run, "--hidden", "64",
+                        "--layers", "1", "--steps", STEPS, "--batch", "8", "--sequence", "128",
+                        "--shuffle-window", "1", "--order", "upload", "--say-every", "1",
+                        "--resume", "auto", "--jsonl", "--json"]
+
+    def start(self):
+        self.process = subprocess.Popen(list(map(str, self.command)), env=self.environment,
+                                        stdout=subprocess.PIPE, stderr=open(self.log, "w"), text=True)
+
+    def until(self, word, seconds=60, since=""):
+        end = time.monotonic() + seconds
+        while word not in self.log.read_text().rpartition(since or "\0")[2]:
+            assert time.monotonic() < end, (word, self.log.read_text()[-500:])
+            assert self.process.poll() is None, (word, self.log.read_text()[-500:])
+            time.sleep(0.02)
+
+    def end(self, code):
+        out, _ = self.process.communicate(timeout=120)
+        assert self.process.returncode == code, (self.process.returncode, self.log.read_text()[-500:])
+        return json.loads(out)
+
+    def losses(self):
+        found = {}
+        for line in (self.run / "metrics.jsonl").read_text().splitlines():
+            point = json.loads(line)
+            if "train/loss" in point:
+                found[point["step"]] = point["train/loss"]
+        return found
+
+
+def staged(world):
+    """Bytes on the disk of what is on its way."""
+    return sum(path.stat().st_blocks * 512
+               for path in (world.root / ".longhaul/staging").glob("*/tree/*"))
+
+
+def push(world, source, rate):
+    command, environment = world.command("push", source, "here:words", "--limit-rate", rate)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+
+
+def story(world, program):
+    source = world.folder / "shards"
+    make_shards(source)
+    trainer = Trainer(world, program, "early", "--dataset", "words", "--store", world.root)
+    trainer.start()
+    trainer.until("waits for the manifest of words")
+    sending = push(world, source, "1MB/s")
+    trainer.until("step      1 ")
+    assert sending.poll() is None, "the first steps came before the push had ended"
+    assert not (world.root / "datasets/words/current").exists()
+    assert staged(world) < SHARDS * 2 * TOKENS // 2, "less than half of it was there"
+    sending.kill()
+    sending.wait()
+    trainer.until("step    100 ")
+    trainer.until(" waits for chunk ", since="step    100 ")
+    trainer.process.terminate()
+    first = trainer.end(130)
+    assert 1 < first["steps"] < STEPS, first
+    assert first["longest_data_wait"] > 1, first
+
+    trainer.start()
+    sending = push(world, source, "4MB/s")
+    second = trainer.end(0)
+    assert second["first_step"] == first["steps"] and second["steps"] == STEPS, second
+    assert sending.wait(60) == 0
+    notes = json.loads((trainer.run / f"checkpoints/step-{STEPS:08}/checkpoint.json").read_text())
+    root = world.result("ls", "here:words")["root"]
+    assert notes["settings"]["data"] == f"words sha256:{root}", (notes["settings"], root)
+
+    whole = Trainer(world, program, "whole", "--data", world.root / "datasets/words/v000001")
+    whole.start()
+    whole.end(0)
+    early, late = trainer.losses(), whole.losses()
+    assert sorted(early) == sorted(late) == list(range(STEPS)) and early == late
+
+
+def main():
+    if len(sys.argv) < 4 or not sys.argv[3]:
+        print("skipped: there is no longhaul-train: LibTorch is not installed (tools/setup --trainer)")
+        return 77
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-e2e-"))
+    world = World(sys.argv[1], sys.argv[2], folder)
+    try:
+        world.start()
+        world.run("init")
+        world.run("join", "here", stdin=world.invite())
+        story(world, sys.argv[3])
+        assert world.stop() == 0
+        print("all held")
+        return 0
+    finally:
+        if world.process and world.process.poll() is None:
+            world.process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
