@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+import demo_training
+
 PORT = 7700
 
 
@@ -224,6 +226,11 @@ def tell(options, folder):
         laptop.run("verify", "asuncion:corpus")
         say()
         table.show()
+        trainer = tools / "longhaul-train/longhaul-train"
+        if trainer.exists():
+            demo_training.train(laptop, ocean, str(trainer), folder, say, Failed)
+        else:
+            say("\ndemo: no trainer here, as LibTorch is not installed: tools/demo --train installs it")
     finally:
         if site is not None and site.poll() is None:
             site.terminate()
