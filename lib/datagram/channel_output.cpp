@@ -77,6 +77,8 @@ std::optional<Channel::Batch> Channel::poll_load(Time now) {
   if (!free && !urgent) return std::nullopt;
   if (urgent) return single(now, to, {Wish::What::kUrgent, {}, mtu_.size()});
 
+  // All that may leave together, in one call to the kernel: packet by packet as each comes due, the
+  // calls cost more than what is in them.
   const std::size_t burst = std::max<std::size_t>(rate_.burst(now).value(), 1);
   const std::size_t bytes_max = std::min<std::size_t>(
       {burst + mtu_.size(), kBatchBytesMax, static_cast<std::size_t>(route_.room())});
@@ -91,7 +93,7 @@ std::optional<Channel::Batch> Channel::poll_load(Time now) {
     used += bytes;
     if (packets++ == 0) batch.each_bytes = static_cast<std::uint32_t>(bytes);
     if (bytes < mtu_.size() / 2) break;  // several small ones are no batch worth their padding
-    if (bytes < batch.each_bytes || !rate_.may_send(now) || used >= burst) break;
+    if (bytes < batch.each_bytes || used + packets * wire_bytes(0) >= burst) break;
   }
   if (used == 0) return std::nullopt;
   route_.on_sent(to, used);

@@ -180,6 +180,24 @@ TEST(Channel, CarriesAndSettlesEverything) {
   EXPECT_EQ(wire.laptop.channel.packet_bytes(), 1472U) << "found while the link was full";
 }
 
+// A sender that obeys its deadlines to the nanosecond gets there a packet at a time, were a batch
+// only what is due.
+TEST(Channel, AMillisecondOfTheRateLeavesTogether) {
+  Wire wire;
+  wire.laptop.load.wanted = 100'000;
+  Channel& channel = wire.laptop.channel;
+  std::size_t batches = 0, packets = 0;
+  for (Time now{}; now < Time{} + 10ms; now = std::max(*channel.next_deadline(now), now + 1us)) {
+    while (const auto batch = channel.poll(now)) {
+      if (batch->bytes.size() < 1000) continue;
+      ++batches;
+      packets += (batch->bytes.size() + batch->each_bytes - 1) / batch->each_bytes;
+    }
+  }
+  EXPECT_GE(packets, 50U);  // 128 over 20 ms
+  EXPECT_GE(packets, 5 * batches);
+}
+
 TEST(Channel, U4AStrangerHearsNothing) {
   Wire wire;
   wire.run(100ms);
