@@ -178,7 +178,7 @@ void Channel::give_up(Time now) {
     stalled_since_ = now;
   }
   life_ = Life::kStalled;
-  resends_left_ = probes_due_ = 0;
+  resends_earned_ = probes_due_ = 0;
   next_probe_ = now;
 }
 
@@ -236,7 +236,7 @@ std::optional<Time> Channel::next_deadline(Time now) const {
     const auto paced = [&](Time wish) {
       if (next.has_value()) sooner(std::max({wish, *next, now}));
     };
-    if (may_load(now) || may_resend()) paced(now);
+    if (may_load(now) || may_resend(now)) paced(now);
     if (life_ == Life::kAlive && route_.validated() && mtu_.next_probe()) paced(*mtu_.next_probe());
     if (life_ != Life::kStalled && !resting_) sooner(load_.next_at(now));
   }

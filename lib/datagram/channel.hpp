@@ -121,7 +121,7 @@ class Channel {
     std::uint32_t bytes_max = 0;  // of the datagram
   };
   bool may_load(Time now) const;
-  bool may_resend() const;
+  bool may_resend(Time now) const;
   std::optional<Batch> poll_path(Time now);
   std::optional<Batch> poll_mtu_probe(Time now);
   std::optional<Batch> poll_load(Time now);
@@ -146,7 +146,8 @@ class Channel {
 
   Life life_ = Life::kTrying;
   bool blocked_ = false, resting_ = false, ping_due_ = false;
-  std::uint32_t probes_due_ = 0, resends_left_ = 0;
+  std::uint32_t probes_due_ = 0;
+  std::uint64_t resends_earned_ = 0;  // in parts of kResendShare
   struct Answer {
     Address to;
     Token token{};

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kBatchBytesMax = 63'000;  // of UDP_SEGMENT: 65507 at most
 constexpr std::size_t kBatchPacketsMax = 64;    // the kernel's UDP_MAX_SEGMENTS
 constexpr std::uint32_t kIpv4Headers = 28, kIpv6Headers = 48;
-constexpr std::uint64_t kResendShare = 20;       // one part of this many of the last window
+constexpr std::uint64_t kResendShare = 20;       // one early copy for so many packets of load
 constexpr std::uint64_t kUrgentOverWindow = 64;  // packets of control beyond a full window
 
 bool is_ipv4(const Address& address) {
@@ -28,8 +28,8 @@ bool Channel::may_load(Time now) const {
   return life_ != Life::kStalled && !resting_ && load_.has(now, false);
 }
 
-bool Channel::may_resend() const {
-  return life_ == Life::kAlive && resends_left_ > 0;
+bool Channel::may_resend(Time now) const {
+  return life_ == Life::kAlive && resends_earned_ >= kResendShare && !load_.has(now, false);
 }
 
 std::optional<Channel::Batch> Channel::poll(Time now) {
@@ -99,10 +99,8 @@ std::optional<Channel::Batch> Channel::poll_load(Time now) {
   route_.on_sent(to, used);
   batch.to = to;
   batch.bytes = std::move(buffer).freeze(used);
-  resends_left_ = 0;
-  if (!load_.has(now, false)) {  // nothing new is left: the oldest may go early
-    resends_left_ = static_cast<std::uint32_t>(recovery_.in_flight_packets() / kResendShare);
-  }
+  // Once nothing new is left the oldest may go early: at most this share of the last window.
+  resends_earned_ = std::min(resends_earned_ + packets, recovery_.in_flight_packets());
   return batch;
 }
 
@@ -120,13 +118,13 @@ std::optional<Channel::Batch> Channel::poll_rest(Time now) {
     ping_due_ = false;
     return single(now, to, {Wish::What::kPing, {}, kMtuBase});
   }
-  if (may_resend() && rate_.may_send(now)) {
-    --resends_left_;
+  if (may_resend(now) && rate_.may_send(now)) {
+    resends_earned_ -= kResendShare;
     if (!recovery_.oldest_uncopied().empty()) {
       ++counters_.resent_early;
       if (auto batch = single(now, to, {Wish::What::kCopy, {}, mtu_.size()})) return batch;
     }
-    resends_left_ = 0;
+    resends_earned_ = 0;
   }
   if (received_.ack_at().has_value() && *received_.ack_at() <= now) {
     return single(now, to, {Wish::What::kAck, {}, mtu_.size()});
