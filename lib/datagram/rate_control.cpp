@@ -18,7 +18,7 @@ RateControl::RateControl(Time now, const RateOptions& options)
   // The same way as before? A quarter more or less than remembered may be load or a detour.
   const bool same = options.known.rate > first && seen >= known * 3 / 4 && seen <= known * 3 / 2;
   if (same) phase_ = RatePhase::kResume;
-  open(now, phase_, same ? permille(options.known.rate, 500) : first, rtt_or_guess() / 4);
+  begin_start(now, phase_, same ? permille(options.known.rate, 500) : first);
 }
 
 Duration RateControl::rtt_or_guess() const {
@@ -84,7 +84,7 @@ void RateControl::on_alive(Time now) {
   ignored_before_ = trials_.next_id();
   others_ = RatePhase::kSteady;
   testing_ = test_wanted_ = false;
-  open(now, phase_, permille(options_.known.rate, 500), rtt_or_guess() / 4);
+  begin_start(now, phase_, permille(options_.known.rate, 500));
 }
 
 void RateControl::on_lost(Time, std::span<const SentPacket> packets) {
@@ -111,7 +111,7 @@ void RateControl::on_path_change(Time now) {
   testing_ = test_wanted_ = high_ = starved_ = false;
   ignored_before_ = trials_.next_id();
   phase_ = RatePhase::kStart;
-  open(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess), kRttGuess / 4);
+  begin_start(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess));
 }
 
 void RateControl::on_deadline(Time now) {

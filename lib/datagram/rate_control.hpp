@@ -78,7 +78,10 @@ class RateControl {
   enum class Sequel : std::uint8_t { kNone, kProbe };
 
   // Opening trials (rate_plan.cpp)
+  void begin_start(Time now, RatePhase phase, BytesPerSecond pace);
   void open_trial(Time now);
+  void open_start(Time now);
+  bool pulsing() const { return pulse_due_ || pulse_out_; }
   void open(Time now, RatePhase kind, BytesPerSecond pace, Duration length);
   void open_steady(Time now);
   void open_dip(Time now);
@@ -97,6 +100,7 @@ class RateControl {
   void on_trial(Time now, Trial& trial);
   void on_collapse(Time now);
   void on_start_trial(Time now, const Trial& trial);
+  void on_start_pulse(Time now, const Trial& trial);
   void on_steady_trial(Time now, const Trial& trial);
   void on_probe_trial(Time now, const Trial& trial);
   void on_test_trial(Time now, const Trial& trial);
@@ -129,6 +133,10 @@ class RateControl {
   RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
   RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
   BytesPerSecond pacing_, delivered_, capacity_;
+  BytesPerSecond start_pace_;  // kStart, kResume: between pulses
+  bool pulse_due_ = false, pulse_out_ = false, pulse_failed_ = false;
+  std::uint32_t pulse_id_ = 0;      // the last pulse's trial
+  BytesPerSecond pulse_delivered_, pulse_base_;  // of it; the pace before it
   BytesPerSecond link_;               // what the link carried when nobody else was seen on it
   std::uint32_t others_seen_ = 0;     // probes in a row that took from somebody
   std::uint32_t alone_seen_ = 0;      // probes in a row that brought nothing more

@@ -86,7 +86,9 @@ void RateControl::note_noise(const Trial& trial) {
 
 void RateControl::on_trial(Time now, Trial& trial) {
   const Duration delay = trial.delay();
-  if (others_ == RatePhase::kSteady || !base_.known()) base_.add(trial.begin, delay);
+  // The few packets of a pulse have a lower quartile that jitter moves.
+  const bool counts = others_ == RatePhase::kSteady && !trial.pulse;
+  if (counts || !base_.known()) base_.add(trial.begin, delay);
   queue_ = base_.queue(trial.begin, delay);
   queue_end_ = base_.queue(trial.end, trial.delay_end());
   trial.queue = queue_;
@@ -104,6 +106,11 @@ void RateControl::on_trial(Time now, Trial& trial) {
 }
 
 void RateControl::on_start_trial(Time now, const Trial& trial) {
+  if (trial.pulse) return on_start_pulse(now, trial);
+  if (pulse_out_ && trial.id > pulse_id_) {  // nothing of it came
+    pulse_out_ = false;
+    pulse_due_ = true;
+  }
   const Duration much = std::max(kQueueMuch, packet_time(trial.pace) * 6) + 2 * noise_;
   const bool late = queue_ > much;
   const std::uint32_t loss = trial.loss_ppm();
@@ -119,8 +126,49 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   if (late && trial.delivered() < permille(arriving, 980)) return;
   if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
     return go_steady(now, options_.known.rate);
-  if (2 * trial.pace.value() <= pacing_.value()) return;
-  open(now, phase_, BytesPerSecond(2 * trial.pace.value()), Duration{});
+  if (pulsing() || 2 * trial.pace.value() <= pacing_.value()) return;
+  if (pulsing() || 2 * trial.pace.value() <= pacing_.value()) return;
+  start_pace_ = BytesPerSecond(2 * trial.pace.value());
+  open(now, phase_, start_pace_, Duration{});
+}
+
+// Packets that went in faster than the bottleneck serves come out at its rate, each a little later
+// than the one before. Spread out but not late is jitter.
+void RateControl::on_start_pulse(Time now, const Trial& trial) {
+  pulse_out_ = false;
+  const std::size_t place = trial.id - trials_.first_id();
+  const Duration before = place > 0 ? trials_[place - 1].queue : Duration{};
+  const BytesPerSecond sent =
+      std::min(trial.pace, rate_of(trial.sent_bytes, trial.end - trial.begin));
+  const BytesPerSecond arriving = permille(sent, (1'000'000 - trial.loss_ppm()) / 1000);
+  const BytesPerSecond delivered = trial.delivered();
+  if (trial.app_limited || trial.acked_packets < 8 || delivered.value() == 0) {
+    pulse_due_ = true;
+    return;
+  }
+  const std::uint64_t less =
+      arriving > delivered ? arriving.value() - delivered.value() : std::uint64_t{0};
+  const Duration expected = share_of(trial.end - trial.begin, less, delivered.value());
+  const bool slow = delivered < permille(arriving, 950) && queue_end_ - before > expected / 2;
+  if (!slow && sent <= start_pace_) return;  // a limit of the user's: nothing more to find
+  if (slow && pulse_failed_) {
+    const bool agree = delivered > permille(pulse_delivered_, 930) &&
+                       delivered < permille(pulse_delivered_, 1070);
+    if (agree && trial.acked_packets >= 64 && trial.loss_ppm() <= kPulseLossPpm) {
+      go_steady(now, delivered);
+      next_probe_ = now + 2 * interval();
+      return;
+    }
+    // Jitter, or a queue too short for a pulse: longer trials must tell.
+    start_pace_ = pulse_base_;
+    return open(now, phase_, start_pace_, Duration{});
+  }
+  pulse_base_ = start_pace_;
+  start_pace_ = slow ? permille(delivered, 950) : sent;
+  pulse_failed_ = slow;
+  pulse_delivered_ = delivered;
+  pulse_due_ = true;
+  open_start(now);
 }
 
 void RateControl::leave_start(Time now) {
@@ -210,6 +258,9 @@ void RateControl::on_probe_trial(Time now, const Trial& trial) {
   if (extra == 0 || trial.app_limited) return;
   if (clean) {
     capacity_ = std::min(arriving, delivered);
+    // Twice of it passes: far below the link, as at the start.
+    if (probe_gain_ == kProbeGainMax && now >= shallow_until_ && others_ == RatePhase::kSteady)
+      return begin_start(now, RatePhase::kStart, capacity_);
     probe_gain_ = now < shallow_until_ ? kProbeGainMin : std::min(probe_gain_ * 2, kProbeGainMax);
     last_growth_ = now;
     others_seen_ = 0;

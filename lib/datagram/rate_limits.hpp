@@ -15,6 +15,10 @@ constexpr ByteCount kWindowMax = ByteCount(128'000'000);
 constexpr std::uint64_t kWindowPacketsMin = 32;
 constexpr Duration kSilenceMin = 1s;
 
+constexpr std::uint64_t kPulseGrowth = 4;  // times what is known to pass, at the start
+constexpr Duration kPulseLength = 5ms;
+constexpr std::uint32_t kPulseLossPpm = 30'000;  // more: its figures are not worth trusting at once
+
 constexpr Duration kTrialMin = 5ms, kTrialMax = 50ms;
 constexpr std::uint64_t kTrialPacketsMin = 6;
 

@@ -72,11 +72,34 @@ void RateControl::open(Time now, RatePhase kind, BytesPerSecond pace, Duration l
   size_window();
 }
 
+void RateControl::begin_start(Time now, RatePhase phase, BytesPerSecond pace) {
+  start_pace_ = pace;
+  pulse_failed_ = pulse_out_ = false;
+  pulse_due_ = phase == RatePhase::kStart && rtt_or_guess() >= 4 * kPulseLength;
+  open(now, phase, pace, Duration{});
+  // A few packets tell the way's own delay; the first pulse need not wait for more.
+  if (pulse_due_)
+    trial_end_ = now + packet_time(pace) * static_cast<std::int64_t>(2 * kTrialPacketsMin);
+}
+
+// A pulse shows what the link takes before a whole round trip is sent at that rate.
+void RateControl::open_start(Time now) {
+  if (!pulse_due_) return open(now, phase_, start_pace_, Duration{});
+  pulse_due_ = false;
+  pulse_out_ = true;
+  const BytesPerSecond pace(start_pace_.value() * (pulse_failed_ ? 2 : kPulseGrowth));
+  open(now, phase_, pace, Duration{});
+  trials_.newest().pulse = true;
+  pulse_id_ = trials_.newest().id;
+  trial_end_ = now + std::max(kPulseLength,
+                              packet_time(pacing_) * static_cast<std::int64_t>(kProbePacketsMin));
+}
+
 void RateControl::open_trial(Time now) {
   switch (phase_) {
     case RatePhase::kStart:
     case RatePhase::kResume:
-      return open(now, phase_, pacing_, Duration{});
+      return open_start(now);
     case RatePhase::kDip:
       if (sequel_ == Sequel::kProbe) return open_probe(now);
       break;

@@ -17,6 +17,7 @@ struct Trial {
   BytesPerSecond pace;
   Time begin{}, end{};  // of sending; end: once the next has begun
   bool closed = false, app_limited = false;
+  bool pulse = false;  // of the start: faster than what is known to pass
   std::uint64_t sent_bytes = 0, acked_bytes = 0, lost_bytes = 0;
   std::uint32_t sent_packets = 0, acked_packets = 0, lost_packets = 0;
   // When the first of them arrived, and the one sent last: those held back on their way say nothing
