@@ -20,7 +20,8 @@ struct ReceivedDatagrams {
   datagram::Address from;
   Slice bytes;
   std::size_t each_bytes = 0;
-  Time came{};  // by Env's clock, when the kernel took it off the network
+  Time came{};                       // by Env's clock, when the kernel took it off the network
+  std::uint64_t dropped_before = 0;  // by this socket since it was opened, for want of room
 };
 
 struct DatagramInfo {

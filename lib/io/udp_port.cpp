@@ -118,6 +118,8 @@ Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, co
   }
   const int fd = socket.release(status);  // from asio's own watch
   if (status) return fail(Error::kind_of_errno(status.value()), attempt, status.value());
+  // The strand's thread, which is this one: woken 10 ms late, it sends that much less.
+  ask_for_short_slices();
   std::unique_ptr<UdpPort> port(new UdpPort(executor, fd, address.is_v6()));
   try {
     port->reader_ = std::make_unique<UdpReader>(fd, executor, port->pool_);

@@ -4,6 +4,7 @@
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -99,8 +100,8 @@ Notes notes_of(msghdr& message) {
 void ask_for_short_slices() {
   struct SchedAttr {  // of <linux/sched/types.h>, which cannot stand beside <sched.h>
     std::uint32_t size = sizeof(SchedAttr), policy = 0;  // SCHED_OTHER
-    std::uint64_t flags = 0;
-    std::int32_t nice = 0;
+    std::uint64_t flags = 1;  // SCHED_FLAG_RESET_ON_FORK: threads that it starts are as any
+    std::int32_t nice = ::getpriority(PRIO_PROCESS, 0);
     std::uint32_t priority = 0;
     std::uint64_t runtime_ns = 100'000, deadline_ns = 0, period_ns = 0;
   };
@@ -207,6 +208,7 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, int socket, int wake,
           continue;
         }
         shared->counters.received += datagrams;
+        one.dropped_before = shared->kernel_overrun + shared->counters.overrun;
         shared->held_bytes += held;
         shared->queue.push_back(std::move(one));
       }

@@ -14,6 +14,9 @@
 
 namespace longhaul::io {
 
+// Of the calling thread; a wish.
+void ask_for_short_slices();
+
 class UdpReader {
  public:
   struct Counters {
