@@ -122,6 +122,7 @@ Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames
 }
 
 Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
+  take_drops(now, ack.dropped);
   outcome_.clear();
   TRY(recovery_.on_ack(now - ago, ack, load_, &outcome_));
   protection_.on_acked(ack.largest());
@@ -136,8 +137,31 @@ Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
   return {};
 }
 
+void Channel::on_socket_drops(std::uint64_t so_far) {
+  if (!socket_drops_before_.has_value()) socket_drops_before_ = so_far;
+  socket_drops_ = so_far - std::min(so_far, *socket_drops_before_);
+}
+
+void Channel::take_drops(Time now, std::uint64_t dropped) {
+  if (now >= excused_until_) excused_ = 0;
+  if (dropped <= peer_drops_) return;
+  excused_ += dropped - peer_drops_;
+  excused_until_ = now + 2 * recovery_.rtt().longest();
+  peer_drops_ = dropped;
+}
+
+// What the peer's socket had no room for did cross the link; which of the lost they are, nobody
+// knows, and it matters little.
+void Channel::take_lost(Time now, std::span<const SentPacket> lost) {
+  const std::size_t there = std::min<std::uint64_t>(excused_, lost.size());
+  excused_ -= there;
+  counters_.dropped_there += there;
+  if (there > 0) rate_.on_dropped_there(lost.first(there));
+  if (there < lost.size()) rate_.on_lost(now, lost.subspan(there));
+}
+
 void Channel::apply(Time now, const Recovery::Outcome& outcome) {
-  if (!outcome.lost.empty()) rate_.on_lost(now, outcome.lost);
+  if (!outcome.lost.empty()) take_lost(now, outcome.lost);
   if (!outcome.forgotten.empty()) rate_.on_forgotten(outcome.forgotten);
   counters_.lost += outcome.lost.size();
   counters_.spurious = recovery_.spurious();

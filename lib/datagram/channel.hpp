@@ -49,6 +49,7 @@ struct ChannelCounters {
   std::uint64_t data_packets_out = 0, resent_early = 0, lost = 0, spurious = 0, stalls = 0;
   std::array<std::uint64_t, kRefusedReasons> refused{};  // by Refused
   std::uint64_t acks_out = 0, address_changes = 0;
+  std::uint64_t dropped_there = 0;  // of what was lost: the peer's socket had no room for it
 };
 
 class Channel {
@@ -65,6 +66,8 @@ class Channel {
   // One datagram, which came in `ago` before now. An error: the peer, which authenticated, breaks
   // the protocol.
   Result<> on_datagram(Time now, const Address& from, Bytes datagram, Duration ago = {});
+  // How many datagrams our socket has dropped for want of room, ever; before those that came next.
+  void on_socket_drops(std::uint64_t so_far);
   void on_deadline(Time now);
   void on_blocked(bool blocked) { blocked_ = blocked; }
   void on_too_big(std::size_t bytes) { mtu_.on_too_big(static_cast<std::uint32_t>(bytes)); }
@@ -99,6 +102,8 @@ class Channel {
   Result<> read_frames(Time now, const Address& from, const Slice& frames, PacketNumber number,
                        Duration ago);
   Result<> on_ack(Time now, const AckFrame& ack, Duration ago);
+  void take_drops(Time now, std::uint64_t dropped);
+  void take_lost(Time now, std::span<const SentPacket> lost);
   void apply(Time now, const Recovery::Outcome& outcome);
   Duration stall_after() const;
   std::optional<Time> stall_at() const;
@@ -143,6 +148,11 @@ class Channel {
   Recovery::Outcome outcome_;
   std::vector<Item> items_;
   ChannelCounters counters_;
+  std::optional<std::uint64_t> socket_drops_before_;
+  std::uint64_t socket_drops_ = 0;  // ours, since the first packet
+  std::uint64_t peer_drops_ = 0;    // as it says
+  std::uint64_t excused_ = 0;       // of them, not found among the lost yet
+  Time excused_until_{};
 
   Life life_ = Life::kTrying;
   bool blocked_ = false, resting_ = false, ping_due_ = false;

@@ -222,6 +222,7 @@ bool Channel::compose(Time now, const Wish& wish, Packing& packet) {
 bool Channel::add_ack(Time now, Packing& packet) {
   if (!received_.any()) return false;
   AckFrame ack = received_.frame(now);
+  ack.dropped = socket_drops_;
   const auto size_of = [&ack] {
     wire::Writer counter;
     write(counter, ack);

@@ -35,6 +35,7 @@ void write(wire::Writer& out, const AckFrame& ack) {
   out.varint(ack.largest());
   out.varint(microseconds(ack.held));
   out.varint(microseconds(ack.received));
+  out.varint(ack.dropped);
   out.byte(static_cast<std::uint8_t>(ack.range_count - 1));
   out.varint(ack.ranges[0].last - ack.ranges[0].first);
   for (std::size_t i = 1; i < ack.range_count; ++i) {
@@ -50,6 +51,7 @@ AckFrame read_ack(wire::Reader& in) {
   ack.ranges[0].last = in.varint(kPacketNumberMax);
   ack.held = duration(in.varint(kMicrosecondsMax));
   ack.received = duration(in.varint(kMicrosecondsMax));
+  ack.dropped = in.varint(kPacketNumberMax);
   const std::uint8_t more = in.byte();
   if (more >= kAckRangesMax) in.fail(wire::Fault::kOverLimit);
   if (in.failed()) return {};

@@ -39,6 +39,8 @@ struct AckFrame {
   };
   Duration held{};      // from the arrival of the largest number to the sending of this frame
   Duration received{};  // when the largest arrived, since that end's epoch began
+  // Datagrams that crossed the network and found that end's socket full, since its epoch began.
+  std::uint64_t dropped = 0;
   std::array<Range, kAckRangesMax> ranges{};
   std::size_t range_count = 0;  // at least one
   // For the next lower numbers in the ranges: how much earlier each arrived than the number above

@@ -18,6 +18,8 @@ class Pacer {
   void set_rate(Time now, BytesPerSecond rate);  // what waits is re-timed; rate > 0
   void on_sent(Time now, std::uint32_t bytes);
   Time next() const { return next_; }  // when the next packet may leave; maybe past
+  // The next packet is overdue by more than what is caught up.
+  bool late(Time now) const { return now - next_ > kCatchUpMax; }
   // At `now`, how many bytes may leave together; zero before next().
   ByteCount burst(Time now) const;
 

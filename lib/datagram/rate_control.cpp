@@ -45,6 +45,7 @@ void RateControl::size_window() {
 SentPacket RateControl::on_sent(Time now, std::uint64_t number, std::uint32_t bytes,
                                 bool app_limited) {
   if (in_flight_ == ByteCount(0)) last_heard_ = now;
+  if (pacer_.late(now)) trials_.newest().stalled = trials_.newest().app_limited = true;
   if (now >= trial_end_ && phase_ != RatePhase::kOutage) open_trial(now);
   pacer_.on_sent(now, bytes);
   in_flight_ += ByteCount(bytes);
@@ -95,6 +96,16 @@ void RateControl::on_lost(Time, std::span<const SentPacket> packets) {
     if (trial == nullptr) continue;
     ++trial->lost_packets;
     trial->lost_bytes += packet.bytes;
+  }
+}
+
+void RateControl::on_dropped_there(std::span<const SentPacket> packets) {
+  for (const SentPacket& packet : packets) {
+    in_flight_ -= ByteCount(packet.bytes);
+    lost_bytes_ += packet.bytes;
+    Trial* trial = trials_.find(packet.trial);
+    if (trial == nullptr) continue;
+    ++trial->dropped_packets;
   }
 }
 

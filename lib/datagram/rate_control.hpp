@@ -38,6 +38,9 @@ class RateControl {
   // In any order; ack_delay: how long the peer held its acknowledgement of the newest of them.
   void on_acked(Time now, std::span<const AckedPacket> packets, Duration ack_delay);
   void on_lost(Time now, std::span<const SentPacket> packets);
+  // Lost, but behind the link, by a receiver that was too slow: the link carried them. Too many,
+  // and the rate is held to what the receiver takes.
+  void on_dropped_there(std::span<const SentPacket> packets);
   // Neither acknowledged nor lost: keys or epoch went, the content was withdrawn.
   void on_forgotten(std::span<const SentPacket> packets);
   // The address changed by more than its port, or the way did: what was measured is void but for
@@ -74,6 +77,7 @@ class RateControl {
     BytesPerSecond delivered, sent;
     std::uint32_t loss_ppm = 0, lost_packets = 0;
     Duration queue_least{};
+    std::uint32_t dropped_ppm = 0;  // by the receiver, behind the link
   };
   enum class Sequel : std::uint8_t { kNone, kProbe };
 
@@ -115,6 +119,7 @@ class RateControl {
   void follow_losses(Time now, const Window& window);
   Duration probe_pause() const;
   void note_noise(const Trial& trial);
+  void watch_receiver(Time now);
   void leave_start(Time now);
   void enter_others(Time now);
   void go_steady(Time now, BytesPerSecond capacity);
@@ -133,9 +138,11 @@ class RateControl {
   RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
   RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
   BytesPerSecond pacing_, delivered_, capacity_;
+  BytesPerSecond receiver_;  // what it takes; zero: more than ever came
+  Time receiver_step_{};
   BytesPerSecond start_pace_;  // kStart, kResume: between pulses
   bool pulse_due_ = false, pulse_out_ = false, pulse_failed_ = false;
-  std::uint32_t pulse_id_ = 0;      // the last pulse's trial
+  std::uint32_t pulse_id_ = 0;                   // the last pulse's trial
   BytesPerSecond pulse_delivered_, pulse_base_;  // of it; the pace before it
   BytesPerSecond link_;               // what the link carried when nobody else was seen on it
   std::uint32_t others_seen_ = 0;     // probes in a row that took from somebody

@@ -24,7 +24,7 @@ void RateControl::on_collapse(Time now) {
   if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume) return;
   if (others_ != RatePhase::kSteady || next_trial_ >= trials_.next_id()) return;
   const Trial& trial = trials_[next_trial_ - trials_.first_id()];
-  if (trial.id < ignored_before_ || trial.acked_packets < 16) return;
+  if (trial.id < ignored_before_ || trial.acked_packets < 16 || trial.stalled) return;
   const Duration queue = base_.queue(trial.begin, trial.delay_end());
   const BytesPerSecond delivered = trial.delivered();
   const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
@@ -38,13 +38,14 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
                                            std::uint32_t packets_min) const {
   Window window;
   std::uint64_t bytes = 0, sent = 0, first_bytes = 0;
-  std::uint32_t packets = 0, fair_packets = 0, lost = 0;
+  std::uint32_t packets = 0, fair_packets = 0, lost = 0, dropped = 0;
   const Time until = trials_[last - trials_.first_id()].end;
   Duration sent_for{}, first = Duration::max(), newest = Duration::min();
   window.queue_least = Duration::max();
   for (std::uint32_t id = last + 1; id-- > std::max(trials_.first_id(), ignored_before_);) {
     const Trial& t = trials_[id - trials_.first_id()];
     packets += t.acked_packets;
+    dropped += t.dropped_packets;
     if (!t.overflow) {
       lost += t.lost_packets;
       fair_packets += t.acked_packets;
@@ -66,6 +67,9 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
     window.delivered = rate_of(bytes - first_bytes, newest - first);
   window.sent = rate_of(sent, sent_for);
   window.lost_packets = lost;
+  if (packets + dropped > 0)
+    window.dropped_ppm =
+        static_cast<std::uint32_t>(std::uint64_t{dropped} * 1'000'000 / (packets + dropped));
   if (fair_packets + lost > 0)
     window.loss_ppm =
         static_cast<std::uint32_t>(std::uint64_t{lost} * 1'000'000 / (fair_packets + lost));
@@ -90,19 +94,33 @@ void RateControl::on_trial(Time now, Trial& trial) {
   const bool counts = others_ == RatePhase::kSteady && !trial.pulse;
   if (counts || !base_.known()) base_.add(trial.begin, delay);
   queue_ = base_.queue(trial.begin, delay);
-  queue_end_ = base_.queue(trial.end, trial.delay_end());
+  queue_end_ = trial.stalled ? queue_ : base_.queue(trial.end, trial.delay_end());
   trial.queue = queue_;
   const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
   trial.overflow = std::max(queue_, queue_end_) > much || phase_ == RatePhase::kStart;
   delivered_ = look_back(trial.id, interval() / 2, 32).delivered;
   loss_ppm_ = loss_ppm_ - loss_ppm_ / 16 + trial.loss_ppm() / 16;
   note_noise(trial);
+  watch_receiver(now);
   if (trial.kind == RatePhase::kTest) return on_test_trial(now, trial);
   if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume)
     return on_start_trial(now, trial);
   if (others_ == RatePhase::kCompete) return on_compete_trial(now, trial);
   if (others_ == RatePhase::kYield) return on_yield_trial(now, trial);
   on_steady_trial(now, trial);
+}
+
+void RateControl::watch_receiver(Time now) {
+  if (now - receiver_step_ < interval()) return;
+  const Window window = look_back(next_trial_ - 1, interval(), 100);
+  if (window.dropped_ppm > kReceiverDropsPpm) {
+    receiver_ = std::max(window.delivered, kRateMin);
+    receiver_step_ = now + interval();  // what is on its way knows nothing of it
+  } else if (receiver_.value() > 0) {
+    receiver_ = BytesPerSecond(receiver_.value() + receiver_.value() / 16);
+    if (receiver_.value() > 2 * capacity_.value()) receiver_ = {};
+    receiver_step_ = now;
+  }
 }
 
 void RateControl::on_start_trial(Time now, const Trial& trial) {
@@ -114,7 +132,7 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   const Duration much = std::max(kQueueMuch, packet_time(trial.pace) * 6) + 2 * noise_;
   const bool late = queue_ > much;
   const std::uint32_t loss = trial.loss_ppm();
-  const BytesPerSecond arriving = permille(trial.pace, (1'000'000 - loss) / 1000);
+  const BytesPerSecond arriving = permille(trial.pace, (1'000'000 - trial.missing_ppm()) / 1000);
   const bool measured = trial.acked_packets >= 8 && !trial.app_limited;
   const bool slow = measured && trial.delivered() < permille(arriving, 950);
   const bool heavy = trial.acked_packets + trial.lost_packets >= 8 && loss > kHeavyLossPpm;
@@ -140,9 +158,10 @@ void RateControl::on_start_pulse(Time now, const Trial& trial) {
   const Duration before = place > 0 ? trials_[place - 1].queue : Duration{};
   const BytesPerSecond sent =
       std::min(trial.pace, rate_of(trial.sent_bytes, trial.end - trial.begin));
-  const BytesPerSecond arriving = permille(sent, (1'000'000 - trial.loss_ppm()) / 1000);
+  const BytesPerSecond arriving = permille(sent, (1'000'000 - trial.missing_ppm()) / 1000);
   const BytesPerSecond delivered = trial.delivered();
-  if (trial.app_limited || trial.acked_packets < 8 || delivered.value() == 0) {
+  const bool stumbled = trial.dropped_packets > trial.acked_packets / 8;  // the receiver
+  if (trial.app_limited || stumbled || trial.acked_packets < 8 || delivered.value() == 0) {
     pulse_due_ = true;
     return;
   }
@@ -152,8 +171,8 @@ void RateControl::on_start_pulse(Time now, const Trial& trial) {
   const bool slow = delivered < permille(arriving, 950) && queue_end_ - before > expected / 2;
   if (!slow && sent <= start_pace_) return;  // a limit of the user's: nothing more to find
   if (slow && pulse_failed_) {
-    const bool agree = delivered > permille(pulse_delivered_, 930) &&
-                       delivered < permille(pulse_delivered_, 1070);
+    const bool agree =
+        delivered > permille(pulse_delivered_, 930) && delivered < permille(pulse_delivered_, 1070);
     if (agree && trial.acked_packets >= 64 && trial.loss_ppm() <= kPulseLossPpm) {
       go_steady(now, delivered);
       next_probe_ = now + 2 * interval();
@@ -203,8 +222,13 @@ void RateControl::on_steady_trial(Time now, const Trial& trial) {
 void RateControl::update_capacity(Time now, const Trial& trial) {
   const Window window = look_back(trial.id, std::max<Duration>(interval() / 2, 20ms), 32);
   const Duration full = std::max<Duration>(700us, packet_time(capacity_) * 3 / 2) + noise_;
-  const BytesPerSecond arrived = permille(window.sent, (1'000'000 - window.loss_ppm) / 1000);
-  const bool saturated = !trial.app_limited && window.queue_least > full;
+  const std::uint32_t missing = std::min(window.loss_ppm + window.dropped_ppm, 1'000'000U);
+  const BytesPerSecond arrived = permille(window.sent, (1'000'000 - missing) / 1000);
+  // Of what a busy host sent too little, less comes out than the link carries: only a queue that
+  // stood all the while shows that it was the link.
+  const bool enough = window.sent >= permille(capacity_, 950);
+  const Duration stood = enough ? full : std::max<Duration>(full, queue_target() + 1ms);
+  const bool saturated = !trial.app_limited && window.queue_least > stood;
   if (saturated && window.delivered.value() > 0) {
     // Less than capacity came out: because the link carries less, or because less was sent?
     if (window.delivered > capacity_ || window.delivered < permille(arrived, 985))

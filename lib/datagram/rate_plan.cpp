@@ -62,6 +62,7 @@ BytesPerSecond RateControl::steady_pace(Time now) const {
 
 void RateControl::open(Time now, RatePhase kind, BytesPerSecond pace, Duration length) {
   if (options_.limit.value() > 0) pace = std::min(pace, options_.limit);
+  if (receiver_.value() > 0) pace = std::min(pace, receiver_);
   pacing_ = std::max(pace, kRateMin);
   if (options_.limit.value() > 0) pacing_ = std::min(pacing_, options_.limit);
   pacer_.set_rate(now, pacing_);

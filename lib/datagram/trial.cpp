@@ -61,6 +61,12 @@ std::uint32_t Trial::loss_ppm() const {
   return all == 0 ? 0 : static_cast<std::uint32_t>(std::uint64_t{lost_packets} * 1'000'000 / all);
 }
 
+std::uint32_t Trial::missing_ppm() const {
+  const std::uint64_t missing = std::uint64_t{lost_packets} + dropped_packets;
+  const std::uint64_t all = acked_packets + missing;
+  return all == 0 ? 0 : static_cast<std::uint32_t>(missing * 1'000'000 / all);
+}
+
 Trial& TrialLog::open(Time now, RatePhase kind, BytesPerSecond pace) {
   if (!ring_.empty()) {
     ring_.back().closed = true;

@@ -18,8 +18,11 @@ struct Trial {
   Time begin{}, end{};  // of sending; end: once the next has begun
   bool closed = false, app_limited = false;
   bool pulse = false;  // of the start: faster than what is known to pass
+  bool stalled =
+      false;  // the sender slept when it should have sent, maybe over a packet in its hand
   std::uint64_t sent_bytes = 0, acked_bytes = 0, lost_bytes = 0;
   std::uint32_t sent_packets = 0, acked_packets = 0, lost_packets = 0;
+  std::uint32_t dropped_packets = 0;  // behind the link, by a receiver without room
   // When the first of them arrived, and the one sent last: those held back on their way say nothing
   // of the rate.
   Duration first_received{Duration::max()}, last_received{Duration::min()};
@@ -29,13 +32,16 @@ struct Trial {
   bool overflow = false;  // its losses say nothing: a full queue had them
 
   void add(const AckedPacket& acked);
-  bool settled() const { return closed && acked_packets + lost_packets >= sent_packets; }
+  bool settled() const {
+    return closed && acked_packets + lost_packets + dropped_packets >= sent_packets;
+  }
   // Lower quartile of the one-way delays, by two clocks: only differences mean something. Jitter
   // adds to some packets, a queue to all.
   Duration delay() const;
   Duration delay_end() const;        // of its last packets alone
   BytesPerSecond delivered() const;  // zero: fewer than two packets
   std::uint32_t loss_ppm() const;
+  std::uint32_t missing_ppm() const;  // lost or dropped
 
  private:
   static constexpr std::size_t kSamples = 64, kEnd = 8;

@@ -282,7 +282,8 @@ void Pump::obey(session::ClaimDatagrams& output) {
 
 void Pump::on_datagrams(const ReceivedDatagrams& in) {
   const Time now = env_.now();
-  session_.on_datagrams(now, in.from, in.bytes, in.each_bytes, std::max(now - in.came, Duration{}));
+  session_.on_datagrams(now, in.from, in.bytes, in.each_bytes, std::max(now - in.came, Duration{}),
+                        in.dropped_before);
   drain();
 }
 

@@ -35,7 +35,7 @@ class Core {
   void on_stream_closed(Time now, PathId id, const Error& why);
   void on_datagram_peer(Time now, const datagram::Address& peer);
   void on_datagrams(Time now, const datagram::Address& from, const Slice& in,
-                    std::size_t each_bytes, Duration ago);
+                    std::size_t each_bytes, Duration ago, std::uint64_t socket_drops);
   void on_datagrams_blocked(Time now, bool blocked);
   void on_datagram_too_big(Time now, std::size_t bytes);
   void on_writable(Time now, PathId id, std::size_t bytes);

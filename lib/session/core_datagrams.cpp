@@ -58,9 +58,10 @@ void Core::end_datagrams() {
 }
 
 void Core::on_datagrams(Time now, const datagram::Address& from, const Slice& in,
-                        std::size_t each_bytes, Duration ago) {
+                        std::size_t each_bytes, Duration ago, std::uint64_t socket_drops) {
   advance(now);
   if (ended_ || datagrams_ == nullptr) return;
+  datagrams_->channel().on_socket_drops(socket_drops);
   const std::size_t each = each_bytes == 0 ? in.size() : each_bytes;
   for (std::size_t at = 0; at < in.size(); at += each) {
     const Bytes one = in.bytes().subspan(at, std::min(each, in.size() - at));

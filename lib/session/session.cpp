@@ -76,8 +76,8 @@ void Session::on_datagram_peer(Time now, const datagram::Address& peer) {
   core_->on_datagram_peer(now, peer);
 }
 void Session::on_datagrams(Time now, const datagram::Address& from, const Slice& in,
-                           std::size_t each_bytes, Duration ago) {
-  core_->on_datagrams(now, from, in, each_bytes, ago);
+                           std::size_t each_bytes, Duration ago, std::uint64_t socket_drops) {
+  core_->on_datagrams(now, from, in, each_bytes, ago, socket_drops);
 }
 void Session::on_datagrams_blocked(Time now, bool blocked) {
   core_->on_datagrams_blocked(now, blocked);

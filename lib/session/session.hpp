@@ -95,8 +95,9 @@ class Session {
   // together (UDP_GRO; the last may be shorter). Anything may come: it is dropped without a word
   // unless it authenticates, and `from` counts for nothing before. ids: Output ClaimDatagrams. ago:
   // when they came in, by the kernel's stamp; what waits here is no delay of the network.
+  // socket_drops: how many datagrams the socket had no room for, ever: no loss of the network's.
   void on_datagrams(Time now, const datagram::Address& from, const Slice& in,
-                    std::size_t each_bytes, Duration ago = {});
+                    std::size_t each_bytes, Duration ago = {}, std::uint64_t socket_drops = 0);
   void on_datagrams_blocked(Time now, bool blocked);      // the socket takes nothing now, or again
   void on_datagram_too_big(Time now, std::size_t bytes);  // EMSGSIZE for a datagram of this size
   void on_writable(Time now, PathId path, std::size_t bytes);  // the path takes this many now

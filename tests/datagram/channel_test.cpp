@@ -197,7 +197,8 @@ TEST(Channel, AMillisecondOfTheRateLeavesTogether) {
   EXPECT_GE(packets, 5 * batches);
 }
 
-// Each packet that was lost at the end, and sent again, once allowed a twentieth of the window more.
+// Each packet that was lost at the end, and sent again, once allowed a twentieth of the window
+// more.
 TEST(Channel, EarlyCopiesStayBelowATwentiethOfAll) {
   Wire wire;
   wire.laptop.load.frame_bytes = wire.site.load.frame_bytes = 1000;  // one a packet
@@ -210,6 +211,29 @@ TEST(Channel, EarlyCopiesStayBelowATwentiethOfAll) {
   const ChannelCounters& seen = wire.laptop.channel.counters();
   EXPECT_GT(seen.resent_early, 0U);
   EXPECT_LE(seen.resent_early, seen.data_packets_out / 20);
+}
+
+TEST(Channel, WhatThePeersSocketDroppedIsNoLossOfTheLinks) {
+  for (const bool told : {false, true}) {
+    Wire wire;
+    wire.laptop.load.wanted = 100'000;
+    wire.site.channel.on_socket_drops(7);  // of before
+    std::uint64_t count = 0, dropped = 0;
+    wire.run(3s, [&](Wire::Flying& datagram) {
+      if (!datagram.to_site || ++count % 400 > 20) return;  // 20 in a row find it full
+      ++dropped;
+      datagram.bytes.clear();
+      if (told) wire.site.channel.on_socket_drops(7 + dropped);
+    });
+    const ChannelCounters& seen = wire.laptop.channel.counters();
+    EXPECT_GT(seen.lost, 100U);
+    EXPECT_GE(seen.dropped_there, told ? seen.lost * 9 / 10 : 0);
+    EXPECT_EQ(seen.dropped_there > 0, told);
+    // As loss it calls for a test at 0.6 of the rate, or for less.
+    const std::uint32_t loss = wire.laptop.channel.rate().state().loss_ppm;
+    EXPECT_EQ(loss > 5000, !told) << loss;
+    EXPECT_EQ(wire.laptop.load.acked, 100'000U);
+  }
 }
 
 TEST(Channel, U4AStrangerHearsNothing) {

@@ -108,6 +108,18 @@ TEST(RateLinks, NinetyPercentWithin2500MsColdAnd1000MsKnown) {
   RecordProperty("known_ms", static_cast<int>(second / 1ms));
 }
 
+// A round trip at twice the link fills a queue of 1 BDP and loses what comes on top.
+TEST(RateLinks, TheStartNeitherFillsTheQueueNorLoses) {
+  RateWorld world(ocean(), 1);
+  world.add_ours(options());
+  Duration most{};
+  world.every(1ms, [&](Duration) { most = std::max(most, world.queue()); });
+  EXPECT_LE(time_to_90(world, 0s, kLinkBytes), 1s);
+  world.run_until(5s);
+  EXPECT_LE(most, 45ms);
+  EXPECT_EQ(world.lost_packets(0), 0U);
+}
+
 TEST(RateLinks, ReorderingIsNoCongestion) {
   netsim::LinkConfig link = ocean();
   link.up.reorder = {0.05, 10ms};
