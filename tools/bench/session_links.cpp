@@ -1,0 +1,240 @@
+// session_links [--json] [CELL]: what a session does on difficult links, in virtual time: the
+// product's sessions with their TLS and datagrams over netsim's network. The machine does not
+// matter. A line a cell; CELL is the beginning of its name.
+//   control-latency  round trip of a control message every 20 ms while bulk fills the link, over
+//   UDP
+//                    and over TLS streams (bar: base + 10 ms p50, base + 50 ms p99)
+//   recovery         an outage, a rate that falls and rises, a longer way, reordering, duplicates:
+//                    when 90 % of the link is filled again (bar: 2.5 s and two round trips), and
+//                    the control round trip meanwhile
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/session_world.hpp"
+
+namespace {
+
+using namespace longhaul;
+using session::Lane;
+
+constexpr Duration kRtt = 180ms, kPingPause = 20ms, kSettled = 10s, kStep = 100ms;
+constexpr double kLinkBytes = 500e6 / 8;  // a second
+
+// Bulk without end and a control message every 20 ms, which the twin sends back.
+class Load final : public session::Service {
+ public:
+  explicit Load(bool leads) : leads_(leads) {}
+  void on_message(Time now, Lane lane, Slice message) override {
+    if (lane == Lane::kBulk) bulk += message.size();
+    if (lane != Lane::kControl) return;
+    if (!leads_) {
+      answers_.push_back(std::move(message));
+      return;
+    }
+    const auto sent = Duration(static_cast<std::int64_t>(load_le<std::uint64_t>(message.bytes())));
+    trips.emplace_back(Time{} + sent, now.time_since_epoch() - sent);
+  }
+  void on_job(Time, Job) override {}
+  void on_deadline(Time now) override {
+    if (leads_ && now >= next_ping_) ping_due_ = true;
+  }
+  void on_link(Time, session::LinkState) override {}
+  void on_end(Time, const Error& why) override {
+    fmt::print(stderr, "the session ended: {}\n", why.message());
+    std::exit(1);
+  }
+  std::optional<session::ServiceOutput> poll_output(Time now, const session::Room& room) override {
+    session::Message message;
+    message.lane = Lane::kControl;
+    if (!answers_.empty() && room.in(Lane::kControl)) {
+      message.body = std::move(answers_.front());
+      answers_.erase(answers_.begin());
+      return message;
+    }
+    if (ping_due_ && room.in(Lane::kControl)) {
+      ByteVector body(64);
+      store_le<std::uint64_t>(body, static_cast<std::uint64_t>(now.time_since_epoch().count()));
+      message.body = Slice::copy_of(body);
+      ping_due_ = false;
+      next_ping_ = now + kPingPause;
+      return message;
+    }
+    if (!leads_ || !room.in(Lane::kBulk)) return std::nullopt;
+    message.lane = Lane::kBulk;
+    message.body = block_;
+    return message;
+  }
+  std::optional<Time> next_deadline() const override {
+    if (!leads_ || ping_due_) return std::nullopt;
+    return next_ping_;
+  }
+  std::size_t held() const override { return 0; }
+  void check() const override {}
+
+  std::uint64_t bulk = 0;
+  std::vector<std::pair<Time, Duration>> trips;  // sent at; round trip
+
+ private:
+  const bool leads_;
+  bool ping_due_ = false;
+  Time next_ping_{};
+  std::vector<Slice> answers_;
+  Slice block_ = Slice::copy_of(ByteVector(64U << 10));
+};
+
+double ms(Duration span) {
+  return static_cast<double>(span.count()) * 1e-6;
+}
+
+struct Trips {
+  double p50 = 0, p99 = 0, most = 0;  // milliseconds above the way's own
+  std::size_t count = 0;
+};
+Trips trips_of(const Load& load, Time from, Time to, Duration base) {
+  std::vector<Duration> sorted;
+  for (const auto& [sent, trip] : load.trips)
+    if (sent >= from && sent < to) sorted.push_back(trip);
+  if (sorted.empty()) return {};
+  std::sort(sorted.begin(), sorted.end());
+  return {ms(sorted[sorted.size() / 2] - base), ms(sorted[sorted.size() * 99 / 100] - base),
+          ms(sorted.back() - base), sorted.size()};
+}
+
+struct Bench {
+  explicit Bench(bool udp, double loss = 0)
+      : leads(true), follows(false), world(1, options(udp, loss)) {
+    world.laptop.make_service = [this]() -> session::Service& { return leads; };
+    world.site.make_service = [this]() -> session::Service& { return follows; };
+    world.start();
+  }
+  static test::WorldOptions options(bool udp, double loss) {
+    test::WorldOptions how;
+    how.link = {.rtt = kRtt, .megabits = 500, .loss = loss};
+    how.session.datagrams = udp;
+    return how;
+  }
+  // Share of the link that whole messages had, over a step.
+  double share() {
+    const std::uint64_t before = follows.bulk;
+    world.run_for(kStep);
+    return static_cast<double>(follows.bulk - before) / (kLinkBytes * 0.1 * 1424 / 1500);
+  }
+  Load leads, follows;
+  test::SessionWorld world;
+};
+
+void control_latency(bool json, bool udp, double loss) {
+  Bench bench(udp, loss);
+  bench.world.run_for(kSettled);
+  const std::uint64_t before = bench.follows.bulk;
+  const Time from = bench.world.wan.now();
+  bench.world.run_for(20s);
+  const Time to = bench.world.wan.now() - 1s;
+  const Trips seen = trips_of(bench.leads, from, to, kRtt);
+  const double goodput = static_cast<double>(bench.follows.bulk - before) * 8e-6 / 20;
+  const char* path = udp ? "udp" : "tls";
+  fmt::print(
+      fmt::runtime(json ? "{{\"bench\":\"control-latency\",\"path\":\"{}\",\"loss_percent\":{},"
+                          "\"over_base_ms_p50\":{:.1f},\"over_base_ms_p99\":{:.1f},"
+                          "\"over_base_ms_most\":{:.1f},\"messages\":{},\"bulk_mbit_s\":{:.0f}}}\n"
+                        : "control-latency {} loss {} %: +{:.1f} ms p50, +{:.1f} ms p99, "
+                          "+{:.1f} ms at most of {}; bulk {:.0f} Mbit/s\n"),
+      path, loss * 100, seen.p50, seen.p99, seen.most, seen.count, goodput);
+  std::fflush(stdout);
+}
+
+using Change = std::function<void(Bench&)>;
+struct Recovery {
+  const char* name;
+  Change begin, end;
+  Duration length;  // between them; what is measured counts from `end`
+  Duration base;    // round trip without a queue, afterwards
+};
+
+void recovery(bool json, const Recovery& cell) {
+  Bench bench(true);
+  bench.world.run_for(kSettled);
+  const Time began = bench.world.wan.now();
+  cell.begin(bench);
+  bench.world.run_for(cell.length);
+  cell.end(bench);
+  const Time ended = bench.world.wan.now();
+  Duration back{};
+  while (bench.share() < 0.9 && back < 30s) back += kStep;
+  bench.world.run_for(10s);
+  const Trips during = trips_of(bench.leads, began, ended, kRtt);
+  const Trips after = trips_of(bench.leads, ended + back, bench.world.wan.now() - 1s, cell.base);
+  const auto counters = bench.world.laptop.session->status().datagram_counters;
+  fmt::print(
+      fmt::runtime(
+          json ? "{{\"bench\":\"recovery\",\"cell\":\"{}\",\"back_ms\":{:.0f},\"bar_ms\":{:.0f},"
+                 "\"during_over_base_ms_p50\":{:.1f},\"during_over_base_ms_p99\":{:.1f},"
+                 "\"after_over_base_ms_p50\":{:.1f},\"after_over_base_ms_p99\":{:.1f},"
+                 "\"lost\":{},\"spurious\":{},\"resent_early\":{},\"packets\":{}}}\n"
+               : "recovery {}: back after {:.0f} ms (bar {:.0f}); control +{:.1f} ms p50, "
+                 "+{:.1f} p99 meanwhile, +{:.1f}, +{:.1f} afterwards; lost {}, spurious {}, "
+                 "early {} of {}\n"),
+      cell.name, ms(back), ms(2500ms + 2 * kRtt), during.p50, during.p99, after.p50, after.p99,
+      counters.lost, counters.spurious, counters.resent_early, counters.packets_out);
+  std::fflush(stdout);
+}
+
+Change rate_to(std::uint64_t megabits) {
+  return [megabits](Bench& bench) {
+    const auto rate = BytesPerSecond::from_bits(megabits * 1'000'000);
+    bench.world.wan.apply(bench.world.link,
+                          netsim::RateStep{netsim::Direction::kUp, netsim::ConstantRate{rate}});
+  };
+}
+Change outage(Duration length) {
+  return
+      [length](Bench& bench) { bench.world.wan.apply(bench.world.link, netsim::Outage{length}); };
+}
+Change reconfigured(const std::function<void(netsim::LinkConfig&)>& change) {
+  return [change](Bench& bench) {
+    netsim::LinkConfig config = bench.world.wan.link(bench.world.link).config();
+    change(config);
+    bench.world.wan.reconfigure(bench.world.link, config);
+  };
+}
+
+std::vector<Recovery> recoveries() {
+  const Change nothing = [](Bench&) {};
+  return {
+      {"outage-1s", outage(1s), nothing, 1s, kRtt},
+      {"outage-10s", outage(10s), nothing, 10s, kRtt},
+      {"outage-60s", outage(60s), nothing, 60s, kRtt},
+      {"rate-500-20-500", rate_to(20), rate_to(500), 15s, kRtt},
+      {"route-34ms-longer",
+       [](Bench& b) { b.world.wan.apply(b.world.link, netsim::RouteStep{17ms}); }, nothing,
+       Duration{}, kRtt + 34ms},
+      {"reorder-5-percent", reconfigured([](netsim::LinkConfig& c) {
+         c.up.reorder = {0.05, 10ms};
+       }),
+       nothing, Duration{}, kRtt},
+      {"duplicate-2-percent", reconfigured([](netsim::LinkConfig& c) { c.up.duplicate = 0.02; }),
+       nothing, Duration{}, kRtt},
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+  std::string wanted;
+  for (const std::string_view word : words)
+    if (word != "--json") wanted = word;
+  const auto is_wanted = [&wanted](const std::string& name) { return name.starts_with(wanted); };
+  for (const bool udp : {true, false})
+    for (const double loss : {0.0, 0.01})
+      if (is_wanted(fmt::format("control-latency-{}-{}", udp ? "udp" : "tls", loss * 100)))
+        control_latency(json, udp, loss);
+  for (const Recovery& cell : recoveries())
+    if (is_wanted(cell.name) || is_wanted("recovery")) recovery(json, cell);
+}
