@@ -13,7 +13,7 @@
 namespace longhaul::trainer {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 64;  // a thread's least share of element-wise work
+constexpr std::int64_t kModelRowsAtOnce = 64;  // a thread's least share of element-wise work
 
 void normal(float* out, std::int64_t n, double deviation, Rng& rng) {  // Box-Muller
   for (std::int64_t i = 0; i < n; i += 2) {
@@ -80,7 +80,7 @@ void Model::forward(const Batch& batch) {
     attend(l, batch);
     mlp(l, batch);
   }
-  b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
+  b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::rms_norm(b.stream(config_.layers) + first * d, weight(layout_.final_norm()),
                       b.normed.at(first * d), b.final_rstd.at(first), {count, d}, config_.norm_eps);
   });
@@ -89,14 +89,14 @@ void Model::forward(const Batch& batch) {
 void Model::mlp(std::int64_t layer, const Batch&) {
   Buffers& b = *buffers_;
   const std::int64_t d = config_.hidden, f = config_.intermediate;
-  b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
+  b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::rms_norm(b.middle(layer) + first * d, weight(layout_.mlp_norm(layer)),
                       b.normed.at(first * d), b.mlp_rstd.at(layer * b.rows + first), {count, d},
                       config_.norm_eps);
   });
   multiply_transposed(Matrix(b.gate_up(layer), b.rows, 2 * f), Matrix(b.normed.at(0), b.rows, d),
                       Matrix(weight(layout_.gate_up(layer)), 2 * f, d), Into::kReplace);
-  b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
+  b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::swiglu(b.gate_up(layer) + first * 2 * f, b.wide.at(first * f), {count, f});
   });
   std::copy_n(b.middle(layer), b.rows * d, b.stream(layer + 1));
@@ -108,7 +108,7 @@ void Model::mlp_backward(std::int64_t layer, const Batch&) {
   Buffers& b = *buffers_;
   const std::int64_t d = config_.hidden, f = config_.intermediate;
   const Matrix back(b.back.at(0), b.rows, d);  // d loss / d output of the layer
-  b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
+  b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::swiglu(b.gate_up(layer) + first * 2 * f, b.wide.at(first * f), {count, f});
     kernels::rms_norm_again(b.middle(layer) + first * d, weight(layout_.mlp_norm(layer)),
                             b.mlp_rstd.at(layer * b.rows + first), b.normed.at(first * d),
@@ -117,7 +117,7 @@ void Model::mlp_backward(std::int64_t layer, const Batch&) {
   const Matrix wide(b.wide.at(0), b.rows, f);
   multiply_left_transposed(Matrix(gradient(layout_.down(layer)), d, f), back, wide, Into::kAdd);
   multiply(wide, back, Matrix(weight(layout_.down(layer)), d, f), Into::kReplace);
-  b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
+  b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::swiglu_backward(b.wide.at(first * f), b.gate_up(layer) + first * 2 * f, {count, f});
   });
   const Matrix gate_up(b.gate_up(layer), b.rows, 2 * f), normed(b.normed.at(0), b.rows, d);
@@ -139,15 +139,15 @@ double Model::head(const Batch& batch, float scale) {
     const Matrix logits(b.logits.at(0), n, v), rows(b.normed.at(at * d), n, d);
     multiply_transposed(logits, rows, table, Into::kReplace);
     // Losses by fixed pieces, added in order: the sum does not depend on the threads.
-    const std::int64_t pieces = (n + kRowsAtOnce - 1) / kRowsAtOnce;
+    const std::int64_t pieces = (n + kModelRowsAtOnce - 1) / kModelRowsAtOnce;
     std::vector<double> losses(static_cast<std::size_t>(pieces));
     at::parallel_for(0, pieces, std::max<std::int64_t>(1, (pieces + threads - 1) / threads),
                      [&](std::int64_t begin, std::int64_t end) {
                        for (std::int64_t p = begin; p < end; ++p) {
-                         const std::int64_t first = p * kRowsAtOnce;
+                         const std::int64_t first = p * kModelRowsAtOnce;
                          losses[static_cast<std::size_t>(p)] = kernels::cross_entropy(
                              b.logits.at(first * v), batch.targets + at + first,
-                             {std::min(kRowsAtOnce, n - first), v}, scale);
+                             {std::min(kModelRowsAtOnce, n - first), v}, scale);
                        }
                      });
     for (const double loss : losses) sum += loss;
