@@ -1,8 +1,14 @@
 #include "lib/io/own_limits.hpp"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <string_view>
 
 namespace longhaul::io {
 namespace {
@@ -30,6 +36,30 @@ std::uint64_t raise_descriptor_limit() {
     if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return wanted;
   }
   return limit.rlim_cur;
+}
+
+void end_without_memory() {
+  constexpr std::string_view kText =
+      "longhaul: out of memory\n"
+      "  why: an allocation failed, and the work it was for cannot go on without it\n"
+      "  do:  free memory or raise the limit, then run the same command again; what had arrived is "
+      "kept\n";
+  // Nothing here allocates, and no destructor runs that might.
+  static_cast<void>(::write(STDERR_FILENO, kText.data(), kText.size()) + 0);
+  ::_exit(1);
+}
+
+void say_so_when_memory_ends() {
+  std::set_terminate([] {
+    try {
+      if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+    } catch (const std::bad_alloc&) {
+      end_without_memory();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "longhaul: a bug: %s\n", error.what());
+    }
+    std::abort();
+  });
 }
 
 }  // namespace longhaul::io

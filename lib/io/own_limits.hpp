@@ -10,4 +10,10 @@ void keep_no_core_files();
 // As many descriptors as the system lets it have, at most 65,536; returns how many that is.
 std::uint64_t raise_descriptor_limit();
 
+// An allocation that failed where nobody could go on without it (a thread of the pool, a callback
+// of a C library) ends the process with a sentence and code 1 instead of a core: what had arrived
+// is kept, as after any death of a process. Any other uncaught exception aborts as before.
+void say_so_when_memory_ends();
+[[noreturn]] void end_without_memory();
+
 }  // namespace longhaul::io

@@ -3,6 +3,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <new>
 
 #if defined(LONGHAUL_STATIC)
 #include <nss.h>
@@ -173,6 +174,7 @@ int main(int argc, char** argv) {
   CLI::App* version = root.add_subcommand("version", "print the version");
   refuse_empty_values(root);
   io::keep_no_core_files();
+  io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
     cli::StandardConsole console;
@@ -191,6 +193,8 @@ int main(int argc, char** argv) {
     }
     const int status = root.exit(error, std::cout, std::cerr);
     return status == 0 ? cli::kOk : cli::kUsageError;
+  } catch (const std::bad_alloc&) {
+    io::end_without_memory();
   } catch (const std::exception& error) {
     std::cerr << "longhaul-streamer: " << error.what() << "\n";
     return cli::kError;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <iostream>
 #include <iterator>
+#include <new>
 
 #include <CLI/CLI.hpp>
 
@@ -318,6 +319,7 @@ int main(int argc, char** argv) {
   completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
   refuse_empty_values(root);
   io::keep_no_core_files();
+  io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
     if (version->parsed()) {
@@ -338,6 +340,8 @@ int main(int argc, char** argv) {
     }
     const int status = root.exit(error, std::cout, std::cerr);
     return status == 0 ? cli::kOk : cli::kUsageError;
+  } catch (const std::bad_alloc&) {
+    io::end_without_memory();
   } catch (const std::exception& error) {
     std::cerr << "longhaul: " << error.what() << "\n";
     return cli::kError;

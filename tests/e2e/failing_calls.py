@@ -1,0 +1,175 @@
+"""The Nth allocation, or the Nth system call on files, of a whole program fails once, for some N
+over all of a push: rows R4, R5 and S2 of docs/faults.md. Either the push ends well or an error says
+so; nothing is published by half; the next one completes. A process may abort for want of memory,
+which is a death like any other. LONGHAUL_LONG=1 takes 60 N a sweep instead of 3.
+
+Usage: failing_calls.py LONGHAUL LONGHAUL-STREAMER SHIM.
+"""
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from push_pull import World, same
+from reach_world import in_folder
+
+SAMPLES = 60 if os.environ.get("LONGHAUL_LONG") else 3
+ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EDQUOT, errno.EINTR)
+
+
+def small_tree(root, seed):
+    rng = random.Random(seed)
+    (root / "sub").mkdir(parents=True)
+    for i in range(20):
+        (root / f"f{i:02}").write_bytes(rng.randbytes(rng.randint(0, 5000)))
+    (root / "sub" / "large").write_bytes(rng.randbytes(1_500_000))
+    (root / "link").symlink_to("f00")
+
+
+class Failing(World):
+    """A world in which one of the programs is run with the shim."""
+
+    def __init__(self, *words, shim):
+        super().__init__(*words)
+        self.shim, self.site, self.laptop = shim, {}, {}
+
+    def start(self):
+        before, os.environ["LD_PRELOAD"] = os.environ.get("LD_PRELOAD"), self.shim
+        os.environ.update(self.site)
+        try:
+            super().start()
+        finally:
+            del os.environ["LD_PRELOAD"]
+            for name in self.site:
+                del os.environ[name]
+            if before is not None:
+                os.environ["LD_PRELOAD"] = before
+
+    def try_start(self):
+        """False if it ended before it listened."""
+        address = self.address
+        try:
+            self.start()
+            return True
+        except (ValueError, KeyError):  # nothing was said
+            self.address = address
+            self.process.wait(20)
+            return False
+
+    def push(self, source, place):
+        command, environment = self.command("push", source, place)
+        environment |= {"LD_PRELOAD": self.shim, **self.laptop}
+        push = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while push.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+            if self.process.poll() is not None:  # a push waits for its site for a day
+                push.terminate()
+                break
+        push.said = push.communicate(timeout=20)[1]
+        return push
+
+
+def count(world, side, what, source):
+    """How many such calls a push makes of that side."""
+    told = world.folder / "count"
+    settings = {"FAIL_WHAT": what, "FAIL_COUNT": str(told)}
+    setattr(world, side, settings)
+    world.start()
+    done = world.push(source, f"here:count-{side}-{what}")
+    assert done.returncode == 0, done.said
+    assert world.stop() == 0
+    setattr(world, side, {})
+    return int(told.read_text())
+
+
+def sweep(world, side, what, source, seed):
+    total = count(world, side, what, source)
+    fine = (*range(9), 130, *((-signal.SIGABRT,) if what == "memory" else ()))
+    rng = random.Random(seed)
+    failed = ended = 0
+    for i in range(SAMPLES):
+        n = (total * i + rng.randrange(total)) // SAMPLES
+        where = f"{side}, {what} call {n} of {total}"
+        place = f"here:{side}-{what}-{i}"
+        setattr(world, side, {"FAIL_WHAT": what, "FAIL_AT": str(n),
+                              "FAIL_ERRNO": str(ERRORS[i % len(ERRORS)])})
+        if world.try_start():
+            done = world.push(source, place)
+            # Ended by itself, with a code that has a meaning and words beside it.
+            assert done.returncode in fine, (where, done.returncode, done.said)
+            assert done.returncode == 0 or done.said, where
+            failed += done.returncode != 0
+            if world.process.poll() is None:
+                world.stop()
+            else:
+                ended += 1
+        else:
+            ended += 1
+        assert world.process.returncode in fine, (where, world.process.returncode)
+        setattr(world, side, {})
+        world.start()
+        again = world.push(source, place)
+        assert again.returncode == 0, (where, again.said)
+        version = world.root / "datasets" / place.split(":")[1] / "current"
+        published = sorted(path.name for path in version.resolve().parent.iterdir())
+        assert published in (["current", "v000001"], ["current", "v000001", "v000002"]), (where, published)
+        world.run("verify", place)
+        back = world.folder / f"back-{side}-{what}-{i}"
+        world.run("pull", place, back)
+        same(source, back)
+        assert world.stop() == 0
+    print(f"{side}, {what}: {total} calls, {SAMPLES} failed; {failed} pushes told an error, "
+          f"{ended} streamers ended")
+
+
+def s2_syncs_before_renames(world, source):
+    """Read from the calls themselves: content is synced before its tree gets its name, the manifest
+    before its own, and the folders that hold the names after."""
+    traced = world.folder / "trace"
+    world.site = {"FAIL_TRACE": str(traced)}
+    world.start()
+    world.run("push", source, "here:traced")
+    assert world.stop() == 0
+    world.site = {}
+    lines = [line.split(" ", 1) for line in traced.read_text().splitlines()]
+    names = [(what, place.removeprefix(str(world.root.resolve()))) for what, place in lines]
+    moved = names.index(("to", "/datasets/traced/v000001"))
+    manifest = names.index(("to", "/.longhaul/manifests/traced/v000001"))
+    def is_tree(place):
+        return place.startswith("/.longhaul/staging/") and "/tree" in place
+    written = max(i for i, (what, place) in enumerate(names) if what == "write" and is_tree(place))
+    content = [i for i, (what, place) in enumerate(names)
+               if what == "syncfs" or what == "sync" and is_tree(place)]
+    assert any(written < i < manifest for i in content), names[written:moved]
+    beside = max(i for i, (what, place) in enumerate(names[:manifest])
+                 if what == "write" and place.startswith("/.longhaul/manifests/traced/"))
+    assert ("sync", names[beside][1]) in names[beside:manifest], names[beside:moved]
+    assert ("sync", "/.longhaul/manifests/traced") in names[manifest:moved], names[manifest:moved]
+    assert ("sync", "/datasets/traced") in names[moved:], names[moved:]
+    print(f"S2: {len(names)} calls in order")
+
+
+def story(folder):
+    world = Failing(sys.argv[1], sys.argv[2], folder, shim=sys.argv[3])
+    source = folder / "tree"
+    small_tree(source, 5)
+    world.start()
+    try:
+        world.run("init")
+        world.run("join", "here", stdin=world.invite())
+        assert world.stop() == 0
+        s2_syncs_before_renames(world, source)
+        for seed, (side, what) in enumerate(((s, w) for s in ("site", "laptop") for w in ("file", "memory"))):
+            sweep(world, side, what, source, seed)
+    finally:
+        if world.process.poll() is None:
+            world.process.kill()
+
+
+if __name__ == "__main__":
+    in_folder(story)
