@@ -43,6 +43,14 @@ struct DoctorOptions {
 // What is wrong here and on the way to a site, and what mends it; kError when something will fail.
 io::Task<int> doctor(App& app, DoctorOptions options);
 
+struct ProbeOptions {
+  std::string site;
+  std::string budget = "20MB,10s";
+  std::string save_profile;  // a netsim profile of the link, in this file
+};
+// What the link to a site is like: docs/probe.md.
+io::Task<int> probe(App& app, ProbeOptions options);
+
 struct PushOptions {
   std::string source, place;
   std::vector<std::string> excludes, exclude_from;

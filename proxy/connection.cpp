@@ -68,20 +68,33 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   made->viewer_ = std::make_unique<feed::Viewer>();
-  const std::array<session::Service*, 2> services{made->exchange_.get(), made->viewer_.get()};
+  std::vector<session::Service*> services{made->exchange_.get(), made->viewer_.get()};
   // ssh carries TCP alone, and a site that calls us may have no other way in or out.
   const Datagrams datagrams = TRY(datagrams_wanted(app));
   if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
+  if (options.probe && made->hub_ != nullptr) {
+    options.probe->buffers = &made->buffers_;
+    made->prober_ = std::make_unique<probe::Prober>(*options.probe);
+    services.push_back(made->prober_.get());
+  }
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   Connection* self = made.get();
   auto dialer = [self](std::uint32_t) { return self->dial(); };
   auto on_event = [self](const session::Event& event) { self->on_event(event); };
-  auto on_drained = [self] { self->changed_.notify(); };
+  auto on_drained = [self] {
+    if (self->probe_socket_ != nullptr) self->probe_socket_->kick();
+    self->changed_.notify();
+  };
   made->pump_ = std::make_unique<io::Pump>(app.env, *made->session_, dialer, on_event, on_drained);
   if (made->hub_ != nullptr) {
     made->pump_->use(*made->hub_);
     made->tasks_.spawn(made->hub_->run());
+  }
+  if (made->prober_ != nullptr) {
+    made->probe_socket_ = std::make_unique<io::ProbeSocket>(app.env, *made->hub_, *made->prober_,
+                                                            [self] { self->pump_->poke(); });
+    made->tasks_.spawn(made->probe_socket_->run());
   }
   made->tasks_.spawn(made->pump_->run());
   if (auto watch = io::AddressWatch::open(app.env.executor())) {
@@ -102,6 +115,10 @@ io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
       ended_ = dial_error_;
       changed_.notify();
     }
+  }
+  if (dialed) {
+    const auto at = io::to_address((*dialed)->peer());
+    if (at) udp_peer_ = *at;
   }
   co_return dialed;
 }
@@ -147,7 +164,10 @@ io::Task<> Connection::changed(Time until) {
 }
 
 void Connection::on_event(const session::Event& event) {
-  if (std::holds_alternative<session::Established>(event)) established_ = true;
+  if (const auto* established = std::get_if<session::Established>(&event)) {
+    established_ = true;
+    capabilities_ = established->capabilities;
+  }
   if (std::holds_alternative<session::LinkUp>(event)) down_since_.reset();
   if (std::holds_alternative<session::LinkDown>(event)) down_since_ = app_.env.now();
   if (const auto* changed = std::get_if<session::KChanged>(&event)) {
@@ -180,6 +200,7 @@ io::Task<> Connection::close() {
   alarm_->set(app_.env.now());
   if (telling_) tasks_.cancel(*telling_);
   if (addresses_ != nullptr) addresses_->close();
+  if (probe_socket_ != nullptr) probe_socket_->close();
   if (hub_ != nullptr) hub_->close();
   co_await reach_->close();
   co_await tasks_.join();

@@ -15,8 +15,10 @@
 #include "lib/crypto/tls_context.hpp"
 #include "lib/feed/viewer.hpp"
 #include "lib/io/address_watch.hpp"
+#include "lib/io/probe_socket.hpp"
 #include "lib/io/pump.hpp"
 #include "lib/io/task_group.hpp"
+#include "lib/probe/prober.hpp"
 #include "lib/session/handshake.hpp"
 #include "lib/session/session.hpp"
 #include "lib/transfer/exchange.hpp"
@@ -33,6 +35,8 @@ struct ConnectOptions {
   std::string telemetry;      // a file for the session's state; empty: as LONGHAUL_TELEMETRY says
   BytesPerSecond rate_limit;  // zero: none
   bool expects_bulk = false;  // files are going to cross
+  // The link is going to be probed: prober() is there if this session may use UDP.
+  std::optional<probe::ProberOptions> probe;
 };
 
 class Connection {
@@ -49,6 +53,10 @@ class Connection {
   session::Session& session() { return *session_; }
   const session::Session& session() const { return *session_; }
   void poke() { pump_->poke(); }
+  probe::Prober* prober() { return prober_.get(); }
+  // Where the site's UDP socket is; nullopt before the first connection.
+  const std::optional<datagram::Address>& udp_peer() const { return udp_peer_; }
+  std::uint64_t capabilities() const { return capabilities_; }  // of both; once established
   // Returns when something may have happened since the last call, or at `until`.
   io::Task<> changed(Time until);
   void wake() { changed_.notify(); }  // so that changed() returns
@@ -85,10 +93,14 @@ class Connection {
   std::optional<io::TaskId> telling_;
   std::unique_ptr<transfer::Exchange> exchange_;
   std::unique_ptr<feed::Viewer> viewer_;
+  std::unique_ptr<probe::Prober> prober_;
   std::unique_ptr<session::Session> session_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted
   std::unique_ptr<io::AddressWatch> addresses_;
   std::unique_ptr<io::Pump> pump_;
+  std::unique_ptr<io::ProbeSocket> probe_socket_;
+  std::optional<datagram::Address> udp_peer_;
+  std::uint64_t capabilities_ = 0;
   io::TaskGroup tasks_;
   io::Signal changed_;
   std::unique_ptr<io::Alarm> alarm_;

@@ -9,7 +9,12 @@ namespace longhaul::streamer {
 namespace {
 
 // What the peer's transfers came to, for whoever reads the site's log.
-void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, io::Pump& pump) {
+void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, probe::ProbeSite& probe,
+          io::Pump& pump) {
+  if (const auto broken = probe.take_broken()) {
+    LOG(log, kWarn, "a peer broke the protocol: {}", broken->message());
+    pump.end(*broken);
+  }
   if (const auto broken = feeder.take_broken()) {
     LOG(log, kWarn, "a peer broke the protocol: {}", broken->message());
     pump.end(*broken);
@@ -32,8 +37,9 @@ void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, io::Pump
 }  // namespace
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                 BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
-                                 session::Arrival& arrival, session::PathId& first) {
+                                 BufferPool& pool, io::DatagramHub* hub, probe::Gate& gate,
+                                 const auth::Peer& peer, session::Arrival& arrival,
+                                 session::PathId& first) {
   auto live = std::make_shared<Live>();
   live->peer = peer.pin;
   live->role = peer.role;
@@ -46,7 +52,17 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   live->host = std::make_unique<RoleHost>(std::move(datasets), peer.role);
   live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
                                                         transfer::ExchangeOptions{});
-  const std::array<session::Service*, 2> services{live->exchange.get(), live->feeder.get()};
+  probe::ProbeSiteOptions probe_options;
+  probe_options.may_probe = peer.role != auth::Role::kSite;
+  probe_options.observer = peer.role == auth::Role::kObserver;
+  probe_options.datagrams = hub != nullptr;
+  probe_options.gate = &gate;
+  probe_options.buffers = &pool;
+  probe_options.wall_less_now_ns = env.wall().ns - env.now().time_since_epoch().count();
+  env.entropy(probe_options.secret.writable());
+  live->probe = std::make_unique<probe::ProbeSite>(probe_options);
+  const std::array<session::Service*, 3> services{live->exchange.get(), live->feeder.get(),
+                                                  live->probe.get()};
   session::SessionOptions options;
   options.buffers = &pool;
   options.datagrams = hub != nullptr;
@@ -60,9 +76,15 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
     if (std::holds_alternative<session::LinkDown>(event)) self->down_since = env.now();
     if (std::holds_alternative<session::LinkUp>(event)) self->down_since.reset();
   };
-  auto on_drained = [self, &log] { tell(log, *self->exchange, *self->feeder, *self->pump); };
+  auto on_drained = [self, &log] {
+    if (self->probe_socket != nullptr) self->probe_socket->kick();
+    tell(log, *self->exchange, *self->feeder, *self->probe, *self->pump);
+  };
   live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
-  if (hub != nullptr) live->pump->use(*hub);
+  if (hub == nullptr) return live;
+  live->pump->use(*hub);
+  live->probe_socket =
+      std::make_unique<io::ProbeSocket>(env, *hub, *live->probe, [self] { self->pump->poke(); });
   return live;
 }
 

@@ -10,7 +10,9 @@
 #include "lib/auth/peer_book.hpp"
 #include "lib/base/log.hpp"
 #include "lib/feed/feeder.hpp"
+#include "lib/io/probe_socket.hpp"
 #include "lib/io/pump.hpp"
+#include "lib/probe/site.hpp"
 #include "lib/session/greeter.hpp"
 #include "lib/session/handshake.hpp"
 #include "lib/session/session.hpp"
@@ -32,13 +34,16 @@ struct Live {
   std::unique_ptr<transfer::Host> host;
   std::unique_ptr<transfer::Exchange> exchange;
   std::unique_ptr<feed::Feeder> feeder;
+  std::unique_ptr<probe::ProbeSite> probe;
   std::unique_ptr<session::Session> session;
   std::unique_ptr<io::Pump> pump;
+  std::unique_ptr<io::ProbeSocket> probe_socket;  // none without a hub; who serves runs it
 
-  // hub: the site's UDP socket, or none; outlives it.
+  // hub: the site's UDP socket, or none; it and the gate outlive it.
   static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
-                                    BufferPool& pool, io::DatagramHub* hub, const auth::Peer& peer,
-                                    session::Arrival& arrival, session::PathId& first);
+                                    BufferPool& pool, io::DatagramHub* hub, probe::Gate& gate,
+                                    const auth::Peer& peer, session::Arrival& arrival,
+                                    session::PathId& first);
 };
 
 // A living peer dials every second: one that began anew and left a session dead for so long was

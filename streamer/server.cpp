@@ -319,7 +319,8 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
   session::Arrival arrival = guest->greeter->take();
-  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), *peer, arrival, first);
+  auto live =
+      Live::make(env_, log_, datasets_, pool_, hub_.get(), probe_gate_, *peer, arrival, first);
   const session::Association* association = live->session->association();
   if (association == nullptr) {
     guest->greeter->give_back(std::move(arrival));
@@ -333,7 +334,11 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
 }
 
 io::Task<> Server::serve(std::shared_ptr<Live> live) {
+  io::TaskGroup probing(env_.executor());
+  if (live->probe_socket != nullptr) probing.spawn(live->probe_socket->run());
   co_await live->pump->run();
+  if (live->probe_socket != nullptr) live->probe_socket->close();
+  co_await probing.join();
   sessions_.erase(live->token);
   LOG(log_, kInfo, "session {} ended", to_hex(live->token).substr(0, 8));
 }

@@ -18,6 +18,7 @@
 #include "lib/io/env.hpp"
 #include "lib/io/signal.hpp"
 #include "lib/io/task_group.hpp"
+#include "lib/probe/site.hpp"
 #include "lib/session/greeter.hpp"
 #include "streamer/datasets.hpp"
 #include "streamer/root.hpp"
@@ -78,6 +79,7 @@ class Server {
   BufferPool pool_;
   auth::Admission admission_;
   auth::ConnectionId next_{1};
+  probe::Gate probe_gate_;
   std::map<auth::ConnectionId, std::shared_ptr<Guest>> guests_;
   std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: the port is taken; then TLS alone

@@ -115,7 +115,7 @@ void Core::greet_ready() {
 
 void Core::greet(Path& path) {
   wire::Hello hello;
-  if (options_.datagrams) hello.capabilities = kCapabilityDatagrams;
+  if (options_.datagrams) hello.capabilities = kCapabilityDatagrams | kCapabilityProbe;
   if (options_.datagrams && !crypto::has_fast_aes()) hello.capabilities |= kCapabilityChaCha;
   hello.role = path.role == PathRole::kControl ? 0 : 1;
   hello.control_next = messages_.control_next();

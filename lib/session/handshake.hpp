@@ -17,7 +17,8 @@ namespace longhaul::session {
 // Capability bits that this build has.
 constexpr std::uint64_t kCapabilityDatagrams = 1;  // the fast path
 constexpr std::uint64_t kCapabilityChaCha = 2;     // it is sealed with ChaCha20-Poly1305
-constexpr std::uint64_t kCapabilities = kCapabilityDatagrams | kCapabilityChaCha;
+constexpr std::uint64_t kCapabilityProbe = 4;      // the third service is lib/probe's
+constexpr std::uint64_t kCapabilities = kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
 
 // Who we are and whom we expect. What it refers to outlives the session.
 struct SessionKeys {

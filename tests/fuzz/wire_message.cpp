@@ -1,5 +1,5 @@
 // Any bytes as any message: the first byte chooses, 255 is a transfer message with its place, 254 a
-// feed message with its own. What decodes must encode to the same bytes.
+// feed message, 253 one of a probe with its own. What decodes must encode to the same bytes.
 #include "tests/wire/catalogue.hpp"
 #include "tests/wire/sample.hpp"
 
@@ -29,5 +29,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   if (data[0] == 255) try_message<TransferMessage>(in);
   if (data[0] == 254) try_message<FeedMessage>(in);
+  if (data[0] == 253) try_message<ProbeMessage>(in);
   return 0;
 }

@@ -27,6 +27,7 @@ class Page:
         self.frames = {}
         self.transfers = {}
         self.feeds = {}
+        self.probes = {}
 
     def read(self, text):
         for section in re.split(r"^#{2,3} ", text, flags=re.M)[1:]:
@@ -39,6 +40,8 @@ class Page:
                 self.transfers = {int(number): message for number, message in rows[2:]}
             elif name == "Feed messages":
                 self.feeds = {int(number): message for number, message in rows[2:]}
+            elif name == "Probe messages":
+                self.probes = {int(number): message for number, message in rows[2:]}
             elif rows:
                 self.messages[name] = [(row[0].strip("`"), row[1]) for row in rows[2:]]
 
@@ -171,6 +174,8 @@ def check_golden(page, folder):
             got = decode_placed(page, page.transfers, data, words[1])
         elif words[0] == "feed":
             got = decode_placed(page, page.feeds, data, words[1])
+        elif words[0] == "probe":
+            got = decode_placed(page, page.probes, data, words[1])
         else:
             got = Decoder(page, data).message(words[0])
         compare(file.name, got, json.loads(file.with_suffix(".json").read_text()))

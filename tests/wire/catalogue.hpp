@@ -8,6 +8,7 @@
 #include "lib/wire/frame.hpp"
 #include "lib/wire/hello.hpp"
 #include "lib/wire/join.hpp"
+#include "lib/wire/probe.hpp"
 #include "lib/wire/transfer.hpp"
 #include "tests/wire/dump.hpp"
 #include "tests/wire/golden.hpp"
@@ -62,6 +63,11 @@ void each_documented(Visit&& visit) {
   visit.template operator()<LiveValue>();
   visit.template operator()<Steer>();
   visit.template operator()<Steered>();
+  visit.template operator()<ProbeOpen>();
+  visit.template operator()<ProbeOpened>();
+  visit.template operator()<ProbeTrain>();
+  visit.template operator()<ProbeArrivals>();
+  visit.template operator()<ProbeStop>();
 }
 
 template <class T>
@@ -85,6 +91,12 @@ GoldenBytes golden_transfer(std::string_view what, const T& message) {
 template <class T>
 GoldenBytes golden_feed_message(std::string_view what, const T& message) {
   return {fmt::format("feed-{}-{}", type_name<T>(), what), encode(FeedMessage(message)),
+          dump(message)};
+}
+
+template <class T>
+GoldenBytes golden_probe_message(std::string_view what, const T& message) {
+  return {fmt::format("probe-{}-{}", type_name<T>(), what), encode(ProbeMessage(message)),
           dump(message)};
 }
 

@@ -77,6 +77,9 @@ TEST(WireDoc, HasThePlacesOfTransferMessages) {
 TEST(WireDoc, HasThePlacesOfFeedMessages) {
   expect_places<FeedMessage>("### Feed messages\n\n");
 }
+TEST(WireDoc, HasThePlacesOfProbeMessages) {
+  expect_places<ProbeMessage>("### Probe messages\n\n");
+}
 
 std::size_t places_of(const std::vector<GoldenBytes>& all) {
   std::set<std::uint8_t> places;
@@ -89,6 +92,10 @@ TEST(Golden, EveryTransferMessageHasBytes) {
 }
 TEST(Golden, EveryFeedMessageHasBytes) {
   EXPECT_EQ(places_of(feed_golden()), std::variant_size_v<FeedMessage>);
+}
+
+TEST(Golden, EveryProbeMessageHasBytes) {
+  EXPECT_EQ(places_of(probe_golden()), std::variant_size_v<ProbeMessage>);
 }
 
 TEST(Golden, BytesAreWhatTheyWere) {

@@ -71,6 +71,7 @@ std::vector<GoldenBytes> all_golden() {
   };
   for (GoldenBytes& one : transfer_golden()) all.push_back(std::move(one));
   for (GoldenBytes& one : feed_golden()) all.push_back(std::move(one));
+  for (GoldenBytes& one : probe_golden()) all.push_back(std::move(one));
   return all;
 }
 

@@ -96,6 +96,20 @@ void add_doctor(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_probe(CLI::App& root, Chosen& chosen) {
+  CLI::App* command = add(root, chosen, "probe",
+                          "what the link to a site is like: round trips, loss, capacity, buffers");
+  auto options = std::make_shared<proxy::ProbeOptions>();
+  command->add_option("SITE", options->site)->required();
+  command->add_option("--budget", options->budget, "at most so many bytes, both ways, and so long")
+      ->capture_default_str();
+  command->add_option("--save-profile", options->save_profile,
+                      "write the link as a netsim profile, NAME.json, to be replayed at home");
+  command->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::probe(app, *options); };
+  });
+}
+
 void add_moving(CLI::App& root, Chosen& chosen) {
   CLI::App* push =
       add(root, chosen, "push", "send a folder or file to SITE:DATASET as a new version");
@@ -305,6 +319,7 @@ int main(int argc, char** argv) {
   root.add_flag("-v,--verbose", chosen.verbose, "say more on stderr");
   add_pairing(root, chosen);
   add_doctor(root, chosen);
+  add_probe(root, chosen);
   add_moving(root, chosen);
   add_keeping(root, chosen);
   add_runs(root, chosen);

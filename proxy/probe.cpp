@@ -1,0 +1,171 @@
+// `longhaul probe SITE`: what the link to a site is like.
+#include <charconv>
+#include <fstream>
+
+#include "lib/cli/exit_code.hpp"
+#include "lib/cli/human.hpp"
+#include "lib/session/handshake.hpp"
+#include "proxy/ask.hpp"
+#include "proxy/commands.hpp"
+#include "proxy/probe_text.hpp"
+#include "proxy/sites_file.hpp"
+
+namespace longhaul::proxy {
+namespace {
+
+constexpr Duration kProbeTick = 200ms;
+constexpr std::uint64_t kBudgetLeast = 500'000, kBudgetMost = 1'000'000'000;
+constexpr Duration kTimeLeast = 3s, kTimeMost = 60s;
+// For what is on its way when the time is over.
+constexpr Duration kProbeSlack = 15s;
+
+// "20MB", "20MB,10s", "5s".
+Result<> read_budget(const std::string& text, probe::ProberOptions& into) {
+  std::size_t at = 0;
+  while (at <= text.size()) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string part = text.substr(at, end - at);
+    at = end + 1;
+    if (const auto size = cli::parse_size(part)) {
+      into.budget_bytes = size->value();
+    } else if (const auto span = cli::parse_duration(part)) {
+      into.time = *span;
+    } else {
+      return fail(Error(Kind::kUsage, "read the budget " + text, "'" + part + "' is neither")
+                      .advise("a size, a time or both: --budget 20MB,10s"));
+    }
+  }
+  if (into.budget_bytes < kBudgetLeast || into.budget_bytes > kBudgetMost)
+    return fail(Kind::kUsage, "read the budget " + text, "from 500kB to 1GB");
+  if (into.time < kTimeLeast || into.time > kTimeMost)
+    return fail(Kind::kUsage, "read the budget " + text, "from 3s to 60s");
+  return {};
+}
+
+struct ProfileFile {
+  std::string path, name;
+};
+// "home" or "links/home.json": a file, and the name that stands in it.
+Result<ProfileFile> profile_file(const std::string& wanted) {
+  ProfileFile out;
+  out.path = wanted;
+  if (out.path.size() < 5 || out.path.substr(out.path.size() - 5) != ".json") out.path += ".json";
+  out.name = out.path.substr(out.path.find_last_of('/') + 1);
+  out.name.resize(out.name.size() - 5);
+  TRY(check_name(out.name, "profile"));
+  return out;
+}
+
+Result<> write_profile(const ProfileFile& file, const ProbeStory& story) {
+  std::ofstream out(file.path, std::ios::binary | std::ios::trunc);
+  out << probe::profile_text(story.figures, file.name, "longhaul probe " + story.site);
+  out.close();
+  if (!out) return fail(Kind::kIo, "write " + file.path);
+  return {};
+}
+
+Error cannot(const Site& site, const std::string& why) {
+  return Error(Kind::kUnsupported, "probe " + site.name, why);
+}
+
+// Until the probe is over; an error where there is nothing to show.
+io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
+  const Time began = app.env.now();
+  std::optional<Time> started;
+  std::optional<Error> error;
+  probe::Prober* prober = connection.prober();
+  app.on_stop = [&] {
+    error = Error(Kind::kInterrupted, "probe " + site.name);
+    connection.wake();
+  };
+  while (!error) {
+    const Time now = app.env.now();
+    if (connection.ended()) {
+      error = *connection.ended();
+    } else if (!connection.established()) {
+      if (now - began > patience(connection)) error = unreached(site, connection);
+    } else if (prober == nullptr) {  // TLS alone: what the session knows is all
+      if (now - began > 3s) break;
+    } else if (!started) {
+      if ((connection.capabilities() & session::kCapabilityProbe) == 0) {
+        error = cannot(site, "its streamer is older than this command, or has no UDP")
+                    .advise("bring longhaul there up to date");
+      } else if (connection.udp_peer()) {
+        started = now;
+        prober->start(now, *connection.udp_peer());
+        connection.poke();
+      }
+    } else if (prober->finished() || now - *started > kTimeMost + kProbeSlack) {
+      break;
+    }
+    if (error) break;
+    co_await connection.changed(now + kProbeTick);
+  }
+  app.on_stop = nullptr;
+  if (error) co_return fail(*error);
+  co_return Result<>();
+}
+
+}  // namespace
+
+io::Task<int> probe(App& app, ProbeOptions options) {
+  const auto sites = load_sites(app);
+  if (!sites) co_return app.failed(sites.error());
+  const auto site = sites->find(options.site);
+  if (!site) co_return app.failed(site.error());
+  ConnectOptions connect;
+  connect.probe.emplace();
+  const Result<> budget = read_budget(options.budget, *connect.probe);
+  if (!budget) co_return app.failed(budget.error());
+  std::optional<ProfileFile> file;
+  if (!options.save_profile.empty()) {
+    const auto named = profile_file(options.save_profile);
+    if (!named) co_return app.failed(named.error());
+    file = *named;
+  }
+  app.env.entropy(connect.probe->seed.writable());
+  connect.probe->wall_less_now_ns = app.env.wall().ns - app.env.now().time_since_epoch().count();
+  Result<std::unique_ptr<Connection>> made = Connection::make(app, *site, connect);
+  if (!made) co_return app.failed(made.error());
+  const std::unique_ptr<Connection> connection = *std::move(made);
+  const Result<> followed = co_await follow(app, *site, *connection);
+
+  ProbeStory story;
+  story.site = site->name;
+  const session::Status status = connection->session().status();
+  story.path = status.datagrams ? "UDP" : "TLS";
+  story.why = session::name_of(status.choice);
+  story.tls_rtt_ms = static_cast<double>(status.rtt.count()) / 1e6;
+  story.tls_rtt_least_ms = static_cast<double>(status.rtt_min.count()) / 1e6;
+  std::optional<Error> error;
+  if (!followed) error = followed.error();
+  if (const probe::Prober* prober = connection->prober(); prober != nullptr && !error) {
+    // A silent UDP port is a finding, any other failure is one.
+    if (prober->error() && prober->error()->kind() != Kind::kTimeout) error = prober->error();
+    story.udp = !prober->error();
+    if (story.udp) {
+      story.figures = probe::estimate(prober->samples());
+      story.figures.mtu_bytes = prober->mtu_bytes();
+      story.figures.bytes_up = prober->bytes_up();
+      story.figures.bytes_down = prober->bytes_down();
+      story.figures.took = prober->took();
+      story.figures.cut_short = prober->cut_short();
+    }
+  }
+  co_await connection->close();
+  if (error) co_return app.failed(*error);
+  if (app.json) {
+    app.json_line(probe_json(story));
+  } else {
+    app.console.out(probe_text(story));
+  }
+  if (!file) co_return cli::kOk;
+  if (!story.udp) co_return app.failed(cannot(*site, "no profile is written: UDP is not answered"));
+  const Result<> written = write_profile(*file, story);
+  if (!written) co_return app.failed(written.error());
+  if (!app.json)
+    app.console.err("wrote " + file->path + ": netsim run --profile ./" + file->path + " -- CMD\n");
+  co_return cli::kOk;
+}
+
+}  // namespace longhaul::proxy

@@ -1,0 +1,23 @@
+// What a probe found, as words and as JSON.
+#pragma once
+
+#include <string>
+
+#include "lib/cli/json_line.hpp"
+#include "lib/probe/figures.hpp"
+#include "lib/session/status.hpp"
+
+namespace longhaul::proxy {
+
+struct ProbeStory {
+  std::string site;
+  bool udp = false;                             // packets were answered
+  std::string path, why;                        // which way bulk goes, and why
+  probe::Figures figures;                       // empty without UDP
+  double tls_rtt_ms = 0, tls_rtt_least_ms = 0;  // of the session's connections; 0: not known
+};
+
+std::string probe_text(const ProbeStory& story);
+cli::JsonLine probe_json(const ProbeStory& story);
+
+}  // namespace longhaul::proxy
