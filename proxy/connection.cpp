@@ -79,31 +79,35 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
     services.push_back(made->prober_.get());
   }
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
-  Connection* self = made.get();
-  auto dialer = [self](std::uint32_t) { return self->dial(); };
-  auto on_event = [self](const session::Event& event) { self->on_event(event); };
-  auto on_drained = [self] {
-    if (self->probe_socket_ != nullptr) self->probe_socket_->kick();
-    self->changed_.notify();
-  };
-  made->pump_ = std::make_unique<io::Pump>(app.env, *made->session_, dialer, on_event, on_drained);
-  if (made->hub_ != nullptr) {
-    made->pump_->use(*made->hub_);
-    made->tasks_.spawn(made->hub_->run());
-  }
-  if (made->prober_ != nullptr) {
-    made->probe_socket_ = std::make_unique<io::ProbeSocket>(app.env, *made->hub_, *made->prober_,
-                                                            [self] { self->pump_->poke(); });
-    made->tasks_.spawn(made->probe_socket_->run());
-  }
-  made->tasks_.spawn(made->pump_->run());
-  if (auto watch = io::AddressWatch::open(app.env.executor())) {
-    made->addresses_ = *std::move(watch);
-    made->tasks_.spawn(made->watch_addresses());
-  }
-  made->tasks_.spawn(made->keep_time());
-  if (made->telemetry_ != nullptr) made->telling_ = made->tasks_.spawn(made->tell_telemetry());
+  made->begin();
   return made;
+}
+
+// What runs for as long as it lives.
+void Connection::begin() {
+  auto dialer = [this](std::uint32_t) { return dial(); };
+  auto hear = [this](const session::Event& event) { on_event(event); };
+  auto drained = [this] {
+    if (probe_socket_ != nullptr) probe_socket_->kick();
+    changed_.notify();
+  };
+  pump_ = std::make_unique<io::Pump>(app_.env, *session_, dialer, hear, drained);
+  if (hub_ != nullptr) {
+    pump_->use(*hub_);
+    tasks_.spawn(hub_->run());
+  }
+  if (prober_ != nullptr) {
+    probe_socket_ =
+        std::make_unique<io::ProbeSocket>(app_.env, *hub_, *prober_, [this] { pump_->poke(); });
+    tasks_.spawn(probe_socket_->run());
+  }
+  tasks_.spawn(pump_->run());
+  if (auto watch = io::AddressWatch::open(app_.env.executor())) {
+    addresses_ = *std::move(watch);
+    tasks_.spawn(watch_addresses());
+  }
+  tasks_.spawn(keep_time());
+  if (telemetry_ != nullptr) telling_ = tasks_.spawn(tell_telemetry());
 }
 
 io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {

@@ -75,6 +75,7 @@ class Connection {
 
  private:
   Connection(App& app, Site site, crypto::Identity identity);
+  void begin();
   void on_event(const session::Event& event);
   io::Task<> keep_time();
   io::Task<> watch_addresses();

@@ -5,11 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/probe/fit.hpp"
+
 namespace longhaul::probe {
 namespace {
 
 constexpr std::int64_t kNever = TrainSamples::kNever;
-constexpr double kSureBounds = 1.96;  // of a normal distribution: 95 % lie within
 constexpr std::size_t kOverflowWindow = 16;
 
 std::vector<double> one_way(const std::vector<EchoSample>& echoes, bool down) {
@@ -19,18 +20,6 @@ std::vector<double> one_way(const std::vector<EchoSample>& echoes, bool down) {
       out.push_back(
           static_cast<double>(down ? echo.came_us - echo.left_us : echo.there_us - echo.sent_us));
   return out;
-}
-
-double quantile(std::vector<double>& values, double p) {
-  if (values.empty()) return 0;
-  const double at = p * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(at);
-  const auto nth = values.begin() + static_cast<std::ptrdiff_t>(low);
-  std::nth_element(values.begin(), nth, values.end());
-  if (low + 1 >= values.size()) return *nth;
-  const double first = *nth;
-  const double second = *std::min_element(nth + 1, values.end());
-  return first + (second - first) * (at - static_cast<double>(low));
 }
 
 std::vector<double> delays_of(const TrainSamples& train) {
@@ -49,45 +38,6 @@ std::vector<double> delays_of(const std::vector<UsedTrain>& way, TrainUse use) {
     const std::vector<double> more = delays_of(train.samples);
     out.insert(out.end(), more.begin(), more.end());
   }
-  return out;
-}
-
-// Microseconds a packet, by least squares over arrival times in their order, with its standard
-// error by leaving out one of ten stretches at a time: neighbours are not independent.
-struct Slope {
-  double value = 0, error = 0;
-};
-
-class SlopeSums {
- public:
-  void add(double x, double y, double sign = 1) {
-    n_ += sign, x_ += sign * x, y_ += sign * y, xx_ += sign * x * x, xy_ += sign * x * y;
-  }
-  double slope() const {
-    const double across = xx_ - x_ * x_ / n_;
-    return across > 0 ? (xy_ - x_ * y_ / n_) / across : 0;
-  }
-
- private:
-  double n_ = 0, x_ = 0, y_ = 0, xx_ = 0, xy_ = 0;
-};
-
-Slope slope_of(const std::vector<double>& times) {
-  SlopeSums all;
-  const double zero = times.front();
-  const auto x_of = [](std::size_t i) { return static_cast<double>(i); };
-  for (std::size_t i = 0; i < times.size(); ++i) all.add(x_of(i), times[i] - zero);
-  Slope out{all.slope(), 0};
-  const std::size_t blocks = std::min<std::size_t>(10, times.size() / 2);
-  double squares = 0;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    SlopeSums rest = all;
-    for (std::size_t i = b * times.size() / blocks; i < (b + 1) * times.size() / blocks; ++i)
-      rest.add(x_of(i), times[i] - zero, -1);
-    squares += std::pow(rest.slope() - out.value, 2);
-  }
-  const double count = static_cast<double>(blocks);
-  out.error = std::sqrt(squares * (count - 1) / count);
   return out;
 }
 
@@ -218,16 +168,16 @@ void find_policer(const Way& way, WayFigures& out) {
     const double share = lost / static_cast<double>(one.came_us.size() - half);
     const double usual = out.loss ? out.loss->high : 0;
     if (share < std::max(0.05, 3 * usual)) continue;
-    const std::vector<double> times = arrivals(one, half);
-    if (times.size() < 16) continue;
     std::vector<double> delays = delays_of(one);
     const double waits = quantile(delays, 0.9) - quantile(delays, 0.1);
     const double buffer_us =
         out.buffer && out.capacity ? out.buffer->value * 1e6 / out.capacity->value : 0;
     if (waits > std::max(5'000.0, 0.6 * buffer_us)) continue;  // a queue: we asked for too much
-    const double rate = one.packet_ip_bytes * 1e6 / slope_of(times).value;
     const auto overflow = find_overflow(one, share);
     if (!overflow) continue;
+    const std::vector<double> times = arrivals(one, *overflow);
+    if (times.size() < 16) continue;
+    const double rate = one.packet_ip_bytes * 1e6 / slope_of(times).value;
     double sent = 0, came = 0;
     spans_of(one, sent, came);
     const double passed = static_cast<double>(*overflow) * one.packet_ip_bytes;
@@ -366,12 +316,12 @@ FillResult look_at_fill(const TrainSamples& train, double jitter) {
                   std::max(1.0, static_cast<double>(train.sent_us[last] - train.sent_us[first]));
   if (came_us < 1.1 * sent_us || came_us - sent_us < jitter) return out;
   const auto late =
-      std::lower_bound(times.begin(), times.end(), times.front() + std::min(jitter, came_us / 2));
+      std::lower_bound(times.begin(), times.end(), times.front() + std::min(jitter, came_us / 3));
   std::size_t skip = times.size() >= 40 ? times.size() / 10 : 1;
   skip = std::max(skip, static_cast<std::size_t>(late - times.begin()));
   skip = std::min(skip, times.size() - 3);
   const Slope slope = slope_of({times.begin() + static_cast<std::ptrdiff_t>(skip), times.end()});
-  if (slope.value <= 0 || kSureBounds * slope.error > 0.2 * slope.value) return out;
+  if (slope.value <= 0 || kSureBounds * slope.error > 0.3 * slope.value) return out;
   out.rate = rate_figure(slope, bytes);
   out.full_at = find_overflow(train, std::max(0.0, 1 - out.rate->value / out.sent_rate));
   return out;

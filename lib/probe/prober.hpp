@@ -21,6 +21,13 @@
 
 namespace longhaul::probe {
 
+constexpr wire::ProbeId kTheProbe{1};  // one a session
+constexpr Duration kOpenPatience = std::chrono::seconds(5);
+constexpr Duration kFindPatience = std::chrono::seconds(3);
+constexpr Duration kReportPatience = std::chrono::seconds(5);
+constexpr Duration kEchoPause = std::chrono::milliseconds(10);
+constexpr std::uint32_t kIpMost = 1500;  // bytes of a packet, at most
+
 struct ProberOptions {
   std::uint64_t budget_bytes = 20'000'000;  // both ways together, IP bytes
   Duration time = std::chrono::seconds(10);
