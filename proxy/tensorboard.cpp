@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "lib/run/event_file.hpp"
 #include "lib/wire/codec.hpp"
@@ -82,14 +83,19 @@ Result<> EventFolder::take(const feed::Took& took) {
       names_[{took.attempt, name->id}] = name->name;
   std::uint64_t& next = next_[took.attempt];
   if (took.next <= next) return {};
-  next = took.next;
+  const std::uint64_t had = std::exchange(next, took.next);
   changed_ = true;
   if (took.points.empty() || took.attempt < attempt_) return {};
   if (file_ == nullptr) TRY(begin(took));
   if (attempt_ != 0 && took.attempt > attempt_)
     append(waiting_, run::session_start_event(took.points[0].at, took.points[0].step));
   attempt_ = took.attempt;
+  // Stretches end where the link's pace had it: this one may begin before what is there ends.
+  std::uint64_t number = took.first;
+  auto entry = took.entries.begin();
   for (const run::Point& point : took.points) {
+    for (; entry != took.entries.end() && entry->number == number; ++entry) ++number;
+    if (number++ < had) continue;
     const auto name = names_.find({took.attempt, point.series});
     if (name == names_.end()) continue;
     append(waiting_, run::scalar_event(point.at, point.step, name->second, point.value));
