@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
@@ -13,6 +16,7 @@ namespace {
 
 // From a command's expiry to the record of what became of it, on this side.
 constexpr Duration kVerdictTime = 5s;
+constexpr Duration kLifetimeMax = std::chrono::hours(24 * 365 * 100);
 
 std::string_view word_of(wire::SteerState state) {
   for (const auto& known : wire_values(state))
@@ -32,7 +36,8 @@ class Commander final : public RunUser {
       if (opened->error) return;
       watch_ = opened->watch;
       // By the site's clock, as of the first answer: a command that waits grows no younger.
-      if (expires_.ns == 0) expires_ = {opened->site_time.ns + lifetime_.count()};
+      constexpr WallTime kLast{std::numeric_limits<std::int64_t>::max() - kLifetimeMax.count()};
+      if (expires_.ns == 0) expires_ = {std::min(opened->site_time, kLast).ns + lifetime_.count()};
       unsent_ = true;
     } else if (const auto* steered = std::get_if<wire::Steered>(&event)) {
       if (steered->id.value == command_.id) on_steered(*steered);
@@ -196,6 +201,10 @@ io::Task<int> ctl(App& app, CtlOptions options) {
   if (!command) co_return app.failed(command.error());
   const Result<Duration> lifetime = cli::parse_duration(options.expires);
   if (!lifetime) co_return app.failed(lifetime.error());
+  if (*lifetime > kLifetimeMax)
+    co_return app.failed(Error(Kind::kUsage, "steer " + printable(options.place, 200),
+                               "a command waits at most 100 years")
+                             .advise("give --expires a shorter time"));
   Result<RunPlace> place = find_run_place(app, options.place);
   if (!place) co_return app.failed(place.error());
   RunWatchOptions watch_options;
