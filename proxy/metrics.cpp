@@ -58,10 +58,12 @@ class MetricsUser final : public RunUser {
     sync_events();
     if (app_.json) {
       app_.json_line(watermarks());
-    } else if (!options_.follow) {
+    } else if (!options_.follow && model_.newest_attempt() > 0) {
       say_table();
     }
   }
+  // Why the event files are not whole.
+  const std::optional<Error>& no_events() const { return no_events_; }
 
  private:
   bool wanted(const std::string& name) {
@@ -195,17 +197,16 @@ class MetricsUser final : public RunUser {
   }
   void keep(const feed::Took& took) {
     if (events_ == nullptr) return;
-    if (auto kept = events_->take(took); !kept) {
-      app_.console.err("no more event files: " + kept.error().message() + "\n");
-      events_ = nullptr;
-    }
+    if (auto kept = events_->take(took); !kept) end_events(kept.error());
   }
   void sync_events() {
     if (events_ == nullptr) return;
-    if (auto kept = events_->sync(); !kept) {
-      app_.console.err("no more event files: " + kept.error().message() + "\n");
-      events_ = nullptr;
-    }
+    if (auto kept = events_->sync(); !kept) end_events(kept.error());
+  }
+  void end_events(const Error& why) {
+    if (options_.follow) app_.console.err("no more event files: " + why.message() + "\n");
+    no_events_ = why;
+    events_ = nullptr;
   }
 
   App& app_;
@@ -219,6 +220,7 @@ class MetricsUser final : public RunUser {
   std::pair<std::uint64_t, std::uint64_t> said_marks_{~std::uint64_t{0}, 0};
   std::uint64_t said_step_ = 0;
   std::optional<Time> waits_, began_, marks_at_, synced_at_;
+  std::optional<Error> no_events_;
 };
 
 }  // namespace
@@ -238,8 +240,10 @@ io::Task<int> metrics(App& app, MetricsOptions options) {
   RunWatch watch(app, *std::move(place), watch_options);
   MetricsUser user(app, options, events.get());
   const Result<> ended = co_await watch.run(user);
-  user.finish();
+  // What is here of a run that is no more is not the answer.
+  if (ended || ended.error().kind() != Kind::kChanged) user.finish();
   if (!ended) co_return app.failed(ended.error());
+  if (user.no_events()) co_return app.failed(*user.no_events());
   co_return cli::kOk;
 }
 

@@ -82,9 +82,40 @@ void RunWatch::stop(RunUser& user) {
   user.on_stop();
 }
 
+void RunWatch::compare(std::uint32_t attempt, const std::vector<run::LogEntry>& entries) {
+  for (const run::LogEntry& entry : entries) {
+    const auto* start = std::get_if<run::Start>(&entry.record);
+    if (start == nullptr) continue;
+    const auto known = began_.emplace(attempt, start->at).first;
+    other_ = other_ || known->second != start->at;
+  }
+}
+
+// What is here is of a run that is no more; it may be all that is left of it.
+Error RunWatch::put_away() {
+  const auto error = [this](std::string advice) {
+    return Error(Kind::kChanged, "watch " + place_.site.name + "/" + printable(place_.run, 200),
+                 "it was removed there, and another was begun under its name")
+        .advise(std::move(advice));
+  };
+  if (mirror_ == nullptr || !mirror_->appends())
+    return error("end what else watches it here, then run the same command again");
+  mirror_.reset();
+  const std::string name =
+      "mirror-" + std::to_string(began_.empty() ? 0 : began_.begin()->second.ns);
+  const auto moved = folder_->rename(store::TreeName::known("mirror"), store::TreeName::known(name),
+                                     store::Replace::kNo);
+  if (!moved) return moved.error();
+  return error("run the same command again; what was kept of the one before is in " +
+               app_.home.state + "/runs/" + place_.site.name + "/" + place_.run + "/" + name);
+}
+
 void RunWatch::note(const feed::Event& event) {
-  if (const auto* took = std::get_if<feed::Took>(&event))
+  if (const auto* heard = std::get_if<feed::Heard>(&event)) compare(heard->attempt, heard->entries);
+  if (const auto* took = std::get_if<feed::Took>(&event)) {
+    compare(took->attempt, took->entries);
     have_[took->attempt] = {took->attempt, took->next, took->offset};
+  }
   if (const auto* opened = std::get_if<feed::Opened>(&event)) opened_ = !opened->error;
 }
 
@@ -124,7 +155,8 @@ io::Task<Result<>> RunWatch::run(RunUser& user) {
   Result<> ended;
   for (;;) {
     ended = co_await session(user);
-    const bool again = !ended && options_.persists && stood_ && !stop_ && !is_final(ended.error());
+    const bool again =
+        !ended && options_.persists && stood_ && !stop_ && !other_ && !is_final(ended.error());
     if (!again) break;
     LOG(app_.log, kInfo, "the session ended ({}); once more", ended.error().message());
     user.on_tick(app_.env.now(), nullptr);
@@ -139,6 +171,7 @@ io::Task<Result<>> RunWatch::run(RunUser& user) {
 std::optional<Result<>> RunWatch::hear(Connection& connection, RunUser& user) {
   while (std::optional<feed::Event> event = connection.viewer().poll_event()) {
     note(*event);
+    if (other_) return Result<>(fail(Kind::kChanged, "watch the run"));  // put_away() says more
     user.on_event(*event);
     if (const auto* opened = std::get_if<feed::Opened>(&*event); opened && opened->error)
       return Result<>(fail(Error(opened->error->kind(),
@@ -193,6 +226,7 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
   }
   app_.on_stop = [this, &user] { stop(user); };
   co_await connection->close();
+  if (other_) co_return fail(put_away());
   co_return std::move(*result);
 }
 

@@ -57,6 +57,8 @@ class RunWatch {
   std::optional<Result<>> hear(Connection& connection, RunUser& user);
   void note(const feed::Event& event);
   void stop(RunUser& user);
+  void compare(std::uint32_t attempt, const std::vector<run::LogEntry>& entries);
+  Error put_away();
 
   App& app_;
   const RunPlace place_;
@@ -65,7 +67,9 @@ class RunWatch {
   std::unique_ptr<feed::Mirror> mirror_;
   std::map<std::uint32_t, wire::LogPlace> have_;
   wire::WatchId watch_;
-  bool stood_ = false, stop_ = false, opened_ = false;
+  // When each attempt began. A run that was removed and begun anew under its name has other times.
+  std::map<std::uint32_t, WallTime> began_;
+  bool stood_ = false, stop_ = false, opened_ = false, other_ = false;
   std::optional<Time> refused_since_;
 };
 

@@ -113,7 +113,7 @@ def finished(world, program):
     assert [point[2] for point in some] == list(range(STEPS - 10, STEPS)), some
     table = world.run("metrics", "here/group/first").stdout
     assert "train/loss" in table and f"complete to step {STEPS - 1}" in table, table
-    world.run("metrics", "here/none", code=3)
+    assert world.run("metrics", "here/none", code=3).stdout == ""
     world.run("metrics", "here", code=2)
     world.run("metrics", "here/../etc", code=2)
 
@@ -193,6 +193,26 @@ def event_files(world):
         assert abs(found[100][2] - loss(100)) < 1e-6
 
 
+def begun_anew(world, program):
+    """A run that was removed and begun anew under its name is not taken for the one that was kept."""
+    for steps in (300, 100):
+        shutil.rmtree(world.root / "runs/again", ignore_errors=True)
+        run = Run(world, program, "again")
+        run.start(steps, 0)
+        run.wait()
+        if steps == 100:
+            said = world.run("metrics", "here/again", code=1)
+            assert "another was begun" in said.stderr and said.stdout == "", (said.stdout, said.stderr)
+        points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
+        assert len(points) == 2 * steps, len(points)
+    kept = world.home / "state/runs/here/again"
+    assert len(list(kept.glob("mirror-*/history"))) == 1, list(kept.iterdir())
+    (world.root / "runs/again/log/000002.run").touch()  # a program that died before its first record
+    assert "POINTS" in world.run("metrics", "here/again").stdout
+    points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
+    assert len(points) == 2 * 100, len(points)
+
+
 def steered(world, program):
     """Commands: applied at a step that the marks show, refused, expired; two laptops see both; roles hold."""
     run = Run(world, program, "third")
@@ -213,6 +233,7 @@ def steered(world, program):
     world.run("ctl", "here/third", "resume")
     world.run("ctl", "here/third", "set", "momentum=1", code=2)
     world.run("ctl", "here/third", "set", code=2)
+    world.run("ctl", "here/third", "pause", "--expires", "100000d", code=2)
     world.run("ctl", "here/third", "pause", home=observer, code=4)
     world.run("ctl", "here/third", "stop")
     run.wait()
@@ -232,6 +253,7 @@ def main():
         assert world.run("runs", "here").stdout == ""
         finished(world, sys.argv[3])
         event_files(world)
+        begun_anew(world, sys.argv[3])
         followed(world, sys.argv[3])
         steered(world, sys.argv[3])
         assert world.stop() == 0
