@@ -103,6 +103,15 @@ struct TopOptions {
 // A run and the link to it on the terminal, until q or Ctrl-C.
 io::Task<int> top(App& app, TopOptions options);
 
+struct LogsOptions {
+  std::string place;                  // SITE/RUN
+  bool follow = false, raw = false;   // raw: as it stands, on a terminal too
+  std::optional<std::uint64_t> from;  // byte of the file; nothing: the last `tail` bytes
+  std::uint64_t tail = 64U << 10;
+};
+// What a run's program printed; with follow until Ctrl-C.
+io::Task<int> logs(App& app, LogsOptions options);
+
 struct CtlOptions {
   std::string place;             // SITE/RUN
   std::string action;            // set, pause, resume, checkpoint, stop

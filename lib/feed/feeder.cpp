@@ -91,21 +91,6 @@ void Feeder::take(Time, const wire::ListRuns& list) {
   queue(Lane::kDemand, page);
 }
 
-// A small message costs more than its bytes.
-std::size_t Feeder::cost_of(const Slice& body) {
-  return body.size() + 256;
-}
-
-// Of a record that is no points, roughly.
-std::size_t Feeder::text_bytes(const run::LogEntry& entry) {
-  constexpr std::size_t kRecord = 256;
-  if (const auto* event = std::get_if<run::RunEvent>(&entry.record))
-    return kRecord + event->text.size() + event->who.size();
-  if (const auto* start = std::get_if<run::Start>(&entry.record))
-    return kRecord + start->config.size();
-  return kRecord;
-}
-
 void Feeder::queue(Lane lane, const FeedMessage& message) {
   Slice body = Slice::copy_of(wire::encode(message));
   if (queued_bytes_ + cost_of(body) > kAnswersMax) {
@@ -230,6 +215,8 @@ void Feeder::on_job(Time now, Job done) {
     if (work.error) watching->second.steering.erase(steer->id);
     // A verdict may have been told before this job came back.
     if (!watching->second.decided.contains(steer->id)) answer(steered);
+  } else if (const auto* read = std::get_if<ReadJob>(&owner)) {
+    read_done(now, read->request, done.as<OutputWork>());
   } else if (done.is<TailWork>()) {
     tail_done(now, std::get<wire::WatchId>(owner), done.as<TailWork>());
   } else {
@@ -375,6 +362,7 @@ void Feeder::on_end(Time, const Error&) {
   over_ = true;
   watches_.clear();
   lists_.clear();
+  readings_.clear();
   steering_.clear();
   for (auto& lane : queued_) lane.clear();
   queued_bytes_ = 0;
@@ -394,6 +382,7 @@ void Feeder::check() const {
     for (const Slice& body : lane) bytes += cost_of(body);
   ASSERT(bytes == queued_bytes_);
   ASSERT(watches_.size() <= kWatchesMax && lists_.size() <= kListsMax);
+  ASSERT(readings_.size() <= kReadingsMax);
   for (const auto& [id, watching] : watches_) {
     ASSERT(watching.values.size() <= wire::kLiveGroupMax * wire::kLiveGroupsMax);
     ASSERT(!(watching.reading && watching.ready));

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "lib/feed/history.hpp"
+#include "lib/feed/output_work.hpp"
 #include "lib/feed/run_list.hpp"
 #include "lib/feed/tail.hpp"
 #include "lib/run/command.hpp"
@@ -31,6 +32,8 @@ constexpr std::size_t kListsMax = 16;    // at once
 // Answers that a peer has not taken. More is a peer that asks on, on the control lane, which knows
 // no credit, and takes nothing: it is broken.
 constexpr std::size_t kAnswersMax = 16U << 20;
+constexpr std::size_t kReadingsMax = 16;  // of outputs, at once
+constexpr Duration kOutputLook = 100ms;   // at an output that is followed, while it is quiet
 constexpr std::size_t kCommandsKnownMax = 4096;  // verdicts remembered, of a watch
 // A training program writes its log every 20 ms; one that has been quiet is looked at less often.
 constexpr Duration kLookEvery = 20ms;
@@ -106,12 +109,24 @@ class Feeder final : public session::Service {
     wire::WatchId watch;
     std::uint64_t id = 0;
   };
-  using JobOwner = std::variant<wire::WatchId, wire::FeedRequest, SteerJob>;
+  struct ReadJob {
+    wire::FeedRequest request;
+  };
+  using JobOwner = std::variant<wire::WatchId, wire::FeedRequest, SteerJob, ReadJob>;
+  struct Reading {  // of a run's output
+    store::TreeName folder;
+    OutputPlace place;
+    bool follow = false, out = false;  // out: its job is
+    std::uint64_t number = 0;          // of the next part
+    Time look_at{};
+    std::optional<wire::OutputPart> ready;
+  };
 
   void take(Time now, const wire::ListRuns& list);
   void take(Time now, const wire::Watch& watch);
   void take(Time now, const wire::Unwatch& unwatch);
   void take(Time now, const wire::Steer& steer);
+  void take(Time now, const wire::ReadOutput& read);
   template <class Other>
   void take(Time now, const Other& other);  // what only a feeder says
 
@@ -127,6 +142,10 @@ class Feeder final : public session::Service {
   void history_done(Time now, wire::WatchId id, HistoryWork& work);
   void listed(wire::FeedRequest id, std::unique_ptr<RunListWork> work);
 
+  void read_done(Time now, wire::FeedRequest id, OutputWork& work);
+  std::optional<Job> next_read(Time now);
+  std::optional<session::Message> next_part();
+
   std::optional<Job> next_job(Time now);
   std::optional<Job> next_job_of(Time now, wire::WatchId id, Watching& watching);
   std::optional<Time> history_at(const Watching& watching) const;
@@ -140,6 +159,7 @@ class Feeder final : public session::Service {
   const FeederOptions options_;
   std::map<wire::WatchId, Watching> watches_;
   std::map<wire::FeedRequest, Listing> lists_;
+  std::map<wire::FeedRequest, Reading> readings_;
   std::deque<std::pair<JobOwner, std::unique_ptr<Work>>> steering_;
   std::map<JobId, JobOwner> jobs_;
   JobId next_job_{1};

@@ -69,7 +69,7 @@ std::optional<Job> Feeder::next_job(Time now) {
   }
   for (auto& [id, watching] : watches_)
     if (auto job = next_job_of(now, id, watching)) return job;
-  return std::nullopt;
+  return next_read(now);
 }
 
 std::optional<Message> Feeder::next_news(Time now, wire::WatchId id, Watching& watching) {
@@ -145,6 +145,8 @@ std::optional<session::ServiceOutput> Feeder::poll_output(Time now, const sessio
     queue.pop_front();
     return message;
   }
+  if (room.in(Lane::kDemand))
+    if (auto part = next_part()) return std::move(*part);
   for (auto& [id, watching] : watches_) {
     if (watching.gone) continue;
     if (room.in(Lane::kDemand)) {
@@ -170,7 +172,24 @@ std::optional<Time> Feeder::next_deadline() const {
     if (watching.tail != nullptr) sooner(watching.look_at);
     if (const auto at = history_at(watching)) sooner(*at);
   }
+  for (const auto& [id, reading] : readings_)
+    if (!reading.out && !reading.ready) sooner(reading.look_at);
   return due;
+}
+
+// A small message costs more than its bytes.
+std::size_t Feeder::cost_of(const Slice& body) {
+  return body.size() + 256;
+}
+
+// Of a record that is no points, roughly.
+std::size_t Feeder::text_bytes(const run::LogEntry& entry) {
+  constexpr std::size_t kRecord = 256;
+  if (const auto* event = std::get_if<run::RunEvent>(&entry.record))
+    return kRecord + event->text.size() + event->who.size();
+  if (const auto* start = std::get_if<run::Start>(&entry.record))
+    return kRecord + start->config.size();
+  return kRecord;
 }
 
 }  // namespace longhaul::feed

@@ -46,6 +46,25 @@ wire::FeedRequest Viewer::list(Time) {
   return id;
 }
 
+wire::FeedRequest Viewer::read_output(Time, OutputOptions options) {
+  const wire::FeedRequest id = std::exchange(next_request_, next_request_.next());
+  wire::ReadOutput read;
+  read.request = id;
+  read.run = options.run;
+  read.offset = options.offset;
+  read.from_end = options.from_end;
+  read.follow = options.follow;
+  if (over_ || !read.run.fits()) {
+    const Kind kind = over_ ? Kind::kLink : Kind::kUsage;
+    const Error why(kind, "read a run's output", over_ ? "no session" : "no such name");
+    events_.push_back(Printed{id, 0, 0, {}, true, why});
+    return id;
+  }
+  readings_[id];
+  send(Lane::kDemand, read);
+  return id;
+}
+
 wire::WatchId Viewer::watch(Time, WatchOptions options, Mirror* mirror) {
   const wire::WatchId id = std::exchange(next_watch_, next_watch_.next());
   wire::Watch watch;
@@ -116,6 +135,12 @@ void Viewer::on_end(Time, const Error& why) {
   for (const auto& [id, listing] : lists_)
     events_.push_back(RunsListed{id, {}, true, Error(Kind::kLink, "list runs", why.message())});
   lists_.clear();
+  for (const auto& [id, reading] : readings_) {
+    for (const auto& [number, part] : reading.early) held_bytes_ -= part.bytes.size();
+    const Error ended(Kind::kLink, "read a run's output", why.message());
+    events_.push_back(Printed{id, 0, 0, {}, true, ended});
+  }
+  readings_.clear();
   while (!watches_.empty()) drop(watches_.begin());
   queued_.clear();
 }
@@ -147,6 +172,8 @@ void Viewer::check() const {
     for (const auto& [key, history] : watching.early) bytes += size_of(history);
     for (const auto& history : watching.ready) bytes += size_of(history);
   }
+  for (const auto& [id, reading] : readings_)
+    for (const auto& [number, part] : reading.early) bytes += part.bytes.size();
   ASSERT(bytes == held_bytes_);
 }
 

@@ -26,6 +26,7 @@ namespace longhaul::feed {
 // smaller.
 constexpr std::size_t kHistoryHeldMax = 128U << 20;
 constexpr std::size_t kPagesHeldMax = 32U << 20;  // of a list's pages, the same
+constexpr std::size_t kPartsEarlyMax = 1024;  // of an output, before their turn
 
 struct RunsListed {  // a page; in order
   wire::FeedRequest request;
@@ -59,6 +60,13 @@ struct Fresh {  // newest values
   std::uint64_t recorded = 0;
   std::vector<wire::LiveValue> values;
 };
+struct Printed {  // a part of a run's output; in order
+  wire::FeedRequest request;
+  std::uint64_t offset = 0, size = 0;  // of its first byte; of the file
+  Slice bytes;
+  bool last = false;
+  std::optional<Error> error;  // with the last; kChanged: the file was begun anew
+};
 struct MirrorFailed {  // it is written no more; what comes is still told
   wire::WatchId watch;
   Error why;
@@ -66,8 +74,8 @@ struct MirrorFailed {  // it is written no more; what comes is still told
 struct FeedBroken {  // the peer sent what is no message: the owner ends the session
   Error why;
 };
-using Event =
-    std::variant<RunsListed, Opened, Took, Heard, Fresh, wire::Steered, MirrorFailed, FeedBroken>;
+using Event = std::variant<RunsListed, Opened, Took, Heard, Fresh, wire::Steered, Printed,
+                           MirrorFailed, FeedBroken>;
 
 class Viewer final : public session::Service {
  public:
@@ -77,6 +85,13 @@ class Viewer final : public session::Service {
     bool past = true, live = true;
   };
   wire::FeedRequest list(Time now);
+  struct OutputOptions {
+    std::string run;
+    std::uint64_t offset = 0;
+    bool from_end = false;  // offset counts back from the end
+    bool follow = false;
+  };
+  wire::FeedRequest read_output(Time now, OutputOptions options);
   // mirror: null for none; outlives the viewer and its jobs.
   wire::WatchId watch(Time now, WatchOptions options, Mirror* mirror);
   void unwatch(Time now, wire::WatchId watch);
@@ -117,6 +132,7 @@ class Viewer final : public session::Service {
   void take(const wire::News& news);
   void take(const wire::Live& live);
   void take(const wire::Steered& steered);
+  void take(const wire::OutputPart& part);
   template <class Other>
   void take(const Other& other);  // what only a viewer says
   void broken(Error why);
@@ -126,6 +142,11 @@ class Viewer final : public session::Service {
 
   std::map<wire::WatchId, Watching> watches_;
   std::map<wire::FeedRequest, Listing> lists_;
+  struct Reading {
+    std::uint64_t next = 0;
+    std::map<std::uint64_t, wire::OutputPart> early;
+  };
+  std::map<wire::FeedRequest, Reading> readings_;
   wire::WatchId next_watch_{1};
   wire::FeedRequest next_request_{1};
   JobId next_job_{1};

@@ -124,4 +124,28 @@ void Viewer::take(const wire::Steered& steered) {
   if (watches_.contains(steered.watch)) events_.push_back(steered);
 }
 
+void Viewer::take(const wire::OutputPart& part) {
+  const auto found = readings_.find(part.request);
+  if (found == readings_.end())
+    return broken(Error(Kind::kMalformed, "read a run's output", "nobody asked"));
+  Reading& reading = found->second;
+  if (part.number < reading.next || reading.early.size() >= kPartsEarlyMax ||
+      !reading.early.emplace(part.number, part).second)
+    return broken(Error(Kind::kMalformed, "read a run's output", "a part came twice"));
+  held_bytes_ += part.bytes.size();
+  while (!reading.early.empty() && reading.early.begin()->first == reading.next) {
+    const wire::OutputPart next = std::move(reading.early.begin()->second);
+    reading.early.erase(reading.early.begin());
+    held_bytes_ -= next.bytes.size();
+    ++reading.next;
+    Printed printed{part.request, next.offset, next.size, next.bytes, next.last, std::nullopt};
+    if (next.failed) printed.error = Error(*next.failed, "read the output", printable(next.text));
+    events_.push_back(std::move(printed));
+    if (!next.last) continue;
+    for (const auto& [number, late] : reading.early) held_bytes_ -= late.bytes.size();
+    readings_.erase(found);
+    return;
+  }
+}
+
 }  // namespace longhaul::feed

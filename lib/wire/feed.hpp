@@ -28,6 +28,7 @@ constexpr std::size_t kAttemptsKnownMax = 4096;
 constexpr std::size_t kHistoryFramesMax = 1U << 20;
 constexpr std::size_t kHistorySegmentMax = 2U << 20;
 constexpr std::size_t kNewsFramesMax = 64U << 10;
+constexpr std::size_t kOutputPartMax = 64U << 10;
 constexpr std::size_t kLiveGroupMax = 64;    // series of one live message
 constexpr std::size_t kLiveGroupsMax = 128;  // of one watch: newest values of 8,192 series
 
@@ -276,7 +277,46 @@ struct Steered {
   }
 };
 
-using FeedMessage =
-    std::variant<ListRuns, RunPage, Watch, Watched, Unwatch, History, News, Live, Steer, Steered>;
+// A run's output is whatever its program printed, as the file that its start script wrote.
+struct ReadOutput {
+  FeedRequest request;
+  Text<kRunNameMax> run;
+  std::uint64_t offset = 0;
+  bool from_end = false;
+  bool follow = false;
+  template <class F>
+  static void fields(F& f) {
+    f(&ReadOutput::request, "request");
+    f(&ReadOutput::run, "run");
+    f(&ReadOutput::offset, "offset", "bytes before the first wanted; from_end: before the end");
+    f(&ReadOutput::from_end, "from_end", "offset counts back from the end of the file as it is");
+    f(&ReadOutput::follow, "follow", "go on with what is written later");
+  }
+};
+
+struct OutputPart {
+  FeedRequest request;
+  std::uint64_t number = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  Payload<kOutputPartMax> bytes;
+  bool last = false;
+  std::optional<Kind> failed;
+  Text<kRunReasonMax> text;
+  template <class F>
+  static void fields(F& f) {
+    f(&OutputPart::request, "request");
+    f(&OutputPart::number, "number", "from 0");
+    f(&OutputPart::offset, "offset", "of its first byte in the file");
+    f(&OutputPart::size, "size", "of the file");
+    f(&OutputPart::bytes, "bytes");
+    f(&OutputPart::last, "last", "nothing follows this number");
+    f(&OutputPart::failed, "failed", "changed: the file is shorter now than what was read of it");
+    f(&OutputPart::text, "text", "why");
+  }
+};
+
+using FeedMessage = std::variant<ListRuns, RunPage, Watch, Watched, Unwatch, History, News, Live,
+                                 Steer, Steered, ReadOutput, OutputPart>;
 
 }  // namespace longhaul::wire

@@ -243,6 +243,33 @@ def steered(world, program):
     other.stop()
 
 
+def printed(world):
+    """What a run prints: its end, all of it, followed through a streamer that is killed."""
+    place = world.root / "runs/group/first/output"
+    text = "".join(f"step {i}\n" for i in range(50_000))
+    place.write_text(text)
+    assert world.run("logs", "here/group/first", "--from", 0).stdout == text
+    assert world.run("logs", "here/group/first", "--tail", 11).stdout == text[-11:]
+    at = len(text) - 7
+    lines = lines_of(world.run("logs", "here/group/first", "--json", "--from", at))
+    assert lines == [{"event": "output", "offset": at, "size": len(text), "text": text[at:]}], lines
+    world.run("logs", "here/second", code=3)
+    command, environment = world.command("logs", "here/group/first", "-f", "--tail", 0)
+    follow = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+    for part, kill in (("before\n", False), ("after\n", True)):
+        time.sleep(0.5)
+        if kill:
+            world.stop(kill=True)
+        with place.open("a") as file:
+            file.write(part)
+        if kill:
+            world.start()
+        assert follow.stdout.readline() == part
+    follow.terminate()
+    assert follow.wait(20) == 130
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-e2e-"))
     world = World(sys.argv[1], sys.argv[2], folder)
@@ -256,6 +283,7 @@ def main():
         begun_anew(world, sys.argv[3])
         followed(world, sys.argv[3])
         steered(world, sys.argv[3])
+        printed(world)
         assert world.stop() == 0
         print("all held")
     finally:

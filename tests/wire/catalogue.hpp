@@ -63,6 +63,8 @@ void each_documented(Visit&& visit) {
   visit.template operator()<LiveValue>();
   visit.template operator()<Steer>();
   visit.template operator()<Steered>();
+  visit.template operator()<ReadOutput>();
+  visit.template operator()<OutputPart>();
   visit.template operator()<ProbeOpen>();
   visit.template operator()<ProbeOpened>();
   visit.template operator()<ProbeTrain>();

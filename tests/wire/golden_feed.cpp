@@ -110,6 +110,29 @@ Steered some_steered() {
   return steered;
 }
 
+ReadOutput some_read() {
+  ReadOutput read;
+  read.request = FeedRequest(9);
+  read.run = "first";
+  read.offset = 65'536;
+  read.from_end = true;
+  read.follow = true;
+  return read;
+}
+
+OutputPart some_part() {
+  OutputPart part;
+  part.request = FeedRequest(9);
+  part.number = 2;
+  part.offset = 300;
+  part.size = 304;
+  part.bytes = Slice::copy_of("done");
+  part.last = true;
+  part.failed = Kind::kChanged;
+  part.text = "it was begun anew";
+  return part;
+}
+
 }  // namespace
 
 std::vector<GoldenBytes> feed_golden() {
@@ -125,6 +148,8 @@ std::vector<GoldenBytes> feed_golden() {
       golden_feed_message("group", some_live()),
       golden_feed_message("set", some_steer()),
       golden_feed_message("applied", some_steered()),
+      golden_feed_message("end", some_read()),
+      golden_feed_message("last", some_part()),
   };
 }
 

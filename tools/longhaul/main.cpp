@@ -247,6 +247,22 @@ void add_top(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_logs(CLI::App& root, Chosen& chosen) {
+  CLI::App* logs = add(root, chosen, "logs", "what a run's program printed: SITE/RUN");
+  auto options = std::make_shared<proxy::LogsOptions>();
+  logs->add_option("SITE/RUN", options->place)->required();
+  logs->add_flag("-f,--follow", options->follow,
+                 "go on with what it prints, through outages, until Ctrl-C");
+  CLI::Option* from = logs->add_option("--from", options->from, "from this byte of it; 0: all");
+  logs->add_option("--tail", options->tail, "only its last bytes, so many")
+      ->excludes(from)
+      ->capture_default_str();
+  logs->add_flag("--raw", options->raw, "as it is, on a terminal too: colours, and whatever else");
+  logs->callback([&chosen, options] {
+    chosen.start = [options](App& app) { return proxy::logs(app, *options); };
+  });
+}
+
 void add_ctl(CLI::App& root, Chosen& chosen) {
   CLI::App* ctl =
       add(root, chosen, "ctl", "steer a run, and hear the step at which it took effect");
@@ -324,6 +340,7 @@ int main(int argc, char** argv) {
   add_keeping(root, chosen);
   add_runs(root, chosen);
   add_top(root, chosen);
+  add_logs(root, chosen);
   add_ctl(root, chosen);
   add_replay(root, chosen);
 
