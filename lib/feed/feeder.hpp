@@ -32,8 +32,8 @@ constexpr std::size_t kListsMax = 16;    // at once
 // Answers that a peer has not taken. More is a peer that asks on, on the control lane, which knows
 // no credit, and takes nothing: it is broken.
 constexpr std::size_t kAnswersMax = 16U << 20;
-constexpr std::size_t kReadingsMax = 16;  // of outputs, at once
-constexpr Duration kOutputLook = 100ms;   // at an output that is followed, while it is quiet
+constexpr std::size_t kReadingsMax = 16;         // of outputs, at once
+constexpr Duration kOutputLook = 100ms;          // at an output that is followed, while it is quiet
 constexpr std::size_t kCommandsKnownMax = 4096;  // verdicts remembered, of a watch
 // A training program writes its log every 20 ms; one that has been quiet is looked at less often.
 constexpr Duration kLookEvery = 20ms;

@@ -26,7 +26,7 @@ namespace longhaul::feed {
 // smaller.
 constexpr std::size_t kHistoryHeldMax = 128U << 20;
 constexpr std::size_t kPagesHeldMax = 32U << 20;  // of a list's pages, the same
-constexpr std::size_t kPartsEarlyMax = 1024;  // of an output, before their turn
+constexpr std::size_t kPartsEarlyMax = 1024;      // of an output, before their turn
 
 struct RunsListed {  // a page; in order
   wire::FeedRequest request;
