@@ -23,14 +23,6 @@ using longhaul::fail;
 using longhaul::fail_errno;
 using longhaul::Kind;
 
-Result<> write_file(const std::string& path, std::string_view text) {
-  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("open " + path, errno);
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return fail_errno("write " + path, errno);
-  return {};
-}
-
 Error no_user_namespace(int os) {
   return Error(Kind::kPermission, "create a user namespace", os)
       .advise(
@@ -47,7 +39,7 @@ Result<Fd> enter_new_user_namespace() {
   const unsigned uid = ::geteuid(), gid = ::getegid();
   if (::unshare(CLONE_NEWUSER) != 0) return fail(no_user_namespace(errno));
   const auto map = [](const char* path, const std::string& text) -> Result<> {
-    auto done = write_file(path, text);
+    auto done = write_kernel_file(path, text);
     if (!done) return fail(no_user_namespace(done.error().os()));
     return {};
   };

@@ -17,14 +17,6 @@ using longhaul::fail;
 using longhaul::fail_errno;
 using longhaul::Kind;
 
-Result<> write_once(const std::string& path, std::string_view text) {
-  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("open " + path, errno);
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return fail_errno("write " + path, errno);
-  return {};
-}
-
 bool make_writable() {
   return ::unshare(CLONE_NEWNS) == 0 &&
          ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
@@ -33,10 +25,18 @@ bool make_writable() {
 
 }  // namespace
 
+Result<> write_kernel_file(const std::string& path, std::string_view text) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("open " + path, errno);
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return fail_errno("write " + path, errno);
+  return {};
+}
+
 Result<> write_kernel_setting(const std::string& path, std::string_view text) {
-  auto written = write_once(path, text);
+  auto written = write_kernel_file(path, text);
   if (written || written.error().os() != EROFS) return written;
-  if (make_writable()) return write_once(path, text);
+  if (make_writable()) return write_kernel_file(path, text);
   return fail(Error(Kind::kPermission, "open " + path, EROFS)
                   .advise("/proc/sys is read-only: give the container CAP_SYS_ADMIN, or start it "
                           "with --security-opt systempaths=unconfined"));

@@ -1,4 +1,5 @@
-// Settings under /proc/sys/net of the network namespace that the calling thread is in.
+// Files of /proc that set something, and settings under /proc/sys/net of the network namespace that
+// the calling thread is in.
 #pragma once
 
 #include <string>
@@ -7,6 +8,9 @@
 #include "netsim/config.hpp"
 
 namespace netsim::emulator {
+
+// In one write, as the kernel wants it.
+Result<> write_kernel_file(const std::string& path, std::string_view text);
 
 // Container runtimes mount /proc/sys read-only. Where that may be undone (CAP_SYS_ADMIN of the
 // mount's own user namespace), it is, for the calling thread alone: it gets a mount namespace of
