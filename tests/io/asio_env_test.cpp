@@ -99,8 +99,8 @@ Task<> ring_once(Env& env, Duration& waited) {
   const std::unique_ptr<Alarm> alarm = env.alarm();
   alarm->set(env.now() + 1h);
   TaskGroup group(env.executor());
+  const Time start = env.now();  // before the other task can run: its deadline counts from later
   group.spawn(move_alarm(env, *alarm));
-  const Time start = env.now();
   co_await alarm->ring();
   waited = env.now() - start;
   co_await group.join();
