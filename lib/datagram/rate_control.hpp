@@ -103,11 +103,13 @@ class RateControl {
   void take_trials(Time now);
   void on_trial(Time now, Trial& trial);
   void on_collapse(Time now);
+  std::optional<BytesPerSecond> what_is_left() const;
   void on_start_trial(Time now, const Trial& trial);
   void on_start_pulse(Time now, const Trial& trial);
   void on_steady_trial(Time now, const Trial& trial);
   void on_probe_trial(Time now, const Trial& trial);
   void on_test_trial(Time now, const Trial& trial);
+  std::optional<Duration> mean_delay(std::uint32_t last, std::uint32_t trials) const;
   void judge_test(Time now, const Evidence& during, Duration length);
   bool judge_queue(Time now, const Evidence& during, Duration expected_fall);
   void on_compete_trial(Time now, const Trial& trial);
@@ -119,6 +121,10 @@ class RateControl {
   void follow_losses(Time now, const Window& window);
   Duration probe_pause() const;
   void note_noise(const Trial& trial);
+  std::uint64_t rough_permille(Duration span) const;
+  void note_held(Time now, Duration over);
+  // Of a delay, what is neither the way's own nor known to stay though nothing waits.
+  Duration queue_of(Time now, Duration delay) const;
   void watch_receiver(Time now);
   void leave_start(Time now);
   void enter_others(Time now);
@@ -145,6 +151,7 @@ class RateControl {
   std::uint32_t pulse_id_ = 0;                   // the last pulse's trial
   BytesPerSecond pulse_delivered_, pulse_base_;  // of it; the pace before it
   BytesPerSecond link_;               // what the link carried when nobody else was seen on it
+  std::uint32_t suspected_ = 0;       // tests in a row, under jitter, that looked like others
   std::uint32_t others_seen_ = 0;     // probes in a row that took from somebody
   std::uint32_t alone_seen_ = 0;      // probes in a row that brought nothing more
   std::uint32_t failed_growths_ = 0;  // pulses that passed, and losses followed
@@ -154,7 +161,13 @@ class RateControl {
   BytesPerSecond shallow_peak_;
   Time not_elastic_until_{};
   ByteCount window_, in_flight_;
-  Duration rtt_min_{}, rtt_smooth_{}, queue_{}, queue_end_{}, noise_{}, last_delay_{};
+  Duration rtt_min_{}, rtt_smooth_{}, queue_{}, queue_end_{}, queue_mean_{}, noise_{}, moved_{},
+      wobble_{}, last_delay_{};
+  Duration held_{};  // delay above the way's own that a test could not drain: jitter
+  std::array<Duration, 2>
+      over_most_{};  // delay above the way's own: the most, of two spans of time
+  Time over_step_{};
+  std::optional<Time> collapse_since_;
   Time trial_end_{}, last_heard_{};
   std::uint32_t next_trial_ = 0;      // the first that was not learned from
   std::uint32_t newest_acked_ = 0;    // trial

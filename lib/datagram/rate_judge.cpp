@@ -11,17 +11,18 @@ void RateControl::on_test_trial(Time now, const Trial& trial) {
   if (trial.id == test_first_) {
     const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
     const Window window = look_back(last, interval(), 100);
-    const Trial& previous = trials_[last - trials_.first_id()];
-    const Duration delay = previous.acked_packets > 0 ? previous.delay() : trial.delay();
-    before_ = {window.delivered, window.sent,        base_.queue(trial.begin, delay), delay,
+    const Duration delay = mean_delay(last, kRough < noise_ ? 4 : 1).value_or(trial.delay());
+    before_ = {window.delivered, window.sent,        queue_of(trial.begin, delay), delay,
                window.loss_ppm,  window.lost_packets};
   }
   if (trial.id < test_first_ + 3) return;
   const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
   const Window window = look_back(trial.id, length * 2 / 3, 4);
+  const bool rough = noise_ > kRough;
+  const Duration delay = rough ? mean_delay(trial.id, 2).value_or(trial.delay()) : trial.delay();
   judge_test(now,
-             {window.delivered, window.sent, queue_end_, trial.delay(), window.loss_ppm,
-              window.lost_packets},
+             {window.delivered, window.sent, rough ? queue_of(trial.begin, delay) : queue_end_,
+              delay, window.loss_ppm, window.lost_packets},
              length);
 }
 
@@ -60,6 +61,14 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
       std::max<Duration>(1ms, std::min(expected_fall, before_.queue) / 8) + 2 * noise_;
   const bool steady = others_ == RatePhase::kSteady;
   if (steady && before_.queue < queue_target() + kQueueStays) return false;
+  if (steady && noise_ > kRough && !still_full &&
+      fall < std::min(expected_fall, before_.queue) / 2 &&
+      during.delivered <= permille(during.sent, 1100)) {
+    suspected_ = 0;
+    held_ += during.queue;
+    queue_ = queue_end_ = queue_mean_ = Duration{};
+    return true;
+  }
   if (!still_full && during.queue >= little && std::chrono::abs(fall) < even &&
       during.delivered <= permille(during.sent, 1030)) {
     base_.restart(now, std::min(during.delay, before_.delay));
@@ -79,6 +88,7 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
     return true;
   }
   if (during.queue < little) {  // ours, or of those who do not fill what we leave
+    suspected_ = 0;
     next_test_ = now + 3s;
     return false;
   }
@@ -86,6 +96,12 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
     capacity_ = link_ = during.delivered;
     return true;
   }
+  // Jitter may have looked like others once; hardly three times in a row.
+  if (noise_ > kRough && ++suspected_ < 3) {
+    next_test_ = now + 2 * interval();
+    return true;
+  }
+  suspected_ = 0;
   enter_others(now);
   return true;
 }

@@ -18,22 +18,6 @@ void RateControl::take_trials(Time now) {
   on_collapse(now);
 }
 
-// The link lost most of its rate: a trial sent before takes seconds to come through. What has come
-// of it is enough to know.
-void RateControl::on_collapse(Time now) {
-  if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume) return;
-  if (others_ != RatePhase::kSteady || next_trial_ >= trials_.next_id()) return;
-  const Trial& trial = trials_[next_trial_ - trials_.first_id()];
-  if (trial.id < ignored_before_ || trial.acked_packets < 16 || trial.stalled) return;
-  const Duration queue = base_.queue(trial.begin, trial.delay_end());
-  const BytesPerSecond delivered = trial.delivered();
-  const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
-  if (queue < much || delivered >= permille(std::min(capacity_, trial.pace), 700)) return;
-  capacity_ = std::max(delivered, kRateMin);
-  queue_end_ = queue;
-  open(now, RatePhase::kSteady, steady_pace(now), Duration{});
-}
-
 RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
                                            std::uint32_t packets_min) const {
   Window window;
@@ -76,25 +60,15 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
   return window;
 }
 
-// How much the delay of one trial differs from that of the one before beyond what their paces
-// explain: slow jitter.
-void RateControl::note_noise(const Trial& trial) {
-  const Duration delay = trial.delay();
-  if (last_delay_ != Duration{} && trial.kind == RatePhase::kSteady &&
-      queue_ < 2 * queue_target()) {
-    const Duration moved = std::chrono::abs(delay - last_delay_);
-    noise_ += (std::min<Duration>(moved, 20ms) - noise_) / 16;
-  }
-  last_delay_ = delay;
-}
-
 void RateControl::on_trial(Time now, Trial& trial) {
   const Duration delay = trial.delay();
   // The few packets of a pulse have a lower quartile that jitter moves.
   const bool counts = others_ == RatePhase::kSteady && !trial.pulse;
   if (counts || !base_.known()) base_.add(trial.begin, delay);
-  queue_ = base_.queue(trial.begin, delay);
-  queue_end_ = trial.stalled ? queue_ : base_.queue(trial.end, trial.delay_end());
+  note_held(now, base_.queue(trial.begin, delay));
+  queue_ = queue_of(trial.begin, delay);
+  queue_end_ = trial.stalled ? queue_ : queue_of(trial.end, trial.delay_end());
+  queue_mean_ += (queue_ - queue_mean_) / 4;
   trial.queue = queue_;
   const Duration much = queue_target() + 2 * kQueueMuch + 8 * packet_time(capacity_);
   trial.overflow = std::max(queue_, queue_end_) > much || phase_ == RatePhase::kStart;
@@ -136,7 +110,10 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   const bool measured = trial.acked_packets >= 8 && !trial.app_limited;
   const bool slow = measured && trial.delivered() < permille(arriving, 950);
   const bool heavy = trial.acked_packets + trial.lost_packets >= 8 && loss > kHeavyLossPpm;
-  const bool flat = heavy || (measured && trial.delivered() < permille(arriving, 700));
+  const bool rough = noise_ > kRough;  // a trial's ends may come any time
+  const Window window = look_back(trial.id, rough ? 8 * noise_ : Duration{}, 8);
+  const bool flat = heavy || (measured && (rough ? window.delivered < permille(window.sent, 700)
+                                                 : trial.delivered() < permille(arriving, 700)));
   // Delay alone may be jitter: what queues comes out slower than it went in.
   strikes_ = (late && slow) || flat ? strikes_ + 1 : 0;
   if (strikes_ >= 2 || (slow && queue_ > 4 * much)) return leave_start(now);
@@ -160,6 +137,10 @@ void RateControl::on_start_pulse(Time now, const Trial& trial) {
       std::min(trial.pace, rate_of(trial.sent_bytes, trial.end - trial.begin));
   const BytesPerSecond arriving = permille(sent, (1'000'000 - trial.missing_ppm()) / 1000);
   const BytesPerSecond delivered = trial.delivered();
+  if (noise_ > kPulseLength / 2) {  // it would hide what a pulse shows
+    if (pulse_failed_) start_pace_ = pulse_base_;
+    return open(now, phase_, start_pace_, Duration{});
+  }
   const bool stumbled = trial.dropped_packets > trial.acked_packets / 8;  // the receiver
   if (trial.app_limited || stumbled || trial.acked_packets < 8 || delivered.value() == 0) {
     pulse_due_ = true;
@@ -220,7 +201,8 @@ void RateControl::on_steady_trial(Time now, const Trial& trial) {
 }
 
 void RateControl::update_capacity(Time now, const Trial& trial) {
-  const Window window = look_back(trial.id, std::max<Duration>(interval() / 2, 20ms), 32);
+  const Duration span = std::max<Duration>({interval() / 2, 20ms, 8 * noise_});
+  const Window window = look_back(trial.id, span, 32);
   const Duration full = std::max<Duration>(700us, packet_time(capacity_) * 3 / 2) + noise_;
   const std::uint32_t missing = std::min(window.loss_ppm + window.dropped_ppm, 1'000'000U);
   const BytesPerSecond arrived = permille(window.sent, (1'000'000 - missing) / 1000);
@@ -231,7 +213,8 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
   const bool saturated = !trial.app_limited && window.queue_least > stood;
   if (saturated && window.delivered.value() > 0) {
     // Less than capacity came out: because the link carries less, or because less was sent?
-    if (window.delivered > capacity_ || window.delivered < permille(arrived, 985))
+    const bool less = window.delivered < permille(arrived, 985 - rough_permille(span));
+    if (window.delivered > capacity_ || less)
       capacity_ = window.delivered;
     else if (others_seen_ > 0 && window.queue_least > queue_target())
       capacity_ =
@@ -275,10 +258,13 @@ void RateControl::on_probe_trial(Time now, const Trial& trial) {
   const std::uint64_t extra =
       arriving > capacity_ ? arriving.value() - capacity_.value() : std::uint64_t{0};
   const Duration added = share_of(span, extra, capacity_.value());
-  const bool no_queue = queue_end_ < std::max(added / 3, kTargetLow / 4) + noise_;
+  const bool no_queue = noise_ > kRough ? queue_ < queue_target() + added / 2
+                                        : queue_end_ < std::max(added / 3, kTargetLow / 4) + noise_;
   const bool no_loss = trial.loss_ppm() <= random_ppm_ * 2 + 4 * kLossFreePpm;
   const BytesPerSecond delivered = trial.delivered();
-  const bool clean = no_queue && no_loss && delivered >= permille(arriving, 900);
+  // What came first or last may have been held back by the jitter, the rest not.
+  const bool passed = delivered.bytes_in(span + noise_) >= permille(arriving, 900).bytes_in(span);
+  const bool clean = no_queue && no_loss && passed;
   if (extra == 0 || trial.app_limited) return;
   if (clean) {
     capacity_ = std::min(arriving, delivered);
@@ -311,8 +297,9 @@ void RateControl::on_probe_trial(Time now, const Trial& trial) {
 // A queue that what we send cannot explain, for longer than we needed to drain it.
 void RateControl::watch_queue(Time now) {
   if (testing_) return;
-  const bool high = queue_ > queue_target() + std::max(others_seen_ > 0 ? kQueueMuch : kQueueStays,
-                                                       4 * packet_time(capacity_));
+  const Duration queue = noise_ > kRough ? queue_mean_ : queue_;
+  const bool high = queue > queue_target() + std::max(others_seen_ > 0 ? kQueueMuch : kQueueStays,
+                                                      4 * packet_time(capacity_));
   if (!high) {
     high_ = false;
     return;

@@ -27,7 +27,11 @@ constexpr Duration kTargetStep = 300us;         // less for each doubling of the
 constexpr std::uint64_t kTargetRate = 250'000;  // B/s: up to here, the high target
 constexpr Duration kQueueMuch = 8ms;
 constexpr Duration kQueueStays = 4ms;  // above the target for long: not our doing
-constexpr Duration kProbeQueue = 8ms;  // what a probe may add
+constexpr Duration kNoiseMax = 100ms;  // jitter beyond it is taken for a queue
+constexpr Duration kRough = 3ms;       // from so much on jitter hides what single trials would tell
+constexpr Duration kHeldFor = 3s;      // how long jitter is remembered that is not seen any more
+constexpr Duration kCollapseSpan = 8ms;  // of arrivals, before their rate is believed
+constexpr Duration kProbeQueue = 8ms;    // what a probe may add
 constexpr std::uint64_t kProbePacketsMin = 16;
 constexpr std::uint32_t kProbeGainMin = 125, kProbeGainMax = 1000;  // permille
 constexpr std::uint64_t kDipPermille = 750, kTestPermille = 600;

@@ -22,8 +22,7 @@ Duration RateControl::queue_target() const {
   if (options_.mode == RateMode::kBackground) target /= 2;
   target = std::max(target, kTargetLow);
   target = std::min(target, rtt_or_guess() / 2);  // on a short way that would be a standing queue
-  return std::max<Duration>(target, packet_time(capacity_) * 5 / 2) +
-         std::min<Duration>(noise_, 8ms);
+  return std::max<Duration>(target, packet_time(capacity_) * 5 / 2) + noise_;
 }
 
 BytesPerSecond RateControl::to_send(BytesPerSecond arriving) const {

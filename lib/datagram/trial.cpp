@@ -20,6 +20,10 @@ void Trial::add(const AckedPacket& acked) {
     last_number = acked.packet.number;
     last_received = acked.received;
   }
+  low_ = std::min(low_, delay);
+  high_ = std::max(high_, delay);
+  rise_ = std::max(rise_, delay - low_);
+  fall_ = std::max(fall_, high_ - delay);
   last_[seen_ % kEnd] = delay;
   if (seen_ % stride_ == 0) {
     if (sampled_ == kSamples) {  // full: keep every second one, and take half as many from now on

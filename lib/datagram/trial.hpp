@@ -38,7 +38,10 @@ struct Trial {
   // Lower quartile of the one-way delays, by two clocks: only differences mean something. Jitter
   // adds to some packets, a queue to all.
   Duration delay() const;
-  Duration delay_end() const;        // of its last packets alone
+  Duration delay_end() const;  // of its last packets alone
+  // How far the delay went up and down again, or down and up. A queue that we fill or drain goes
+  // one way; jitter goes both.
+  Duration wobble() const { return std::min(rise_, fall_); }
   BytesPerSecond delivered() const;  // zero: fewer than two packets
   std::uint32_t loss_ppm() const;
   std::uint32_t missing_ppm() const;  // lost or dropped
@@ -47,6 +50,7 @@ struct Trial {
   static constexpr std::size_t kSamples = 64, kEnd = 8;
   std::array<Duration, kSamples> samples_{};  // evenly spread: every stride-th packet
   std::array<Duration, kEnd> last_{};
+  Duration low_{Duration::max()}, high_{Duration::min()}, rise_{}, fall_{};
   std::uint32_t sampled_ = 0, stride_ = 1, seen_ = 0;
 };
 

@@ -149,11 +149,8 @@ struct Exception {
 };
 const std::map<std::uint64_t, Exception>& exceptions() {
   static const std::map<std::uint64_t, Exception> kCells = {
-      {54,
-       {0.4, 1, "jitter of 18 ms that moves whole trials: read as a queue, held below the link"}},
       {32,
        {0.25, 1, "10 packets of queue, losses in bursts: the start overruns it, slow to climb"}},
-      {92, {0.5, 1, "jitter of 3 ms, correlated 0.85, read as a queue"}},
       {82, {0.45, 1, "10 packets of queue at 1 Mbit/s with jitter: few packets, slow to climb"}},
       {86, {0.6, 1.1, "1.6 ms of way: after losses at the start it climbs until a queue stands"}},
       {65, {0.6, 1.6, "held out: 1.3 ms of way, as cell 86"}},
