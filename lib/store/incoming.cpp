@@ -23,7 +23,9 @@ Result<> tell_incoming(Files& files, const DatasetName& dataset, const Tree& tre
     return fail(gone.error());
   {
     const auto file = TRY(files.open(beside, Access::kCreate));
-    TRY(file->write_at(manifest_bytes(tree), 0));
+    const ByteVector header = manifest_header(tree);
+    TRY(file->write_at(header, 0));
+    TRY(file->write_at(tree.bytes(), header.size()));
   }
   return files.rename(beside, incoming_manifest(dataset), Replace::kYes);
 }

@@ -34,7 +34,9 @@ Result<Header> read_header(File& file, const TreeName& name) {
   return parse_header(Bytes(bytes).first(got), name.shown());
 }
 
-ByteVector header_of(const Tree& tree) {
+}  // namespace
+
+ByteVector manifest_header(const Tree& tree) {
   ByteVector header;
   append(header, bytes_of(kMagic));
   header.push_back(kHashSha256);
@@ -44,25 +46,17 @@ ByteVector header_of(const Tree& tree) {
   return header;
 }
 
-}  // namespace
-
-ByteVector manifest_bytes(const Tree& tree) {
-  ByteVector bytes = header_of(tree);
-  append(bytes, tree.bytes());
-  return bytes;
-}
-
 Result<Tree> parse_manifest(Bytes file, const std::string& what) {
   const Header header = TRY(parse_header(file, what));
   const Bytes body = file.subspan(kHeaderBytes);
   if (body.size() == header.body_bytes)
-    if (auto tree = Tree::parse({body.begin(), body.end()}); tree && tree->root() == header.root)
+    if (auto tree = Tree::parse(GrowingBytes::copy_of(body)); tree && tree->root() == header.root)
       return tree;
   return fail(Kind::kIntegrity, "read the manifest " + what, "its hash does not match");
 }
 
 Result<> write_manifest(Files& files, const TreeName& name, const Tree& tree) {
-  return write_whole(files, name, header_of(tree), 0644, tree.bytes());
+  return write_whole(files, name, manifest_header(tree), 0644, tree.bytes());
 }
 
 Result<crypto::Digest> read_manifest_root(Files& files, const TreeName& name) {
@@ -80,8 +74,9 @@ Result<Tree> read_manifest(Files& files, const TreeName& name) {
                 "it is damaged: its hash does not match");
   };
   if (stat.size != kHeaderBytes + header.body_bytes) return rotten();
-  ByteVector body(static_cast<std::size_t>(header.body_bytes));
-  const std::size_t got = TRY(file->read_at(body, kHeaderBytes));
+  GrowingBytes body;
+  const MutableBytes room = body.extend(static_cast<std::size_t>(header.body_bytes));
+  const std::size_t got = TRY(file->read_at(room, kHeaderBytes));
   if (got != body.size()) return rotten();
   auto tree = Tree::parse(std::move(body));
   if (!tree || tree->root() != header.root) return rotten();

@@ -6,7 +6,7 @@
 
 namespace longhaul::store {
 
-ByteVector manifest_bytes(const Tree& tree);  // the whole file
+ByteVector manifest_header(const Tree& tree);  // the tree's bytes follow it
 // kMalformed or kIntegrity unless they are a manifest, bit for bit. `what` names it in errors.
 Result<Tree> parse_manifest(Bytes file, const std::string& what);
 

@@ -47,21 +47,51 @@ Staging::StagedFile* Staging::file_at(FileNo no) {
 }
 
 bool Staging::overlaps(const StagedFile& file, std::uint64_t offset, std::uint64_t length) {
+  const auto ranges = file.ranges.all();
   const auto behind =
-      std::upper_bound(file.ranges.begin(), file.ranges.end(), offset,
+      std::upper_bound(ranges.begin(), ranges.end(), offset,
                        [](std::uint64_t at, const Range& range) { return at < range.end(); });
-  return behind != file.ranges.end() && behind->offset < offset + length;
+  return behind != ranges.end() && behind->offset < offset + length;
+}
+
+void Staging::Ranges::insert(const Range& range) {
+  if (!many_ && count() == 0) {
+    one_ = range;
+    return;
+  }
+  if (!many_) many_ = std::make_unique<std::vector<Range>>(1, std::exchange(one_, {}));
+  const auto at =
+      std::upper_bound(many_->begin(), many_->end(), range.offset,
+                       [](std::uint64_t offset, const Range& old) { return offset < old.offset; });
+  many_->insert(at, range);
 }
 
 void Staging::place(StagedFile& file, const Range& range) {
   if (overlaps(file, range.offset, range.length))
-    std::erase_if(file.ranges, [&](const Range& old) {
-      return old.offset < range.end() && range.offset < old.end();
-    });
-  const auto at =
-      std::upper_bound(file.ranges.begin(), file.ranges.end(), range.offset,
-                       [](std::uint64_t offset, const Range& old) { return offset < old.offset; });
-  file.ranges.insert(at, range);
+    file.ranges.erase_if(
+        [&](const Range& old) { return old.offset < range.end() && range.offset < old.end(); });
+  file.ranges.insert(range);
+}
+
+FileNo Staging::add_record(const TreeName& name, std::uint64_t size) {
+  const auto no = static_cast<std::uint32_t>(staged_.size());
+  StagedFile file;
+  file.name_at = names_.add(name.text());
+  file.name_bytes = static_cast<std::uint16_t>(name.text().size());
+  file.size = size;
+  file.dirty = true;
+  staged_.push_back(std::move(file));
+  const std::hash<std::string_view> hash;
+  by_name_.add(hash(name.text()), no,
+               [&](std::uint32_t n) { return hash(text_of_name(staged_[n])); });
+  return FileNo(no);
+}
+
+std::optional<FileNo> Staging::known(const TreeName& name) const {
+  const auto no = by_name_.find(std::hash<std::string_view>()(name.text()), [&](std::uint32_t n) {
+    return !staged_[n].gone && text_of_name(staged_[n]) == name.text();
+  });
+  return no ? std::optional(FileNo(*no)) : std::nullopt;
 }
 
 tl::unexpected<Error> Staging::break_off(Error error) {
@@ -81,9 +111,9 @@ Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
   if (size > kFileBytesMax) return fail(Kind::kLimit, "stage " + name.shown(), "it is too large");
   const std::lock_guard lock(mutex_);
   if (broken_) return fail(*broken_);
-  if (const auto known = by_name_.find(name.text()); known != by_name_.end()) {
-    TRY(resize_file(known->second, size));
-    return known->second;
+  if (const auto no = known(name)) {
+    TRY(resize_file(*no, size));
+    return *no;
   }
   if (staged_.size() >= kStagedFilesMax)
     return fail(Kind::kLimit, "stage " + name.shown(), "too many files");
@@ -98,8 +128,7 @@ Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
   TRY((*file)->resize(size));
   const FileNo no(static_cast<std::uint32_t>(staged_.size()));
   TRY(journal_->append(file_note(no, name, size)));
-  staged_.push_back({name, size, true, false, {}});
-  by_name_.emplace(staged_.back().name.text(), no);
+  add_record(name, size);
   for (TreeName at = path.parent(); dirty_folders_.insert(at).second && !at.is_root();)
     at = at.parent();
   if (handles_.size() >= kHandlesMax) handles_.clear();
@@ -112,8 +141,8 @@ Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
   if (file.size == size) return {};
   // The note first, and durable if it gives up chunks: a cut that reached the disk alone would
   // leave the journal naming bytes that are gone.
-  TRY(journal_->append(file_note(no, file.name, size)));
-  const auto cut = std::erase_if(file.ranges, [&](const Range& r) { return r.end() > size; });
+  TRY(journal_->append(file_note(no, name_of(file), size)));
+  const auto cut = file.ranges.erase_if([&](const Range& r) { return r.end() > size; });
   if (cut != 0) {
     auto synced = journal_->sync();
     if (!synced) return break_off(synced.error());
@@ -126,7 +155,7 @@ Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
 
 Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
   if (const auto open = handles_.find(no); open != handles_.end()) return open->second;
-  const TreeName path = staged_[no.value()].name.under(tree());
+  const TreeName path = name_of(staged_[no.value()]).under(tree());
   auto opened = files_.open(path, Access::kWrite);
   if (!opened && opened.error().kind() == Kind::kPermission) {
     TRY(files_.set_mode(path, 0644));  // a publish that was cut short had made it read-only
@@ -147,7 +176,7 @@ Result<> Staging::make_room(const StagedWrite& write) {
   TRY(journal_->append(void_note(write.place.file, write.place.offset, write.place.length)));
   auto synced = journal_->sync();
   if (!synced) return break_off(synced.error());
-  std::erase_if(file.ranges, [&](const Range& old) {
+  file.ranges.erase_if([&](const Range& old) {
     return old.offset < write.place.offset + write.place.length && write.place.offset < old.end();
   });
   return {};
@@ -202,8 +231,9 @@ Result<> Staging::sync_each() {
   std::set<TreeName> folders;
   {
     const std::lock_guard lock(mutex_);
-    for (StagedFile& file : staged_)
-      if (std::exchange(file.dirty, false) && !file.gone) files.push_back(file.name.under(tree()));
+    for (std::size_t i = 0; i < staged_.size(); ++i)
+      if (std::exchange(staged_[i].dirty, false) && !staged_[i].gone)
+        files.push_back(name_of(staged_[i]).under(tree()));
     folders.swap(dirty_folders_);
   }
   for (const TreeName& name : files) {
@@ -242,17 +272,18 @@ std::vector<StagedChunk> Staging::held() const {
   const std::lock_guard lock(mutex_);
   std::vector<StagedChunk> all;
   for (std::size_t i = 0; i < staged_.size(); ++i)
-    for (const Range& range : staged_[i].ranges)
+    for (const Range& range : staged_[i].ranges.all())
       all.push_back(
           {FileNo(static_cast<std::uint32_t>(i)), range.offset, range.length, range.chunk});
   return all;
 }
 
 bool Staging::has(const StagedFile& file, const StagedChunk& chunk) {
+  const auto ranges = file.ranges.all();
   const auto at = std::lower_bound(
-      file.ranges.begin(), file.ranges.end(), chunk.offset,
+      ranges.begin(), ranges.end(), chunk.offset,
       [](const Range& range, std::uint64_t wanted) { return range.offset < wanted; });
-  return at != file.ranges.end() && at->offset == chunk.offset && at->length == chunk.length &&
+  return at != ranges.end() && at->offset == chunk.offset && at->length == chunk.length &&
          at->chunk == chunk.chunk;
 }
 
@@ -262,7 +293,6 @@ bool Staging::holds(const StagedChunk& chunk) const {
 }
 
 void Staging::forget(StagedFile& file) {
-  by_name_.erase(file.name.text());
   file.ranges.clear();
   file.gone = true;
 }
@@ -277,7 +307,7 @@ Result<> Staging::give_up(FileNo no) {
   if (!synced) return break_off(synced.error());
   handles_.erase(no);
   forget(*file);
-  return remove_tree(files_, file->name.under(tree()));
+  return remove_tree(files_, name_of(*file).under(tree()));
 }
 
 Result<> Staging::restart(FileNo no) {
@@ -298,14 +328,13 @@ Result<> Staging::restart(FileNo no) {
 
 std::optional<FileNo> Staging::find(const TreeName& name) const {
   const std::lock_guard lock(mutex_);
-  const auto known = by_name_.find(name.text());
-  return known == by_name_.end() ? std::nullopt : std::optional(known->second);
+  return known(name);
 }
 
 TreeName Staging::name_of(FileNo file) const {
   const std::lock_guard lock(mutex_);
   ASSERT(file.value() < staged_.size());
-  return staged_[file.value()].name;
+  return name_of(staged_[file.value()]);
 }
 
 Staging::Content Staging::content(FileNo no, std::uint64_t size,
@@ -313,7 +342,7 @@ Staging::Content Staging::content(FileNo no, std::uint64_t size,
   const std::lock_guard lock(mutex_);
   if (no.value() >= staged_.size() || staged_[no.value()].gone || staged_[no.value()].size != size)
     return Content::kMissing;
-  const auto& ranges = staged_[no.value()].ranges;
+  const auto ranges = staged_[no.value()].ranges.all();
   std::size_t next = 0;
   std::uint64_t offset = 0;
   bool resumed = false;

@@ -10,16 +10,18 @@
 // Thread-safe: writes of different chunks may run in several jobs at once.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lib/base/ids.hpp"
+#include "lib/base/number_table.hpp"
+#include "lib/base/pile.hpp"
 #include "lib/store/files.hpp"
 #include "lib/store/journal.hpp"
 #include "lib/store/tree.hpp"
@@ -87,13 +89,40 @@ class Staging {
     ChunkId chunk;
     std::uint64_t end() const { return offset + length; }
   };
-  struct StagedFile {
-    TreeName name;
-    std::uint64_t size = 0;
-    bool dirty = false;         // written since the last sync
-    bool gone = false;          // given up
-    std::vector<Range> ranges;  // sorted by offset, none overlap
+  // Sorted by offset, none overlap. Most files have one, which takes no memory of its own.
+  class Ranges {
+   public:
+    std::span<const Range> all() const {
+      return many_ ? std::span<const Range>(*many_) : std::span<const Range>(&one_, count());
+    }
+    bool empty() const { return all().empty(); }
+    void insert(const Range& range);
+    template <class Is>
+    std::size_t erase_if(const Is& is) {
+      if (many_) return std::erase_if(*many_, is);
+      if (count() == 0 || !is(std::as_const(one_))) return 0;
+      one_ = {};
+      return 1;
+    }
+    void clear() {
+      one_ = {};
+      many_.reset();
+    }
+
+   private:
+    std::size_t count() const { return one_.length == 0 ? 0 : 1; }
+    Range one_;  // of length 0: there is none
+    std::unique_ptr<std::vector<Range>> many_;
   };
+  struct StagedFile {
+    std::uint64_t name_at = 0;  // in names_
+    std::uint64_t size = 0;
+    std::uint16_t name_bytes = 0;
+    bool dirty = false;  // written since the last sync
+    bool gone = false;   // given up
+    Ranges ranges;
+  };
+  static_assert(sizeof(StagedFile) == 80);
   Staging(Files& files, TreeName folder) : files_(files), folder_(std::move(folder)) {}
   Result<> replay_one(Bytes record);
   Result<> replay_file(Bytes record);
@@ -105,6 +134,12 @@ class Staging {
   Result<> make_room(const StagedWrite& write);
   Result<> sync_each();
   StagedFile* file_at(FileNo no);  // null: no such, or given up
+  FileNo add_record(const TreeName& name, std::uint64_t size);
+  std::optional<FileNo> known(const TreeName& name) const;
+  std::string_view text_of_name(const StagedFile& file) const {
+    return names_.at(file.name_at, file.name_bytes);
+  }
+  TreeName name_of(const StagedFile& file) const { return TreeName::known(text_of_name(file)); }
   void place(StagedFile& file, const Range& range);
   void forget(StagedFile& file);
   static bool has(const StagedFile& file, const StagedChunk& chunk);
@@ -116,8 +151,9 @@ class Staging {
   std::mutex sync_mutex_;     // one epoch at a time; taken before mutex_
   mutable std::mutex mutex_;  // guards all below; not held while data is written or synced
   std::unique_ptr<Journal> journal_;
-  std::deque<StagedFile> staged_;
-  std::unordered_map<std::string_view, FileNo> by_name_;  // only looked up; keys lie in staged_
+  Pile<StagedFile> staged_;  // about 110 bytes for a small file, its name and range included
+  TextPile names_;
+  NumberTable by_name_;                                        // of staged_, those given up too
   std::unordered_map<FileNo, std::shared_ptr<File>> handles_;  // at most kHandlesMax
   std::set<TreeName> dirty_folders_;                           // names in them are not durable yet
   std::uint64_t unsynced_bytes_ = 0;

@@ -22,7 +22,7 @@ Result<> Staging::meet_disk() {
     StagedFile& file = staged_[i];
     if (file.gone) continue;
     const FileNo no(static_cast<std::uint32_t>(i));
-    const auto stat = files_.stat(file.name.under(tree()));
+    const auto stat = files_.stat(name_of(file).under(tree()));
     if (stat && stat->type == FileType::kFile) {
       if (stat->size == file.size) continue;
       auto opened = TRY(handle(no));
@@ -65,16 +65,13 @@ Result<> Staging::replay_file(Bytes record) {
   if (record.size() < 12) return bad_record();
   const FileNo no(load_le<std::uint32_t>(record));
   const auto size = load_le<std::uint64_t>(record.subspan(4));
-  TreeName name = TRY(TreeName::parse(text_of(record.subspan(12))));
+  const TreeName name = TRY(TreeName::parse(text_of(record.subspan(12))));
   if (no.value() > staged_.size() || size > kFileBytesMax) return bad_record();
-  if (no.value() == staged_.size()) {
-    staged_.push_back({std::move(name), size, true, false, {}});
-    by_name_.emplace(staged_.back().name.text(), no);
-  }
+  if (no.value() == staged_.size()) add_record(name, size);
   StagedFile* file = file_at(no);
   if (file == nullptr) return bad_record();
   file->size = size;
-  std::erase_if(file->ranges, [&](const Range& range) { return range.end() > size; });
+  file->ranges.erase_if([&](const Range& range) { return range.end() > size; });
   return {};
 }
 
@@ -102,9 +99,8 @@ Result<> Staging::replay_void(Bytes record) {
                     load_le<std::uint64_t>(record.subspan(12))};
   if (file == nullptr || gone.length > kFileBytesMax || gone.offset > kFileBytesMax)
     return bad_record();
-  std::erase_if(file->ranges, [&](const Range& range) {
-    return range.offset < gone.end() && gone.offset < range.end();
-  });
+  file->ranges.erase_if(
+      [&](const Range& range) { return range.offset < gone.end() && gone.offset < range.end(); });
   return {};
 }
 

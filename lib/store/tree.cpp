@@ -1,6 +1,7 @@
 #include "lib/store/tree.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 
 #include "lib/base/assert.hpp"
@@ -16,6 +17,10 @@ tl::unexpected<Error> bad_entry(const TreeName& name, const char* why) {
   return fail(Kind::kMalformed, "accept " + name.shown() + " into a tree", why);
 }
 
+tl::unexpected<Error> bad_digests() {
+  return fail(Kind::kIntegrity, "read a manifest", "its digests do not match what it holds");
+}
+
 }  // namespace
 
 struct TreeBuilder::State {
@@ -28,8 +33,9 @@ struct TreeBuilder::State {
     crypto::Sha256 hasher;
   };
 
-  State() {
-    body.reserve(4096);
+  State() { levels.emplace_back(); }
+  // Instead of writing bytes, compares with these.
+  explicit State(GrowingBytes given) : body(std::move(given)), judging(true) {
     levels.emplace_back();
   }
 
@@ -44,21 +50,36 @@ struct TreeBuilder::State {
     TRY(judge(name, head));
     while (levels.back().name != parent) leave();
     Level& level = levels.back();
-    if (body.size() + head.pieces.size() > kTreeBytesMax || ++entries > kTreeEntriesMax)
+    if (end + head.pieces.size() > kTreeBytesMax || ++entries > kTreeEntriesMax)
       return fail(Kind::kLimit, "accept " + name.shown() + " into a tree", "the tree is too large");
     level.last = head.name;
-    grow(head.pieces.size() + kTreeNameBytesMax + 512);
-    const std::size_t start = body.size();
-    write_record(body, head);
-    if (head.type == EntryType::kFolder) {
+    record.clear();
+    write_record(record, head);
+    const std::size_t start = end;
+    const bool is_folder = head.type == EntryType::kFolder;
+    if (!put(record, is_folder ? kFolderTail : 0)) return bad_digests();
+    if (is_folder) {
       levels.emplace_back();
       levels.back().name = name;
       levels.back().record = start;
-      levels.back().inside = body.size();
+      levels.back().inside = end;
     } else {
-      level.hasher.update(Bytes(body).subspan(start));
+      level.hasher.update(record);
     }
     return {};
+  }
+
+  // later: so many bytes at its end are not known yet.
+  bool put(Bytes bytes, std::size_t later) {
+    if (!judging) {
+      body.append(bytes);
+    } else {
+      const Bytes said = bytes.first(bytes.size() - later);
+      if (body.size() - end < bytes.size() || !equal(body.bytes().subspan(end, said.size()), said))
+        return false;
+    }
+    end += bytes.size();
+    return true;
   }
 
   Result<> judge(const TreeName& name, const RecordHead& head) {
@@ -90,18 +111,15 @@ struct TreeBuilder::State {
 
   void leave() {
     Level& level = levels.back();
-    const MutableBytes tail = MutableBytes(body).subspan(level.inside - kFolderTail, kFolderTail);
-    seal_folder(tail, level.hasher.finish(), body.size() - level.inside);
-    const Bytes record =
-        Bytes(body).subspan(level.record, level.inside - kInsideBytes - level.record);
+    std::array<std::byte, kFolderTail> tail;
+    seal_folder(tail, level.hasher.finish(), end - level.inside);
+    const MutableBytes place = body.writable().subspan(level.inside - kFolderTail, kFolderTail);
+    differs = differs || (judging && !equal(place, tail));
+    std::copy(tail.begin(), tail.end(), place.begin());
     Level& outer = levels[levels.size() - 2];
-    outer.hasher.update(record);
+    outer.hasher.update(
+        body.bytes().subspan(level.record, level.inside - kInsideBytes - level.record));
     levels.pop_back();
-  }
-
-  // By a quarter, not by doubling: a million files must fit into 300 MB while they grow.
-  void grow(std::size_t more) {
-    if (body.capacity() - body.size() < more) body.reserve(body.size() + body.size() / 4 + more);
   }
 
   // Every hard link names a regular file of this tree: one merge with the walk.
@@ -118,7 +136,11 @@ struct TreeBuilder::State {
     return {};
   }
 
-  ByteVector body;
+  GrowingBytes body;
+  std::size_t end = 0;   // of what is written, or compared
+  bool judging = false;  // body was given
+  bool differs = false;  // from what it should be
+  ByteVector record;     // the newest; kept for its room
   std::deque<Level> levels;
   std::vector<TreeName> twins;
   TreeTotals totals;
@@ -150,7 +172,9 @@ Result<Tree> TreeBuilder::finish() {
   ASSERT(state_ != nullptr);
   const std::unique_ptr<State> state = std::move(state_);
   while (state->levels.size() > 1) state->leave();
-  auto body = std::make_shared<const ByteVector>(std::move(state->body));
+  if (state->differs || state->end != state->body.size()) return bad_digests();
+  state->body.fit();
+  auto body = std::make_shared<const GrowingBytes>(std::move(state->body));
   TRY(state->check_twins(TreeWalk(body)));
   return Tree(std::move(body), state->levels.front().hasher.finish(), state->totals);
 }
@@ -162,11 +186,13 @@ Tree::Tree() {
   *this = *std::move(empty);
 }
 
-// Canonical by construction: what the records say is built again and must come out the same. That
+// Canonical by construction: what the records say is spelled again and must be the same. That
 // checks order, digests, `inside` lengths and spelling at once.
-Result<Tree> Tree::parse(ByteVector bytes) {
+Result<Tree> Tree::parse(GrowingBytes given) {
   TreeBuilder builder;
+  builder.state_ = std::make_unique<TreeBuilder::State>(std::move(given));
   std::vector<std::pair<std::size_t, TreeName>> open;
+  const Bytes bytes = builder.state_->body.bytes();
   Bytes left = bytes;
   while (!left.empty()) {
     const RecordHead head = TRY(read_record(left));
@@ -178,16 +204,13 @@ Result<Tree> Tree::parse(ByteVector bytes) {
     if (head.type == EntryType::kFolder && head.inside > 0)
       open.emplace_back(at + static_cast<std::size_t>(head.inside), std::move(name));
   }
-  Tree tree = TRY(builder.finish());
-  if (!equal(tree.bytes(), bytes))
-    return fail(Kind::kIntegrity, "read a manifest", "its digests do not match what it holds");
-  return tree;
+  return builder.finish();
 }
 
 bool TreeWalk::next() {
   while (!open_.empty() && open_.back().first <= at_) open_.pop_back();
   if (at_ >= body_->size()) return false;
-  Bytes left = Bytes(*body_).subspan(at_);
+  Bytes left = body_->bytes().subspan(at_);
   const auto head = read_record(left);
   ASSERT(head.has_value());  // a Tree's bytes were judged
   at_ = body_->size() - left.size();

@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "lib/base/bytes.hpp"
+#include "lib/base/growing_bytes.hpp"
 #include "lib/store/entry.hpp"
 
 namespace longhaul::store {
@@ -39,19 +39,19 @@ class Tree {
  public:
   Tree();  // an empty one
   // The bytes of bytes(), from a disk or a peer: judged and every digest recomputed.
-  static Result<Tree> parse(ByteVector bytes);
+  static Result<Tree> parse(GrowingBytes bytes);
 
   const crypto::Digest& root() const { return root_; }
   const TreeTotals& totals() const { return totals_; }
-  Bytes bytes() const { return *body_; }
+  Bytes bytes() const { return body_->bytes(); }
   bool operator==(const Tree& other) const { return root_ == other.root_; }
 
  private:
   friend class TreeBuilder;
   friend class TreeWalk;
-  Tree(std::shared_ptr<const ByteVector> body, crypto::Digest root, TreeTotals totals)
+  Tree(std::shared_ptr<const GrowingBytes> body, crypto::Digest root, TreeTotals totals)
       : body_(std::move(body)), root_(root), totals_(totals) {}
-  std::shared_ptr<const ByteVector> body_;
+  std::shared_ptr<const GrowingBytes> body_;
   crypto::Digest root_;
   TreeTotals totals_;
 };
@@ -89,8 +89,8 @@ class TreeWalk {
 
  private:
   friend class TreeBuilder;
-  explicit TreeWalk(std::shared_ptr<const ByteVector> body) : body_(std::move(body)) {}
-  std::shared_ptr<const ByteVector> body_;
+  explicit TreeWalk(std::shared_ptr<const GrowingBytes> body) : body_(std::move(body)) {}
+  std::shared_ptr<const GrowingBytes> body_;
   std::vector<std::pair<std::size_t, TreeName>> open_;  // end offset and name of open folders
   std::size_t at_ = 0;
   std::size_t inside_end_ = 0;  // of the current folder

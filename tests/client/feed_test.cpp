@@ -24,6 +24,10 @@ constexpr std::size_t kPerFile = 8;  // chunks
 constexpr char kPoison = 'x';
 
 // A dataset of two files of 8 chunks, with a hole in the second; what has not arrived is poison.
+std::string manifest_text(const store::Tree& tree) {
+  return std::string(text_of(store::manifest_header(tree))) + std::string(text_of(tree.bytes()));
+}
+
 class FeedTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -70,7 +74,7 @@ class FeedTest : public testing::Test {
   void begin_push(const store::Tree& tree) {
     for (std::size_t f = 0; f < 2; ++f)
       put(incoming(f), std::string(kPerFile * kChunkBytes, kPoison));
-    put(at(store::incoming_manifest(words_)), text_of(store::manifest_bytes(tree)));
+    put(at(store::incoming_manifest(words_)), manifest_text(tree));
   }
   void arrive(std::size_t number) {  // of all
     const std::size_t f = number / kPerFile, offset = number % kPerFile * kChunkBytes;
@@ -81,7 +85,7 @@ class FeedTest : public testing::Test {
   void publish(std::uint32_t number, const store::Tree& tree) {
     const store::VersionNo version(number);
     const fs::path folder = at(store::Root::folder_of(words_, version));
-    put(at(store::Root::manifest_of(words_, version)), text_of(store::manifest_bytes(tree)));
+    put(at(store::Root::manifest_of(words_, version)), manifest_text(tree));
     fs::rename(at(store::incoming_tree(words_)), folder);
     fs::remove_all(at(store::incoming_folder(words_)));
     fs::remove(root_ / "datasets/words/current");

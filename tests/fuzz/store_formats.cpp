@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes bytes = std::as_bytes(std::span(data + 1, size - 1));
   switch (data[0] % 4) {
     case 0:
-      if (const auto tree = Tree::parse(ByteVector(bytes.begin(), bytes.end()))) {
+      if (const auto tree = Tree::parse(GrowingBytes::copy_of(bytes))) {
         ASSERT(equal(tree->bytes(), bytes));
         std::uint64_t size_sum = 0;
         for (TreeWalk walk(*tree); walk.next();) size_sum += walk.entry().size;

@@ -75,7 +75,7 @@ TEST(Tree, RootChangesWithAnything) {
 
 TEST(Tree, ComesBackFromItsBytes) {
   const Tree tree = *small_tree().finish();
-  auto again = Tree::parse(ByteVector(tree.bytes().begin(), tree.bytes().end()));
+  auto again = Tree::parse(GrowingBytes::copy_of(tree.bytes()));
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(again->root(), tree.root());
   EXPECT_EQ(again->totals(), tree.totals());
@@ -87,11 +87,11 @@ TEST(Tree, EveryFlippedBitAndEveryCutIsNoticed) {  // D2, S5
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     ByteVector bad = good;
     bad[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
-    auto parsed = Tree::parse(std::move(bad));
+    auto parsed = Tree::parse(GrowingBytes::copy_of(bad));
     EXPECT_TRUE(!parsed || parsed->root() != tree.root()) << bit;
   }
   for (std::size_t length = 0; length < good.size(); ++length) {
-    auto parsed = Tree::parse(ByteVector(good.begin(), good.begin() + static_cast<long>(length)));
+    auto parsed = Tree::parse(GrowingBytes::copy_of(Bytes(good).first(length)));
     EXPECT_TRUE(!parsed || parsed->root() != tree.root()) << length;
   }
 }
