@@ -76,8 +76,9 @@ class Watcher {
       tasks_.spawn(hear_changes());
     }
     std::vector<store::TreeName> folders;
-    for (const transfer::Row& row : scanned.source->rows)
-      if (row.entry.type == store::EntryType::kFolder) folders.push_back(row.entry.name);
+    const transfer::Rows& rows = scanned.source->rows;
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      if (rows.type(row) == store::EntryType::kFolder) folders.push_back(rows.name(row));
     const bool grew = co_await watch_->follow(std::move(folders));
     if (grew) debounce_.on_change(app_.env.now());  // what changed before the watch began
     debounce_.set_patrol(watch_->look_every());

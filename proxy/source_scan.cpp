@@ -66,8 +66,7 @@ transfer::Row row_of(store::ScanItem item) {
   return row;
 }
 
-io::Task<Result<>> walk(App& app, store::Scan& scan, std::vector<transfer::Row>& rows,
-                        const bool& stopped) {
+io::Task<Result<>> walk(App& app, store::Scan& scan, transfer::Rows& rows, const bool& stopped) {
   while (!stopped) {
     Job job{JobId(1), JobClass::kDisk, std::make_unique<ScanStep>(scan)};
     const Job done = co_await app.env.work(std::move(job));
@@ -111,9 +110,10 @@ void keep_scan(const App& app, const ScannedSource& scanned) {
   static_cast<void>(store::make_folders(**state, scanned.cache.parent()));
   auto writer = store::ScanCacheWriter::open(**state, scanned.cache, scanned.started);
   if (!writer) return;
-  for (const transfer::Row& row : scanned.source->rows) {
-    if (!row.is_file() || !row.hashed) continue;
-    if (!writer->add(row.entry.name, row.seen, row.pieces)) return;
+  const transfer::Rows& rows = scanned.source->rows;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (!rows.is_file(row) || !rows.hashed(row)) continue;
+    if (!writer->add(rows.name(row), rows.seen(row), rows.pieces(row))) return;
   }
   static_cast<void>(writer->finish());
 }

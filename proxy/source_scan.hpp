@@ -8,7 +8,7 @@
 
 #include "lib/io/posix_files.hpp"
 #include "lib/store/scan.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "proxy/app.hpp"
 
 namespace longhaul::proxy {

@@ -1,5 +1,8 @@
 #include "lib/io/own_limits.hpp"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,6 +21,18 @@ namespace {
 constexpr ::rlim_t kDescriptorsMax = 65'536;
 
 }  // namespace
+
+void keep_few_arenas() {
+#ifdef __GLIBC__
+  static_cast<void>(::mallopt(M_ARENA_MAX, 2));
+#endif
+}
+
+void give_memory_back() {
+#ifdef __GLIBC__
+  static_cast<void>(::malloc_trim(0));
+#endif
+}
 
 void keep_no_core_files() {
   ::rlimit limit{};

@@ -10,6 +10,12 @@ void keep_no_core_files();
 // As many descriptors as the system lets it have, at most 65,536; returns how many that is.
 std::uint64_t raise_descriptor_limit();
 
+// Few arenas for malloc(): what many threads allocate and free in turns is reused, not kept by
+// each.
+void keep_few_arenas();
+// What is free goes back to the system: malloc() by itself gives back only what lies at an end.
+void give_memory_back();
+
 // An allocation that failed where nobody could go on without it (a thread of the pool, a callback
 // of a C library) ends the process with a sentence and code 1 instead of a core: what had arrived
 // is kept, as after any death of a process. Any other uncaught exception aborts as before.

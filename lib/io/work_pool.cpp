@@ -1,9 +1,15 @@
 #include "lib/io/work_pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "lib/io/own_limits.hpp"
+
 namespace longhaul::io {
+namespace {
+constexpr std::chrono::seconds kLongJob{1};
+}  // namespace
 
 WorkPool::WorkPool(Threads threads) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
@@ -40,8 +46,11 @@ void WorkPool::serve(Queue& queue) {
     Item item = std::move(queue.items.front());
     queue.items.pop_front();
     lock.unlock();
+    const auto begun = std::chrono::steady_clock::now();
     item.job.work->run();
     item.done(std::move(item.job));
+    // A large tree was published or read: what it was kept in is free by now, here and there.
+    if (std::chrono::steady_clock::now() - begun > kLongJob) give_memory_back();
     lock.lock();
   }
 }

@@ -10,14 +10,20 @@ void ChunkQueue::set(SendChunk& chunk, State state) {
   if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
 }
 
-void ChunkQueue::add(std::uint32_t row, std::uint64_t offset, const store::Piece& piece,
-                     bool wait) {
-  SendChunk chunk;
-  chunk.id = piece.chunk;
-  chunk.offset = offset;
-  chunk.row = row;
-  chunk.length = static_cast<std::uint32_t>(piece.length);
-  const bool twin = !first_of_.emplace(piece.chunk, chunks_.size()).second;
+void ChunkQueue::clear() {
+  chunks_.clear();
+  first_of_.clear();
+  wanted_.clear();
+  ahead_from_ = sendable_bytes_ = resent_bytes_ = 0;
+}
+
+void ChunkQueue::add(SendChunk chunk, bool wait) {
+  const auto number = static_cast<std::uint32_t>(chunks_.size());
+  const crypto::Digest& content = rows_.chunk(chunk.row, chunk.piece);
+  const std::hash<crypto::Digest> hash;
+  const bool twin =
+      first_of_.find(hash(content), [&](std::uint32_t n) { return id(n) == content; }).has_value();
+  if (!twin) first_of_.add(hash(content), number, [&](std::uint32_t n) { return hash(id(n)); });
   chunk.state = wait || twin ? State::kWaiting : State::kAhead;
   if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
   chunks_.push_back(chunk);
@@ -74,8 +80,8 @@ std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t name
 
 void ChunkQueue::check() const {
   std::uint64_t sendable_bytes = 0;
-  for (const SendChunk& chunk : chunks_)
-    if (sendable(chunk.state)) sendable_bytes += chunk.length;
+  for (std::size_t i = 0; i < chunks_.size(); ++i)
+    if (sendable(chunks_[i].state)) sendable_bytes += chunks_[i].length;
   ASSERT(sendable_bytes == sendable_bytes_);
 }
 

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <deque>
-#include <unordered_map>
 #include <vector>
 
+#include "lib/base/number_table.hpp"
 #include "lib/base/result.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/wire/transfer.hpp"
 
 namespace longhaul::transfer {
@@ -22,9 +22,9 @@ struct SendChunk {
     kTaken,    // read, encoded or sent
     kDenied,   // the receiver has it
   };
-  crypto::Digest id;
-  std::uint64_t offset = 0;  // in its file
   std::uint32_t row = 0;
+  std::uint32_t piece = 0;   // of the row; names its content
+  std::uint64_t offset = 0;  // in its file
   std::uint32_t length = 0;
   State state = State::kAhead;
   bool sent_before = false;
@@ -32,8 +32,10 @@ struct SendChunk {
 
 class ChunkQueue {
  public:
+  explicit ChunkQueue(const Rows& rows) : rows_(rows) {}  // which outlive it
+  void clear();
   // Numbers follow by themselves. wait: do not send before it is asked for.
-  void add(std::uint32_t row, std::uint64_t offset, const store::Piece& piece, bool wait);
+  void add(SendChunk chunk, bool wait);
   // The receiver's word on a run of chunks; kMalformed if it is about chunks not yet named.
   // Returns the bytes it has already, counted once per chunk.
   Result<std::uint64_t> answer(const wire::Want& want);
@@ -56,8 +58,13 @@ class ChunkQueue {
     return s == SendChunk::State::kAhead || s == SendChunk::State::kWanted;
   }
 
-  std::vector<SendChunk> chunks_;
-  std::unordered_map<crypto::Digest, std::uint64_t> first_of_;  // only looked up
+  const crypto::Digest& id(std::uint32_t number) const {
+    return rows_.chunk(chunks_[number].row, chunks_[number].piece);
+  }
+
+  const Rows& rows_;
+  Pile<SendChunk> chunks_;
+  NumberTable first_of_;  // of each content
   std::deque<std::uint64_t> wanted_;
   std::uint64_t ahead_from_ = 0;  // no kAhead below it
   std::uint64_t sendable_bytes_ = 0;

@@ -12,11 +12,10 @@ std::uint32_t Hasher::round_of(std::uint32_t row) const {
 }
 
 HashWork::Item Hasher::item_for(std::uint32_t row, bool look_anew) const {
-  const Row& it = source_->rows[row];
   HashWork::Item item;
   item.row = row;
-  item.name = it.entry.name.under(source_->root);
-  item.seen = it.seen;
+  item.name = source_->rows.name(row).under(source_->root);
+  item.seen = source_->rows.seen(row);
   item.look_anew = look_anew;
   item.round = round_of(row);
   return item;
@@ -24,7 +23,7 @@ HashWork::Item Hasher::item_for(std::uint32_t row, bool look_anew) const {
 
 std::optional<std::uint32_t> Hasher::next_row() {
   const auto& rows = source_->rows;
-  while (row_ < rows.size() && (!rows[row_].is_file() || rows[row_].hashed)) ++row_;
+  while (row_ < rows.size() && !rows.is_open(row_)) ++row_;
   if (row_ == rows.size()) return std::nullopt;
   return static_cast<std::uint32_t>(row_++);
 }
@@ -44,7 +43,7 @@ std::optional<Task> Hasher::next() {
       const auto row = next_row();
       if (!row) break;
       items.push_back(item_for(*row, false));
-      bytes += source_->rows[*row].entry.size;
+      bytes += source_->rows.bytes(*row);
     }
   }
   if (items.empty()) return std::nullopt;
@@ -58,7 +57,7 @@ Hasher::Outcome Hasher::take(HashWork& work) {
   Outcome outcome;
   for (HashWork::Item& item : work.items) {
     if (item.round != round_of(item.row)) continue;
-    Row& row = source_->rows[item.row];
+    Rows& rows = source_->rows;
     if (item.error) {
       if (!outcome.error) outcome.error = item.error;
       continue;
@@ -67,16 +66,11 @@ Hasher::Outcome Hasher::take(HashWork& work) {
       outcome.changed.push_back(item.row);
       continue;
     }
-    if (item.look_anew) {
-      row.seen = item.seen;
-      row.entry.size = item.seen.size;
-      row.entry.mtime = item.seen.mtime;
-      row.entry.mode = item.seen.mode & store::kModeMask;
-    }
+    if (item.look_anew) rows.look_anew(item.row, item.seen);
     for (const store::Piece& piece : item.pieces) outcome.bytes += piece.hole ? 0 : piece.length;
-    row.pieces.insert(row.pieces.end(), item.pieces.begin(), item.pieces.end());
-    row.hashed = item.done;
-    if (row.hashed) continue;
+    rows.add_pieces(item.row, item.pieces);
+    rows.set_hashed(item.row, item.done);
+    if (item.done) continue;
     item.pieces.clear();
     item.look_anew = false;
     large_.push_back(std::move(item));
@@ -87,8 +81,7 @@ Hasher::Outcome Hasher::take(HashWork& work) {
 void Hasher::again(const std::vector<std::uint32_t>& rows) {
   for (const std::uint32_t row : rows) {
     ++rounds_[row];
-    source_->rows[row].hashed = false;
-    source_->rows[row].pieces.clear();
+    source_->rows.forget_pieces(row);
     std::erase_if(large_, [row](const HashWork::Item& item) { return item.row == row; });
     if (std::find(again_.begin(), again_.end(), row) == again_.end()) again_.push_back(row);
   }

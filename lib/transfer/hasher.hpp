@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "lib/transfer/post.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/transfer/send_jobs.hpp"
 
 namespace longhaul::transfer {

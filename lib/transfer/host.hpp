@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "lib/base/job.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/transfer/sink.hpp"
 
 namespace longhaul::transfer {

@@ -72,11 +72,11 @@ void ManifestWriter::begin(const store::Entry& entry) {
   add(entry.name, std::move(record));
 }
 
-void ManifestWriter::same(const store::Entry& entry, std::uint64_t more_siblings) {
+void ManifestWriter::same(const TreeName& name, std::uint64_t more_siblings) {
   wire::Record record;
   record.type = RecordType::kSame;
   record.size = more_siblings;
-  add(entry.name, std::move(record));
+  add(name, std::move(record));
 }
 
 void ManifestWriter::piece(const store::Piece& piece) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "lib/store/tree.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/wire/transfer.hpp"
 
 namespace longhaul::transfer {
@@ -21,9 +21,9 @@ class ManifestWriter {
   // Starts the record of a row; a file's pieces follow, all of them before the next row.
   void begin(const store::Entry& entry);
   void piece(const store::Piece& piece);
-  // The entry, all below it, and so many of its next siblings in the base with all below them are
+  // That name, all below it, and so many of its next siblings in the base with all below them are
   // as in the base.
-  void same(const store::Entry& entry, std::uint64_t more_siblings);
+  void same(const store::TreeName& name, std::uint64_t more_siblings);
   bool full() const { return bytes_ >= kFullBytes || segment_pieces_ >= wire::kSegmentPiecesMax; }
   bool empty() const { return segment_.records.empty(); }
   wire::Segment take();  // what was added since the last take()

@@ -1,7 +1,6 @@
 #include "lib/transfer/plan.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 
 namespace longhaul::transfer {
 
@@ -15,7 +14,7 @@ constexpr std::uint64_t kEditBytes = 2 * kMeanChunk;  // an edit in one place to
 struct Planner {
   PushPlan plan;
   const BaseMatch match;
-  std::unordered_set<crypto::Digest> seen;  // only looked up
+  IdSet seen;
 
   // Nobody has read it: what is expected of it. Its name in the base, or null.
   void add_unread(const Row& row, const store::Entry* before) {
@@ -41,7 +40,7 @@ struct Planner {
     for (const store::Piece& piece : row.pieces) {
       if (piece.hole) continue;
       plan.manifest_bytes += kChunkBytes;
-      if (match.believed_present(piece.chunk) || !seen.insert(piece.chunk).second) {
+      if (match.believed_present(piece.chunk) || !seen.insert(piece.chunk)) {
         plan.present_bytes += piece.length;
       } else {
         plan.send_bytes += piece.length;
@@ -69,7 +68,7 @@ PushPlan plan_push(const Source& source, const SiteMemory& memory) {
   std::size_t same_until = 0;
   bool differs = !memory.base;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& row = rows[i];
+    const Row row = rows.at(i);
     if (row.is_file()) {
       ++plan.files;
       plan.bytes += row.entry.size;

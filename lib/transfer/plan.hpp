@@ -16,7 +16,7 @@
 
 #include "lib/session/link_memory.hpp"
 #include "lib/transfer/progress.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/transfer/site_memory.hpp"
 
 namespace longhaul::transfer {

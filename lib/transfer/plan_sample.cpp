@@ -22,13 +22,12 @@ Line line_of(const Source& source, const SiteMemory& memory) {
   Line line;
   std::size_t same_until = 0;
   for (std::size_t i = 0; i < source.rows.size(); ++i) {
-    const Row& row = source.rows[i];
     if (i >= same_until) {
       if (const auto run = match.run_at(i); run.rows > 0) same_until = i + run.rows;
     }
-    if (i < same_until || !row.is_file() || row.entry.size == 0) continue;
+    if (i < same_until || source.rows.bytes(i) == 0) continue;
     line.starts.emplace_back(line.bytes, static_cast<std::uint32_t>(i));
-    line.bytes += row.entry.size;
+    line.bytes += source.rows.bytes(i);
   }
   return line;
 }
@@ -36,10 +35,10 @@ Line line_of(const Source& source, const SiteMemory& memory) {
 // What cannot be read is left out: the push itself will say so.
 void append_content(const Source& source, std::uint32_t row, std::uint64_t offset,
                     std::uint64_t most, ByteVector& out) {
-  const store::TreeName name = source.rows[row].entry.name.under(source.root);
+  const store::TreeName name = source.rows.name(row).under(source.root);
   const auto file = source.files->open(name, store::Access::kRead);
   if (!file) return;
-  ByteVector bytes(static_cast<std::size_t>(std::min(most, source.rows[row].entry.size - offset)));
+  ByteVector bytes(static_cast<std::size_t>(std::min(most, source.rows.bytes(row) - offset)));
   const auto got = (*file)->read_at(bytes, offset);
   if (!got) return;
   bytes.resize(*got);
@@ -60,7 +59,7 @@ void SampleRead::run() {
     // A large file is read from within, small ones from their start; if all is read, each byte
     // once.
     std::uint64_t offset = from - at->first;
-    if (!is_all && offset + wire::kBlockBytesMax > source->rows[at->second].entry.size) offset = 0;
+    if (!is_all && offset + wire::kBlockBytesMax > source->rows.bytes(at->second)) offset = 0;
     for (; at != line.starts.end() && block.bytes.size() < wire::kBlockBytesMax; ++at) {
       append_content(*source, at->second, offset, wire::kBlockBytesMax - block.bytes.size(),
                      block.bytes);
@@ -79,7 +78,7 @@ void SampleEncode::run() {
   const int tries_max = is_all ? 1 : kTriesMax;
   Duration effort{};
   for (const SampleRead::Block& block : blocks) {
-    const std::uint64_t file_bytes = source->rows[block.row].entry.size;
+    const std::uint64_t file_bytes = source->rows.bytes(block.row);
     std::optional<compression::Rung> last;
     std::uint64_t size = block.bytes.size();
     for (int tries = 0; tries < tries_max; ++tries) {

@@ -9,7 +9,7 @@
 
 #include "lib/base/job.hpp"
 #include "lib/base/units.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/transfer/site_memory.hpp"
 
 namespace longhaul::transfer {

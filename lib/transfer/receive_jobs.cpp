@@ -50,19 +50,19 @@ void BlockWork::run() {
 Result<> BlockWork::write() {
   // A block that holds nothing new is not even decoded.
   bool any = false;
-  for (const Target& target : targets) any = any || !target.places.empty();
+  for (const Target& target : targets) any = any || target.wanted;
   if (!any) return {};
   const ByteVector raw = TRY(decode_block(block, {}));
   std::vector<store::StagedWrite> writes;
   Bytes left = raw;
   for (const Target& target : targets) {
-    const Bytes bytes = left.first(target.length);
-    left = left.subspan(target.length);
-    if (target.places.empty()) continue;
-    if (crypto::sha256(bytes) != target.id)
+    const Bytes bytes = left.first(target.place.length);
+    left = left.subspan(bytes.size());
+    if (!target.wanted) continue;
+    if (crypto::sha256(bytes) != target.place.chunk)
       return fail(Kind::kIntegrity, "take a block",
                   "a chunk does not have the hash the manifest names");
-    for (const store::StagedChunk& place : target.places) writes.push_back({place, bytes});
+    writes.push_back({target.place, bytes});
   }
   return sink->write(writes);
 }

@@ -71,9 +71,8 @@ class BlockWork final : public Work {
  public:
   struct Target {
     std::uint64_t chunk = 0;
-    std::uint32_t length = 0;
-    crypto::Digest id;
-    std::vector<store::StagedChunk> places;  // none: it is here already
+    store::StagedChunk place;
+    bool wanted = false;  // else it is here already
   };
   BlockWork(std::shared_ptr<Sink> sink_in, wire::Block block_in, std::vector<Target> targets_in,
             std::size_t held_bytes_in)

@@ -266,30 +266,37 @@ void Receiver::add_chunk(const SegmentWork::NewChunk& fresh,
                          wire::Bitmap<wire::kSegmentPiecesMax>& missing, std::size_t bit) {
   const std::uint64_t number = chunks_.size();
   Chunk chunk;
-  chunk.place = fresh.place;
-  const auto [first, is_first] = first_of_.emplace(fresh.place.chunk, number);
+  chunk.id = fresh.place.chunk;
+  chunk.offset = fresh.place.offset;
+  chunk.file = fresh.place.file;
+  chunk.length = fresh.place.length & 0xffffffU;
+  const std::hash<crypto::Digest> hash;
+  const auto first =
+      first_of_.find(hash(chunk.id), [&](std::uint32_t n) { return chunks_[n].id == chunk.id; });
+  if (!first)
+    first_of_.add(hash(chunk.id), static_cast<std::uint32_t>(number),
+                  [&](std::uint32_t n) { return hash(chunks_[n].id); });
   if (fresh.presence == Presence::kHeld) {
     chunk.state = Chunk::State::kHere;
     chunks_.push_back(chunk);
     return;
   }
   ++pending_;
-  ++missing_of(chunk.place.file);
-  if (!is_first) {
+  ++missing_of(chunk.file);
+  if (first) {
     // The same bytes stand elsewhere in this tree: from there when they are here, with them when
     // they come.
-    const Chunk& other = chunks_[static_cast<std::size_t>(first->second)];
+    const Chunk& other = chunks_[*first];
     chunk.state = Chunk::State::kTwin;
     if (other.state == Chunk::State::kHere) {
       chunk.state = Chunk::State::kCopying;
-      copies_.push_back(
-          {number, chunk.place, StagedPlace{other.place.file, other.place.offset}, false});
+      copies_.push_back({number, chunk.place(), StagedPlace{other.file, other.offset}, false});
     } else {
-      twins_[first->second].push_back(number);
+      twins_[*first].push_back(number);
     }
   } else if (fresh.presence == Presence::kLocal) {
     chunk.state = Chunk::State::kCopying;
-    copies_.push_back({number, chunk.place, std::nullopt, false});
+    copies_.push_back({number, chunk.place(), std::nullopt, false});
   } else {
     missing.set(bit);
   }
@@ -358,7 +365,8 @@ Progress Receiver::progress(Time now) const {
 
 void Receiver::check() const {
   std::uint64_t pending = 0;
-  for (const Chunk& chunk : chunks_) pending += chunk.state == Chunk::State::kHere ? 0 : 1;
+  for (std::size_t i = 0; i < chunks_.size(); ++i)
+    pending += chunks_[i].state == Chunk::State::kHere ? 0U : 1U;
   ASSERT(pending == pending_);
   std::size_t early = 0;
   for (const auto& [key, message] : early_segments_) early += message.size();

@@ -16,6 +16,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lib/base/number_table.hpp"
+#include "lib/base/pile.hpp"
 #include "lib/transfer/limits.hpp"
 #include "lib/transfer/post.hpp"
 #include "lib/transfer/progress.hpp"
@@ -56,7 +58,11 @@ class Receiver {
   bool idle(bool mute) const { return jobs_out_ == 0 && (mute || post_.empty()); }
   const Error& error() const { return error_; }
   const wire::Committed& committed() const { return committed_; }
-  std::size_t held() const { return early_bytes_ + working_bytes_; }
+  // What waits here counts twice once there is a sink for it: an end that cannot keep up needs no
+  // more before it than half the session's window, and that with a million files fits its memory.
+  std::size_t held() const {
+    return (state_ == State::kReceiving ? 2 : 1) * (early_bytes_ + working_bytes_);
+  }
   Progress progress(Time now) const;
   void check() const;
 
@@ -69,9 +75,14 @@ class Receiver {
       kWriting,  // in a block being decoded
       kHere,
     };
-    store::StagedChunk place;
-    State state = State::kMissing;
+    crypto::Digest id;
+    std::uint64_t offset = 0;
+    store::FileNo file;
+    std::uint32_t length : 24 = 0;  // at most store::kChunkBytesMax
+    State state : 8 = State::kMissing;
+    store::StagedChunk place() const { return {file, offset, length, id}; }
   };
+  static_assert(sizeof(Chunk) == 48);  // a million small files have a million of them
 
   void fail_with(Time now, Error error);
   void give(JobClass where, std::unique_ptr<Work> work);
@@ -132,8 +143,8 @@ class Receiver {
   std::uint32_t next_segment_ = 0;
   std::optional<wire::Seal> seal_;
 
-  std::vector<Chunk> chunks_;
-  std::unordered_map<crypto::Digest, std::uint64_t> first_of_;  // only looked up
+  Pile<Chunk> chunks_;
+  NumberTable first_of_;  // of each content
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       twins_;                              // first -> others; looked up
   std::uint64_t pending_ = 0;              // chunks not kHere

@@ -64,8 +64,8 @@ bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
     if (end > chunks_.size()) return false;
     for (std::uint64_t n = run.first; n < end; ++n) {
       const Chunk& chunk = chunks_[static_cast<std::size_t>(n)];
-      targets.push_back({n, chunk.place.length, chunk.place.chunk, {}});
-      raw_bytes += chunk.place.length;
+      targets.push_back({n, chunk.place(), false});
+      raw_bytes += chunk.length;
     }
   }
   if (targets.empty() || raw_bytes != block.raw_bytes || raw_bytes > wire::kBlockBytesMax) {
@@ -77,7 +77,7 @@ bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
     if (chunk.state != Chunk::State::kMissing && chunk.state != Chunk::State::kTwin) continue;
     if (chunk.state == Chunk::State::kTwin) continue;  // comes with its first
     chunk.state = Chunk::State::kWriting;
-    target.places.push_back(chunk.place);
+    target.wanted = true;
   }
   working_bytes_ += bytes;
   ++data_jobs_;
@@ -93,8 +93,8 @@ void Receiver::take_block(Time now, BlockWork& work) {
   if (ended()) return;
   if (work.error) return fail_with(now, std::move(*work.error));
   for (const BlockWork::Target& target : work.targets) {
-    if (target.places.empty()) continue;
-    unsynced_bytes_ += target.length;
+    if (!target.wanted) continue;
+    unsynced_bytes_ += target.place.length;
     if (work.block.attempt == attempt_) mark_here(now, target.chunk);
   }
   maybe_sync(now);
@@ -106,9 +106,9 @@ void Receiver::mark_here(Time now, std::uint64_t number) {
   ASSERT(chunk.state != Chunk::State::kHere && pending_ > 0);
   chunk.state = Chunk::State::kHere;
   --pending_;
-  if (--missing_of(chunk.place.file) == 0 && chunk.place.file != open_file_) ++progress_.files_done;
-  progress_.bytes_done += chunk.place.length;
-  logical_rate_.add(now, chunk.place.length);
+  if (--missing_of(chunk.file) == 0 && chunk.file != open_file_) ++progress_.files_done;
+  progress_.bytes_done += chunk.length;
+  logical_rate_.add(now, chunk.length);
   if (!unsynced_since_) unsynced_since_ = now;
   feed_twins(number);
 }
@@ -116,12 +116,12 @@ void Receiver::mark_here(Time now, std::uint64_t number) {
 void Receiver::feed_twins(std::uint64_t first) {
   const auto waiting = twins_.find(first);
   if (waiting == twins_.end()) return;
-  const store::StagedChunk& from = chunks_[static_cast<std::size_t>(first)].place;
+  const Chunk& from = chunks_[static_cast<std::size_t>(first)];
   for (const std::uint64_t number : waiting->second) {
     Chunk& twin = chunks_[static_cast<std::size_t>(number)];
     if (twin.state != Chunk::State::kTwin) continue;
     twin.state = Chunk::State::kCopying;
-    copies_.push_back({number, twin.place, StagedPlace{from.file, from.offset}, false});
+    copies_.push_back({number, twin.place(), StagedPlace{from.file, from.offset}, false});
   }
   twins_.erase(waiting);
   feed_copies();
@@ -213,6 +213,10 @@ void Receiver::maybe_publish(Time now) {
   early_blocks_.clear();
   early_segments_.clear();
   early_bytes_ = 0;
+  // Nothing asks for a chunk any more, and publishing needs the room.
+  chunks_.clear();
+  first_of_.clear();
+  missing_of_ = {};
   give(JobClass::kSync, std::make_unique<PublishWork>(sink_, reader_, *seal_, std::move(tree_)));
 }
 

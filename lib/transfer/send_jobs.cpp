@@ -41,8 +41,9 @@ Result<> HashWork::hash(Item& item) {
 
 void RootWork::run() {
   store::TreeBuilder builder;
-  for (const Row& row : source->rows) {
-    if (auto added = builder.add(row.entry, row.pieces); !added) {
+  const Rows& rows = source->rows;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (auto added = builder.add(rows.entry(row), rows.pieces(row)); !added) {
       error = added.error();
       return;
     }

@@ -13,7 +13,7 @@
 #include "lib/base/slice.hpp"
 #include "lib/store/scan.hpp"
 #include "lib/transfer/codec_chooser.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 #include "lib/wire/transfer.hpp"
 
 namespace longhaul::transfer {

@@ -23,21 +23,28 @@ Sender::Sender(wire::TransferId id, SendOptions options, std::shared_ptr<Source>
       memory_(std::move(memory)),
       hasher_(source_),
       writer_(id, 0),
+      queue_(source_->rows),
       chooser_(options_.encode_jobs) {
   ahead_ = !memory_.unfinished;
   base_ok_ = memory_.base.has_value();
-  for (const Row& row : source_->rows) {
-    if (!row.is_file()) continue;
+  count_totals();
+}
+
+void Sender::count_totals() {
+  const Rows& rows = source_->rows;
+  progress_.files_total = progress_.bytes_total = 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (!rows.is_file(row)) continue;
     ++progress_.files_total;
-    progress_.bytes_total += row.entry.size;
+    progress_.bytes_total += rows.bytes(row);
   }
 }
 
 void Sender::start(Time now) {
   heard_ = said_ = now;
-  const auto& rows = source_->rows;
-  const bool all_hashed = std::all_of(rows.begin(), rows.end(),
-                                      [](const Row& row) { return !row.is_file() || row.hashed; });
+  const Rows& rows = source_->rows;
+  bool all_hashed = true;
+  for (std::size_t row = 0; row < rows.size() && all_hashed; ++row) all_hashed = !rows.is_open(row);
   if (all_hashed) {  // the root may be the whole answer
     root_asked_ = true;
     give(JobClass::kCompute, std::make_unique<RootWork>(source_, attempt_));
@@ -56,7 +63,7 @@ void Sender::begin_attempt(Time now) {
   emit_row_ = emit_piece_ = 0;
   emit_offset_ = 0;
   row_begun_ = false;
-  queue_ = ChunkQueue();
+  queue_.clear();
   announced_ = 0;
   progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
   for (const Ready& ready : ready_) in_flight_bytes_ -= ready.raw_bytes;
@@ -204,7 +211,7 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
   if (work.error) return fail_with(now, *work.error);
   if (!work.changed.empty()) return changed(now, work.changed);
   const std::uint32_t row = work.parts.front().row;
-  chooser_.on_measured(row, source_->rows[row].entry.size, work.measured);
+  chooser_.on_measured(row, source_->rows.bytes(row), work.measured);
   ready_.push_back({std::move(work.block), raw_bytes});
 }
 
@@ -217,9 +224,8 @@ void Sender::changed(Time now, const std::vector<std::uint32_t>& rows) {
     return;
   }
   if (attempt_ >= kAttemptsMax) {
-    return fail_with(now,
-                     Error(Kind::kChanged, "read " + source_->rows[rows.front()].entry.name.shown(),
-                           "it keeps changing while it is sent; try again or exclude it"));
+    return fail_with(now, Error(Kind::kChanged, "read " + source_->rows.name(rows.front()).shown(),
+                                "it keeps changing while it is sent; try again or exclude it"));
   }
   hasher_.again(rows);
   tree_.reset();

@@ -71,9 +71,10 @@ class Sender {
   void fail_with(Time now, Error error);
   void begin_attempt(Time now);
   void send_offer();
+  void count_totals();
   void changed(Time now, const std::vector<std::uint32_t>& rows);
   void feed_manifest();  // rows that are ready, into the segment being written
-  void emit_piece(const Row& row);
+  void emit_piece();
   void count_same(std::size_t row, std::size_t rows);
   void flush_segment();
   void finish_manifest();  // root, then Seal

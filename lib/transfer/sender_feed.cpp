@@ -28,25 +28,25 @@ void Sender::feed_manifest() {
   // little.
   const auto& rows = source_->rows;
   while (emit_row_ < rows.size() && post_.queued_bytes() < wire::kSegmentBytesMax) {
-    const Row& row = rows[emit_row_];
     if (!row_begun_) {
       if (const auto run = match_.run_at(emit_row_); run.rows > 0) {
-        writer_.same(row.entry, run.more_siblings);
+        writer_.same(rows.name(emit_row_), run.more_siblings);
         count_same(emit_row_, run.rows);
         emit_row_ += run.rows;
         if (writer_.full()) flush_segment();
         continue;
       }
-      if (row.is_file() && !row.hashed && row.pieces.empty()) break;
-      writer_.begin(row.entry);
+      if (rows.is_open(emit_row_) && rows.piece_count(emit_row_) == 0) break;
+      writer_.begin(rows.entry(emit_row_));
       row_begun_ = true;
       emit_piece_ = 0;
       emit_offset_ = 0;
     }
-    while (emit_piece_ < row.pieces.size() && !writer_.full()) emit_piece(row);
+    const std::size_t pieces = rows.piece_count(emit_row_);
+    while (emit_piece_ < pieces && !writer_.full()) emit_piece();
     if (writer_.full()) flush_segment();
-    if (emit_piece_ < row.pieces.size()) continue;
-    if (row.is_file() && !row.hashed) break;
+    if (emit_piece_ < pieces) continue;
+    if (rows.is_open(emit_row_)) break;
     row_begun_ = false;
     ++emit_row_;
   }
@@ -54,19 +54,21 @@ void Sender::feed_manifest() {
   if (!writer_.empty() && post_.queued_bytes() == 0) flush_segment();
 }
 
-void Sender::emit_piece(const Row& row) {
-  const store::Piece& piece = row.pieces[emit_piece_++];
+void Sender::emit_piece() {
+  const store::Piece piece = source_->rows.piece(emit_row_, emit_piece_);
   writer_.piece(piece);
   if (!piece.hole) {
     const bool wait = !ahead_ || match_.believed_present(piece.chunk);
-    queue_.add(static_cast<std::uint32_t>(emit_row_), emit_offset_, piece, wait);
+    queue_.add({static_cast<std::uint32_t>(emit_row_), static_cast<std::uint32_t>(emit_piece_),
+                emit_offset_, static_cast<std::uint32_t>(piece.length)},
+               wait);
   }
+  ++emit_piece_;
   emit_offset_ += piece.length;
 }
 
 void Sender::count_same(std::size_t row, std::size_t rows) {
-  for (std::size_t i = row; i < row + rows; ++i)
-    if (source_->rows[i].is_file()) progress_.bytes_present += source_->rows[i].entry.size;
+  for (std::size_t i = row; i < row + rows; ++i) progress_.bytes_present += source_->rows.bytes(i);
 }
 
 void Sender::flush_segment() {
@@ -95,12 +97,7 @@ void Sender::finish_manifest() {
   seal.chunks = writer_.chunks();
   seal.entries = source_->rows.size();
   seal.root = tree_->root();
-  progress_.files_total = progress_.bytes_total = 0;
-  for (const Row& row : source_->rows) {
-    if (!row.is_file()) continue;
-    ++progress_.files_total;
-    progress_.bytes_total += row.entry.size;
-  }
+  count_totals();
   seal.bytes = progress_.bytes_total;
   progress_.totals_final = true;
   post_.message(Lane::kControl, packed(seal));
@@ -118,14 +115,15 @@ void Sender::feed_encoding(Time now) {
     std::vector<EncodeWork::Part> parts;
     for (const std::uint64_t number : picked) {
       const SendChunk& chunk = queue_.at(number);
-      const Row& row = source_->rows[chunk.row];
-      parts.push_back({number, chunk.id, row.entry.name.under(source_->root), chunk.row,
-                       chunk.offset, chunk.length});
+      const Rows& rows = source_->rows;
+      parts.push_back({number, rows.chunk(chunk.row, chunk.piece),
+                       rows.name(chunk.row).under(source_->root), chunk.row, chunk.offset,
+                       chunk.length});
       in_flight_bytes_ += chunk.length;
     }
     const std::uint32_t row = parts.front().row;
     const BytesPerSecond measured = wire_rate_.rate(now);
-    const auto rung = chooser_.choose(row, source_->rows[row].entry.size,
+    const auto rung = chooser_.choose(row, source_->rows.bytes(row),
                                       measured.value() > 0 ? measured : options_.link);
     ++encode_jobs_;
     give(JobClass::kCompute,

@@ -54,11 +54,8 @@ class VersionFetch final : public FetchWork {
       if (row.is_file()) {
         row.pieces = walk.pieces();
         row.hashed = true;
-        // The guard against change, for a file that somebody wrote to behind our back.
-        auto stat = root_.files().stat(row.entry.name.under(found->root));
-        if (stat) row.seen = *stat;
       }
-      found->rows.push_back(std::move(row));
+      found->rows.push_back(row);
     }
     if (fetch_.base) {
       const auto held = TRY(root_.find(dataset_, *fetch_.base));

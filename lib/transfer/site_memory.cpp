@@ -5,13 +5,13 @@
 namespace longhaul::transfer {
 
 namespace {
-constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
 // For each name in walk order, the first behind all that lies below it.
-std::vector<std::size_t> subtree_ends(const std::vector<std::size_t>& depth) {
-  std::vector<std::size_t> ends(depth.size());
-  std::vector<std::size_t> open;
-  for (std::size_t i = 0; i <= depth.size(); ++i) {
+std::vector<std::uint32_t> subtree_ends(const std::vector<std::uint8_t>& depth) {
+  std::vector<std::uint32_t> ends(depth.size());
+  std::vector<std::uint32_t> open;
+  for (std::uint32_t i = 0; i <= depth.size(); ++i) {
     while (!open.empty() && (i == depth.size() || depth[i] <= depth[open.back()])) {
       ends[open.back()] = i;
       open.pop_back();
@@ -21,30 +21,49 @@ std::vector<std::size_t> subtree_ends(const std::vector<std::size_t>& depth) {
   return ends;
 }
 
-bool same(const Row& row, const store::Entry& entry, const store::TreeWalk& walk) {
-  if (!(row.entry == entry)) return false;
-  return !row.is_file() || (row.hashed && row.pieces == walk.pieces());
+bool same(const Rows& rows, std::size_t row, const store::TreeWalk& walk) {
+  if (rows.entry(row) != walk.entry()) return false;
+  return !rows.is_file(row) || (rows.hashed(row) && rows.pieces(row) == walk.pieces());
+}
+
+std::uint8_t depth_of(const store::TreeName& name) {
+  return static_cast<std::uint8_t>(name.depth());  // at most kTreeDepthMax
 }
 }  // namespace
 
-BaseMatch::BaseMatch(const std::vector<Row>& rows, const store::Tree& base)
+bool IdSet::insert(const crypto::Digest& id) {
+  if (contains(id)) return false;
+  const auto number = static_cast<std::uint32_t>(begins_.size());
+  begins_.push_back(begin_of(id));
+  numbers_.add(begin_of(id), number, [this](std::uint32_t n) { return begins_[n]; });
+  return true;
+}
+
+bool IdSet::contains(const crypto::Digest& id) const {
+  const std::uint64_t begin = begin_of(id);
+  return numbers_.find(begin, [&](std::uint32_t n) { return begins_[n] == begin; }).has_value();
+}
+
+BaseMatch::BaseMatch(const Rows& rows, const store::Tree& base)
     : base_of_(rows.size(), kNone), equal_(rows.size(), false) {
-  std::vector<std::size_t> same_before(rows.size() + 1, 0);  // rows equal by themselves, counted
-  std::vector<std::size_t> base_depth;
+  std::vector<std::uint32_t> same_before(rows.size() + 1, 0);  // rows equal by themselves, counted
+  std::vector<std::uint8_t> base_depth;
   std::size_t i = 0;
+  store::TreeName name;  // of row i
   const auto pass = [&](bool is_same) {
     same_before[i + 1] = same_before[i] + (is_same ? 1U : 0U);
-    depth_.push_back(rows[i].entry.name.depth());
-    ++i;
+    depth_.push_back(depth_of(name));
+    if (++i < rows.size()) name = rows.name(i);
   };
+  if (rows.size() > 0) name = rows.name(0);
   for (store::TreeWalk walk(base); walk.next();) {
     const store::Entry& entry = walk.entry();
-    while (i < rows.size() && rows[i].entry.name < entry.name) pass(false);
-    if (i < rows.size() && rows[i].entry.name == entry.name) {
-      base_of_[i] = base_depth.size();
-      pass(same(rows[i], entry, walk));
+    while (i < rows.size() && name < entry.name) pass(false);
+    if (i < rows.size() && name == entry.name) {
+      base_of_[i] = static_cast<std::uint32_t>(base_depth.size());
+      pass(same(rows, i, walk));
     }
-    base_depth.push_back(entry.name.depth());
+    base_depth.push_back(depth_of(entry.name));
     if (entry.type != store::EntryType::kFile) continue;
     for (const store::Piece& piece : walk.pieces())
       if (!piece.hole) present_.insert(piece.chunk);

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
+#include "lib/base/number_table.hpp"
 #include "lib/store/tree.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 
 namespace longhaul::transfer {
 
@@ -19,11 +19,26 @@ struct SiteMemory {
   std::optional<store::Tree> base;  // the version both ends hold
 };
 
+// Ids of chunks, each by its first 8 bytes: a million take 8 to 16 MB. Two that begin alike are
+// taken for one: fit for beliefs, which cost a round trip where they are wrong.
+class IdSet {
+ public:
+  bool insert(const crypto::Digest& id);  // whether it is new
+  bool contains(const crypto::Digest& id) const;
+
+ private:
+  static std::uint64_t begin_of(const crypto::Digest& id) {
+    return std::hash<crypto::Digest>{}(id);
+  }
+  Pile<std::uint64_t> begins_;
+  NumberTable numbers_;  // of begins_
+};
+
 // What of a source is as in the base.
 class BaseMatch {
  public:
   BaseMatch() = default;  // nothing
-  BaseMatch(const std::vector<Row>& rows, const store::Tree& base);
+  BaseMatch(const Rows& rows, const store::Tree& base);
   // The longest run from this row of rows that one "same" record can name: rows covered (0: it
   // differs) and siblings named after the first.
   struct Run {
@@ -34,11 +49,11 @@ class BaseMatch {
   bool believed_present(const crypto::Digest& chunk) const { return present_.contains(chunk); }
 
  private:
-  std::vector<std::size_t> depth_;               // components of each row's name
-  std::vector<std::size_t> row_end_, base_end_;  // behind the subtree
-  std::vector<std::size_t> base_of_;             // kNone, or the entry of that name in the base
-  std::vector<bool> equal_;                      // with all below
-  std::unordered_set<crypto::Digest> present_;   // only looked up
+  std::vector<std::uint8_t> depth_;                // components of each row's name
+  std::vector<std::uint32_t> row_end_, base_end_;  // behind the subtree
+  std::vector<std::uint32_t> base_of_;             // kNone, or the entry of that name in the base
+  std::vector<bool> equal_;                        // with all below
+  IdSet present_;
 };
 
 }  // namespace longhaul::transfer

@@ -156,7 +156,7 @@ std::shared_ptr<transfer::Source> source_of(std::shared_ptr<store::Files> files,
         }
         row.hashed = true;
       }
-      source->rows.push_back(std::move(row));
+      source->rows.push_back(row);
     }
   }
   source->files = std::move(files);
@@ -165,7 +165,8 @@ std::shared_ptr<transfer::Source> source_of(std::shared_ptr<store::Files> files,
 
 store::Tree tree_of(const transfer::Source& source) {
   store::TreeBuilder builder;
-  for (const auto& row : source.rows) must(builder.add(row.entry, row.pieces));
+  for (std::size_t row = 0; row < source.rows.size(); ++row)
+    must(builder.add(source.rows.entry(row), source.rows.pieces(row)));
   return must(builder.finish());
 }
 

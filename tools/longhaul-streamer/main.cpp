@@ -174,6 +174,7 @@ int main(int argc, char** argv) {
   CLI::App* version = root.add_subcommand("version", "print the version");
   refuse_empty_values(root);
   io::keep_no_core_files();
+  io::keep_few_arenas();
   io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);

@@ -351,6 +351,7 @@ int main(int argc, char** argv) {
   completion->add_option("SHELL", shell)->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
   refuse_empty_values(root);
   io::keep_no_core_files();
+  io::keep_few_arenas();
   io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
