@@ -56,39 +56,45 @@ io::Task<Result<Answer>> ask(App& app, Asked asked) {
   Result<std::unique_ptr<Connection>> made = Connection::make(app, target->site, connect_options);
   if (!made) co_return fail(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
-  connection->exchange().ask(app.env.now(), asked.type, target->dataset, target->version);
-  connection->poke();
+  const Question question{asked.type, target->dataset, target->version};
+  Result<Answer> answer = co_await ask_over(app, *connection, target->site, question);
+  co_await connection->close();
+  co_return answer;
+}
+
+io::Task<Result<Answer>> ask_over(App& app, Connection& connection, Site site, Question question) {
+  connection.exchange().ask(app.env.now(), question.type, question.dataset, question.version);
+  connection.poke();
   const Time began = app.env.now();
   Answer answer;
   std::optional<Error> error;
   bool done = false;
   app.on_stop = [&] {
     error = Error(Kind::kInterrupted, "wait for the answer");
-    connection->wake();
+    connection.wake();
   };
   while (!done && !error) {
-    while (std::optional<transfer::Event> event = connection->exchange().poll_event()) {
+    while (std::optional<transfer::Event> event = connection.exchange().poll_event()) {
       if (auto* page = std::get_if<transfer::Page>(&*event)) {
         for (wire::Line& line : page->lines) answer.lines.push_back(std::move(line));
         if (answer.lines.size() > kLinesMax) error = Error(Kind::kLimit, "read the answer");
       } else if (auto* answered = std::get_if<transfer::Answered>(&*event)) {
         done = true;
         answer.outcome = answered->outcome;
-        if (answered->error) answer.refused = explain_answer(*answered->error, target->site.name);
+        if (answered->error) answer.refused = explain_answer(*answered->error, site.name);
       } else if (const auto* broken = std::get_if<transfer::PeerBroken>(&*event)) {
         error = broken->why;
       }
     }
-    if (connection->ended()) error = *connection->ended();
+    if (connection.ended()) error = *connection.ended();
     if (done || error) break;
     const Time now = app.env.now();
-    if (!connection->established() && now - began > patience(*connection))
-      error = unreached(target->site, *connection);
+    if (!connection.established() && now - began > patience(connection))
+      error = unreached(site, connection);
     if (error) break;
-    co_await connection->changed(now + kTick);
+    co_await connection.changed(now + kTick);
   }
   app.on_stop = nullptr;
-  co_await connection->close();
   if (error) co_return fail(*error);
   co_return answer;
 }

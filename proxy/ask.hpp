@@ -1,4 +1,4 @@
-// One request to a site and its whole answer: what ls, verify and rm are made of.
+// One request to a site and its whole answer: what ls, verify, rm and ckpt are made of.
 #pragma once
 
 #include <optional>
@@ -26,5 +26,13 @@ Error unreached(const Site& site, const Connection& connection);
 
 // Result: the link's or session's own failure.
 io::Task<Result<Answer>> ask(App& app, Asked asked);
+
+struct Question {
+  wire::AskType type;
+  std::string dataset;
+  std::uint64_t version = 0;
+};
+// The same over a connection that is there, or is just being made.
+io::Task<Result<Answer>> ask_over(App& app, Connection& connection, Site site, Question question);
 
 }  // namespace longhaul::proxy

@@ -112,6 +112,29 @@ struct LogsOptions {
 // What a run's program printed; with follow until Ctrl-C.
 io::Task<int> logs(App& app, LogsOptions options);
 
+struct CkptListOptions {
+  std::string place;  // SITE/RUN
+};
+io::Task<int> ckpt_list(App& app, CkptListOptions options);
+
+struct CkptPullOptions {
+  std::string place;   // SITE/RUN[@STEP]; without a step the newest
+  std::string target;  // a folder of checkpoints; empty: checkpoints/SITE/RUN
+  std::string limit_rate;
+  bool full = false;  // everything as it stands; else the weights, rounded to bf16
+};
+io::Task<int> ckpt_pull(App& app, CkptPullOptions options);
+
+struct CkptFollowOptions {
+  std::string place;  // SITE/RUN
+  std::string target;
+  std::string limit_rate;
+  std::size_t keep = 0;  // of each form; 0: all
+  bool full = false, full_daily = false;
+};
+// Each checkpoint as it is announced, until Ctrl-C.
+io::Task<int> ckpt_follow(App& app, CkptFollowOptions options);
+
 struct CtlOptions {
   std::string place;             // SITE/RUN
   std::string action;            // set, pause, resume, checkpoint, stop

@@ -1,4 +1,4 @@
-// The folders of Home as Files: made if missing, for this user alone.
+// Folders of this machine as Files: made if missing.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,10 @@
 
 namespace longhaul::proxy {
 
-// Makes the folder (0700) and those above it.
+// Makes the folder and those above it.
+Result<std::unique_ptr<io::PosixFiles>> made_folder(const std::string& folder, std::uint32_t mode);
+// The same for this user alone.
 Result<std::unique_ptr<io::PosixFiles>> private_folder(const std::string& folder);
+Result<std::string> real_path(const std::string& folder);
 
 }  // namespace longhaul::proxy

@@ -192,8 +192,7 @@ std::optional<Result<>> RunWatch::hear(Connection& connection, RunUser& user) {
 }
 
 io::Task<Result<>> RunWatch::session(RunUser& user) {
-  const ConnectOptions connect;
-  Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, connect);
+  Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, options_.connect);
   if (!made) co_return fail(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
   opened_ = false;

@@ -38,6 +38,7 @@ struct RunWatchOptions {
   bool persists = true;  // a session that ends is begun anew, once one has stood
   bool keeps = true;     // a mirror on the disk
   Duration tick = std::chrono::milliseconds(250);
+  ConnectOptions connect;
 };
 
 // Where a run's history is kept: state/runs/SITE/RUN.

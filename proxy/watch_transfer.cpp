@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "lib/cli/human.hpp"
-#include "lib/cli/progress_line.hpp"
 
 namespace longhaul::proxy {
 namespace {
@@ -21,6 +20,8 @@ std::string path_in_words(const session::Status& status) {
   if (status.choice == ChoiceReason::kThrottled) return "TLS, UDP is slower";
   return "TLS";
 }
+
+}  // namespace
 
 cli::ProgressView view_of(const std::string& title, const transfer::Progress& progress, Time now,
                           const Connection& connection) {
@@ -57,8 +58,6 @@ void tell_json(App& app, const cli::ProgressView& view) {
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);
   app.json_line(line);
 }
-
-}  // namespace
 
 io::Task<Result<transfer::Finished>> watch_transfer(App& app, Connection& connection,
                                                     transfer::TransferId transfer,

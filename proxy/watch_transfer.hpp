@@ -3,10 +3,16 @@
 
 #include <string>
 
+#include "lib/cli/progress_line.hpp"
 #include "proxy/app.hpp"
 #include "proxy/connection.hpp"
 
 namespace longhaul::proxy {
+
+// What a progress line shows of it.
+cli::ProgressView view_of(const std::string& title, const transfer::Progress& progress, Time now,
+                          const Connection& connection);
+void tell_json(App& app, const cli::ProgressView& view);
 
 // Returns the end of the transfer, or why the session ended. Ctrl-C cancels the transfer; what has
 // arrived stays.

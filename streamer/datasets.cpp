@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "lib/checkpoint/serve.hpp"
 #include "lib/io/sqlite_index.hpp"
 
 namespace longhaul::streamer {
@@ -39,11 +40,18 @@ Result<std::unique_ptr<transfer::FetchWork>> RoleHost::send(const wire::Fetch& f
   return host_.send(fetch);
 }
 
+Result<std::unique_ptr<transfer::FetchWork>> RoleHost::send(const wire::FetchCheckpoint& fetch) {
+  if (role_ != auth::Role::kOwner) return fail(forbidden("fetch a checkpoint from this site"));
+  return checkpoint::open_checkpoint(*datasets_->files, fetch);
+}
+
 Result<std::unique_ptr<transfer::AskWork>> RoleHost::answer(const wire::Ask& ask) {
   const bool lists = ask.type == wire::AskType::kDatasets || ask.type == wire::AskType::kVersions ||
-                     ask.type == wire::AskType::kFiles;
+                     ask.type == wire::AskType::kFiles || ask.type == wire::AskType::kCheckpoints;
   const bool may = role_ == auth::Role::kOwner || (role_ == auth::Role::kObserver && lists);
   if (!may) return fail(forbidden("ask that of this site"));
+  if (ask.type == wire::AskType::kCheckpoints)
+    return checkpoint::list_checkpoints(*datasets_->files, ask);
   return host_.answer(ask);
 }
 

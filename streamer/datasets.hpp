@@ -1,5 +1,5 @@
-// The datasets of this site, and what a peer may ask of them by its role: an owner may do all, an
-// observer may list, a site neither.
+// The datasets and checkpoints of this site, and what a peer may ask of them by its role: an owner
+// may do all, an observer may list, a site neither.
 #pragma once
 
 #include <memory>
@@ -31,6 +31,7 @@ class RoleHost final : public transfer::Host {
   RoleHost(std::shared_ptr<Datasets> datasets, auth::Role role);
   Result<std::shared_ptr<transfer::Sink>> receive(const wire::Offer& offer) override;
   Result<std::unique_ptr<transfer::FetchWork>> send(const wire::Fetch& fetch) override;
+  Result<std::unique_ptr<transfer::FetchWork>> send(const wire::FetchCheckpoint& fetch) override;
   Result<std::unique_ptr<transfer::AskWork>> answer(const wire::Ask& ask) override;
 
  private:

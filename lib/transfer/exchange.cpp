@@ -9,6 +9,30 @@ namespace longhaul::transfer {
 using session::Lane;
 using wire::TransferMessage;
 
+namespace {
+
+TransferMessage fetch_of(TransferId id, const Exchange::PullOptions& options) {
+  const std::string what = options.dataset.substr(0, wire::kDatasetNameMax);
+  if (options.checkpoint) {
+    wire::FetchCheckpoint fetch;
+    fetch.transfer = id;
+    fetch.run = what;
+    fetch.step = options.checkpoint->step;
+    fetch.full = options.checkpoint->full;
+    fetch.unfinished = options.unfinished;
+    return fetch;
+  }
+  wire::Fetch fetch;
+  fetch.transfer = id;
+  fetch.dataset = what;
+  fetch.version = options.version;
+  fetch.base = options.base;
+  fetch.unfinished = options.unfinished;
+  return fetch;
+}
+
+}  // namespace
+
 Exchange::Exchange(Side side, Host* host, ExchangeOptions options)
     : side_(side),
       host_(host),
@@ -46,12 +70,7 @@ TransferId Exchange::start_push(Time now, PushOptions options, std::shared_ptr<S
 
 TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<Sink> sink) {
   const TransferId id(std::exchange(next_transfer_, next_transfer_ + 2));
-  wire::Fetch fetch;
-  fetch.transfer = id;
-  fetch.dataset = options.dataset.substr(0, wire::kDatasetNameMax);
-  fetch.version = options.version;
-  fetch.base = options.base;
-  fetch.unfinished = options.unfinished;
+  const wire::TransferMessage fetch = fetch_of(id, options);
   Entry entry;
   entry.mine = true;
   entry.dataset = std::move(options.dataset);
@@ -64,7 +83,7 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   else if (entries_.at(id).dataset.size() > wire::kDatasetNameMax)
     receiver.stop(now, Error(Kind::kUsage, "name a dataset", "the name is too long"), false);
   else
-    receiver.fetch(now, std::move(sink), std::move(fetch));
+    receiver.fetch(now, std::move(sink), fetch);
   settle(now);
   return id;
 }

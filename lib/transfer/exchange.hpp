@@ -82,6 +82,12 @@ class Exchange final : public session::Service {
     std::uint64_t version = 0;           // 0: the newest
     std::optional<crypto::Digest> base;  // root of a tree the sink holds
     bool unfinished = false;             // something of it may be staged
+    // Not a dataset but a checkpoint of the run `dataset`.
+    struct Checkpoint {
+      std::uint64_t step = 0;
+      bool full = false;  // else its weights, rounded to bf16
+    };
+    std::optional<Checkpoint> checkpoint;
   };
   TransferId start_pull(Time now, PullOptions options, std::shared_ptr<Sink> sink);
   RequestId ask(Time now, wire::AskType type, std::string dataset, std::uint64_t version);
@@ -131,7 +137,10 @@ class Exchange final : public session::Service {
   void broken(Time now, Error why);
 
   void take(Time now, const wire::Offer& offer);
-  void take(Time now, const wire::Fetch& fetch);
+  void take(Time now, const wire::Fetch& fetch) { take_fetch(now, fetch, fetch.dataset); }
+  void take(Time now, const wire::FetchCheckpoint& fetch) { take_fetch(now, fetch, fetch.run); }
+  template <class Fetch>
+  void take_fetch(Time now, const Fetch& fetch, std::string_view what);
   void take(Time now, const wire::Admit& accept);
   void take(Time now, const wire::Segment&);
   void take(Time now, const wire::Want& want);

@@ -131,28 +131,30 @@ Receiver* Exchange::early_receiver_for_offer(TransferId id) {
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
-void Exchange::take(Time now, const wire::Fetch& fetch) {
+template <class Fetch>
+void Exchange::take_fetch(Time now, const Fetch& fetch, std::string_view what) {
   const TransferId id = fetch.transfer;
   if (!is_peers(id) || id.value() <= last_peers_ || entries_.contains(id))
     return broken(now,
                   Error(Kind::kMalformed, "take a fetch", "its number is not the peer's to give"));
   last_peers_ = id.value();
   if (host_ == nullptr)
-    return refuse(now, id,
-                  Error(Kind::kPermission, "send " + printable(fetch.dataset),
-                        "this end offers no datasets"));
+    return refuse(
+        now, id,
+        Error(Kind::kPermission, "send " + printable(what), "this end offers no datasets"));
   if (entries_.size() >= kTransfersMax)
-    return refuse(now, id,
-                  Error(Kind::kBusy, "send " + printable(fetch.dataset), "too many transfers"));
+    return refuse(now, id, Error(Kind::kBusy, "send " + printable(what), "too many transfers"));
   auto work = host_->send(fetch);
   if (!work) return refuse(now, id, work.error());
   Entry entry;
-  entry.dataset = fetch.dataset;
+  entry.dataset = std::string(what);
   entry.fetching = true;
   entry.unfinished = fetch.unfinished;
   entries_.emplace(id, std::move(entry));
   tasks_.emplace_back(Task{JobClass::kDisk, *std::move(work)}, id);
 }
+template void Exchange::take_fetch(Time, const wire::Fetch&, std::string_view);
+template void Exchange::take_fetch(Time, const wire::FetchCheckpoint&, std::string_view);
 
 void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
   Entry& entry = *find(id);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/base/escape.hpp"
 #include "lib/base/job.hpp"
 #include "lib/transfer/rows.hpp"
 #include "lib/transfer/sink.hpp"
@@ -35,6 +36,10 @@ class Host {
   // kUsage for a name that can be no dataset, kPermission if this peer may not write.
   virtual Result<std::shared_ptr<Sink>> receive(const wire::Offer& offer) = 0;
   virtual Result<std::unique_ptr<FetchWork>> send(const wire::Fetch& fetch) = 0;
+  virtual Result<std::unique_ptr<FetchWork>> send(const wire::FetchCheckpoint& fetch) {
+    return fail(Kind::kUnsupported, "send a checkpoint of " + printable(fetch.run),
+                "there are no runs here");
+  }
   virtual Result<std::unique_ptr<AskWork>> answer(const wire::Ask& ask) = 0;
 };
 

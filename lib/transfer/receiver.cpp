@@ -27,7 +27,7 @@ Error broken(std::string why) {
 
 Receiver::Receiver(wire::TransferId id) : id_(id) {}
 
-void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, wire::Fetch fetch) {
+void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch) {
   heard_ = now;
   sink_ = std::move(sink);
   state_ = State::kFetching;

@@ -32,7 +32,7 @@ class Receiver {
   // Holds what comes early until it has a sink.
   explicit Receiver(wire::TransferId id);
   // Pull: asks the peer to become a sender.
-  void fetch(Time now, std::shared_ptr<Sink> sink, wire::Fetch fetch);
+  void fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch);
 
   // sink: for a first offer that nobody here asked for; otherwise not looked at.
   void on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink> sink);

@@ -328,6 +328,7 @@ Result<std::unique_ptr<AskWork>> SiteHost::answer(const wire::Ask& ask) {
       return std::make_unique<Remove>(root_, index_, std::move(dataset), ask.version);
     case wire::AskType::kDatasets:
     case wire::AskType::kRebuild:
+    case wire::AskType::kCheckpoints:
       break;
   }
   return fail(Kind::kUnsupported, "answer");

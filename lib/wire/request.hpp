@@ -1,6 +1,6 @@
-// Requests about datasets and their answers: list, verify, remove, rebuild. An Ask on the control
-// lane is answered by one or more Answers on the demand lane, `number` from 0, in any order of
-// arrival; the last one says so and carries the outcome.
+// Requests about datasets and runs and their answers: list, verify, remove, rebuild. An Ask on the
+// control lane is answered by one or more Answers on the demand lane, `number` from 0, in any order
+// of arrival; the last one says so and carries the outcome.
 #pragma once
 
 #include <array>
@@ -19,19 +19,21 @@ constexpr std::size_t kLinesPerAnswerMax = 1024;
 constexpr std::size_t kLineNameMax = 3584;
 
 enum class AskType : std::uint8_t {
-  kDatasets = 1,  // names and newest versions
-  kVersions = 2,  // of one dataset
-  kFiles = 3,     // of one version
-  kVerify = 4,    // re-reads everything of one version, or of all (0)
-  kRemove = 5,    // one version
-  kSums = 6,      // kVerify, with a line for each file that is whole: its flat SHA-256
-  kRebuild = 7,   // the chunk index, from every manifest
+  kDatasets = 1,     // names and newest versions
+  kVersions = 2,     // of one dataset
+  kFiles = 3,        // of one version
+  kVerify = 4,       // re-reads everything of one version, or of all (0)
+  kRemove = 5,       // one version
+  kSums = 6,         // kVerify, with a line for each file that is whole: its flat SHA-256
+  kRebuild = 7,      // the chunk index, from every manifest
+  kCheckpoints = 8,  // of one run
 };
 constexpr auto wire_values(AskType) {
-  return std::array{Known{AskType::kDatasets, "datasets"}, Known{AskType::kVersions, "versions"},
-                    Known{AskType::kFiles, "files"},       Known{AskType::kVerify, "verify"},
-                    Known{AskType::kRemove, "remove"},     Known{AskType::kSums, "sums"},
-                    Known{AskType::kRebuild, "rebuild"}};
+  return std::array{
+      Known{AskType::kDatasets, "datasets"}, Known{AskType::kVersions, "versions"},
+      Known{AskType::kFiles, "files"},       Known{AskType::kVerify, "verify"},
+      Known{AskType::kRemove, "remove"},     Known{AskType::kSums, "sums"},
+      Known{AskType::kRebuild, "rebuild"},   Known{AskType::kCheckpoints, "checkpoints"}};
 }
 
 struct Ask {
@@ -43,7 +45,7 @@ struct Ask {
   static void fields(F& f) {
     f(&Ask::request, "request");
     f(&Ask::type, "type");
-    f(&Ask::dataset, "dataset", "empty for datasets and rebuild");
+    f(&Ask::dataset, "dataset", "empty for datasets and rebuild; checkpoints: the run");
     f(&Ask::version, "version", "0: the newest");
   }
 };
@@ -60,13 +62,13 @@ struct Line {
   Text<kReasonMax> note;
   template <class F>
   static void fields(F& f) {
-    f(&Line::name, "name", "dataset, or a file's name from the root");
+    f(&Line::name, "name", "dataset; a file's name from the root; a checkpoint's, from its run");
     f(&Line::type, "type", "files: store::EntryType");
-    f(&Line::mode, "mode");
-    f(&Line::version, "version");
+    f(&Line::mode, "mode", "files; checkpoints: the attempt");
+    f(&Line::version, "version", "checkpoints: the step");
     f(&Line::files, "files");
     f(&Line::bytes, "bytes");
-    f(&Line::time_ns, "time_ns", "of publication, or the file's mtime");
+    f(&Line::time_ns, "time_ns", "of publication, the file's mtime, or when it was announced");
     f(&Line::root, "root", "versions: the tree; files: the content's hash; sums: the flat SHA-256");
     f(&Line::note, "note", "verify, sums, rebuild: what is wrong with it; link: target");
   }

@@ -129,6 +129,23 @@ struct Fetch {
   }
 };
 
+// Of a run's checkpoint, for which an offer with the run's name follows.
+struct FetchCheckpoint {
+  TransferId transfer;
+  Text<kDatasetNameMax> run;
+  std::uint64_t step = 0;
+  bool full = false;
+  bool unfinished = false;
+  template <class F>
+  static void fields(F& f) {
+    f(&FetchCheckpoint::transfer, "transfer");
+    f(&FetchCheckpoint::run, "run");
+    f(&FetchCheckpoint::step, "step", "of the checkpoint");
+    f(&FetchCheckpoint::full, "full", "everything as it stands; else its weights, rounded to bf16");
+    f(&FetchCheckpoint::unfinished, "unfinished", "some of it may be here: send nothing ahead");
+  }
+};
+
 struct Admit {
   TransferId transfer;
   std::uint32_t attempt = 1;
@@ -275,6 +292,6 @@ struct Stop {
 };
 
 using TransferMessage = std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt,
-                                     Committed, Stop, Ask, Answer, Beat>;
+                                     Committed, Stop, Ask, Answer, Beat, FetchCheckpoint>;
 
 }  // namespace longhaul::wire

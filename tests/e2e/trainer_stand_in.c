@@ -1,12 +1,16 @@
-/* A training program without the training: logs points and obeys commands through longhaul.h, until
- * it is told to stop or has done its steps.
+/* A training program without the training: logs points, obeys commands and announces checkpoints through
+ * longhaul.h, until it is told to stop or has done its steps.
  *
  *   trainer_stand_in FOLDER SHARED STEPS MILLISECONDS_A_STEP [FIRST_STEP [SERIES..]]
+ *
+ * A checkpoint, when it is told to write one and each STAND_IN_CHECKPOINT_EVERY steps, is a folder as
+ * docs/trainer.md describes: STAND_IN_FLOATS weights (100,000), and twice as many of state.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/client/longhaul.h"
@@ -17,7 +21,70 @@ static void wait_ms(long ms) {
 }
 
 static double lr = 0.01;
+static const char* folder;
 static int paused = 0, stopping = 0;
+
+/* Weights as training leaves them: of one scale, each step a little different. xorshift, so that a reader can make
+ * them again. */
+static float weight(uint64_t index, uint64_t step) {
+  uint64_t x = (index + 1) * 0x9e3779b97f4a7c15u;
+  x ^= x >> 31;
+  x *= 0xbf58476d1ce4e5b9u;
+  x ^= x >> 27;
+  const double base = (double)(int64_t)(x >> 20) / (double)(INT64_C(1) << 43) - 1.0;
+  return (float)(0.02 * base + 1e-5 * sin((double)(index % 1000 + step)));
+}
+
+static int write_floats(const char* path, const char* name, uint64_t count, uint64_t step) {
+  FILE* file = fopen(path, "wb");
+  if (file == NULL) return 0;
+  char header[256];
+  /* Two tensors: a matrix, and what is left as a vector. */
+  const uint64_t rows = count / 64;
+  const int length =
+      snprintf(header, sizeof header,
+               "{\"__metadata__\":{\"format\":\"pt\"},\"%s.matrix\":{\"dtype\":\"F32\",\"shape\":[%llu,64],\"data_offsets\":[0,%llu]},"
+               "\"%s.rest\":{\"dtype\":\"F32\",\"shape\":[%llu],\"data_offsets\":[%llu,%llu]}}",
+               name, (unsigned long long)rows, (unsigned long long)(rows * 256), name,
+               (unsigned long long)(count - rows * 64), (unsigned long long)(rows * 256),
+               (unsigned long long)(count * 4));
+  const uint64_t size = (uint64_t)length;
+  fwrite(&size, sizeof size, 1, file);
+  fwrite(header, 1, (size_t)length, file);
+  for (uint64_t i = 0; i < count; ++i) {
+    const float value = weight(i, step);
+    fwrite(&value, sizeof value, 1, file);
+  }
+  return fclose(file) == 0;
+}
+
+static int write_text(const char* path, const char* text) {
+  FILE* file = fopen(path, "wb");
+  if (file == NULL) return 0;
+  fputs(text, file);
+  return fclose(file) == 0;
+}
+
+/* Written beside, then renamed: it is whole or not there. */
+static void checkpoint(longhaul_run* run, uint64_t step) {
+  const char* wanted = getenv("STAND_IN_FLOATS");
+  const uint64_t floats = wanted != NULL ? strtoull(wanted, NULL, 10) : 100000;
+  char top[2048], beside[2100], name[2200], whole[2100];
+  snprintf(top, sizeof top, "%s/checkpoints", folder);
+  snprintf(beside, sizeof beside, "%s/.step-%08llu", top, (unsigned long long)step);
+  snprintf(whole, sizeof whole, "%s/step-%08llu", top, (unsigned long long)step);
+  mkdir(top, 0777);
+  mkdir(beside, 0777);
+  snprintf(name, sizeof name, "%s/model.safetensors", beside);
+  int good = write_floats(name, "model", floats, step);
+  snprintf(name, sizeof name, "%s/state.safetensors", beside);
+  good = good && write_floats(name, "state", 2 * floats, step);
+  snprintf(name, sizeof name, "%s/config.json", beside);
+  good = good && write_text(name, "{\"architectures\":[\"LlamaForCausalLM\"]}\n");
+  snprintf(name, sizeof name, "%s/checkpoint.json", beside);
+  good = good && write_text(name, "{\"step\":0}\n");
+  if (good && rename(beside, whole) == 0) longhaul_checkpoint(run, step, whole);
+}
 
 static void obey(longhaul_run* run, const longhaul_command* todo, uint64_t step) {
   int how = LONGHAUL_APPLIED;
@@ -38,6 +105,9 @@ static void obey(longhaul_run* run, const longhaul_command* todo, uint64_t step)
     case LONGHAUL_RESUME:
       paused = 0;
       break;
+    case LONGHAUL_CHECKPOINT:
+      checkpoint(run, step);
+      break;
     case LONGHAUL_STOP:
       stopping = 1;
       break;
@@ -55,7 +125,9 @@ int main(int argc, char** argv) {
   char why[200];
   longhaul_options options = {0};
   options.size = sizeof options;
-  options.folder = argv[1];
+  options.folder = folder = argv[1];
+  const char* every_text = getenv("STAND_IN_CHECKPOINT_EVERY");
+  const uint64_t every = every_text != NULL ? strtoull(every_text, NULL, 10) : 0;
   options.shared = argv[2];
   options.config_json = "{\"model\":{\"width\":64},\"lr\":0.01,\"tags\":[\"stand-in\"]}";
   longhaul_run* run = longhaul_open(&options, why, sizeof why);
@@ -81,6 +153,7 @@ int main(int argc, char** argv) {
     longhaul_log(run, rate, step, lr);
     for (int i = 0; i < count; ++i)
       longhaul_log(run, more[i], step, (i % 3 == 2 && step % 50 < 5) ? NAN : sin((double)step / (10 + 7 * i)) + i);
+    if (every > 0 && step > 0 && step % every == 0) checkpoint(run, step);
     if (step_ms > 0) wait_ms(step_ms);
   }
   longhaul_close(run, stopping ? "stopped" : "done");

@@ -27,6 +27,9 @@ class Liar {
       case 0:
         return say(Lane::kControl, offer());
       case 1:
+        if (byte() % 4 == 0)
+          return say(Lane::kControl, wire::FetchCheckpoint{id(), dataset(), number(),
+                                                           byte() % 2 == 0, byte() % 2 == 0});
         return say(Lane::kControl, wire::Fetch{id(), dataset(), number(), {}, byte() % 2 == 0});
       case 2:
         return say(Lane::kControl, wire::Admit{id(), attempt(), byte() % 2 == 0});

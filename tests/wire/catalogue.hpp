@@ -32,6 +32,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Window>();
   visit.template operator()<Offer>();
   visit.template operator()<Fetch>();
+  visit.template operator()<FetchCheckpoint>();
   visit.template operator()<Admit>();
   visit.template operator()<Segment>();
   visit.template operator()<Record>();

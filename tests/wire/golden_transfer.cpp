@@ -115,6 +115,7 @@ std::vector<GoldenBytes> transfer_golden() {
       golden_transfer("full", some_offer()),
       golden_transfer("first", Offer{transfer, 1, "new", true, {}, {}, 0, 0}),
       golden_transfer("base", Fetch{transfer, "corpus", 3, digest("base"), true}),
+      golden_transfer("full", FetchCheckpoint{transfer, "group/first", 2'000, true, true}),
       golden_transfer("known", Admit{transfer, 2, true}),
       golden_transfer("every-record", some_segment()),
       golden_transfer("again", some_want()),

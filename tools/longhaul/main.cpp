@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <iostream>
 #include <iterator>
 #include <new>
@@ -17,6 +16,7 @@
 #include "lib/io/asio_env.hpp"
 #include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
+#include "tools/longhaul/ckpt_commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
@@ -26,19 +26,6 @@ namespace longhaul {
 namespace {
 
 using proxy::App;
-using Start = std::function<io::Task<int>(App&)>;
-
-struct Chosen {
-  Start start;        // what the command line asks for
-  bool json = false;  // of whichever command
-  bool verbose = false;
-};
-
-CLI::App* add(CLI::App& root, Chosen& chosen, const char* name, const char* about) {
-  CLI::App* command = root.add_subcommand(name, about);
-  command->add_flag("--json", chosen.json, "one JSON object a line on stdout");
-  return command;
-}
 
 void add_pairing(CLI::App& root, Chosen& chosen) {
   CLI::App* init = add(root, chosen, "init", "make this machine's identity");
@@ -342,6 +329,7 @@ int main(int argc, char** argv) {
   add_top(root, chosen);
   add_logs(root, chosen);
   add_ctl(root, chosen);
+  add_ckpt(root, chosen);
   add_replay(root, chosen);
 
   CLI::App* version = root.add_subcommand("version", "print the version");

@@ -6,7 +6,7 @@ from .layers import layers
 from .source import Finding
 
 PURE = ("base", "crypto", "wire", "datagram", "compression", "session", "store", "outer", "run",
-        "feed", "auth", "transfer")
+        "feed", "auth", "transfer", "checkpoint")
 # Demangled names of what only lib/io and its like may call. assertion_failed() may write to stderr.
 FORBIDDEN = (
     (r"(clock_gettime|gettimeofday|time|clock|std::chrono::_V2::\w+::now\(\))", "`now` as an argument"),

@@ -1,0 +1,66 @@
+#include "lib/checkpoint/follow_plan.hpp"
+
+#include <algorithm>
+
+namespace longhaul::checkpoint {
+
+FollowPlan::FollowPlan(FollowOptions options, const std::vector<Held>& held)
+    : options_(std::move(options)) {
+  for (const Held& one : held) {
+    if (one.run != options_.run) continue;
+    held_.push_back(one.what);
+    if (one.what.form == Form::kFull && (!full_at_ || full_at_->ns < one.arrived.ns))
+      full_at_ = one.arrived;
+  }
+}
+
+void FollowPlan::on_listed(const std::vector<Checkpoint>& there) {
+  there_ = std::set<Checkpoint>(there.begin(), there.end());
+}
+
+bool FollowPlan::holds(const Wanted& wanted) const {
+  return std::find(held_.begin(), held_.end(), wanted) != held_.end();
+}
+
+std::optional<Wanted> FollowPlan::next(Time now, WallTime wall) const {
+  if (there_.empty() || now < not_before_) return std::nullopt;
+  const Checkpoint newest = *there_.rbegin();
+  const Wanted main{newest, options_.form};
+  if (!holds(main)) return main;
+  if (!options_.full_daily || options_.form == Form::kFull) return std::nullopt;
+  if (full_at_ && wall.ns - full_at_->ns < kFullEvery.count()) return std::nullopt;
+  // One that was begun is ended, as long as it is there: it costs only what is missing.
+  const bool resumes = full_begun_ && there_.contains(*full_begun_);
+  const Wanted full{resumes ? *full_begun_ : newest, Form::kFull};
+  return holds(full) ? std::nullopt : std::optional(full);
+}
+
+bool FollowPlan::gives_way(const Wanted& running, Time now, WallTime wall) const {
+  if (running.form == options_.form) return false;
+  const auto other = next(now, wall);
+  return other && other->form == options_.form;
+}
+
+std::vector<Wanted> FollowPlan::begun() const {
+  if (!full_begun_) return {};
+  return {{*full_begun_, Form::kFull}};
+}
+
+void FollowPlan::on_done(const Wanted& wanted, WallTime wall) {
+  held_.push_back(wanted);
+  if (wanted.form != Form::kFull) return;
+  full_at_ = wall;
+  full_begun_.reset();
+}
+
+void FollowPlan::on_failed(const Wanted& wanted, Kind kind, Time now) {
+  const bool daily = wanted.form != options_.form;
+  if (kind == Kind::kNotFound) {
+    there_.erase(wanted.checkpoint);
+    return;
+  }
+  if (daily) full_begun_ = wanted.checkpoint;
+  if (kind != Kind::kInterrupted && kind != Kind::kLink) not_before_ = now + kRetryAfter;
+}
+
+}  // namespace longhaul::checkpoint

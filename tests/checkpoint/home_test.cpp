@@ -1,0 +1,378 @@
+// A checkpoint on its way home between two machines: whole or not there, through kill -9 at every
+// step, lies of the site, and whatever else lies where it is to stand.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/checkpoint/home_sink.hpp"
+#include "lib/checkpoint/serve.hpp"
+#include "tests/checkpoint/weights.hpp"
+#include "tests/feed/run_writer.hpp"
+#include "tests/transfer/world.hpp"
+
+namespace longhaul::test {
+namespace {
+
+using checkpoint::Form;
+using checkpoint::HomeOptions;
+using checkpoint::HomeSink;
+using checkpoint::Wanted;
+using session::Lane;
+using store::TreeName;
+using transfer::Exchange;
+
+class RunHost final : public transfer::Host {
+ public:
+  explicit RunHost(store::Files& files) : files_(files) {}
+  Result<std::shared_ptr<transfer::Sink>> receive(const wire::Offer&) override {
+    return fail(Kind::kPermission, "receive");
+  }
+  Result<std::unique_ptr<transfer::FetchWork>> send(const wire::Fetch&) override {
+    return fail(Kind::kPermission, "send");
+  }
+  Result<std::unique_ptr<transfer::FetchWork>> send(const wire::FetchCheckpoint& fetch) override {
+    return checkpoint::open_checkpoint(files_, fetch);
+  }
+  Result<std::unique_ptr<transfer::AskWork>> answer(const wire::Ask& ask) override {
+    return checkpoint::list_checkpoints(files_, ask);
+  }
+
+ private:
+  store::Files& files_;
+};
+
+constexpr std::uint64_t kModelFloats = 400'000;
+
+// Laptop A, site B with a run that announced checkpoints.
+class Home {
+ public:
+  explicit Home(std::uint64_t seed = 1, DoubleLink shape = {})
+      : rng_(seed, "home"), link_(seed, shape), log_(site, "r", 1) {
+    boot(End::kA);
+    boot(End::kB);
+  }
+  void announce(std::uint64_t step, std::uint64_t floats_in_it = 1000) {
+    const std::string folder = "runs/r/checkpoints/step-" + std::to_string(step);
+    put_file(site, folder + "/config.json", bytes_of("{}"));
+    put_file(site, folder + "/model.safetensors",
+             safetensors({{"w", "F32", std::to_string(floats_in_it), floats(rng_, floats_in_it)}}));
+    put_file(site, folder + "/state.safetensors",
+             safetensors({{"m", "F32", "500", floats(rng_, 500)}}));
+    log_.event(run::EventKind::kCheckpoint, step, 0, "/cluster/" + folder);
+  }
+  void boot(End end) {
+    auto& exchange = exchanges_[static_cast<std::size_t>(end)];
+    if (end == End::kB) host_ = std::make_unique<RunHost>(site);
+    exchange = std::make_unique<Exchange>(
+        end == End::kA ? transfer::Side::kDialer : transfer::Side::kListener,
+        end == End::kA ? nullptr : host_.get(), transfer::ExchangeOptions{});
+    link_.attach(end, *exchange);
+  }
+  void kill(End end) {
+    link_.kill(end);
+    exchanges_[static_cast<std::size_t>(end)].reset();
+    (end == End::kA ? *laptop : site).kill_process();
+  }
+  void start(const Wanted& wanted, std::size_t keep = 0) {
+    HomeOptions options;
+    options.run = "s/r";
+    options.wanted = wanted;
+    options.keep = keep;
+    Exchange::PullOptions pull;
+    pull.dataset = "r";
+    pull.unfinished = checkpoint::is_begun(*laptop, "s/r", wanted);
+    pull.checkpoint = {wanted.checkpoint.step, wanted.form == Form::kFull};
+    at(End::kA).start_pull(link_.now(), pull, std::make_shared<HomeSink>(laptop, options));
+    link_.pump();
+  }
+  // How it ended, if it did.
+  std::optional<Finished> heard() {
+    std::optional<Finished> out;
+    while (auto event = at(End::kA).poll_event())
+      if (auto* one = std::get_if<Finished>(&*event)) out = std::move(*one);
+    return out;
+  }
+  std::optional<Finished> run() {
+    std::optional<Finished> end;
+    link_.run_until([&] { return (end = heard()).has_value(); });
+    return end;
+  }
+  std::optional<Kind> pull(const Wanted& wanted, std::size_t keep = 0) {
+    start(wanted, keep);
+    const auto end = run();
+    EXPECT_TRUE(end.has_value());
+    return end && end->error ? std::optional(end->error->kind()) : std::nullopt;
+  }
+  std::vector<wire::Line> list(const std::string& run, std::optional<Kind>* refused = nullptr) {
+    std::vector<wire::Line> lines;
+    at(End::kA).ask(link_.now(), wire::AskType::kCheckpoints, run, 0);
+    link_.pump();
+    link_.run_until([&] {
+      while (auto event = at(End::kA).poll_event()) {
+        if (auto* page = std::get_if<transfer::Page>(&*event))
+          lines.insert(lines.end(), page->lines.begin(), page->lines.end());
+        if (auto* answered = std::get_if<transfer::Answered>(&*event)) {
+          if (refused != nullptr && answered->error) *refused = answered->error->kind();
+          return true;
+        }
+      }
+      return false;
+    });
+    return lines;
+  }
+  std::vector<std::string> names() {
+    std::vector<std::string> out;
+    const auto folder = std::move(laptop->open_folder(TreeName()).value());
+    const std::vector<store::Found> listed = folder->next(100).value();
+    for (const auto& found : listed) out.push_back(found.name);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  ByteVector content(const std::string& name) {
+    return store::read_whole(*laptop, TreeName::known(name), 1U << 28).value_or(ByteVector());
+  }
+  // What is home is what the site has.
+  void expect_whole(const Wanted& wanted) {
+    const std::string step = std::to_string(wanted.checkpoint.step);
+    const auto form = checkpoint::CheckpointFiles::open(
+        site, TreeName::known("runs/r/checkpoints/step-" + step), wanted.form);
+    ASSERT_TRUE(form);
+    const std::string folder = checkpoint::home_name(wanted).text();
+    for (const auto& row : (*form)->rows())
+      EXPECT_TRUE(equal(content(folder + "/" + row.entry.name.text()),
+                        *store::read_whole(**form, row.entry.name, 1U << 28)));
+    const auto held = checkpoint::read_held(*laptop, TreeName::known(folder));
+    ASSERT_TRUE(held);
+    EXPECT_EQ(held->what, wanted);
+    EXPECT_EQ(held->run, "s/r");
+  }
+  Exchange& at(End end) { return *exchanges_[static_cast<std::size_t>(end)]; }
+  SessionDouble& link() { return link_; }
+  Rng& rng() { return rng_; }
+
+  std::shared_ptr<sim::CrashFiles> laptop = std::make_shared<sim::CrashFiles>();
+  sim::CrashFiles site;
+
+ private:
+  Rng rng_;
+  std::unique_ptr<RunHost> host_;
+  std::array<std::unique_ptr<Exchange>, 2> exchanges_;
+  SessionDouble link_;
+  RunWriter log_;
+};
+
+Wanted weights(std::uint64_t step, std::uint32_t attempt = 1) {
+  return {{attempt, step}, Form::kWeights};
+}
+
+TEST(HomeSink, BringsWeightsOrAllOfItUnderItsName) {
+  Home home;
+  home.announce(100, kModelFloats);
+  EXPECT_EQ(home.pull(weights(100)), std::nullopt);
+  EXPECT_EQ(home.names(), std::vector<std::string>{"step-00000100"});
+  home.expect_whole(weights(100));
+  const std::uint64_t bulk = home.link().sent_bytes(End::kB, Lane::kBulk);
+  EXPECT_LT(bulk, 2 * kModelFloats + 20'000);
+  EXPECT_EQ(home.pull({{1, 100}, Form::kFull}), std::nullopt);
+  home.expect_whole({{1, 100}, Form::kFull});
+  EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000100", "step-00000100.full"}));
+}
+
+TEST(HomeSink, ListsWhatWasAnnouncedAndIsThere) {
+  Home home;
+  for (const std::uint64_t step : {100U, 200U, 300U}) home.announce(step);
+  ASSERT_TRUE(store::remove_tree(home.site, TreeName::known("runs/r/checkpoints/step-200")));
+  const auto lines = home.list("r");
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].version, 100U);
+  EXPECT_EQ(lines[1].version, 300U);
+  EXPECT_EQ(lines[1].mode, 1U);
+  EXPECT_EQ(lines[1].files, 3U);
+  EXPECT_EQ(std::string(lines[1].name), "checkpoints/step-300");
+  std::optional<Kind> refused;
+  EXPECT_TRUE(home.list("none", &refused).empty());
+  EXPECT_EQ(refused, Kind::kNotFound);
+  EXPECT_TRUE(home.list("../x", &refused).empty());
+  EXPECT_EQ(refused, Kind::kUsage);
+  EXPECT_EQ(home.pull(weights(200)), Kind::kNotFound);
+  EXPECT_EQ(home.pull(weights(1)), Kind::kNotFound);
+  EXPECT_TRUE(home.names().empty());
+}
+
+TEST(HomeSink, KeepsTheNewestAndNothingElseGoes) {
+  Home home;
+  for (const std::uint64_t step : {100U, 200U, 300U, 400U}) home.announce(step);
+  put_file(*home.laptop, "step-00000050/mine", bytes_of("mine"));
+  put_file(*home.laptop, "notes", bytes_of("mine"));
+  for (const std::uint64_t step : {100U, 200U, 300U})
+    ASSERT_EQ(home.pull(weights(step)), std::nullopt);
+  EXPECT_EQ(home.pull(weights(400), 2), std::nullopt);
+  EXPECT_EQ(home.names(),
+            (std::vector<std::string>{"notes", "step-00000050", "step-00000300", "step-00000400"}));
+  home.expect_whole(weights(400));
+}
+
+TEST(HomeSink, ANewerAttemptsStepTakesThePlaceAndNothingOfAnybodyElse) {
+  Home home;
+  home.announce(100);
+  ASSERT_EQ(home.pull(weights(100)), std::nullopt);
+  home.announce(100);  // other weights
+  ASSERT_EQ(home.pull(weights(100, 2)), std::nullopt);
+  home.expect_whole(weights(100, 2));
+  EXPECT_EQ(home.names(), std::vector<std::string>{"step-00000100"});
+  home.announce(200);
+  put_file(*home.laptop, "step-00000200/mine", bytes_of("mine"));
+  const std::uint64_t before = home.link().sent_bytes(End::kB, Lane::kBulk);
+  EXPECT_EQ(home.pull(weights(200)), Kind::kExists);
+  // A small one goes ahead of the answer; no more than that crossed in vain.
+  EXPECT_LT(home.link().sent_bytes(End::kB, Lane::kBulk) - before, 4096U);
+  EXPECT_EQ(text_of(home.content("step-00000200/mine")), "mine");
+  EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000100", "step-00000200"}));
+}
+
+// Wherever one side is killed, nothing stands under the final name before it is whole, and the next
+// pull ends it.
+void kill_everywhere(End side) {
+  constexpr std::uint64_t kFloats = 4 * kModelFloats;
+  std::uint64_t steps = 0;
+  {
+    Home home;
+    home.announce(100, kFloats);
+    ASSERT_EQ(home.pull(weights(100)), std::nullopt);
+    steps = home.link().steps();
+  }
+  ASSERT_GT(steps, 30U);
+  std::uint64_t resumed = 0;
+  for (std::uint64_t at = 1; at < steps; ++at) {
+    SCOPED_TRACE(at);
+    Home home;
+    home.announce(100, kFloats);
+    home.start(weights(100));
+    while (home.link().steps() < at && home.link().step()) {
+    }
+    const bool done = home.heard().has_value();
+    const bool named = home.laptop->stat(TreeName::known("step-00000100")).has_value();
+    ASSERT_TRUE(named || !done);
+    if (named) home.expect_whole(weights(100));
+    home.kill(side);
+    home.kill(side == End::kA ? End::kB : End::kA);  // its session, that is
+    home.boot(End::kA);
+    home.boot(End::kB);
+    home.start(weights(100));
+    const auto end = home.run();
+    ASSERT_TRUE(end && !end->error);
+    home.expect_whole(weights(100));
+    ASSERT_EQ(home.names(), std::vector<std::string>{"step-00000100"});
+    resumed = std::max(resumed, end->progress.bytes_present);
+  }
+  EXPECT_GT(resumed, kFloats);
+}
+TEST(HomeSink, IsWholeOrNotThereWhereverTheLaptopIsKilled) {
+  kill_everywhere(End::kA);
+}
+TEST(HomeSink, IsWholeOrNotThereWhereverTheSiteIsKilled) {
+  kill_everywhere(End::kB);
+}
+
+TEST(HomeSink, P3WhatHadArrivedIsNotSentAgain) {
+  DoubleLink link;
+  link.rate = BytesPerSecond::from_bits(40'000'000);
+  link.window_bytes = 2U << 20;
+  Home home(1, link);
+  home.announce(100, 10 * kModelFloats);
+  home.start(weights(100));
+  while (home.link().now() < Time{} + 900ms && home.link().step()) {
+  }
+  home.kill(End::kA);
+  home.kill(End::kB);
+  home.boot(End::kA);
+  home.boot(End::kB);
+  home.start(weights(100));
+  const auto end = home.run();
+  ASSERT_TRUE(end && !end->error);
+  home.expect_whole(weights(100));
+  // Lost is what was on the link, and a few blocks at its ends.
+  constexpr std::uint64_t kOnce = 2 * 10 * kModelFloats;
+  EXPECT_GT(end->progress.bytes_present, 1'500'000U);
+  EXPECT_LT(home.link().sent_bytes(End::kB, Lane::kBulk), kOnce - 1'000'000);
+}
+
+// A site that lies: bytes, names, sizes.
+TEST(HomeSink, WrongBytesNeverGetTheName) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Home home(seed);
+    home.announce(100, kModelFloats);
+    home.link().tap([&](End from, Lane lane, Slice message) -> std::optional<Slice> {
+      if (from != End::kB || lane != Lane::kBulk) return message;
+      auto decoded = wire::decode<wire::TransferMessage>(message);
+      auto* block = decoded ? std::get_if<wire::Block>(&*decoded) : nullptr;
+      if (block == nullptr) return message;
+      ByteVector bytes(block->payload.bytes().begin(), block->payload.bytes().end());
+      bytes[home.rng().below(bytes.size())] ^= std::byte{1};
+      block->payload = wire::Payload<wire::kBlockPayloadMax>(Slice::copy_of(bytes));
+      return Slice::copy_of(wire::encode(*decoded));
+    });
+    EXPECT_NE(home.pull(weights(100)), std::nullopt);
+    EXPECT_FALSE(home.laptop->stat(TreeName::known("step-00000100")));
+  }
+}
+
+TEST(HomeSink, WrongNamesAndSizesNeverGetTheName) {
+  const auto refused = [](auto change) {
+    Home home;
+    home.announce(100);
+    put_file(*home.laptop, "notes", bytes_of("mine"));
+    home.link().tap([&](End from, Lane, Slice message) -> std::optional<Slice> {
+      auto decoded = wire::decode<wire::TransferMessage>(message);
+      auto* segment = decoded ? std::get_if<wire::Segment>(&*decoded) : nullptr;
+      if (from != End::kB || segment == nullptr) return message;
+      change(segment->records);
+      return Slice::copy_of(wire::encode(*decoded));
+    });
+    const auto end = home.pull(weights(100));
+    EXPECT_FALSE(home.laptop->stat(TreeName::known("step-00000100")));
+    EXPECT_EQ(text_of(home.content("notes")), "mine");
+    return end;
+  };
+  const auto named = [&](std::string_view name) {
+    return refused([name](auto& records) { records[0].name = wire::Text<wire::kNameMax>(name); });
+  };
+  EXPECT_EQ(named("../notes"), Kind::kMalformed);
+  EXPECT_EQ(named(".."), Kind::kMalformed);
+  EXPECT_EQ(named("/etc/passwd"), Kind::kMalformed);
+  EXPECT_EQ(named(".longhaul"), Kind::kMalformed);
+  EXPECT_NE(refused([](auto& records) { records[1].size += 1; }), std::nullopt);
+  EXPECT_NE(refused([](auto& records) { records[1].size = 0; }), std::nullopt);
+  EXPECT_NE(refused([](auto& records) { records[0].mode = 0777; }), std::nullopt);  // another root
+}
+
+TEST(Sweep, TakesWhatNobodyWantsAnyMore) {
+  Home home;
+  home.announce(100, 20 * kModelFloats);
+  home.announce(200, 20 * kModelFloats);
+  for (const std::uint64_t step : {100U, 200U}) {
+    home.start(weights(step));
+    const Time before = home.link().now();
+    while (home.link().now() < before + 400ms && home.link().step()) {
+    }
+    for (const auto id : home.at(End::kA).transfers())
+      home.at(End::kA).cancel(home.link().now(), id);
+    home.link().pump();
+    ASSERT_TRUE(home.run());
+  }
+  const auto begun = [&](std::uint64_t step) {
+    return checkpoint::is_begun(*home.laptop, "s/r", weights(step));
+  };
+  ASSERT_TRUE(begun(100) && begun(200));
+  checkpoint::sweep(*home.laptop, "s/other", {});
+  EXPECT_TRUE(begun(100) && begun(200));
+  home.kill(End::kA);  // what somebody is at would stay
+  EXPECT_TRUE(begun(100) && begun(200));
+  checkpoint::sweep(*home.laptop, "s/r", {weights(200)});
+  EXPECT_FALSE(begun(100));
+  EXPECT_TRUE(begun(200));
+  checkpoint::sweep(*home.laptop, "s/r", {});
+  EXPECT_THAT(home.names(), testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace longhaul::test
