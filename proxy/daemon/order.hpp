@@ -1,0 +1,62 @@
+// Order: what a command left with the daemon to be done when a site can be reached: a command to a
+// run, or a push. A value, a line of JSON on the disk (order_queue.hpp) and on the socket.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.hpp"
+#include "lib/base/units.hpp"
+
+namespace longhaul::daemon {
+
+enum class OrderKind : std::uint8_t { kSteer, kPush };
+enum class OrderState : std::uint8_t {
+  kQueued,
+  kSent,      // it may have arrived
+  kReceived,  // durable at the site: it waits for the training program
+  kRunning,   // a push under way
+  // What follows is final.
+  kApplied,  // took effect; a push: it is there
+  kExpired,  // nothing was done
+  kRefused,  // the site or the training program would not
+  kDenied,   // this node may not
+  kFailed,   // a push that no further try will mend
+};
+std::string_view name_of(OrderState state);
+inline bool is_final(OrderState state) {
+  return state >= OrderState::kApplied;
+}
+
+constexpr std::size_t kOrderTextMax = 64U << 10;
+constexpr std::size_t kOrderListMax = 256;  // patterns of a push
+
+struct Order {
+  std::uint64_t number = 0;  // its place in the queue
+  std::uint64_t id = 0;      // never 0; of a steer: the command's own
+  OrderKind kind = OrderKind::kSteer;
+  std::string site;
+  std::string target;   // run or dataset
+  std::string command;  // kSteer: as run::parse_command() takes it
+  // kPush: absolute paths.
+  std::string source, files_from, limit_rate;
+  std::vector<std::string> excludes, exclude_from;
+  // By this machine's clock. expires: kSteer; zero: never.
+  WallTime made, expires;
+  OrderState state = OrderState::kQueued;
+  std::uint32_t attempt = 0;  // where it was decided
+  std::uint64_t step = 0;
+  std::uint32_t tries = 0;  // of a push
+  std::string text;         // for people: what became of it, or why it waits
+  bool operator==(const Order&) const = default;
+};
+
+std::string to_text(const Order& order);  // one line, without its end
+// kMalformed, kLimit: it is no order as to_text() writes them.
+Result<Order> parse_order(std::string_view text);
+// "lr=0.001 to lab/first", "push of /data/corpus to lab:corpus"
+std::string in_words(const Order& order);
+
+}  // namespace longhaul::daemon

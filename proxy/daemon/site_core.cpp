@@ -1,0 +1,281 @@
+#include "proxy/daemon/site_core.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "lib/base/escape.hpp"
+#include "lib/cli/exit_code.hpp"
+
+namespace longhaul::daemon {
+namespace {
+
+constexpr Duration kFreshFor = std::chrono::seconds(2);  // a list just heard is not asked for again
+constexpr Duration kLookPause = std::chrono::minutes(1);
+constexpr Duration kOrderLook = std::chrono::seconds(1);
+constexpr std::size_t kLineBytes = 200;  // of a run's line, beside its config
+
+std::optional<OrderState> state_of(run::EventKind kind) {
+  switch (kind) {
+    case run::EventKind::kApplied:
+      return OrderState::kApplied;
+    case run::EventKind::kExpired:
+      return OrderState::kExpired;
+    case run::EventKind::kRefused:
+      return OrderState::kRefused;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+void SiteCore::on_link(Time now, bool established, bool up) {
+  const bool was_up = link_.state() == LinkState::kUp;
+  link_.on_session(now, established, up);
+  if (!was_up && link_.state() == LinkState::kUp) list_at_ = std::min(list_at_, now);
+}
+
+void SiteCore::on_ended(Time now, const Error& why, bool mends) {
+  link_.on_ended(now, why, mends);
+  board_.on_session_lost(now);
+  asking_ = false;
+  asked_.reset();
+  coming_.clear();
+  for (auto& [number, tracked] : orders_) {
+    tracked.was_sent = tracked.was_sent || tracked.sent;
+    tracked.sent = tracked.answered = false;
+  }
+}
+
+void SiteCore::on_list(Time now, WallTime wall, const feed::RunsListed& page) {
+  if (!asked_ || page.request != *asked_) return;
+  for (const wire::RunLine& line : page.lines)
+    if (coming_.size() < kRunsKnownMax) coming_.push_back(line);
+  if (!page.last) return;
+  asking_ = false;
+  asked_.reset();
+  if (!page.error) {
+    std::size_t bytes = 0;
+    for (const wire::RunLine& line : coming_) bytes += kLineBytes + line.config.size();
+    const Duration paced = std::chrono::seconds(bytes / kListBytesPerSecond);
+    list_at_ = now + std::max<Duration>(kListEvery, paced);
+    list_ = {std::move(coming_), wall};
+    fresh_until_ = now + kFreshFor;
+    board_.on_list(now, list_.runs);
+    acts_.push_back(KeepRuns{});
+  } else {
+    list_at_ = now + kListEvery;
+  }
+  coming_.clear();
+}
+
+void SiteCore::on_event(Time now, WallTime wall, const feed::Event& event) {
+  if (const auto* page = std::get_if<feed::RunsListed>(&event)) return on_list(now, wall, *page);
+  if (const auto* steered = std::get_if<wire::Steered>(&event)) return on_steered(now, *steered);
+  const auto run = board_.on_event(now, wall, event);
+  if (!run) return;
+  const auto take = [this, now](std::uint32_t attempt, const std::vector<run::LogEntry>& entries) {
+    for (const run::LogEntry& entry : entries)
+      if (const auto* record = std::get_if<run::RunEvent>(&entry.record))
+        on_run_event(now, attempt, *record);
+  };
+  if (const auto* took = std::get_if<feed::Took>(&event)) take(took->attempt, took->entries);
+  if (const auto* heard = std::get_if<feed::Heard>(&event)) take(heard->attempt, heard->entries);
+  const auto* opened = std::get_if<feed::Opened>(&event);
+  if (opened == nullptr) return;
+  if (!opened->error && !board_.is_listed(*run)) list_at_ = std::min(list_at_, now);  // it is new
+  if (!opened->error) return;
+  for (auto& [number, tracked] : orders_) {
+    if (tracked.order.kind != OrderKind::kSteer || tracked.order.target != *run) continue;
+    if (is_final(tracked.order.state)) continue;
+    decide(tracked, OrderState::kRefused, 0, 0, opened->error->message());
+  }
+  settle(now);
+}
+
+void SiteCore::on_mirror(Time now, const std::string& run, const MirrorRead& read) {
+  board_.on_mirror(now, run, read);
+  for (const auto& [attempt, event] : read.decided) on_run_event(now, attempt, event);
+}
+
+void SiteCore::decide(Tracked& tracked, OrderState state, std::uint32_t attempt, std::uint64_t step,
+                      std::string text) {
+  tracked.order.state = state;
+  tracked.order.attempt = attempt;
+  tracked.order.step = step;
+  tracked.order.text = std::move(text);
+  acts_.push_back(KeepOrder{tracked.order});
+}
+
+// The mark in the run log is the verdict, whoever tells of it.
+void SiteCore::on_run_event(Time now, std::uint32_t attempt, const run::RunEvent& event) {
+  const auto state = state_of(event.kind);
+  if (event.id == 0 || !state) return;
+  for (auto& [number, tracked] : orders_)
+    if (tracked.order.id == event.id && !is_final(tracked.order.state))
+      decide(tracked, *state, attempt, event.step, printable(event.text, wire::kRunReasonMax));
+  settle(now);
+}
+
+void SiteCore::on_steered(Time now, const wire::Steered& steered) {
+  for (auto& [number, tracked] : orders_) {
+    if (tracked.order.id != steered.id.value || is_final(tracked.order.state)) continue;
+    tracked.answered = true;
+    OrderState state = OrderState::kReceived;
+    if (steered.state == wire::SteerState::kApplied) state = OrderState::kApplied;
+    if (steered.state == wire::SteerState::kExpired) state = OrderState::kExpired;
+    if (steered.state == wire::SteerState::kRefused) state = OrderState::kRefused;
+    if (steered.state == wire::SteerState::kDenied) state = OrderState::kDenied;
+    if (state != tracked.order.state)
+      decide(tracked, state, steered.attempt, steered.step,
+             printable(steered.text, wire::kRunReasonMax));
+  }
+  settle(now);
+}
+
+// Orders that have ended leave; runs that nobody waits for are let go.
+void SiteCore::settle(Time now) {
+  std::set<std::string> ended, waited;
+  for (const auto& [number, tracked] : orders_) {
+    if (tracked.order.kind != OrderKind::kSteer) continue;
+    (is_final(tracked.order.state) ? ended : waited).insert(tracked.order.target);
+  }
+  for (const std::string& run : ended)
+    if (!waited.contains(run)) board_.hold(now, run, false);
+  std::erase_if(orders_, [](const auto& entry) { return is_final(entry.second.order.state); });
+}
+
+void SiteCore::on_order(Time now, const Order& order) {
+  if (orders_.contains(order.number) || is_final(order.state)) return;
+  Tracked tracked;
+  tracked.order = order;
+  if (order.kind == OrderKind::kSteer) {
+    const auto command = run::parse_command(order.command);
+    if (!command) {
+      decide(tracked, OrderState::kRefused, 0, 0, command.error().message());
+      return;
+    }
+    tracked.command = *command;
+    tracked.command.id = order.id;
+    tracked.was_sent = order.state != OrderState::kQueued;
+    board_.hold(now, order.target, true);
+  } else {
+    tracked.order.state = OrderState::kQueued;  // a push that a daemon before us began
+  }
+  orders_.emplace(order.number, std::move(tracked));
+}
+
+void SiteCore::on_push_ended(Time now, std::uint64_t id, int exit_code, const std::string& text) {
+  for (auto& [number, tracked] : orders_) {
+    if (tracked.order.id != id || !tracked.running) continue;
+    tracked.running = false;
+    const bool again = exit_code == cli::kLinkError || exit_code == cli::kInterruptedByUser;
+    OrderState state = again ? OrderState::kQueued : OrderState::kFailed;
+    if (exit_code == cli::kOk || exit_code == cli::kPartialResult) state = OrderState::kApplied;
+    tracked.not_before = now + kPushPause;
+    decide(tracked, state, 0, 0, text);
+  }
+  settle(now);
+}
+
+void SiteCore::expire(Time now, WallTime wall) {
+  for (auto& [number, tracked] : orders_) {
+    const Order& order = tracked.order;
+    if (order.kind != OrderKind::kSteer || order.expires.ns == 0 || is_final(order.state)) continue;
+    const bool never_left = order.state == OrderState::kQueued && !tracked.was_sent;
+    if (never_left && wall >= order.expires) {
+      decide(tracked, OrderState::kExpired, 0, 0,
+             "the site was not reached in time; nothing was sent");
+      continue;
+    }
+    // Nobody took it, and whoever still finds it judges that it is too late. Only with all that the
+    // run has logged here is that known.
+    const auto open = board_.open_watch(order.target);
+    const bool too_late = wall.ns > order.expires.ns + kVerdictWait.count();
+    const bool heard_all = open && (open->complete || (tracked.sent && tracked.answered));
+    if (!never_left && too_late && heard_all && link_.state() == LinkState::kUp)
+      decide(tracked, OrderState::kExpired, 0, 0, "no training program took it in time");
+  }
+  settle(now);
+}
+
+std::optional<wire::Steer> SiteCore::next_steer(Time, WallTime wall) {
+  std::set<std::string> blocked;
+  for (auto& [number, tracked] : orders_) {
+    Order& order = tracked.order;
+    if (order.kind != OrderKind::kSteer || blocked.contains(order.target)) continue;
+    if (tracked.sent) {
+      if (!tracked.answered) blocked.insert(order.target);
+      continue;
+    }
+    const auto open = board_.open_watch(order.target);
+    const bool late = order.expires.ns != 0 && wall >= order.expires;
+    // What may have arrived and is too late is not sent again: the history says what became of it.
+    if (!open || late) {
+      blocked.insert(order.target);
+      continue;
+    }
+    tracked.sent = true;
+    wire::Steer steer;
+    steer.watch = open->watch;
+    steer.id = {order.id};
+    steer.kind = static_cast<std::uint8_t>(tracked.command.kind);
+    steer.name = tracked.command.name;
+    steer.value = tracked.command.value;
+    if (order.expires.ns != 0)
+      steer.expires.ns = open->site_time.ns + (order.expires.ns - open->wall.ns);
+    if (order.state == OrderState::kQueued) decide(tracked, OrderState::kSent, 0, 0, "");
+    return steer;
+  }
+  return std::nullopt;
+}
+
+std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
+  expire(now, wall);
+  if (!acts_.empty()) {
+    Act act = std::move(acts_.front());
+    acts_.pop_front();
+    return act;
+  }
+  const bool up = link_.state() == LinkState::kUp;
+  if (up && !asking_ && now >= list_at_) {
+    asking_ = true;
+    return AskRuns{};
+  }
+  if (auto step = board_.next(now, up)) {
+    Act act = AskRuns{};
+    std::visit([&act](auto& one) { act = std::move(one); }, *step);
+    return act;
+  }
+  if (!up) return std::nullopt;
+  if (auto steer = next_steer(now, wall)) return *steer;
+  // Pushes go one at a time, each in its turn.
+  for (auto& [number, tracked] : orders_) {
+    if (tracked.order.kind != OrderKind::kPush) continue;
+    if (tracked.running || tracked.not_before > now) break;
+    tracked.running = true;
+    ++tracked.order.tries;
+    decide(tracked, OrderState::kRunning, 0, 0, "");
+    return BeginPush{tracked.order};
+  }
+  return std::nullopt;
+}
+
+void SiteCore::restore(Time now, RunList list) {
+  list_ = std::move(list);
+  board_.on_list(now, list_.runs);
+}
+
+// Whatever else happens is told: by the link, the site or whoever gives an order.
+Time SiteCore::next_deadline(Time now) const {
+  const bool up = link_.state() == LinkState::kUp;
+  Time next = now + kLookPause;
+  const auto sooner = [&next](Time time) { next = std::min(next, time); };
+  if (!orders_.empty()) sooner(now + kOrderLook);  // by a clock that may be set
+  if (link_.state() == LinkState::kWaiting) sooner(link_.next());
+  if (up && !asking_) sooner(list_at_);
+  if (const auto board = board_.next_deadline(up)) sooner(*board);
+  return std::max(next, now);
+}
+
+}  // namespace longhaul::daemon

@@ -1,0 +1,128 @@
+#include "proxy/daemon/order.hpp"
+
+#include <gtest/gtest.h>
+
+#include "proxy/daemon/order_queue.hpp"
+#include "tests/sim/crash_files.hpp"
+
+namespace longhaul::daemon {
+namespace {
+
+Order steer(std::uint64_t id, const std::string& command = "lr=0.001") {
+  Order order;
+  order.id = id;
+  order.site = "lab";
+  order.target = "group/first";
+  order.command = command;
+  order.made.ns = 5;
+  order.expires.ns = 1'000'000'000'000'000'000;
+  return order;
+}
+
+Order push(std::uint64_t id) {
+  Order order;
+  order.id = id;
+  order.kind = OrderKind::kPush;
+  order.site = "lab";
+  order.target = "corpus";
+  order.source = "/data/a \"b\"\n/c";
+  order.files_from = "/data/list";
+  order.excludes = {"*.tmp", "a/b", ""};
+  order.exclude_from = {"/x"};
+  order.tries = 3;
+  order.text = "no link";
+  return order;
+}
+
+TEST(Order, ReadsTheSameAsItWasWritten) {
+  for (Order order : {steer(~std::uint64_t{0}), push(7)}) {
+    for (int state = 0; state <= static_cast<int>(OrderState::kFailed); ++state) {
+      order.state = static_cast<OrderState>(state);
+      const auto again = parse_order(to_text(order));
+      ASSERT_TRUE(again.has_value()) << again.error().message();
+      EXPECT_EQ(*again, order);
+    }
+  }
+}
+
+TEST(Order, IsRefusedWhenAnythingIsMissing) {
+  const std::string whole = to_text(steer(3));
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    EXPECT_FALSE(parse_order(whole.substr(0, cut)).has_value()) << cut;
+  EXPECT_FALSE(parse_order(to_text(steer(0))).has_value());
+  Order relative = push(1);
+  relative.source = "data";
+  EXPECT_FALSE(parse_order(to_text(relative)).has_value());
+}
+
+TEST(OrderQueue, KeepsTheOrderInWhichTheyWereGivenAndMovesWhatHasEnded) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  for (std::uint64_t id = 1; id <= 12; ++id) ASSERT_EQ(queue.add(steer(id))->number, id);
+  auto waiting = queue.waiting().value();
+  ASSERT_EQ(waiting.size(), 12U);
+  for (std::uint64_t id = 1; id <= 12; ++id) EXPECT_EQ(waiting[id - 1].id, id);
+  waiting[4].state = OrderState::kReceived;
+  ASSERT_TRUE(queue.keep(waiting[4]).has_value());
+  waiting[11].state = OrderState::kApplied;
+  waiting[11].step = 77;
+  ASSERT_TRUE(queue.keep(waiting[11]).has_value());
+  EXPECT_EQ(queue.waiting()->size(), 11U);
+  EXPECT_EQ(queue.done()->at(0).step, 77U);
+  EXPECT_EQ(queue.find(5)->value().state, OrderState::kReceived);
+  EXPECT_EQ(queue.find(12)->value().state, OrderState::kApplied);
+  EXPECT_FALSE(queue.find(99)->has_value());
+  // A number is never given twice, also when the last one has ended.
+  EXPECT_EQ(queue.add(steer(50))->number, 13U);
+}
+
+TEST(OrderQueue, ForgetsOldOnesThatHaveEnded) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  for (std::uint64_t id = 1; id <= kDoneKept + 5; ++id) {
+    Order order = queue.add(steer(id)).value();
+    order.state = OrderState::kExpired;
+    ASSERT_TRUE(queue.keep(order).has_value());
+  }
+  const auto done = queue.done().value();
+  ASSERT_EQ(done.size(), kDoneKept);
+  EXPECT_EQ(done.front().id, 6U);
+}
+
+TEST(OrderQueue, IsDurableOnceAddHasReturned) {
+  sim::CrashFiles disk;
+  ASSERT_TRUE(OrderQueue(disk).add(push(9)).has_value());
+  disk.lose_power(sim::CrashFiles::Keep::none());
+  const auto waiting = OrderQueue(disk).waiting();
+  ASSERT_TRUE(waiting.has_value());
+  ASSERT_EQ(waiting->size(), 1U);
+  EXPECT_EQ(waiting->front().id, 9U);
+}
+
+TEST(OrderQueue, TakesOneThatWasMovedHalfWayForEnded) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  Order order = queue.add(steer(1)).value();
+  const std::string text = to_text(order);
+  order.state = OrderState::kApplied;
+  ASSERT_TRUE(queue.keep(order).has_value());
+  const auto name = store::TreeName::known("waiting/00000000000000000001.json");
+  ASSERT_TRUE(store::write_whole(disk, name, bytes_of(text)).has_value());
+  EXPECT_TRUE(OrderQueue(disk).waiting()->empty());
+  EXPECT_FALSE(disk.stat(name).has_value());
+  EXPECT_EQ(queue.done()->size(), 1U);
+}
+
+TEST(OrderQueue, PassesOverWhatIsNoOrder) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  ASSERT_TRUE(queue.add(steer(1)).has_value());
+  ASSERT_TRUE(store::write_whole(disk, store::TreeName::known("waiting/00000000000000000002.json"),
+                                 bytes_of("{\"id\":"))
+                  .has_value());
+  EXPECT_EQ(queue.waiting()->size(), 1U);
+  EXPECT_EQ(queue.add(steer(3))->number, 3U);
+}
+
+}  // namespace
+}  // namespace longhaul::daemon
