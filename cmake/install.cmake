@@ -7,7 +7,7 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   if(TARGET longhaul-streamer-static)
     install(TARGETS longhaul-streamer-static RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/longhaul)
   endif()
-  install(FILES tools/deploy/longhaul-streamer.service DESTINATION lib/systemd/user)
+  install(FILES tools/deploy/longhaul-proxy.service tools/deploy/longhaul-streamer.service DESTINATION lib/systemd/user)
   foreach(completion bash:bash-completion/completions/longhaul zsh:zsh/vendor-completions/_longhaul
                      fish:fish/vendor_completions.d/longhaul.fish)
     string(REPLACE ":" ";" completion ${completion})

@@ -57,6 +57,7 @@ struct PushOptions {
   std::string files_from;
   std::string limit_rate, trace, telemetry;
   bool dry_run = false, watch = false;
+  bool queue = false;  // left with the proxy daemon, which pushes when the site can be reached
 };
 io::Task<int> push(App& app, PushOptions options);
 
@@ -140,9 +141,20 @@ struct CtlOptions {
   std::string action;            // set, pause, resume, checkpoint, stop
   std::string setting;           // for set: lr=1e-3, lr*=0.5
   std::string expires = "5min";  // not carried out later than this
+  bool queue = false;            // do not wait: the daemon, or a later command, sends it
 };
 // Returns when it is known what became of it: kOk if it took effect.
 io::Task<int> ctl(App& app, CtlOptions options);
+
+// The daemon that keeps links, mirrors and the queue (docs/proxy.md).
+struct ProxyOptions {
+  std::string version;  // of this program
+  std::string log;      // run: a file for its words; empty: stderr
+};
+io::Task<int> proxy_run(App& app, ProxyOptions options);
+io::Task<int> proxy_start(App& app, ProxyOptions options);  // returns when it answers
+io::Task<int> proxy_stop(App& app);
+io::Task<int> proxy_status(App& app);  // kNotFoundError: none runs
 
 struct VerifyOptions {
   std::string place;

@@ -8,6 +8,7 @@
 #include "lib/cli/human.hpp"
 #include "lib/run/command.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/orders.hpp"
 #include "proxy/run_text.hpp"
 #include "proxy/run_watch.hpp"
 
@@ -196,6 +197,19 @@ int tell(App& app, Commander& commander) {
 
 }  // namespace
 
+io::Task<int> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime) {
+  RunWatchOptions watch_options;
+  watch_options.past = watch_options.live = watch_options.keeps = false;
+  RunWatch watch(app, std::move(place), watch_options);
+  Commander commander(app, command, lifetime);
+  const Result<> ended = co_await watch.run(commander);
+  if (ended) co_return tell(app, commander);
+  app.console.err(
+      "the command has the id " + id_text(command.id) +
+      "; if it was received, it may still be carried out: `longhaul metrics` shows it\n");
+  co_return app.failed(ended.error());
+}
+
 io::Task<int> ctl(App& app, CtlOptions options) {
   const Result<run::Command> command = command_of(app, options);
   if (!command) co_return app.failed(command.error());
@@ -207,16 +221,12 @@ io::Task<int> ctl(App& app, CtlOptions options) {
                              .advise("give --expires a shorter time"));
   Result<RunPlace> place = find_run_place(app, options.place);
   if (!place) co_return app.failed(place.error());
-  RunWatchOptions watch_options;
-  watch_options.past = watch_options.live = watch_options.keeps = false;
-  RunWatch watch(app, *std::move(place), watch_options);
-  Commander commander(app, *command, *lifetime);
-  const Result<> ended = co_await watch.run(commander);
-  if (ended) co_return tell(app, commander);
-  app.console.err(
-      "the command has the id " + id_text(command->id) +
-      "; if it was received, it may still be carried out: `longhaul metrics` shows it\n");
-  co_return app.failed(ended.error());
+  const std::string text = options.action == "set" ? options.setting : options.action;
+  const SteerOrder order{*place, *command, text, *lifetime, options.queue};
+  const std::optional<int> ordered = co_await order_steer(app, order);
+  if (ordered) co_return *ordered;
+  co_await send_waiting(app, place->site.name);
+  co_return co_await steer_run(app, *place, *command, *lifetime);
 }
 
 }  // namespace longhaul::proxy

@@ -1,19 +1,36 @@
 #include "proxy/files.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 
 #include "lib/base/escape.hpp"
+#include "lib/io/beneath.hpp"
 
 namespace longhaul::proxy {
+namespace {
+
+// What is kept in a new folder, durable as it may be, is lost with the folder's own name.
+Result<> sync_name_in(const std::string& parent) {
+  const std::string path = parent.empty() ? "/" : parent;
+  const io::Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.is_open() && ::fsync(folder.get()) == 0) return {};
+  // A file system that cannot, or a folder that only others may read: as durable as it gets.
+  if (errno == EINVAL || errno == EACCES || errno == EROFS) return {};
+  return fail_errno("make a folder in " + path + " durable", errno);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<io::PosixFiles>> made_folder(const std::string& folder, std::uint32_t mode) {
   for (std::size_t slash = folder.find('/', 1);; slash = folder.find('/', slash + 1)) {
     const std::string part = folder.substr(0, slash);
-    if (::mkdir(part.c_str(), mode) != 0 && errno != EEXIST)
-      return fail_errno("make the folder " + printable(part), errno);
+    const bool made = ::mkdir(part.c_str(), mode) == 0;
+    if (!made && errno != EEXIST) return fail_errno("make the folder " + printable(part), errno);
+    if (made) TRY(sync_name_in(part.substr(0, part.rfind('/'))));
     if (slash == std::string::npos) break;
   }
   return io::PosixFiles::at(folder);

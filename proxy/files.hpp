@@ -8,9 +8,9 @@
 
 namespace longhaul::proxy {
 
-// Makes the folder and those above it.
+// Makes the folder and those above it; durable.
 Result<std::unique_ptr<io::PosixFiles>> made_folder(const std::string& folder, std::uint32_t mode);
-// The same for this user alone.
+// The same for this user alone (0700).
 Result<std::unique_ptr<io::PosixFiles>> private_folder(const std::string& folder);
 Result<std::string> real_path(const std::string& folder);
 

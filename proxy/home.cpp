@@ -19,7 +19,9 @@ Result<HomePaths> find_home(
   }
   if (!config) config = *home + "/.config";
   if (!state) state = *home + "/.local/state";
-  return HomePaths{*config + "/longhaul", *state + "/longhaul"};
+  const auto runtime = folder("XDG_RUNTIME_DIR");
+  return HomePaths{*config + "/longhaul", *state + "/longhaul",
+                   runtime ? *runtime + "/longhaul" : std::string()};
 }
 
 }  // namespace longhaul::proxy

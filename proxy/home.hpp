@@ -15,6 +15,8 @@ namespace longhaul::proxy {
 
 struct HomePaths {
   std::string config, state;
+  // For sockets: $XDG_RUNTIME_DIR/longhaul; empty where there is none, or with LONGHAUL_HOME.
+  std::string runtime = {};
 };
 
 // $LONGHAUL_HOME/{config,state} if set, else the XDG folders, else ~/.config/longhaul and

@@ -7,6 +7,7 @@
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/kept.hpp"
 #include "proxy/run_text.hpp"
 #include "proxy/run_watch.hpp"
 #include "proxy/tensorboard.hpp"
@@ -53,6 +54,7 @@ class MetricsUser final : public RunUser {
   }
 
   bool done() const override { return !options_.follow && model_.complete(); }
+  bool knows_nothing() const { return model_.attempts().empty(); }
 
   void finish() {
     sync_events();
@@ -223,6 +225,23 @@ class MetricsUser final : public RunUser {
   std::optional<Error> no_events_;
 };
 
+// From the daemon's mirror. nullopt: it has none; ask the site.
+io::Task<std::optional<int>> kept_metrics(App& app, const RunPlace& place,
+                                          const MetricsOptions& options, EventFolder* events) {
+  const std::optional<KeptRun> kept = co_await kept_run(app, place);
+  if (!kept) co_return std::nullopt;
+  const RunWatchOptions watch_options;
+  RunWatch watch(app, place, watch_options);
+  MetricsUser user(app, options, events);
+  const Result<> read = co_await watch.read_kept(user);
+  if (user.knows_nothing()) co_return std::nullopt;
+  if (!read) co_return app.failed(read.error());
+  if (kept->last.recorded > 0) user.on_event(kept->last);
+  user.finish();
+  tell_age(app, place.site.name, kept->link, kept->heard);
+  co_return cli::kOk;
+}
+
 }  // namespace
 
 io::Task<int> metrics(App& app, MetricsOptions options) {
@@ -233,6 +252,10 @@ io::Task<int> metrics(App& app, MetricsOptions options) {
     auto opened = EventFolder::open(options.tensorboard);
     if (!opened) co_return app.failed(opened.error());
     events = *std::move(opened);
+  }
+  if (!options.follow) {
+    const std::optional<int> kept = co_await kept_metrics(app, *place, options, events.get());
+    if (kept) co_return *kept;
   }
   RunWatchOptions watch_options;
   watch_options.live = options.follow;

@@ -1,6 +1,7 @@
 #include "lib/cli/exit_code.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/dry_run.hpp"
+#include "proxy/orders.hpp"
 #include "proxy/push_round.hpp"
 #include "proxy/push_watch.hpp"
 
@@ -40,6 +41,7 @@ io::Task<int> push_dry(App& app, PushTask task) {
 }  // namespace
 
 io::Task<int> push(App& app, PushOptions options) {
+  if (options.queue) co_return co_await order_push(app, std::move(options));
   Result<PushTask> task = push_task(app, options);
   if (!task) co_return app.failed(task.error());
   if (options.dry_run) co_return co_await push_dry(app, *std::move(task));

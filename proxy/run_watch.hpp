@@ -49,6 +49,8 @@ class RunWatch {
   // What the mirror holds is told first, as if it came. Ends when the user is done, or on Ctrl-C
   // (kInterrupted), or when the run or site refuses.
   io::Task<Result<>> run(RunUser& user);
+  // Only what the mirror holds.
+  io::Task<Result<>> read_kept(RunUser& user) { co_return co_await load_mirror(user); }
   const RunPlace& place() const { return place_; }
   wire::WatchId watch() const { return watch_; }
 

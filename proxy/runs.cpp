@@ -6,6 +6,7 @@
 #include "lib/cli/human.hpp"
 #include "proxy/ask.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/kept.hpp"
 #include "proxy/run_text.hpp"
 #include "proxy/sites_file.hpp"
 
@@ -142,7 +143,14 @@ io::Task<int> runs(App& app, RunsOptions options) {
   if (!sites) co_return app.failed(sites.error());
   const auto site = sites->find(options.site);
   if (!site) co_return app.failed(site.error());
-  const Result<std::vector<wire::RunLine>> lines = co_await list_runs(app, *site);
+  std::optional<KeptRuns> kept = co_await kept_runs(app, site->name);
+  Result<std::vector<wire::RunLine>> lines = std::vector<wire::RunLine>();
+  if (kept) {
+    tell_age(app, site->name, kept->link, kept->heard);
+    lines = std::move(kept->runs);
+  } else {
+    lines = co_await list_runs(app, *site);
+  }
   if (!lines) co_return app.failed(lines.error());
   std::vector<Config> configs;
   for (const wire::RunLine& line : *lines) configs.push_back(config_of(line));

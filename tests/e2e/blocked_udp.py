@@ -13,8 +13,8 @@ RATE = "20MB/s"  # so that a push lasts long enough to be cut
 class Relay:
     """What stands between laptop and site: TCP and, if wanted, UDP."""
 
-    def __init__(self, netsim, target, udp):
-        self.port, options = free_port(), [] if udp else ["--tcp-only"]
+    def __init__(self, netsim, target, udp, port=None):
+        self.port, options = port or free_port(), [] if udp else ["--tcp-only"]
         self.process = subprocess.Popen(
             [netsim, "relay", "-q", "--allow-invalid", "--listen", f"127.0.0.1:{self.port}", "--to",
              f"127.0.0.1:{target}", *options])

@@ -28,8 +28,10 @@ def main(cmake, build):
                        "fish/vendor_completions.d/longhaul.fish"):
             assert "push" in (prefix / "share" / script).read_text(), script
         output_of("bash", "-n", prefix / "share/bash-completion/completions/longhaul")
-        unit = (prefix / "lib/systemd/user/longhaul-streamer.service").read_text()
-        assert "ExecStart=longhaul-streamer run" in unit
+        for program, starts in (("longhaul-streamer", "longhaul-streamer run"),
+                                ("longhaul-proxy", "longhaul proxy run")):
+            unit = (prefix / f"lib/systemd/user/{program}.service").read_text()
+            assert f"ExecStart={starts}" in unit, unit
         output_of(prefix / "bin/longhaul-streamer", "run", "--help", env=home)
 
 

@@ -1,4 +1,4 @@
-// What a command line came to: filled by the callbacks of the command tree.
+// Chosen: what a command line asks for, as CLI11's callbacks note it down.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@ struct Chosen {
   bool verbose = false;
 };
 
+// A command below `root` that knows --json.
 inline CLI::App* add(CLI::App& root, Chosen& chosen, const char* name, const char* about) {
   CLI::App* command = root.add_subcommand(name, about);
   command->add_flag("--json", chosen.json, "one JSON object a line on stdout");

@@ -17,7 +17,9 @@
 #include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
 #include "tools/longhaul/ckpt_commands.hpp"
+#include "tools/longhaul/chosen.hpp"
 #include "tools/longhaul/completion.hpp"
+#include "tools/longhaul/proxy_commands.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
 #include "tools/no_empty_values.hpp"
@@ -115,6 +117,9 @@ void add_moving(CLI::App& root, Chosen& chosen) {
                                         "say what would be sent and how long it would take");
   push->add_flag("--watch", pushed->watch,
                  "go on: push again whenever SRC has changed, until Ctrl-C")
+      ->excludes(dry_run);
+  push->add_flag("--queue", pushed->queue,
+                 "leave it with the proxy daemon, which pushes when the site can be reached")
       ->excludes(dry_run);
   push->callback([&chosen, pushed] {
     chosen.start = [pushed](App& app) { return proxy::push(app, *pushed); };
@@ -263,6 +268,8 @@ void add_ctl(CLI::App& root, Chosen& chosen) {
                   "for set: lr=1e-3 pins it, lr*=0.5 scales the schedule");
   ctl->add_option("--expires", options->expires, "not carried out later than this from now")
       ->capture_default_str();
+  ctl->add_flag("--queue", options->queue,
+                "do not wait: the proxy daemon, or the next ctl, sends it");
   ctl->callback([&chosen, options] {
     chosen.start = [options](App& app) { return proxy::ctl(app, *options); };
   });
@@ -330,6 +337,7 @@ int main(int argc, char** argv) {
   add_logs(root, chosen);
   add_ctl(root, chosen);
   add_ckpt(root, chosen);
+  add_proxy(root, chosen);
   add_replay(root, chosen);
 
   CLI::App* version = root.add_subcommand("version", "print the version");

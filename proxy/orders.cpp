@@ -1,0 +1,285 @@
+#include "proxy/orders.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "lib/base/escape.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "lib/cli/human.hpp"
+#include "proxy/daemon/order_queue.hpp"
+#include "proxy/daemon_client.hpp"
+#include "proxy/daemon_place.hpp"
+#include "proxy/push_round.hpp"
+#include "proxy/run_text.hpp"
+
+namespace longhaul::proxy {
+namespace {
+
+constexpr Duration kReachTime = 3s;  // a daemon that has just begun may still be connecting
+constexpr Duration kQuickTick = 20ms, kSlowTick = 200ms;
+constexpr Duration kQuickTime = 2s;
+
+Result<daemon::Order> put(const App& app, daemon::Order order) {
+  const auto files = TRY(queue_folder(app));
+  order.made = app.env.wall();
+  return daemon::OrderQueue(*files).add(std::move(order));
+}
+
+Result<> keep(const App& app, const daemon::Order& order) {
+  const auto files = TRY(queue_folder(app));
+  return daemon::OrderQueue(*files).keep(order);
+}
+
+daemon::Order order_of(const SteerOrder& steer, WallTime now) {
+  daemon::Order order;
+  order.id = steer.command.id;
+  order.kind = daemon::OrderKind::kSteer;
+  order.site = steer.place.site.name;
+  order.target = steer.place.run;
+  order.command = steer.text;
+  order.expires.ns = now.ns + steer.lifetime.count();
+  return order;
+}
+
+void say_order(App& app, const daemon::Order& order) {
+  cli::JsonLine line;
+  line.add("event", "command").add("id", id_text(order.id)).add("command", order.command);
+  line.add("state", name_of(order.state));
+  if (order.attempt > 0) line.add("attempt", order.attempt).add("step", order.step);
+  line.add("time_ns", app.env.wall().ns).add("text", order.text);
+  app.json_line(line);
+}
+
+int tell_queued(App& app, const daemon::Order& order, const std::string& why, bool wanted) {
+  if (app.json) {
+    say_order(app, order);
+  } else {
+    const Duration left(order.expires.ns - app.env.wall().ns);
+    app.console.err(fmt::format(
+        "queued{}: it goes out when {} can be reached, and expires in {}; `longhaul proxy status` "
+        "shows it\n",
+        why.empty() ? "" : " (" + why + ")", order.site, cli::human(left)));
+  }
+  return wanted ? cli::kOk : cli::kPartialResult;
+}
+
+int tell_verdict(App& app, const daemon::Order& order) {
+  using daemon::OrderState;
+  if (app.json) say_order(app, order);
+  const std::string text = printable(order.text, 400);
+  switch (order.state) {
+    case OrderState::kApplied:
+      if (!app.json)
+        app.console.out(
+            fmt::format("applied at step {} of attempt {}: {}\n", order.step, order.attempt, text));
+      return cli::kOk;
+    case OrderState::kDenied:
+      return app.failed(Error(Kind::kAuth, "steer the run", text));
+    case OrderState::kExpired:
+      return app.failed(
+          Error(Kind::kTimeout, "steer the run", "the command expired: nothing was done")
+              .advise("is the run still at work? `longhaul runs` says; or give --expires "
+                      "a longer time"));
+    default:
+      return app.failed(Error(Kind::kUsage, "steer the run", "it was refused: " + text)
+                            .advise("nothing was changed"));
+  }
+}
+
+// There is something new in the queue. One that is not heard looks there by itself.
+io::Task<> poke(DaemonClient& client) {
+  daemon::Request work;
+  work.question = daemon::Question::kWork;
+  const Result<std::vector<daemon::Fields>> told = co_await client.ask(work);
+  static_cast<void>(told);
+}
+
+struct Followed {
+  daemon::Order order;
+  SiteLink link;
+};
+io::Task<Result<Followed>> follow(DaemonClient& client, std::uint64_t id) {
+  daemon::Request request;
+  request.question = daemon::Question::kOrder;
+  request.id = id;
+  const Result<std::vector<std::string>> told = co_await client.lines(request);
+  if (!told) co_return fail(told.error());
+  Followed followed;
+  bool found = false;
+  for (const std::string& line : *told) {
+    if (auto order = daemon::parse_order(line)) {
+      followed.order = *std::move(order);
+      found = true;
+    } else if (const auto fields = daemon::Fields::parse(line)) {
+      followed.link = site_link(*fields);
+    }
+  }
+  if (!found) co_return fail(Kind::kNotFound, "follow the order", "the daemon has not seen it yet");
+  co_return followed;
+}
+
+io::Task<std::optional<int>> wait_for(App& app, DaemonClient& client, daemon::Order order) {
+  bool stop = false, said = false;
+  app.on_stop = [&stop] { stop = true; };
+  const Time began = app.env.now();
+  std::optional<int> code;
+  while (!code) {
+    const Result<Followed> seen = co_await follow(client, order.id);
+    const Time now = app.env.now();
+    if (!seen && seen.error().kind() != Kind::kNotFound) {
+      // It has ended; the order stands on the disk for the next one.
+      code = tell_queued(app, order, "the daemon ended", false);
+      break;
+    }
+    if (seen) {
+      order = seen->order;
+      if (is_final(order.state)) {
+        code = tell_verdict(app, order);
+        break;
+      }
+      if (order.state == daemon::OrderState::kReceived && !std::exchange(said, true)) {
+        if (app.json)
+          say_order(app, order);
+        else
+          app.console.err("received: it waits for the training program\n");
+      }
+      const bool away = seen->link.state != "up" && now - began > kReachTime;
+      if (away && order.state == daemon::OrderState::kQueued) {
+        code = tell_queued(app, order, order.site + " cannot be reached: " + seen->link.why, false);
+        break;
+      }
+    }
+    if (stop) {
+      app.console.err("the order stays: `longhaul proxy status` shows what becomes of it\n");
+      code = cli::kInterruptedByUser;
+      break;
+    }
+    const Time later = now + (now - began < kQuickTime ? kQuickTick : kSlowTick);
+    co_await app.env.sleep_until(later);
+  }
+  app.on_stop = nullptr;
+  co_return code;
+}
+
+}  // namespace
+
+std::vector<daemon::Order> waiting_orders(const App& app) {
+  const auto files = queue_folder(app);
+  if (!files) return {};
+  auto waiting = daemon::OrderQueue(**files).waiting();
+  return waiting ? *std::move(waiting) : std::vector<daemon::Order>();
+}
+
+io::Task<std::optional<int>> order_steer(App& app, SteerOrder steer) {
+  const std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
+  const bool served = steer.place.site.listen.empty();
+  if (!steer.queue && (client == nullptr || !served)) co_return std::nullopt;
+  const Result<daemon::Order> order = put(app, order_of(steer, app.env.wall()));
+  if (!order) co_return app.failed(order.error());
+  if (client == nullptr)
+    co_return tell_queued(app, *order, "no daemon runs: `longhaul proxy start`, or the next ctl",
+                          true);
+  co_await poke(*client);
+  if (steer.queue) co_return tell_queued(app, *order, "", true);
+  co_return co_await wait_for(app, *client, *order);
+}
+
+io::Task<> send_waiting(App& app, std::string site) {
+  for (daemon::Order& order : waiting_orders(app)) {
+    if (order.kind != daemon::OrderKind::kSteer || order.site != site) continue;
+    Result<run::Command> command = run::parse_command(order.command);
+    Result<RunPlace> place = find_run_place(app, order.site + "/" + order.target);
+    const Duration left(order.expires.ns - app.env.wall().ns);
+    if (!command || !place) {
+      order.state = daemon::OrderState::kRefused;
+      order.text = command ? place.error().message() : command.error().message();
+    } else if (left.count() <= 0 && order.state == daemon::OrderState::kQueued) {
+      order.state = daemon::OrderState::kExpired;
+      order.text = "the site was not reached in time; nothing was sent";
+    } else {
+      app.console.err("first what was queued: " + in_words(order) + "\n");
+      command->id = order.id;
+      order.state = daemon::OrderState::kSent;
+      static_cast<void>(keep(app, order));
+      const int code = co_await steer_run(app, *place, *command, std::max(left, Duration(1s)));
+      if (code == cli::kInterruptedByUser) co_return;
+      if (code == cli::kOk) order.state = daemon::OrderState::kApplied;
+      if (code == cli::kUsageError || code == cli::kNotFoundError)
+        order.state = daemon::OrderState::kRefused;
+      if (code == cli::kAuthError) order.state = daemon::OrderState::kDenied;
+      const bool late = app.env.wall() >= order.expires;
+      if (code == cli::kLinkError && late) order.state = daemon::OrderState::kExpired;
+      if (!is_final(order.state)) co_return;  // the link: later, and nothing overtakes it
+    }
+    const Result<> kept = keep(app, order);
+    if (!kept) app.console.err("the queue: " + kept.error().message() + "\n");
+  }
+}
+
+namespace {
+
+Result<std::string> absolute(const std::string& path) {
+  std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  if (!real) return fail_errno("find " + printable(path), errno);
+  return std::string(real.get());
+}
+
+// What is wrong with it is said now, not when the site can be reached.
+Result<daemon::Order> push_order(App& app, const PushOptions& options) {
+  const auto refused = [](std::string why) { return Error(Kind::kUsage, "queue the push", why); };
+  if (options.dry_run || options.watch || !options.trace.empty() || !options.telemetry.empty()) {
+    return fail(
+        refused("--dry-run, --watch, --trace and --telemetry belong to a push that runs at "
+                "once"));
+  }
+  const PushTask task = TRY(push_task(app, options));
+  if (!task.site.listen.empty()) {
+    return fail(refused(task.site.name + " calls us, so that no daemon serves it")
+                    .advise("push without --queue: it waits for the site's call"));
+  }
+  daemon::Order order;
+  order.kind = daemon::OrderKind::kPush;
+  order.site = task.site.name;
+  order.target = task.dataset;
+  order.source = TRY(absolute(options.source));
+  order.excludes = options.excludes;
+  std::vector<std::string> rules = options.exclude_from;
+  if (const auto set = app.config.find("push.exclude_from")) rules.push_back(set->value);
+  for (const std::string& path : rules) order.exclude_from.push_back(TRY(absolute(path)));
+  if (!options.files_from.empty()) order.files_from = TRY(absolute(options.files_from));
+  order.limit_rate = options.limit_rate;
+  if (const auto set = app.config.find("push.limit_rate"); order.limit_rate.empty() && set)
+    order.limit_rate = set->value;
+  if (std::max(order.excludes.size(), order.exclude_from.size()) > daemon::kOrderListMax)
+    return fail(Kind::kLimit, "queue the push", "more than 256 patterns");
+  while (order.id == 0) {
+    std::array<std::byte, 8> random{};
+    app.env.entropy(random);
+    order.id = load_le<std::uint64_t>(random);
+  }
+  if (to_text(order).size() > daemon::kOrderTextMax)
+    return fail(Kind::kLimit, "queue the push", "its patterns are longer than 64 KiB");
+  return put(app, std::move(order));
+}
+
+}  // namespace
+
+io::Task<int> order_push(App& app, PushOptions options) {
+  const Result<daemon::Order> queued = push_order(app, options);
+  if (!queued) co_return app.failed(queued.error());
+  const std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
+  if (client != nullptr) {
+    co_await poke(*client);
+  }
+  if (app.json) {
+    app.console.out(to_text(*queued) + "\n");
+  } else {
+    app.console.err("queued: " + in_words(*queued) +
+                    (client != nullptr ? "; `longhaul proxy status` shows it\n"
+                                       : "; `longhaul proxy start` begins it\n"));
+  }
+  co_return cli::kOk;
+}
+
+}  // namespace longhaul::proxy

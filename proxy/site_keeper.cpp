@@ -1,0 +1,331 @@
+#include "proxy/site_keeper.hpp"
+
+#include <algorithm>
+
+#include "lib/base/escape.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "proxy/daemon/lines.hpp"
+#include "proxy/daemon_place.hpp"
+#include "proxy/files.hpp"
+
+namespace longhaul::proxy {
+namespace {
+
+constexpr std::size_t kMirrorsKeptMax = 2 * daemon::kWatchesMax;
+constexpr std::size_t kListTextMax = 64U << 20;
+constexpr Duration kUnservedLook = std::chrono::minutes(1);
+
+struct OpenedMirror {
+  std::unique_ptr<store::Files> folder;
+  std::unique_ptr<feed::Mirror> mirror;
+  daemon::MirrorRead read;
+};
+
+// Reads a mirror to its end: where each attempt is, and what became of commands.
+class OpenMirrorWork final : public Work {
+ public:
+  explicit OpenMirrorWork(std::string path) : path_(std::move(path)) {}
+  void run() override { result = open(); }
+  Result<OpenedMirror> result;
+
+ private:
+  Result<OpenedMirror> open() {
+    OpenedMirror opened;
+    opened.folder = TRY(private_folder(path_));
+    opened.mirror = TRY(feed::Mirror::open(*opened.folder, store::TreeName::known("mirror")));
+    std::map<std::uint32_t, wire::History> last;
+    while (auto message = TRY(opened.mirror->next())) {
+      const auto entries = TRY(feed::unpack_frames(message->frames.bytes()));
+      for (const run::LogEntry& entry : entries)
+        if (const auto* event = std::get_if<run::RunEvent>(&entry.record);
+            event != nullptr && event->id != 0)
+          opened.read.decided.emplace_back(message->attempt, *event);
+      last[message->attempt] = *std::move(message);
+    }
+    for (const auto& [attempt, history] : last) {
+      const auto unpacked = TRY(feed::unpack_history(history));
+      for (const run::Point& point : unpacked.points)
+        opened.read.steps[attempt] = std::max(opened.read.steps[attempt], point.step);
+    }
+    opened.read.have = opened.mirror->have();
+    opened.read.appends = opened.mirror->appends();
+    return opened;
+  }
+  const std::string path_;
+};
+
+class KeepListWork final : public Work {
+ public:
+  KeepListWork(const App& app, std::string site, std::string text)
+      : app_(app), site_(std::move(site)), text_(std::move(text)) {}
+  void run() override { result = keep(); }
+  Result<> result;
+
+ private:
+  Result<> keep() {
+    const auto folder = TRY(lists_folder(app_));
+    return store::write_whole(*folder, list_name(site_), bytes_of(text_), 0600);
+  }
+  const App& app_;
+  const std::string site_, text_;
+};
+
+bool mends(const Site& site, const Error& why) {
+  return !site.tunnel.empty() || why.kind() == Kind::kAuth || why.kind() == Kind::kUnsupported ||
+         why.kind() == Kind::kMalformed || why.kind() == Kind::kUsage;
+}
+
+}  // namespace
+
+SiteKeeper::SiteKeeper(App& app, Site site, std::function<void(const daemon::Order&)> keep)
+    : app_(app),
+      site_(std::move(site)),
+      keep_(std::move(keep)),
+      core_(app.env.now()),
+      tasks_(app.env.executor()),
+      alarm_(app.env.alarm()) {
+  const auto folder = lists_folder(app_);
+  if (!folder) return;
+  const auto text = store::read_whole(**folder, list_name(site_.name), kListTextMax);
+  if (!text) return;
+  if (auto list = daemon::parse_run_list(text_of(*text)))
+    core_.restore(app_.env.now(), *std::move(list));
+}
+
+SiteKeeper::~SiteKeeper() = default;
+
+void SiteKeeper::wake() {
+  woken_ = true;
+  alarm_->set(app_.env.now());
+  if (connection_ != nullptr) connection_->wake();
+}
+
+void SiteKeeper::hurry() {
+  core_.hurry(app_.env.now());
+  wake();
+}
+
+void SiteKeeper::stop() {
+  stopping_ = true;
+  if (pushing_ != nullptr) pushing_->close();
+  wake();
+}
+
+void SiteKeeper::begin() {
+  const Time now = app_.env.now();
+  core_.on_session(now);
+  const ConnectOptions options;
+  Result<std::unique_ptr<Connection>> made = Connection::make(app_, site_, options);
+  if (made) {
+    connection_ = *std::move(made);
+  } else {
+    core_.on_ended(now, made.error(), true);
+  }
+}
+
+void SiteKeeper::hear() {
+  const Time now = app_.env.now();
+  core_.on_link(now, connection_->established(),
+                connection_->established() && !connection_->down_since());
+  const WallTime wall = app_.env.wall();
+  while (std::optional<feed::Event> event = connection_->viewer().poll_event()) {
+    if (const auto* broken = std::get_if<feed::FeedBroken>(&*event)) {
+      LOG(app_.log, kWarn, "{} broke the protocol: {}", site_.name, broken->why.message());
+      broken_ = broken->why;
+      return;
+    }
+    core_.on_event(now, wall, *event);
+  }
+}
+
+void SiteKeeper::obey() {
+  bool any = false;
+  while (std::optional<daemon::Act> act = core_.poll(app_.env.now(), app_.env.wall())) {
+    std::visit([this](const auto& one) { obey(one); }, *act);
+    any = true;
+  }
+  // Only then: the pump tells that it was poked, and we would be woken for nothing, for ever.
+  if (any && connection_ != nullptr) connection_->poke();
+  if (core_.link().state() == said_) return;
+  said_ = core_.link().state();
+  const auto& why = core_.link().why();
+  LOG(app_.log, kInfo, "{}: {}{}", site_.name, name_of(said_), why ? ": " + why->message() : "");
+}
+
+void SiteKeeper::obey(const daemon::AskRuns&) {
+  core_.on_asked(connection_->viewer().list(app_.env.now()));
+}
+void SiteKeeper::obey(const daemon::KeepOrder& act) {
+  keep_(act.order);
+}
+void SiteKeeper::obey(const daemon::KeepRuns&) {
+  keep_again_ = true;
+  if (!keeping_ && !stopping_) tasks_.spawn(keep_runs());
+}
+void SiteKeeper::obey(const daemon::BeginPush& act) {
+  tasks_.spawn(push(act.order));
+}
+void SiteKeeper::obey(const daemon::OpenMirror& act) {
+  const auto known = mirrors_.find(act.run);
+  if (known == mirrors_.end() || !known->second.mirror->appends()) {
+    const bool busy = connection_ != nullptr && connection_->viewer().jobs_out();
+    if (known != mirrors_.end() && busy) {
+      core_.board().on_mirror_failed(app_.env.now(), act.run);  // a job may still hold it: later
+      return;
+    }
+    mirrors_.erase(act.run);
+    tasks_.spawn(open_mirror(act.run));
+    return;
+  }
+  daemon::MirrorRead read;
+  read.have = known->second.mirror->have();
+  read.appends = true;
+  core_.on_mirror(app_.env.now(), act.run, read);
+}
+void SiteKeeper::obey(const daemon::StartWatch& act) {
+  feed::Viewer::WatchOptions options;
+  options.run = act.run;
+  options.have = act.have;
+  options.live = false;
+  const auto kept = mirrors_.find(act.run);
+  feed::Mirror* mirror = act.keeps && kept != mirrors_.end() ? kept->second.mirror.get() : nullptr;
+  const Time now = app_.env.now();
+  if (mirror != nullptr) kept->second.used = now;
+  core_.board().on_watch(act.run, connection_->viewer().watch(now, options, mirror));
+}
+void SiteKeeper::obey(const daemon::EndWatch& act) {
+  connection_->viewer().unwatch(app_.env.now(), act.watch);
+  close_unused();
+}
+void SiteKeeper::obey(const wire::Steer& act) {
+  connection_->viewer().steer(app_.env.now(), act);
+}
+
+// The mirrors that were used longest ago, while no job writes one.
+void SiteKeeper::close_unused() {
+  if (connection_->viewer().jobs_out()) return;
+  while (mirrors_.size() > kMirrorsKeptMax) {
+    auto oldest = mirrors_.end();
+    for (auto at = mirrors_.begin(); at != mirrors_.end(); ++at) {
+      if (core_.board().is_busy(at->first)) continue;
+      if (oldest == mirrors_.end() || at->second.used < oldest->second.used) oldest = at;
+    }
+    if (oldest == mirrors_.end()) return;
+    mirrors_.erase(oldest);
+  }
+}
+
+io::Task<> SiteKeeper::open_mirror(std::string run) {
+  const std::string path = app_.home.state + "/runs/" + site_.name + "/" + run;
+  Job job{JobId(1), JobClass::kDisk, std::make_unique<OpenMirrorWork>(path)};
+  Job done = co_await app_.env.work(std::move(job));
+  const Time now = app_.env.now();
+  Result<OpenedMirror>& opened = done.as<OpenMirrorWork>().result;
+  if (!opened) {
+    LOG(app_.log, kWarn, "{}/{} is not mirrored: {}", site_.name, printable(run, 200),
+        opened.error().message());
+    core_.board().on_mirror_failed(now, run);
+  } else {
+    const daemon::MirrorRead read = std::move(opened->read);
+    Kept kept{std::move(opened->folder), std::move(opened->mirror), now};
+    if (read.appends) mirrors_[run] = std::move(kept);
+    core_.on_mirror(now, run, read);
+  }
+  wake();
+}
+
+io::Task<> SiteKeeper::keep_runs() {
+  keeping_ = true;
+  while (std::exchange(keep_again_, false)) {
+    auto work = std::make_unique<KeepListWork>(app_, site_.name, daemon::to_text(core_.list()));
+    Job job{JobId(1), JobClass::kDisk, std::move(work)};
+    const Job done = co_await app_.env.work(std::move(job));
+    const Result<>& kept = done.as<KeepListWork>().result;
+    if (!kept) LOG(app_.log, kWarn, "the list of runs is not kept: {}", kept.error().message());
+  }
+  keeping_ = false;
+}
+
+// By a process of its own: what it takes of memory and descriptors goes with it.
+io::Task<> SiteKeeper::push(daemon::Order order) {
+  std::vector<std::string> command{"/proc/self/exe", "push", order.source,
+                                   order.site + ":" + order.target, "--json"};
+  const auto add = [&command](const char* flag, const std::string& value) {
+    if (value.empty()) return;
+    command.push_back(std::string(flag) + "=" + value);
+  };
+  for (const std::string& pattern : order.excludes) add("--exclude", pattern);
+  for (const std::string& path : order.exclude_from) add("--exclude-from", path);
+  add("--files-from", order.files_from);
+  add("--limit-rate", order.limit_rate);
+  LOG(app_.log, kInfo, "{}: try {}", in_words(order), order.tries);
+  Result<std::unique_ptr<io::Process>> started = app_.env.run_program(std::move(command));
+  if (!started) {
+    core_.on_push_ended(app_.env.now(), order.id, cli::kError, started.error().message());
+    wake();
+    co_return;
+  }
+  const std::unique_ptr<io::Process> process = *std::move(started);
+  pushing_ = process.get();
+  if (stopping_) process->close();
+  std::string end;
+  for (;;) {
+    const Result<Slice> read = co_await process->read();
+    if (!read || read->size() == 0) break;
+    end += text_of(read->bytes());
+    if (end.size() > 2 * daemon::kRequestLineMax)
+      end.erase(0, end.size() - daemon::kRequestLineMax);
+  }
+  const int code = co_await process->exited();
+  pushing_ = nullptr;
+  std::string text = io::last_line(process->complaint());
+  const std::size_t begin = end.empty() ? 0 : end.rfind('\n', end.size() - 2) + 1;
+  if (const auto fields = daemon::Fields::parse(end.substr(std::min(begin, end.size())))) {
+    if (fields->text("event") == "done") text = printable(fields->text("version"), 40);
+    if (fields->text("event") == "error") text = printable(fields->text("why"), 300);
+  }
+  LOG(app_.log, kInfo, "{}: ended with {}: {}", in_words(order), code, text);
+  core_.on_push_ended(app_.env.now(), order.id, code, text);
+  wake();
+}
+
+io::Task<> SiteKeeper::end() {
+  const Error why = broken_ ? *broken_ : *connection_->ended();
+  broken_.reset();
+  co_await connection_->close();
+  connection_.reset();
+  core_.on_ended(app_.env.now(), why, mends(site_, why));
+}
+
+io::Task<> SiteKeeper::run() {
+  while (!stopping_) {
+    ++turns_;
+    woken_ = false;
+    if (connection_ == nullptr && serves() && core_.begins(app_.env.now())) begin();
+    if (connection_ != nullptr) hear();
+    if (connection_ != nullptr && (broken_ || connection_->ended())) {
+      co_await end();
+      continue;
+    }
+    obey();
+    if (woken_ || stopping_) continue;
+    const Time now = app_.env.now();
+    const Time until = serves() ? core_.next_deadline(now) : now + kUnservedLook;
+    if (connection_ != nullptr) {
+      co_await connection_->changed(until);
+    } else {
+      alarm_->set(until);
+      co_await alarm_->ring();
+    }
+  }
+  if (connection_ != nullptr) {
+    co_await connection_->close();
+  }
+  connection_.reset();
+  core_.on_ended(app_.env.now(), Error(Kind::kInterrupted, "keep the link", "the daemon stops"),
+                 false);
+  co_await tasks_.join();
+  obey();  // what the last push came to
+}
+
+}  // namespace longhaul::proxy
