@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "lib/base/log.hpp"
 #include "lib/cli/config.hpp"
@@ -22,10 +23,17 @@ struct App {
   HomePaths home;
   cli::Config config;
   bool json = false;
-  std::function<void()> on_stop;  // what Ctrl-C means to the command that runs now
+  std::function<void()> on_stop = {};  // what Ctrl-C means to the command that runs now
+  bool stopped = false;                // it came
 
   void stop_asked() {
+    stopped = true;
     if (on_stop) on_stop();
+  }
+  // From now on; at once if it came when nobody listened.
+  void when_stopped(std::function<void()> then) {
+    on_stop = std::move(then);
+    if (stopped) on_stop();
   }
 
   // Says the error (as text on stderr, with --json also as a line on stdout) and gives its exit

@@ -69,10 +69,10 @@ io::Task<Result<Answer>> ask_over(App& app, Connection& connection, Site site, Q
   Answer answer;
   std::optional<Error> error;
   bool done = false;
-  app.on_stop = [&] {
+  app.when_stopped([&] {
     error = Error(Kind::kInterrupted, "wait for the answer");
     connection.wake();
-  };
+  });
   while (!done && !error) {
     while (std::optional<transfer::Event> event = connection.exchange().poll_event()) {
       if (auto* page = std::get_if<transfer::Page>(&*event)) {

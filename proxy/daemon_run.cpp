@@ -20,7 +20,7 @@ io::Task<int> proxy_run(App& app, ProxyOptions options) {
   // What it does for others has a console of its own; nothing of it goes to stdout.
   App own{app.env, console, log, app.home, app.config, false, {}};
   ProxyDaemon daemon(own, options.version);
-  app.on_stop = [&daemon] { daemon.stop(); };
+  app.when_stopped([&daemon] { daemon.stop(); });
   auto ready = [&app, &options] {
     if (app.json)
       app.json_line(cli::JsonLine().add("event", "running").add("version", options.version));

@@ -23,7 +23,7 @@ io::Task<Result<auth::Paired>> pair_with_caller(App& app, const crypto::Identity
   io::TaskGroup deadline(app.env.executor());
   const Time until = app.env.now() + kCallTime;
   deadline.spawn(close_at(app.env, callers, until));
-  app.on_stop = [&] { deadline.spawn(callers.close()); };
+  app.when_stopped([&] { deadline.spawn(callers.close()); });
   Result<auth::Paired> paired = fail(
       Error(Kind::kTimeout, "pair on " + to_text(callers.local()), "the site has not called")
           .advise("see that `longhaul-streamer run --dial` there names this machine and port"));

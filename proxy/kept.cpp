@@ -41,7 +41,7 @@ io::Task<std::optional<KeptRun>> kept_run(App& app, RunPlace place) {
   const std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
   if (client == nullptr) co_return std::nullopt;
   bool stop = false;
-  app.on_stop = [&stop] { stop = true; };
+  app.when_stopped([&stop] { stop = true; });
   const Time began = app.env.now();
   std::optional<KeptRun> kept;
   daemon::Request request;

@@ -31,7 +31,7 @@ class Logs {
   io::Task<Result<>> run() {
     Result<> ended;
     for (;;) {
-      app_.on_stop = [this] { stop_ = true; };
+      app_.when_stopped([this] { stop_ = true; });
       ended = co_await session();
       const bool link =
           !ended && (ended.error().kind() == Kind::kLink || ended.error().kind() == Kind::kTimeout);
@@ -116,10 +116,10 @@ class Logs {
     const std::unique_ptr<Connection> connection = *std::move(made);
     connection->viewer().read_output(app_.env.now(), next_);
     connection->poke();
-    app_.on_stop = [this, &connection] {
+    app_.when_stopped([this, &connection] {
       stop_ = true;
       connection->wake();
-    };
+    });
     const Time began = app_.env.now();
     std::optional<Result<>> result;
     while (!result) {
@@ -134,7 +134,7 @@ class Logs {
       }
       co_await connection->changed(now + kLogsTick);
     }
-    app_.on_stop = [this] { stop_ = true; };
+    app_.when_stopped([this] { stop_ = true; });
     co_await connection->close();
     co_return std::move(*result);
   }

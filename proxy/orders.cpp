@@ -121,7 +121,7 @@ io::Task<Result<Followed>> follow(DaemonClient& client, std::uint64_t id) {
 
 io::Task<std::optional<int>> wait_for(App& app, DaemonClient& client, daemon::Order order) {
   bool stop = false, said = false;
-  app.on_stop = [&stop] { stop = true; };
+  app.when_stopped([&stop] { stop = true; });
   const Time began = app.env.now();
   std::optional<int> code;
   while (!code) {

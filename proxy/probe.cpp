@@ -74,10 +74,10 @@ io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
   std::optional<Time> started;
   std::optional<Error> error;
   probe::Prober* prober = connection.prober();
-  app.on_stop = [&] {
+  app.when_stopped([&] {
     error = Error(Kind::kInterrupted, "probe " + site.name);
     connection.wake();
-  };
+  });
   while (!error) {
     const Time now = app.env.now();
     if (connection.ended()) {

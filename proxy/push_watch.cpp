@@ -40,10 +40,10 @@ class Watcher {
 
  private:
   io::Task<> wait_for_round() {
-    app_.on_stop = [this] {
+    app_.when_stopped([this] {
       stopped_ = true;
       woken_.notify();
-    };
+    });
     for (Time due = debounce_.next_round(); !stopped_ && app_.env.now() < due;
          due = debounce_.next_round()) {
       alarm_->set(due);

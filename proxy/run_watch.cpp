@@ -143,7 +143,7 @@ io::Task<Result<>> RunWatch::load_mirror(RunUser& user) {
 }
 
 io::Task<Result<>> RunWatch::run(RunUser& user) {
-  app_.on_stop = [this, &user] { stop(user); };
+  app_.when_stopped([this, &user] { stop(user); });
   if (options_.keeps && options_.past) {
     const Result<> loaded = co_await load_mirror(user);
     // Without a mirror everything works, but costs the link more.
@@ -204,10 +204,10 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
   feed::Mirror* mirror = mirror_ != nullptr && mirror_->appends() ? mirror_.get() : nullptr;
   watch_ = connection->viewer().watch(app_.env.now(), watch, mirror);
   connection->poke();
-  app_.on_stop = [this, &user, &connection] {
+  app_.when_stopped([this, &user, &connection] {
     stop(user);
     connection->wake();
-  };
+  });
   const Time began = app_.env.now();
   std::optional<Result<>> result;
   while (!result) {
@@ -223,7 +223,7 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
     if (user.done()) continue;
     co_await connection->changed(now + options_.tick);
   }
-  app_.on_stop = [this, &user] { stop(user); };
+  app_.when_stopped([this, &user] { stop(user); });
   co_await connection->close();
   if (other_) co_return fail(put_away());
   co_return std::move(*result);

@@ -27,10 +27,10 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
   std::vector<wire::RunLine> lines;
   std::optional<Error> error;
   bool done = false;
-  app.on_stop = [&] {
+  app.when_stopped([&] {
     error = Error(Kind::kInterrupted, "list runs");
     connection->wake();
-  };
+  });
   const Time began = app.env.now();
   while (!done && !error) {
     while (std::optional<feed::Event> event = connection->viewer().poll_event()) {

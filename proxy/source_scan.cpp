@@ -95,7 +95,7 @@ io::Task<Result<ScannedSource>> scan_source(App& app, ScanRequest request) {
   store::ScanCacheReader cache = store::ScanCacheReader::open(**state, out.cache);
   store::Scan scan(*opened->files, std::move(opened->options), &cache);
   bool stopped = false;
-  app.on_stop = [&stopped] { stopped = true; };
+  app.when_stopped([&stopped] { stopped = true; });
   const Result<> walked = co_await walk(app, scan, out.source->rows, stopped);
   app.on_stop = nullptr;
   if (!walked) co_return fail(walked.error());

@@ -98,10 +98,10 @@ io::Task<Result<SshAnswer>> ask_ssh(App& app, std::vector<std::string> words,
   }
   const std::unique_ptr<io::Process> process = *std::move(started);
   bool stopped = false;
-  app.on_stop = [&] {
+  app.when_stopped([&] {
     stopped = true;
     process->close();
-  };
+  });
   io::TaskGroup writer(app.env.executor());
   writer.spawn(feed(*process, std::move(input)));
   SshAnswer answer;

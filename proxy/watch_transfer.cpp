@@ -66,10 +66,10 @@ io::Task<Result<transfer::Finished>> watch_transfer(App& app, Connection& connec
   std::optional<Time> cancelled;
   std::optional<Time> json_at;
   bool stop = false;
-  app.on_stop = [&] {
+  app.when_stopped([&] {
     stop = true;
     connection.wake();
-  };
+  });
   std::optional<Result<transfer::Finished>> result;
   cli::ProgressView last;
   while (!result) {
