@@ -128,7 +128,8 @@ void Feeder::take(Time now, const wire::Watch& watch) {
   for (const wire::LogPlace& place : watch.have)
     if (place.attempt > 0 && place.attempt <= kAttemptsMax)
       watching.places[place.attempt] = {place, 0, HistoryWork::Trust::kPeers};
-  watching.tail = std::make_unique<Tail>(files_, *folder);
+  const std::uint32_t first = watching.places.empty() ? 0 : watching.places.begin()->first;
+  watching.tail = std::make_unique<Tail>(files_, *folder, first);
   watching.look_at = watching.quiet_since = now;
 }
 
@@ -169,6 +170,10 @@ void Feeder::take(Time, const wire::Steer& steer) {
   command.who = cut(options_.who, 255);
   command.expires = steer.expires;
   steered.state = wire::SteerState::kRefused;
+  if (!watching.opened) {  // there may be no such run
+    steered.text = "the watch is not open yet";
+    return answer(steered);
+  }
   const auto kinds = wire_values(run::CommandKind{});
   const bool is_known = std::any_of(kinds.begin(), kinds.end(), [&command](const auto& known) {
     return known.value == command.kind;
@@ -272,6 +277,7 @@ void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
     if (const auto before = watching.places.find(watching.attempt); before != watching.places.end())
       read_to_end(before->second);
     watching.attempt = tail.attempt();
+    watching.fresh.clear();
     watching.news_due = true;
   }
   if (tail.recorded() != watching.recorded && now - watching.news_at >= kNewsEvery)
@@ -289,8 +295,7 @@ void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
     watching.news_due = true;
   }
   if (watching.live) {
-    for (const std::uint32_t group : tail.take_groups()) watching.groups.insert(group);
-    if (!watching.groups.empty()) watching.values = tail.values();
+    for (auto& [group, values] : tail.take_fresh()) watching.fresh[group] = std::move(values);
   }
   for (const auto& [attempt, size] : tail.sizes()) {
     const bool known = watching.places.contains(attempt);
@@ -308,6 +313,8 @@ void Feeder::open(wire::WatchId id, Watching& watching, const Tail& tail) {
   wire::Watched watched;
   watched.watch = id;
   watched.site_time = options_.wall();
+  watched.first = tail.began() ? tail.first() : 0;
+  watched.began = tail.began().value_or(WallTime());
   for (std::uint32_t attempt = 1; attempt <= tail.attempt(); ++attempt) {
     const bool known = watching.places.contains(attempt);
     if (!known && !watching.past && attempt < tail.attempt()) continue;
@@ -384,7 +391,7 @@ void Feeder::check() const {
   ASSERT(watches_.size() <= kWatchesMax && lists_.size() <= kListsMax);
   ASSERT(readings_.size() <= kReadingsMax);
   for (const auto& [id, watching] : watches_) {
-    ASSERT(watching.values.size() <= wire::kLiveGroupMax * wire::kLiveGroupsMax);
+    ASSERT(watching.fresh.size() <= wire::kLiveGroupsMax);
     ASSERT(!(watching.reading && watching.ready));
   }
 }

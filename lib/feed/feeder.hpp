@@ -95,10 +95,9 @@ class Feeder final : public session::Service {
     std::uint64_t recorded = 0;
     WallTime wrote;
     std::deque<run::LogEntry> entries;
-    std::size_t entry_bytes = 0;  // of their texts
-    std::map<std::uint32_t, wire::LiveValue> values;
-    std::set<std::uint32_t> groups;    // live groups that changed
-    std::set<std::uint64_t> steering;  // commands of this peer that were not yet decided
+    std::size_t entry_bytes = 0;                 // of their texts
+    std::map<std::uint32_t, Tail::Group> fresh;  // live groups that changed
+    std::set<std::uint64_t> steering;            // commands of this peer that were not yet decided
     std::map<std::uint64_t, wire::Steered> decided;
   };
   struct Listing {

@@ -118,17 +118,14 @@ std::optional<Message> Feeder::next_end(wire::WatchId id, Watching& watching) {
 }
 
 std::optional<Message> Feeder::next_live(wire::WatchId id, Watching& watching) {
-  if (!watching.opened || watching.groups.empty()) return std::nullopt;
-  const std::uint32_t group = *watching.groups.begin();
-  watching.groups.erase(watching.groups.begin());
+  if (!watching.opened || watching.fresh.empty()) return std::nullopt;
+  const std::uint32_t group = watching.fresh.begin()->first;
   wire::Live live;
   live.watch = id;
   live.attempt = watching.attempt;
   live.recorded = watching.recorded;
-  const std::uint32_t first = group * static_cast<std::uint32_t>(wire::kLiveGroupMax);
-  const auto end = watching.values.lower_bound(first + wire::kLiveGroupMax);
-  for (auto at = watching.values.lower_bound(first); at != end; ++at)
-    live.values.push_back(at->second);
+  live.values = std::move(watching.fresh.begin()->second);
+  watching.fresh.erase(watching.fresh.begin());
   return message_of(Lane::kLive, live, id.value() * wire::kLiveGroupsMax + group);
 }
 

@@ -32,9 +32,7 @@ void Feeder::take(Time now, const wire::ReadOutput& read) {
   else if (readings_.size() >= kReadingsMax || readings_.contains(read.request))
     refused = end_of(read.request, Kind::kBusy, "too many such requests");
   if (refused) {
-    queued_[static_cast<std::size_t>(Lane::kDemand)].push_back(
-        Slice::copy_of(wire::encode(FeedMessage(*refused))));
-    return;
+    return queue(Lane::kDemand, *refused);
   }
   Reading& reading = readings_[read.request];
   reading.folder = *folder;

@@ -80,6 +80,9 @@ Result<> Mirror::append(const wire::History& message) {
   store_le(MutableBytes(frame).subspan(4), check_of(Bytes(frame).first(4), body));
   longhaul::append(frame, body);
   failed_ = true;  // until all of it stands there
+  // What is torn or rotted is cut off, and all behind it: else what is written over it could end
+  // where an older frame begins, and that one would be read as what follows.
+  if (!std::exchange(cut_, true)) TRY(file_->resize(end_));
   TRY(file_->write_at(frame, end_));
   end_ += frame.size();
   note(message);

@@ -45,6 +45,7 @@ class Mirror {
   ByteVector ahead_;       // read, from end_ - used_ on
   std::size_t used_ = 0;
   bool failed_ = false;
+  bool cut_ = false;  // nothing stands behind end_
 };
 
 }  // namespace longhaul::feed

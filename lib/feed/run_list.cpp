@@ -10,6 +10,8 @@ namespace longhaul::feed {
 namespace {
 
 constexpr std::size_t kPartBytes = 128U << 10;  // of a log's beginning and of its end
+// For an end in which no frame begins: as much as holds a whole one wherever it does.
+constexpr std::size_t kLongPartBytes = 2 * (run::kLogHeadBytes + run::kLogBodyMax);
 constexpr std::size_t kListedAtATime = 256;
 
 struct Seen {
@@ -102,14 +104,20 @@ std::optional<wire::RunLine> RunListWork::look_at(const store::TreeName& folder)
   line.state = quiet < kSilentAfter.count() ? wire::RunState::kRunning : wire::RunState::kSilent;
   Seen seen;
   const auto read = [&](std::uint64_t offset, std::size_t most) {
+    bool any = false;
     const auto bytes = read_part(**file, offset, most);
-    if (!bytes) return;
+    if (!bytes) return any;
     run::LogDecoder decoder;
     decoder.feed(*bytes);
-    while (auto entry = decoder.next()) take(*entry, seen, line);
+    while (auto entry = decoder.next()) {
+      take(*entry, seen, line);
+      any = true;
+    }
+    return any;
   };
   read(0, stat->size > 2 * kPartBytes ? kPartBytes : 2 * kPartBytes);
-  if (stat->size > 2 * kPartBytes) read(stat->size - kPartBytes, kPartBytes);
+  if (stat->size > 2 * kPartBytes && !read(stat->size - kPartBytes, kPartBytes))
+    read(stat->size - std::min<std::uint64_t>(stat->size, kLongPartBytes), kLongPartBytes);
   line.last_step = seen.last_step;
   put_values(seen, line);
   return line;

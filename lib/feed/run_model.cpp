@@ -31,7 +31,9 @@ void RunModel::on_entry(std::uint32_t attempt, const run::LogEntry& entry) {
     unnamed_.erase(waiting);
     see(attempt, name->id, newest);
   } else if (const auto* event = std::get_if<run::RunEvent>(&entry.record)) {
-    marks_[{attempt, entry.number}] = {attempt, entry.number, *event};
+    const Mark mark{attempt, entry.number, *event};
+    const bool is_new = marks_.insert_or_assign({attempt, entry.number}, mark).second;
+    if (is_new && new_marks_.size() < kMarksMax) new_marks_.push_back(mark);
     if (marks_.size() > kMarksMax) marks_.erase(marks_.begin());
   } else if (const auto* drops = std::get_if<run::Drops>(&entry.record)) {
     view.dropped = std::max(view.dropped, drops->points);

@@ -63,6 +63,8 @@ class RunModel {
   const std::map<std::uint32_t, AttemptView>& attempts() const { return attempts_; }
   // By attempt and number.
   const std::map<std::pair<std::uint32_t, std::uint64_t>, Mark>& marks() const { return marks_; }
+  // Those that came since the last call, as they came; at most kMarksMax.
+  std::vector<Mark> take_new_marks() { return std::exchange(new_marks_, {}); }
   std::uint32_t newest_attempt() const { return attempts_.empty() ? 0 : attempts_.rbegin()->first; }
   std::uint64_t live_step() const { return live_step_; }          // of the newest attempt
   std::uint64_t complete_step() const { return complete_step_; }  // the same
@@ -79,6 +81,7 @@ class RunModel {
   std::map<std::string, SeriesView> series_;
   std::map<std::uint32_t, AttemptView> attempts_;
   std::map<std::pair<std::uint32_t, std::uint64_t>, Mark> marks_;
+  std::vector<Mark> new_marks_;
   std::map<std::pair<std::uint32_t, run::SeriesId>, Newest> unnamed_;  // live, before their name
   std::uint64_t live_step_ = 0, complete_step_ = 0;
   WallTime wrote_;

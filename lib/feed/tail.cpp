@@ -19,11 +19,40 @@ constexpr std::uint32_t kOlderAttempts = 64;  // of them, so many
 }  // namespace
 
 Result<> Tail::read() {
+  const Result<> done = read_all();
+  for (const std::uint32_t group : std::exchange(groups_, {})) {
+    Group& values = fresh_[group];
+    values.clear();
+    const std::uint32_t first = group * static_cast<std::uint32_t>(wire::kLiveGroupMax);
+    const auto end = values_.lower_bound(first + wire::kLiveGroupMax);
+    for (auto at = values_.lower_bound(first); at != end; ++at) values.push_back(at->second);
+  }
+  return done;
+}
+
+// When the attempt began that somebody has the beginning of.
+void Tail::read_beginning() {
+  const auto file = files_.open(log_name(folder_, first_), store::Access::kRead);
+  if (!file) return;
+  const auto bytes = read_part(**file, 0, kLongEndBytes);
+  if (!bytes) return;
+  run::LogDecoder decoder;
+  decoder.feed(*bytes);
+  while (auto entry = decoder.next()) {
+    const auto* start = std::get_if<run::Start>(&entry->record);
+    if (start == nullptr) continue;
+    began_ = start->at;
+    return;
+  }
+}
+
+Result<> Tail::read_all() {
   grew_ = false;
   sizes_.clear();
   const std::uint32_t newest = newest_attempt(files_, folder_, attempt_);
   if (newest == 0) return fail(Kind::kNotFound, "open a run", "there is no such run");
   if (newest != attempt_) TRY(open_newest(newest));
+  if (first_ > 0 && reads_ == 0) read_beginning();
   if (reads_++ % kReadsPerRound == 0) {
     const std::uint32_t from = attempt_ > kOlderAttempts ? attempt_ - kOlderAttempts : 1;
     for (std::uint32_t older = from; older < attempt_; ++older) {
@@ -72,6 +101,7 @@ Result<> Tail::open_newest(std::uint32_t attempt) {
   decoder_.emplace();
   values_.clear();
   groups_.clear();
+  fresh_.clear();
   grew_ = true;
   return {};
 }

@@ -20,8 +20,9 @@ namespace longhaul::feed {
 
 class Tail {
  public:
-  // `files` outlives it.
-  Tail(store::Files& files, store::TreeName folder) : files_(files), folder_(std::move(folder)) {}
+  // `files` outlives it. first: an attempt whose beginning is wanted; 0: none.
+  Tail(store::Files& files, store::TreeName folder, std::uint32_t first = 0)
+      : files_(files), folder_(std::move(folder)), first_(first) {}
 
   // Reads what is new. kNotFound: there is no such run.
   Result<> read();
@@ -31,8 +32,13 @@ class Tail {
   std::uint64_t offset() const { return offset_ + (decoder_ ? decoder_->whole_bytes() : 0); }
   WallTime wrote() const { return wrote_; }
   const std::map<std::uint32_t, wire::LiveValue>& values() const { return values_; }
+  std::uint32_t first() const { return first_; }
+  const std::optional<WallTime>& began() const { return began_; }  // that attempt; once read
+  // Newest values of the newest attempt: of each group (a series' id / kLiveGroupMax) in which one
+  // changed since the last call, all of them. Made where the reading is: there may be 8,192.
+  using Group = wire::List<wire::LiveValue, wire::kLiveGroupMax>;
+  std::map<std::uint32_t, Group> take_fresh() { return std::exchange(fresh_, {}); }
   // New since the last call.
-  std::set<std::uint32_t> take_groups() { return std::exchange(groups_, {}); }
   std::vector<run::LogEntry> take_entries() { return std::exchange(entries_, {}); }
   // Sizes of the logs of attempts that may have grown: of the newest each time, of the others now
   // and then.
@@ -40,6 +46,8 @@ class Tail {
   bool grew() const { return grew_; }  // the last read() found something
 
  private:
+  Result<> read_all();
+  void read_beginning();
   Result<> open_newest(std::uint32_t attempt);
   Result<> jump(store::File& file, std::uint64_t size);
   void go_to(std::uint64_t offset);
@@ -48,13 +56,16 @@ class Tail {
 
   store::Files& files_;
   const store::TreeName folder_;
+  const std::uint32_t first_;
+  std::optional<WallTime> began_;
   std::uint32_t attempt_ = 0;
   std::uint64_t offset_ = 0, read_ = 0;  // where decoder_ began; bytes fed to it
   std::optional<run::LogDecoder> decoder_;
   std::uint64_t recorded_ = 0;
   WallTime wrote_;
   std::map<std::uint32_t, wire::LiveValue> values_;
-  std::set<std::uint32_t> groups_;
+  std::set<std::uint32_t> groups_;  // changed in this read()
+  std::map<std::uint32_t, Group> fresh_;
   std::vector<run::LogEntry> entries_;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> sizes_;
   std::uint64_t reads_ = 0;

@@ -26,6 +26,20 @@ class TakeWork final : public Work {
   Mirror* const mirror_;
 };
 
+// A message names so many attempts; of a run that was begun more often, those with the fewest
+// records are left out. What comes of them is here already, and told to nobody.
+std::vector<wire::LogPlace> cut_to_fit(std::vector<wire::LogPlace>& have) {
+  if (have.size() <= wire::kAttemptsKnownMax) return {};
+  std::stable_sort(have.begin(), have.end(),
+                   [](const auto& a, const auto& b) { return a.next > b.next; });
+  const auto fits = have.begin() + wire::kAttemptsKnownMax;
+  std::vector<wire::LogPlace> untold(fits, have.end());
+  have.erase(fits, have.end());
+  std::sort(have.begin(), have.end(),
+            [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+  return untold;
+}
+
 }  // namespace
 
 void Viewer::send(Lane lane, const FeedMessage& message) {
@@ -70,10 +84,11 @@ wire::WatchId Viewer::watch(Time, WatchOptions options, Mirror* mirror) {
   wire::Watch watch;
   watch.watch = id;
   watch.run = options.run;
+  const std::vector<wire::LogPlace> untold = cut_to_fit(options.have);
   watch.have = wire::List<wire::LogPlace, wire::kAttemptsKnownMax>(options.have);
   watch.past = options.past;
   watch.live = options.live;
-  if (over_ || !watch.run.fits() || !watch.have.fits()) {
+  if (over_ || !watch.run.fits()) {
     const Kind kind = over_ ? Kind::kLink : Kind::kUsage;
     events_.push_back(
         Opened{id, Error(kind, "watch a run", over_ ? "no session" : "no such name"), {}});
@@ -83,6 +98,7 @@ wire::WatchId Viewer::watch(Time, WatchOptions options, Mirror* mirror) {
   watching.mirror = mirror;
   watching.past = options.past;
   for (const wire::LogPlace& place : options.have) watching.next[place.attempt] = place.next;
+  for (const wire::LogPlace& place : untold) watching.known[place.attempt] = place.next;
   // Not by the control lane: it names what is here of each attempt, and may be long.
   send(Lane::kDemand, watch);
   return id;
@@ -124,7 +140,10 @@ void Viewer::on_job(Time, Job done) {
   auto& work = done.as<TakeWork>();
   if (!work.unpacked) return broken(work.unpacked.error());
   const wire::History& message = work.message();
-  if (!work.kept) events_.push_back(MirrorFailed{id, work.kept.error()});
+  if (!work.kept) {
+    found->second.mirror = nullptr;  // said once
+    events_.push_back(MirrorFailed{id, work.kept.error()});
+  }
   events_.push_back(Took{id, message.attempt, message.after, message.first, message.next,
                          message.offset, std::move(work.unpacked->entries),
                          std::move(work.unpacked->points)});

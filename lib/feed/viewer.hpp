@@ -38,6 +38,10 @@ struct Opened {  // the answer to a watch; with an error it is over
   wire::WatchId watch;
   std::optional<Error> error;
   WallTime site_time;
+  // When this attempt began there, the first of those that are here; 0: not known. A run that was
+  // removed and begun anew under its name has other times.
+  std::uint32_t first = 0;
+  WallTime began = {};
 };
 struct Took {  // the next stretch of an attempt's history
   wire::WatchId watch;
@@ -115,7 +119,8 @@ class Viewer final : public session::Service {
   struct Watching {
     Mirror* mirror = nullptr;
     bool opened = false, past = true, taking = false;
-    std::map<std::uint32_t, std::uint64_t> next;  // of each attempt: the record that comes next
+    std::map<std::uint32_t, std::uint64_t> next;   // of each attempt: the record that comes next
+    std::map<std::uint32_t, std::uint64_t> known;  // here, although the site was not told so
     // Arrived, by attempt and what it follows.
     std::map<std::pair<std::uint32_t, std::uint64_t>, wire::History> early;
     std::deque<wire::History> ready;

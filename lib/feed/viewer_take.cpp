@@ -60,7 +60,7 @@ void Viewer::take(const wire::RunPage& page) {
 void Viewer::take(const wire::Watched& watched) {
   const auto found = watches_.find(watched.watch);
   if (found == watches_.end()) return;  // it was ended meanwhile
-  Opened opened{watched.watch, std::nullopt, watched.site_time};
+  Opened opened{watched.watch, std::nullopt, watched.site_time, watched.first, watched.began};
   if (watched.failed) {
     opened.error = Error(*watched.failed, "watch the run", printable(watched.text));
     events_.push_back(std::move(opened));
@@ -100,7 +100,11 @@ void Viewer::sort(Watching& watching) {
         continue;
       }
       next = at->second.next;
-      watching.ready.push_back(std::move(at->second));
+      const auto known = watching.known.find(at->first.first);
+      if (known != watching.known.end() && next <= known->second)
+        held_bytes_ -= size_of(at->second);
+      else
+        watching.ready.push_back(std::move(at->second));
       at = watching.early.erase(at);
       any = true;
     }

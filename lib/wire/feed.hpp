@@ -139,6 +139,8 @@ struct Watched {
   Text<kRunReasonMax> text;
   WallTime site_time;
   List<LogPlace, kAttemptsKnownMax> from;
+  std::uint32_t first = 0;
+  WallTime began;
   template <class F>
   static void fields(F& f) {
     f(&Watched::watch, "watch");
@@ -146,6 +148,8 @@ struct Watched {
     f(&Watched::text, "text", "why");
     f(&Watched::site_time, "site_time", "by the site's clock");
     f(&Watched::from, "from", "where the history of each attempt begins; of later ones at 0");
+    f(&Watched::first, "first", "the oldest attempt that `have` named; 0: none, or not readable");
+    f(&Watched::began, "began", "that attempt, as its log says");
   }
 };
 

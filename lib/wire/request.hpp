@@ -70,7 +70,7 @@ struct Line {
     f(&Line::bytes, "bytes");
     f(&Line::time_ns, "time_ns", "of publication, the file's mtime, or when it was announced");
     f(&Line::root, "root", "versions: the tree; files: the content's hash; sums: the flat SHA-256");
-    f(&Line::note, "note", "verify, sums, rebuild: what is wrong with it; link: target");
+    f(&Line::note, "note", "verify, sums, rebuild, versions: what is wrong with it; link: target");
   }
 };
 

@@ -68,14 +68,19 @@ class Pair {
       if (auto* took = std::get_if<Took>(&*event)) model.on_took(*took);
       if (auto* heard = std::get_if<Heard>(&*event)) model.on_heard(*heard);
       if (auto* fresh = std::get_if<Fresh>(&*event)) model.on_fresh(*fresh);
+      if (std::holds_alternative<MirrorFailed>(*event)) ++mirrors_failed;
+      if (std::holds_alternative<Took>(*event)) ++stretches;
+      if (auto* one = std::get_if<Opened>(&*event)) opened = *one;
       if (auto* gone = std::get_if<FeedBroken>(&*event)) broken.push_back(gone->why);
       if (auto* steered = std::get_if<wire::Steered>(&*event)) verdicts.push_back(*steered);
     }
   }
-  wire::WatchId watch(const std::string& run) {
+  wire::WatchId watch(const std::string& run, std::vector<wire::LogPlace> have = {},
+                      Mirror* mirror = nullptr) {
     Viewer::WatchOptions options;
     options.run = run;
-    return viewer.watch(now, options, nullptr);
+    options.have = std::move(have);
+    return viewer.watch(now, options, mirror);
   }
 
   Time now{};
@@ -83,6 +88,8 @@ class Pair {
   Viewer viewer;
   RunModel model;
   std::vector<session::Message> kept;
+  std::optional<Opened> opened;
+  std::size_t mirrors_failed = 0, stretches = 0;
   std::vector<Error> broken;
   std::vector<wire::Steered> verdicts;
 };
@@ -173,6 +180,77 @@ TEST(Feeder, ACommandOfNoKnownKindIsRefusedAndLeavesNoFile) {
   ASSERT_EQ(pair.verdicts.size(), 1U);
   EXPECT_EQ(pair.verdicts[0].state, wire::SteerState::kRefused);
   EXPECT_FALSE(files.stat(store::TreeName::known("runs/r/control/0000000000000007.cmd")));
+}
+
+TEST(Feeder, ACommandBeforeTheWatchIsOpenLeavesNothingBehind) {
+  sim::CrashFiles files;  // a folder that is no run, or not yet
+  ASSERT_TRUE(store::make_folders(files, run_folder("x").value()).has_value());
+  Pair pair(files);
+  pair.tell_feeder(wire::Watch{wire::WatchId(1), {"x"}, {}, true, true});
+  wire::Steer steer;
+  steer.watch = wire::WatchId(1);
+  steer.id = {7};
+  steer.kind = static_cast<std::uint8_t>(run::CommandKind::kPause);
+  pair.tell_feeder(steer);
+  (void)pair.said(*pair.feeder);
+  EXPECT_FALSE(files.stat(store::TreeName::known("runs/x/control")).has_value());
+}
+
+TEST(Feeder, ARefusedOutputIsAnAnswerLikeOthers) {
+  sim::CrashFiles files;
+  Pair pair(files);
+  wire::ReadOutput read;
+  read.request = wire::FeedRequest(1);
+  read.run = "../x";
+  pair.tell_feeder(read);
+  EXPECT_GT(pair.feeder->held(), 0U);
+  EXPECT_EQ(pair.said(*pair.feeder).size(), 1U);
+  EXPECT_EQ(pair.feeder->held(), 0U);
+}
+
+TEST(Viewer, ARunThatWasBegunMoreOftenThanAMessageCanNameIsNotToldTwice) {
+  sim::CrashFiles files;
+  std::vector<wire::LogPlace> have;
+  for (std::uint32_t attempt = 1; attempt <= wire::kAttemptsKnownMax + 100; ++attempt) {
+    RunWriter log(files, "r", attempt);
+    log.step(attempt);
+    have.push_back({attempt, log.next(), log.bytes()});
+  }
+  Pair pair(files);
+  pair.watch("r", have);
+  pair.exchange(2s);
+  ASSERT_TRUE(pair.opened.has_value());
+  EXPECT_FALSE(pair.opened->error.has_value());
+  EXPECT_TRUE(pair.broken.empty());
+  EXPECT_EQ(pair.stretches, 0U);
+}
+
+TEST(Viewer, HearsWhenTheOldestAttemptBeganThatItHas) {
+  sim::CrashFiles files;
+  RunWriter first(files, "r", 1), second(files, "r", 2);
+  Pair pair(files);
+  pair.watch("r", {{1, 1, first.bytes()}});
+  pair.exchange(100ms);
+  ASSERT_TRUE(pair.opened.has_value());
+  EXPECT_EQ(pair.opened->first, 1U);
+  EXPECT_EQ(pair.opened->began.ns, 1'000'000'000);  // as every RunWriter says
+}
+
+TEST(Viewer, SaysOnceThatAMirrorIsWrittenNoMore) {
+  sim::CrashFiles files, laptop;
+  RunWriter log(files, "r", 1);
+  for (std::uint64_t step = 0; step < 200'000; ++step) log.step(step);
+  const auto mirror = *Mirror::open(laptop, store::TreeName::known("mirror"));
+  wire::History elsewhere;  // what is here is not what follows
+  elsewhere.attempt = 1;
+  elsewhere.next = elsewhere.first = 7;
+  ASSERT_FALSE(mirror->next().value().has_value());
+  ASSERT_TRUE(mirror->append(elsewhere).has_value());
+  Pair pair(files);
+  pair.watch("r", {}, mirror.get());
+  pair.exchange(5s);
+  EXPECT_GT(pair.stretches, 2U);
+  EXPECT_EQ(pair.mirrors_failed, 1U);
 }
 
 TEST(Viewer, ASiteCannotMakeItHoldWithoutEnd) {

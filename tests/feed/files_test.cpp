@@ -160,7 +160,7 @@ TEST(Tail, TellsTheNewestOfALogThatItDoesNotReadWhole) {
   EXPECT_EQ(tail.offset(), log.bytes());
   const auto entries = tail.take_entries();  // the start and the name, from the beginning
   EXPECT_EQ(entries.size(), 2U);
-  EXPECT_EQ(tail.take_groups().size(), 1U);
+  EXPECT_EQ(tail.take_fresh().size(), 1U);
   ASSERT_TRUE(tail.read().has_value());
   EXPECT_FALSE(tail.grew());
   log.step(1'000'001);
@@ -195,6 +195,35 @@ TEST(Tail, ANewAttemptTakesOver) {
   EXPECT_EQ(tail.values().at(0).step, 500U);
 }
 
+TEST(Tail, TellsTheGroupsInWhichSomethingChangedAndOfTheseAllValues) {
+  sim::CrashFiles files;
+  RunWriter log(files, "r", 1);
+  log.step(1, 3 * wire::kLiveGroupMax);
+  Tail tail(files, folder_of("r"));
+  ASSERT_TRUE(tail.read().has_value());
+  EXPECT_EQ(tail.take_fresh().size(), 3U);
+  EXPECT_TRUE(tail.take_fresh().empty());
+  log.step(2, 1);
+  ASSERT_TRUE(tail.read().has_value());
+  const auto fresh = tail.take_fresh();
+  ASSERT_EQ(fresh.size(), 1U);
+  ASSERT_EQ(fresh.at(0).size(), wire::kLiveGroupMax);
+  EXPECT_EQ(fresh.at(0)[0].step, 2U);
+  EXPECT_EQ(fresh.at(0)[1].step, 1U);
+}
+
+TEST(Tail, SaysWhenAnAttemptBeganThatSomebodyHas) {
+  sim::CrashFiles files;
+  RunWriter first(files, "r", 1), second(files, "r", 2);
+  Tail tail(files, folder_of("r"), 1);
+  ASSERT_TRUE(tail.read().has_value());
+  EXPECT_EQ(tail.attempt(), 2U);
+  EXPECT_TRUE(tail.began().has_value());
+  Tail none(files, folder_of("r"), 7);
+  ASSERT_TRUE(none.read().has_value());
+  EXPECT_FALSE(none.began().has_value());
+}
+
 TEST(Tail, ARunThatIsNotThereIsNotFound) {
   sim::CrashFiles files;
   Tail tail(files, folder_of("none"));
@@ -227,6 +256,19 @@ TEST(RunList, ShowsTheNewestOfEachRun) {
   EXPECT_EQ(list.lines[1].name, "group/b");
   EXPECT_EQ(list.lines[1].attempts, 2U);
   EXPECT_EQ(list.lines[1].state, wire::RunState::kRunning);
+}
+
+TEST(RunList, AnEndWithinOneFrameIsReadWhole) {
+  sim::CrashFiles files;
+  RunWriter log(files, "r", 1);
+  for (std::uint64_t step = 0; log.bytes() < (1U << 20); ++step) log.step(step);
+  const std::uint64_t before = log.bytes();
+  log.step(777'777, 30'000);
+  ASSERT_GT(log.bytes() - before, 256U << 10);
+  RunListWork list(files, WallTime{});
+  list.run();
+  ASSERT_EQ(list.lines.size(), 1U);
+  EXPECT_EQ(list.lines[0].last_step, 777'777U);
 }
 
 TEST(RunList, NoRunsIsNoError) {
@@ -301,6 +343,38 @@ TEST(Mirror, IsCutAnywhereAndGoesOn) {
     }
     EXPECT_EQ(points_of(rest_of(*open_mirror(laptop))), 3U) << cut;
   }
+}
+
+TEST(Mirror, NothingOlderIsReadBehindWhatWasWrittenOverARottenFrame) {
+  sim::CrashFiles site, laptop;
+  RunWriter log(site, "r", 1);
+  std::vector<wire::History> all;
+  for (std::uint64_t step = 0; step < 5; ++step) {
+    log.step(step);
+    const wire::LogPlace from = all.empty() ? wire::LogPlace{1, 0, 0}
+                                            : wire::LogPlace{1, all.back().next, all.back().offset};
+    all.push_back(read_all(site, "r", from).at(0));
+  }
+  const auto name = store::TreeName::known("mirror/history");
+  std::uint64_t second = 0;
+  {
+    const auto mirror = open_mirror(laptop);
+    (void)rest_of(*mirror);
+    for (const auto& one : all) {
+      if (&one == &all[1]) second = laptop.stat(name)->size;
+      ASSERT_TRUE(mirror->append(one).has_value());
+    }
+  }
+  laptop.rot(name, second + 12);
+  {
+    const auto mirror = open_mirror(laptop);
+    EXPECT_EQ(rest_of(*mirror).size(), 1U);
+    ASSERT_TRUE(mirror->append(all[1]).has_value());  // and then it was killed
+  }
+  const auto mirror = open_mirror(laptop);
+  EXPECT_EQ(rest_of(*mirror).size(), 2U);
+  ASSERT_EQ(mirror->have().size(), 1U);
+  EXPECT_EQ(mirror->have()[0].next, all[1].next);
 }
 
 TEST(Mirror, OneProcessAppendsOthersRead) {

@@ -54,6 +54,8 @@ TEST(RunModel, AMarkThatIsToldTwiceIsOne) {
   event.step = 7;
   model.on_heard({wire::WatchId(), 1, 4, {}, {}, {{3, event}}});
   model.on_took(stretch(1, 3, {}, {{3, event}}));
+  EXPECT_EQ(model.take_new_marks().size(), 1U);
+  EXPECT_TRUE(model.take_new_marks().empty());
   EXPECT_EQ(model.marks().size(), 1U);
   EXPECT_TRUE(model.complete());
 }
