@@ -20,7 +20,7 @@ CLOCK_HOMES = (*TRAP, "lib/io/*", "tests/io/*", "tests/e2e/*", "tools/*", "netsi
                "lib/gateway/*", "lib/client/*")
 THREAD_HOMES = ("lib/io/*", "tests/io/*", "tests/e2e/*", "tools/*", "netsim/emulator/*", "netsim/relay/*",
                 "tests/netsim/*emulator*", "tests/netsim/*relay*", "trainer/*", "lib/gateway/*",
-                "lib/client/*", "tests/client/*", "tests/base/slice_test.cpp")
+                "lib/client/*", "tests/client/*", "tests/trainer/*", "tests/base/slice_test.cpp")
 
 CODE = (
     Ban(r"\bstd::endl\b", "'\\n': endl flushes"),

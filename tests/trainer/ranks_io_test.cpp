@@ -1,0 +1,168 @@
+// Ranks on loopback: the star, and Gloo's sums, a thread a rank.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <numeric>
+#include <thread>
+
+#include "trainer/ranks/collectives.hpp"
+#include "trainer/ranks/star.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+struct Listener {
+  int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  std::uint16_t port = 0;
+  Listener() {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    auto* generic = reinterpret_cast<sockaddr*>(&at);
+    EXPECT_EQ(::bind(fd, generic, size), 0);
+    EXPECT_EQ(::listen(fd, 16), 0);
+    EXPECT_EQ(::getsockname(fd, generic, &size), 0);
+    port = ntohs(at.sin_port);
+  }
+  RankPlace place(std::uint64_t rank, std::uint64_t ranks) const {
+    return {rank, ranks, rank, "127.0.0.1", port, rank == 0 ? fd : -1};
+  }
+};
+
+// body(star, rank) as each of `ranks`, at once.
+template <class Body>
+void as_ranks(std::uint64_t ranks, Body&& body) {
+  const Listener listener;
+  std::vector<std::thread> threads;
+  for (std::uint64_t rank = 0; rank < ranks; ++rank)
+    threads.emplace_back([&, rank] {
+      auto star = Star::join(listener.place(rank, ranks), 20s, [] { return false; });
+      ASSERT_TRUE(star) << star.error().message();
+      body(*star, rank);
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Star, ExchangesEveryRanksText) {
+  as_ranks(4, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    for (int round = 0; round < 3; ++round) {
+      const auto all = star->exchange("rank " + std::to_string(rank), 20s);
+      ASSERT_TRUE(all) << all.error().message();
+      EXPECT_EQ(*all, (std::vector<std::string>{"rank 0", "rank 1", "rank 2", "rank 3"}));
+    }
+  });
+}
+
+TEST(Star, HearsTheLastWordsAndThenTheDeathOfARank) {
+  as_ranks(3, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 1) {
+      star->send(0, {Message::Kind::kFailed, false, 5, "its disk is full"});
+      star.reset();
+    } else if (rank == 0) {
+      std::vector<Star::Heard> heard;
+      while (heard.size() < 2) {
+        auto next = star->hear(20s);
+        ASSERT_TRUE(next && *next);
+        heard.push_back(**next);
+      }
+      EXPECT_EQ(heard[0].rank, 1U);
+      ASSERT_TRUE(heard[0].message);
+      EXPECT_EQ(heard[0].message->text, "its disk is full");
+      EXPECT_EQ(heard[1].rank, 1U);
+      EXPECT_FALSE(heard[1].message);
+      star->send(1, {Message::Kind::kGo, false, 5});  // to the dead: no error, no signal
+      star->send(2, {Message::Kind::kEnd, false, 5});
+    } else {
+      const auto end = star->hear(20s);
+      ASSERT_TRUE(end && *end && (*end)->message);
+      EXPECT_EQ((*end)->message->kind, Message::Kind::kEnd);
+    }
+  });
+}
+
+TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
+  const Listener listener;
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  at.sin_port = htons(listener.port);
+  const int stranger = ::socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_EQ(::connect(stranger, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  const std::string words = "GET / HTTP/1.1\r\n\r\n";
+  ASSERT_EQ(::send(stranger, words.data(), words.size(), 0), static_cast<ssize_t>(words.size()));
+  std::thread other([&] {
+    const auto star = Star::join(listener.place(1, 2), 20s, [] { return false; });
+    ASSERT_TRUE(star);
+    EXPECT_TRUE((*star)->exchange("b", 20s));
+  });
+  const auto star = Star::join(listener.place(0, 2), 20s, [] { return false; });
+  ASSERT_TRUE(star) << star.error().message();
+  EXPECT_TRUE((*star)->exchange("a", 20s));
+  other.join();
+  ::close(stranger);
+}
+
+#ifdef LONGHAUL_HAS_GLOO
+
+std::unique_ptr<Collectives> gloo(Star& star, std::uint64_t rank, std::uint64_t ranks) {
+  auto made = gloo_collectives({rank, ranks, rank, star.address(), 20s,
+                                [&](const std::string& mine) { return star.exchange(mine, 20s); }});
+  EXPECT_TRUE(made) << made.error().message();
+  return *std::move(made);
+}
+
+TEST(Gloo, SumsAndGathersTheSameBitsEverywhere) {
+  constexpr std::uint64_t kRanks = 3;
+  std::array<std::vector<float>, kRanks> sums, gathered;
+  std::array<double, kRanks> losses{};
+  as_ranks(kRanks, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    const auto collectives = gloo(*star, rank, kRanks);
+    std::vector<float> values(100'003);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = 1.0F / static_cast<float>(1 + (i * 31 + rank * 17) % 1009);
+    ASSERT_TRUE(collectives->sum(std::span(values)));
+    sums[rank] = values;
+    double loss = 0.1 * static_cast<double>(rank + 1);
+    ASSERT_TRUE(collectives->sum(std::span(&loss, 1)));
+    losses[rank] = loss;
+    const std::vector<std::size_t> counts = {2, 0, 3};
+    std::vector<float> all(5, -1);
+    const std::size_t first = rank == 2 ? 2 : 0;
+    for (std::size_t i = 0; i < counts[rank]; ++i)
+      all[first + i] = static_cast<float>(10 * rank + i);
+    ASSERT_TRUE(collectives->gather(all, counts));
+    gathered[rank] = all;
+  });
+  for (std::size_t i = 0; i < sums[0].size(); i += 997) {
+    double want = 0;
+    for (std::size_t rank = 0; rank < kRanks; ++rank)
+      want += 1.0 / static_cast<double>(1 + (i * 31 + rank * 17) % 1009);
+    EXPECT_NEAR(sums[0][i], want, 1e-6 * want);
+  }
+  for (std::size_t rank = 0; rank < kRanks; ++rank) {
+    EXPECT_EQ(sums[rank], sums[0]);
+    EXPECT_EQ(losses[rank], losses[0]);
+    EXPECT_NEAR(losses[rank], 0.6, 1e-12);
+    EXPECT_EQ(gathered[rank], (std::vector<float>{0, 1, 20, 21, 22}));
+  }
+}
+
+TEST(Gloo, ARankThatLeavesIsAnErrorForTheRest) {
+  as_ranks(3, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    auto collectives = gloo(*star, rank, 3);
+    if (rank == 1) return;  // its connections close
+    std::vector<float> values(1 << 20, 1);
+    Result<> done;
+    for (int i = 0; done && i < 100; ++i) done = collectives->sum(std::span(values));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind(), Kind::kLink) << done.error().message();
+  });
+}
+
+#endif
+
+}  // namespace
+}  // namespace longhaul::trainer

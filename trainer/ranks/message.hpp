@@ -1,0 +1,49 @@
+// What ranks say to each other over the star (star.hpp), besides numbers by collectives. One frame:
+//
+//   u32 bytes that follow | u8 kind | u8 stop asked | u64 step | text
+//
+// The text of kGo is a list of settings; of kBlobs a list of every rank's text; else it is for
+// people. Little-endian. docs/trainer.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/bytes.hpp"
+#include "trainer/control.hpp"
+
+namespace longhaul::trainer {
+
+inline constexpr std::uint32_t kMaxFrame = 8U << 20;
+
+struct Message {
+  enum class Kind : std::uint8_t {
+    kHello = 1,  // text: "longhaul ranks 1", rank and ranks in `step`: rank << 32 | ranks
+    kBlob,       // to rank 0: this rank's part of an exchange
+    kBlobs,      // from rank 0: all parts
+    kReady,      // it holds the batch of `step`
+    kWaits,      // it does not, and the text says why
+    kFailed,     // it ends, and the text says why
+    kGo,         // from rank 0: all hold it; text: what holds from this step on
+    kEnd,        // from rank 0: `step` is not done any more; text: why
+  };
+  Kind kind = Kind::kReady;
+  bool stop = false;  // a signal has reached this rank
+  std::uint64_t step = 0;
+  std::string text{};
+  bool operator==(const Message&) const = default;
+};
+
+std::string to_frame(const Message& message);
+// Takes the first whole frame off `buffer`; none: more bytes are wanted. kMalformed: it is no
+// frame.
+Result<std::optional<Message>> take_frame(std::string& buffer);
+
+std::string to_text(std::span<const std::string> parts);
+Result<std::vector<std::string>> parts_of(std::string_view text, std::size_t most);
+// kSet and kScale alone: what is told to the other ranks.
+std::string to_text(std::span<const Command> settings);
+Result<std::vector<Command>> settings_of(std::string_view text);
+
+}  // namespace longhaul::trainer

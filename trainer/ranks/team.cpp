@@ -1,0 +1,83 @@
+#include "trainer/ranks/team.hpp"
+
+#include <fmt/format.h>
+
+namespace longhaul::trainer {
+namespace {
+
+constexpr Duration kBlameWait = 3s;  // a death is seen on all connections, but not at once
+
+}  // namespace
+
+Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patience,
+                                         std::function<bool()> stop_asked) {
+  auto star = TRY(Star::join(place, patience, stop_asked));
+  std::unique_ptr<Team> team(new Team(place, patience, std::move(star)));
+  Membership membership{
+      place.rank,       place.ranks,
+      place.local_rank, team->star_->address(),
+      patience,         [&](const std::string& mine) { return team->exchange(mine); }};
+  team->collectives_ = TRY(gloo_collectives(membership));
+  return team;
+}
+
+Result<> Team::look(Duration most) {
+  // The first wait is for at most that long, what has come by then is taken at once.
+  for (Duration wait = most;; wait = Duration::zero()) {
+    const std::optional<Star::Heard> heard = TRY(star_->hear(wait));
+    if (!heard) break;
+    if (heard->message) {
+      gate_.on_message(heard->rank, *heard->message);
+    } else {
+      gate_.on_gone(heard->rank);
+    }
+  }
+  if (gate_.lost()) return fail(*gate_.lost());
+  return {};
+}
+
+void Team::go(std::uint64_t step, std::span<const Command> settings) {
+  star_->send_to_all({Message::Kind::kGo, false, step, to_text(settings)});
+}
+
+void Team::end(std::uint64_t step, const std::string& why) {
+  star_->send_to_all({Message::Kind::kEnd, false, step, why});
+}
+
+Error Team::who_is_gone(const Error& error) {
+  if (!leads()) {
+    const auto heard = told(kBlameWait);
+    return heard ? error : heard.error();
+  }
+  for (Duration waited{}; waited < kBlameWait; waited += 100ms)
+    if (const Result<> looked = look(100ms); !looked) return looked.error();
+  return error;
+}
+
+void Team::say_ready(std::uint64_t step, bool stop) {
+  star_->send(0, {Message::Kind::kReady, stop, step});
+}
+
+void Team::say_waits(std::uint64_t step, const std::string& what, bool stop) {
+  star_->send(0, {Message::Kind::kWaits, stop, step, what});
+}
+
+void Team::say_failed(const std::string& why) {
+  star_->send(0, {Message::Kind::kFailed, false, 0, why});
+}
+
+Result<std::optional<Team::Told>> Team::told(Duration most) {
+  const std::optional<Star::Heard> heard = TRY(star_->hear(most));
+  if (!heard) return std::optional<Told>();
+  if (!heard->message)
+    return fail(Error(Kind::kLink, fmt::format("train as rank {} of {}", rank(), ranks()),
+                      "rank 0 is gone: its process or its host has died")
+                    .advise("start the run again with --resume auto"));
+  const Message& message = *heard->message;
+  if (message.kind == Message::Kind::kEnd) return std::optional(Told{true, message.step});
+  if (message.kind != Message::Kind::kGo)
+    return fail(Kind::kMalformed, "hear from rank 0", "it says what it may not say now");
+  return std::optional(Told{false, message.step, TRY(settings_of(message.text))});
+}
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,62 @@
+// Team: the ranks of one run together, as a rank sees them: the star, rank 0's gate, and the
+// collectives. What rank 0 decides (settings, the end) goes with its "go" for a step, so that all
+// ranks do it at the same step. The training thread; only the collectives may be used by another.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/ranks/collectives.hpp"
+#include "trainer/ranks/gate.hpp"
+#include "trainer/ranks/star.hpp"
+
+namespace longhaul::trainer {
+
+class Team {
+ public:
+  // Meets the others: at most `patience`, which is also that of one collective call.
+  static Result<std::unique_ptr<Team>> form(const RankPlace& place, Duration patience,
+                                            std::function<bool()> stop_asked);
+  std::uint64_t rank() const { return place_.rank; }
+  std::uint64_t ranks() const { return place_.ranks; }
+  bool leads() const { return place_.rank == 0; }
+  Collectives& collectives() { return *collectives_; }
+  // Every rank's text at every rank; kLink when one is gone or has failed meanwhile.
+  Result<std::vector<std::string>> exchange(const std::string& mine) {
+    return star_->exchange(mine, patience_);
+  }
+
+  // Rank 0. Takes in what the others say, for at most `most`; kLink when one is gone or has failed.
+  Result<> look(Duration most);
+  const Gate& gate() const { return gate_; }
+  void go(std::uint64_t step, std::span<const Command> settings);
+  void end(std::uint64_t step, const std::string& why);
+  // After a collective has failed: which rank it was, or `error` if none is seen to be gone.
+  Error who_is_gone(const Error& error);
+
+  // The others.
+  void say_ready(std::uint64_t step, bool stop);
+  void say_waits(std::uint64_t step, const std::string& what, bool stop);
+  void say_failed(const std::string& why);
+  struct Told {
+    bool ends = false;
+    std::uint64_t step = 0;
+    std::vector<Command> settings{};
+  };
+  // What rank 0 says next; none: nothing in that time. kLink: it is gone.
+  Result<std::optional<Told>> told(Duration most);
+
+ private:
+  Team(const RankPlace& place, Duration patience, std::unique_ptr<Star> star)
+      : place_(place), patience_(patience), star_(std::move(star)), gate_(place.ranks) {}
+
+  RankPlace place_;
+  Duration patience_;
+  std::unique_ptr<Star> star_;
+  Gate gate_;
+  std::unique_ptr<Collectives> collectives_;
+};
+
+}  // namespace longhaul::trainer
