@@ -54,6 +54,17 @@ class Reporter {
   virtual void end(std::string_view why) = 0;        // the last call
 };
 
+// Of a rank that nobody watches: rank 0 reports for all.
+class SilentReporter final : public Reporter {
+ public:
+  std::uint64_t attempt() const override { return 0; }
+  void log(Series, std::uint64_t, double) noexcept override {}
+  void mark(std::uint64_t, std::string_view) override {}
+  void checkpointed(std::uint64_t, const Path&) override {}
+  void resumed(std::uint64_t, const Path&) override {}
+  void end(std::string_view) override {}
+};
+
 struct RunOpening {
   Path run;
   std::string config;            // what it was started with, a JSON object

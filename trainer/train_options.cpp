@@ -27,13 +27,16 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("run", run.run, "the run's folder; made if missing");
   o.add("steps", run.steps, "optimizer steps of the whole run");
   o.add("batch", run.batch, "samples a step, over all ranks");
-  o.add("micro", run.micro, "samples a forward pass (0: all)");
+  o.add("micro", run.micro, "samples a forward pass of a rank (0: all of its)");
   o.add("sequence", run.sequence, "tokens a sample");
   o.add("seed", run.seed, "of weights, order and noise");
   o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
   o.add("order", run.order,
         "shuffled, or upload: the first epoch's blocks in the order in which a push sends them");
-  o.add("threads", run.threads, "CPU threads");
+  o.add("threads", run.threads, "CPU threads of each rank");
+  o.add("ranks", run.ranks,
+        "processes on this host that train together (0: as torchrun's or srun's variables say)");
+  o.add("rank-wait", run.rank_wait, "seconds to wait for another rank to start, or inside a sum");
   o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
   o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
   o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");

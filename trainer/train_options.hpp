@@ -16,7 +16,9 @@ struct TrainOptions {
   std::uint64_t steps = 1000, batch = 8, micro = 0, sequence = 256, seed = 1;
   std::uint64_t window = 2;  // blocks of 8 MiB
   std::string order = "shuffled";
-  std::uint64_t threads = 1;
+  std::uint64_t threads = 1;      // of each rank
+  std::uint64_t ranks = 0;        // started here; 0: as the environment says, else 1
+  std::uint64_t rank_wait = 600;  // seconds
 
   std::string optimizer = "muon", polar = "newton-schulz", schedule = "cosine", scale;
   double rate = 0, rest_rate = 0, momentum = -1, decay = -1, kappa = 2, clip = 0;  // < 0, 0: preset

@@ -2,23 +2,29 @@
 """A run killed again and again must end as one that nothing happened to: the same weights and
 optimizer buffers, bit for bit, and at every step the same loss, however often the step was done.
 
-  resume_check.py LONGHAUL_TRAIN [kills]"""
+  resume_check.py LONGHAUL_TRAIN [--ranks N] [--kills K]      K: 5; with LONGHAUL_LONG set 200, if N > 1
+
+With several ranks a kill -9 takes one of them, whose fellows must then end by themselves with a clear
+word, or all of them and their launcher. A new folder begins after every five kills."""
+import argparse
 import json
+import os
 import random
 import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
 
-STEPS = 24
+STEPS, KILLS_EACH = 24, 5
 
 
-def command(program, folder, run, *more):
+def command(program, folder, run, ranks, *more):
     return [program, "train", "--data", str(folder / "shards"), "--run", str(folder / run),
             "--hidden", "64", "--layers", "2", "--steps", str(STEPS), "--batch", "4", "--micro", "2",
             "--sequence", "64", "--optimizer", "transported", "--spike", "50", "--clip", "1",
             "--noise", "1e-5", "--eval-data", str(folder / "shards"), "--eval-every", "6",
-            "--eval-batches", "2", "--checkpoint-every", "3", "--resume", "auto", "--json", "--jsonl", *more]
+            "--eval-batches", "2", "--checkpoint-every", "3", "--resume", "auto", "--json", "--jsonl",
+            "--ranks", str(ranks), *more]
 
 
 def losses(run):
@@ -33,46 +39,99 @@ def losses(run):
     return found
 
 
+def children(pid):
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def kill(pid):
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass   # it has just ended
+
+
+def kill_at_random(child, ranks, rng):
+    """Whom, and then until all are gone. Lines of stderr are the moments, and a little after them."""
+    last = rng.randrange(1, 12)
+    said = ""
+    for count, line in enumerate(child.stderr):
+        said += line.decode()
+        if count == last:
+            break
+    time.sleep(rng.random() * 0.03)
+    fellows = children(child.pid) if ranks > 1 else []
+    one = fellows and rng.random() < 0.6
+    if one:
+        victim = rng.randrange(len(fellows))
+        kill(fellows[victim])
+    else:
+        for pid in [child.pid, *fellows]:
+            kill(pid)
+    said += child.stderr.read().decode()
+    child.wait()
+    if one and f"step     {STEPS - 1}" not in said:   # else the run had ended, or nearly
+        assert child.returncode == 5, (child.returncode, said)
+        assert "ended by signal 9" in said, said
+        gone = "rank 0 is gone" if victim == 0 else f"rank {victim} is gone"
+        assert gone in said, (victim, said)
+
+
+def round_of_kills(program, folder, ranks, kills, rng, name):
+    run = folder / name
+    for _ in range(kills):
+        with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+            kill_at_random(child, ranks, rng)
+    # And once asked to stop, which saves first and says so by its exit code.
+    with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        child.stderr.readline()
+        child.terminate()
+        child.stderr.read()
+    assert child.returncode in (0, 130), f"stopped with {child.returncode}"
+    done = subprocess.run(command(program, folder, name, ranks), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps"] == STEPS, done.stdout
+
+    last = f"checkpoints/step-{STEPS:08}"
+    for file in ("model.safetensors", "state.safetensors"):
+        whole, killed = ((folder / one / last / file).read_bytes() for one in ("whole", name))
+        assert whole == killed, f"{file} differs"
+    whole, killed = losses(folder / "whole"), losses(run)
+    assert sorted(whole) == list(range(STEPS)), sorted(whole)
+    for step, values in killed.items():
+        assert values == whole[step], f"step {step}: {values} against {whole[step]}"
+    attempts = len(list((run / "log").glob("*.run")))
+    assert attempts <= kills + 2, attempts
+    return len(killed)
+
+
 def main():
-    program = str(Path(sys.argv[1]).resolve())
-    kills = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    rng = random.Random(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--kills", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    program = str(Path(asked.program).resolve())
+    many = 200 if os.environ.get("LONGHAUL_LONG") and asked.ranks > 1 else KILLS_EACH
+    kills = asked.kills or many
+    rng = random.Random(asked.seed)
     with tempfile.TemporaryDirectory(prefix="longhaul-resume-") as name:
         folder = Path(name)
         (folder / "text").write_bytes(bytes(rng.choice(b"the quick brown fox ") for _ in range(200_000)))
         subprocess.run([program, "tokenize", "--input", str(folder / "text"), "--out",
                         str(folder / "shards")], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(command(program, folder, "whole"), check=True, capture_output=True)
-
-        for _ in range(kills):  # at a random step: its line on stderr is the moment
-            last = rng.randrange(1, 12)
-            with subprocess.Popen(command(program, folder, "killed", "--say-every", "1"),
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-                for count, _line in enumerate(child.stderr):
-                    if count == last:
-                        break
-                child.kill()
-        # And once asked to stop, which saves first and says so by its exit code.
-        with subprocess.Popen(command(program, folder, "killed", "--say-every", "1"),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-            child.stderr.readline()
-            child.terminate()
-            child.stderr.read()
-        assert child.returncode in (0, 130), f"stopped with {child.returncode}"
-        done = subprocess.run(command(program, folder, "killed"), check=True, capture_output=True, text=True)
-        assert json.loads(done.stdout)["steps"] == STEPS, done.stdout
-
-        last = f"checkpoints/step-{STEPS:08}"
-        for file in ("model.safetensors", "state.safetensors"):
-            whole, killed = ((folder / run / last / file).read_bytes() for run in ("whole", "killed"))
-            assert whole == killed, f"{file} differs"
-        whole, killed = losses(folder / "whole"), losses(folder / "killed")
-        assert sorted(whole) == list(range(STEPS)), sorted(whole)
-        for step, values in killed.items():
-            assert values == whole[step], f"step {step}: {values} against {whole[step]}"
-        attempts = len(list((folder / "killed/log").glob("*.run")))
-        assert attempts == kills + 2, attempts
-        print(f"{kills} kills, {attempts} attempts, {len(killed)} steps reported: the same bits")
+        subprocess.run(command(program, folder, "whole", asked.ranks), check=True, capture_output=True)
+        left, reported, rounds = kills, 0, 0
+        while left > 0:
+            now = min(left, KILLS_EACH)
+            reported += round_of_kills(program, folder, asked.ranks, now, rng, f"killed-{rounds}")
+            left, rounds = left - now, rounds + 1
+        print(f"{asked.ranks} ranks, {kills} kills in {rounds} runs, {reported} steps reported: the same bits")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "lib/cli/exit_code.hpp"
 #include "trainer/engine/train.hpp"
 #include "trainer/engine/train_setup.hpp"
+#include "trainer/ranks/launcher.hpp"
 #include "trainer/tokenizer.hpp"
 #include "trainer/weights_file.hpp"
 
@@ -17,6 +19,19 @@ namespace {
 
 using Arguments = std::span<const std::string>;
 
+Result<int> launch_ranks(Outside& outside, std::uint64_t ranks, Arguments arguments) {
+  if (ranks > kMaxRanks) return fail(Kind::kUsage, "train", "--ranks out of range");
+  Launch work;
+  work.ranks = ranks;
+  work.arguments = {"train"};
+  work.arguments.insert(work.arguments.end(), arguments.begin(), arguments.end());
+  work.say = [&](const std::string& text) {
+    outside.console.err("longhaul-train: " + text + "\n");
+  };
+  work.stop_asked = [&] { return outside.control.stop_asked(); };
+  return launch(work);
+}
+
 Result<int> train_command(Outside& outside, Arguments arguments) {
   TrainOptions run;
   Options options;
@@ -24,8 +39,19 @@ Result<int> train_command(Outside& outside, Arguments arguments) {
   if (TRY(read_options(outside.console, options, "train --data DIR --run DIR", arguments)) ==
       Asked::kHelp)
     return cli::kOk;
-  const TrainSummary summary = TRY(train(outside, run));
-  outside.console.out(to_text(summary, run.json));
+  outside.place = TRY(rank_place_of([](const char* name) { return std::getenv(name); }));
+  if (run.ranks > 1 && outside.place.alone()) return launch_ranks(outside, run.ranks, arguments);
+  if (run.ranks > 0 && run.ranks != outside.place.ranks)
+    return fail(
+        Kind::kUsage, "train",
+        fmt::format("--ranks {}, but the environment says {}", run.ranks, outside.place.ranks));
+  end_with_launcher();
+  auto done = train(outside, run);
+  if (!done && !outside.place.alone())
+    outside.console.err(fmt::format("longhaul-train: this is rank {} of {}\n", outside.place.rank,
+                                    outside.place.ranks));
+  const TrainSummary summary = TRY(std::move(done));
+  if (outside.place.rank == 0) outside.console.out(to_text(summary, run.json));
   return summary.stopped ? cli::kInterruptedByUser : cli::kOk;
 }
 

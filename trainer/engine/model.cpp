@@ -170,20 +170,30 @@ void Model::embed_backward(const Batch& batch) {
                    });
 }
 
-double Model::train(const Batch& batch, float scale) {
+double Model::train(const Batch& batch, float scale, const Final& final) {
   ASSERT(scale != 0);
   const at::NoGradGuard no_grad;
+  const auto say = [&](std::int64_t begin, std::int64_t end) {
+    if (final) final(begin, end - begin);
+  };
   forward(batch);
   const double loss = head(batch, scale);
+  // A tied head's gradient is the embedding's, and final with it.
+  if (!config_.tied) say(layout_.head(), layout_.attention_norm(0));
   Buffers& b = *buffers_;
   std::fill_n(b.back.at(0), b.rows * config_.hidden, 0.0F);
   b.norm_backward(b.stream(config_.layers), weight(layout_.final_norm()), b.final_rstd.at(0),
                   gradient(layout_.final_norm()));
   for (std::int64_t l = config_.layers; l-- > 0;) {
     mlp_backward(l, batch);
+    say(layout_.down(l), layout_.down(l + 1));
+    say(layout_.gate_up(l), layout_.gate_up(l + 1));
     attend_backward(l, batch);
+    say(layout_.qkv(l), layout_.qkv(l + 1));
   }
   embed_backward(batch);
+  say(layout_.embedding(), config_.tied ? layout_.attention_norm(0) : layout_.head());
+  say(layout_.attention_norm(0), layout_.size());  // all gains
   return loss;
 }
 

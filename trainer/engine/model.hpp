@@ -46,9 +46,12 @@ class Model {
   // Reads another buffer from now on (the accelerated method's extrapolated point), or the own one.
   void read_weights_from(const at::Tensor& weights);
 
+  // Told, during the backward pass, of gradients [offset, offset + count) that are final; each
+  // once.
+  using Final = std::function<void(std::int64_t offset, std::int64_t count)>;
   // Adds scale * d(sum of the tokens' losses)/d(weights) to gradients() and returns the sum of the
   // losses, in nats. scale = 1 / (tokens of the step) gives the mean's gradient.
-  double train(const Batch& batch, float scale);
+  double train(const Batch& batch, float scale, const Final& final = {});
   double loss(const Batch& batch);        // the sum alone
   at::Tensor logits(const Batch& batch);  // [N, V]; targets are not looked at
   std::int64_t activation_bytes() const;

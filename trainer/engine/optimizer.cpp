@@ -1,23 +1,13 @@
 #include "trainer/engine/optimizer.hpp"
 
-#include <ATen/Parallel.h>
-
-#include <chrono>
 #include <cmath>
 
 #include "lib/base/escape.hpp"
+#include "trainer/engine/elements.hpp"
 #include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
 namespace {
-
-constexpr std::int64_t kElementsAtOnce = 1 << 16;
-
-template <class Body>  // body(begin, count) over pieces of [begin, end) on the threads
-void over_elements(std::int64_t begin, std::int64_t end, Body&& body) {
-  at::parallel_for(begin, end, kElementsAtOnce,
-                   [&](std::int64_t first, std::int64_t last) { body(first, last - first); });
-}
 
 // The sum of squares in fixed pieces added in order: the same bits for any threads.
 double squared_norm(const float* values, std::int64_t n) {
@@ -153,89 +143,6 @@ StepReport Optimizer::step(const StepInputs& inputs) {
   }
   step_rest(inputs);
   return report;
-}
-
-float Optimizer::shape_scale(const MatrixGroup& group) const {
-  const auto rows = static_cast<double>(group.rows), columns = static_cast<double>(group.columns);
-  switch (config_.scale) {
-    case ShapeScale::kJordan:
-      return static_cast<float>(std::sqrt(std::max(1.0, rows / columns)));
-    case ShapeScale::kMoonlight:
-      return static_cast<float>(0.2 * std::sqrt(std::max(rows, columns)));
-    case ShapeScale::kSpectral:
-      break;
-  }
-  return static_cast<float>(std::sqrt(rows / columns));
-}
-
-void Optimizer::step_matrices(const StepInputs& inputs, StepReport& report) {
-  const ParameterLayout& layout = model_.layout();
-  const float* g = model_.gradients().data_ptr<float>();
-  float* m = first_.data_ptr<float>();
-  const auto weight = static_cast<float>(1 - config_.momentum);
-  over_elements(0, layout.matrix_size(),
-                [&](std::int64_t i, std::int64_t n) { kernels::lerp(g + i, m + i, weight, n); });
-  const double rate = rate_of(inputs);
-  double keep = 1 - rate * config_.decay;
-  if (config_.matrices == MatrixRule::kScion) keep = config_.constrained ? 1 - rate : 1;
-  const double radius = config_.matrices == MatrixRule::kScion ? config_.radius : 1;
-  std::int64_t first_row = 0;
-  for (const MatrixGroup& group : layout.groups()) {
-    step_group(group, first_row, static_cast<float>(rate * radius) * shape_scale(group),
-               static_cast<float>(keep), report);
-    first_row += group.count * group.rows;
-  }
-}
-
-namespace {
-
-// O's rows over the root of their mean squares' EMA, then all scaled to O's norm.
-void normalize_rows(at::Tensor& update, float* square, float beta) {
-  const std::int64_t rows = update.size(0), columns = update.size(1);
-  float* at = update.data_ptr<float>();
-  const double before = kernels::dot(at, at, rows * columns);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    float* row = at + r * columns;
-    const auto mean =
-        static_cast<float>(kernels::dot(row, row, columns) / static_cast<double>(columns));
-    square[r] += (1 - beta) * (mean - square[r]);
-    kernels::scale(row, 1 / (std::sqrt(square[r]) + 1e-10F), columns);
-  }
-  const double after = kernels::dot(at, at, rows * columns);
-  if (after > 0) kernels::scale(at, static_cast<float>(std::sqrt(before / after)), rows * columns);
-}
-
-}  // namespace
-
-void Optimizer::step_group(const MatrixGroup& group, std::int64_t first_row, float rate, float keep,
-                           StepReport& report) {
-  const std::int64_t n = group.rows * group.columns;
-  const auto began = std::chrono::steady_clock::now();
-  // A matrix a thread: products of one matrix are small, and the bits do not depend on the threads.
-  at::parallel_for(0, group.count, 1, [&](std::int64_t begin, std::int64_t end) {
-    const at::NoGradGuard no_grad;
-    at::Tensor direction = at::empty({1, group.rows, group.columns}, at::kFloat);
-    for (std::int64_t k = begin; k < end; ++k) {
-      const std::int64_t at = group.offset + k * group.stride;
-      const float* m = first_.data_ptr<float>() + at;
-      float* u = direction.data_ptr<float>();
-      if (config_.nesterov) {
-        kernels::blend(model_.gradients().data_ptr<float>() + at, m, u, n,
-                       static_cast<float>(config_.momentum));
-      } else {
-        std::copy_n(m, n, u);
-      }
-      at::Tensor update = orthogonalized(direction, config_.polar)[0].contiguous();
-      if (config_.matrices == MatrixRule::kNorMuon)
-        normalize_rows(update, row_square_.data_ptr<float>() + first_row + k * group.rows,
-                       static_cast<float>(config_.row_beta));
-      kernels::apply_update(model_.weights().data_ptr<float>() + at, update.data_ptr<float>(),
-                            config_.transported ? moved_.data_ptr<float>() + at : nullptr, n, keep,
-                            rate);
-    }
-  });
-  report.polar_seconds +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 void Optimizer::adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,

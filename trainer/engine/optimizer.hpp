@@ -22,7 +22,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,12 +78,23 @@ struct StepReport {
   double gradient_norm = 0;  // before clipping, with the noise
   bool applied = true;       // false: the norm was no number or over the limit; nothing changed
   double polar_seconds = 0;  // in O(.), all threads' wall time together
+  std::optional<Error>
+      lost{};  // a rank: the step was done without it, as it would have been with it
+};
+
+// Several ranks with the same weights and gradients: each makes the polar factors of its own share
+// of the matrices, and `gather` fills in the others' in `all`, counts[r] floats of rank r's one
+// behind the other. All else is done by every rank, so that each holds all of the state.
+struct Spread {
+  std::uint64_t rank = 0, ranks = 1;
+  std::function<Result<>(std::span<float> all, std::span<const std::size_t> counts)> gather{};
 };
 
 class Optimizer {
  public:
   Optimizer(Model& model, const OptimizerConfig& config);
   const OptimizerConfig& config() const { return config_; }
+  void spread(Spread over);  // before the first step; the bits are those of one rank
   // Before a step's first forward pass: lets the model read Y = W + kappa Delta.
   void extrapolate(double kappa);
   // Before an evaluation: lets the model read W.
@@ -97,8 +110,21 @@ class Optimizer {
   }
   double add_noise_and_measure(std::uint64_t step);
   void step_matrices(const StepInputs& inputs, StepReport& report);
-  void step_group(const MatrixGroup& group, std::int64_t first_row, float rate, float keep,
-                  StepReport& report);
+  struct Share {  // a matrix: whose it is, where its factor lies in factors_
+    const MatrixGroup* group;
+    std::int64_t k, first_row, place;
+    std::uint64_t owner;
+  };
+  struct Rule {  // of a matrix, in this step
+    float rate, keep;
+  };
+  Rule rule_of(const MatrixGroup& group, const StepInputs& inputs) const;
+  at::Tensor polar_factor(const MatrixGroup& group, std::int64_t k) const;
+  void apply_factor(const MatrixGroup& group, std::int64_t k, std::int64_t first_row, float* factor,
+                    const Rule& rule);
+  void step_alone(const StepInputs& inputs);
+  void step_spread(const StepInputs& inputs, StepReport& report);
+  void make_factors(bool mine);
   void step_rest(const StepInputs& inputs);
   void adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
                    std::uint64_t step);
@@ -113,6 +139,10 @@ class Optimizer {
   at::Tensor row_square_;  // NorMuon's, a number a row
   at::Tensor moved_;       // Delta, of what is transported: the buffer's beginning
   at::Tensor reading_;     // Y
+  Spread spread_;
+  std::vector<Share> shares_;  // by owner
+  std::vector<std::size_t> counts_;
+  at::Tensor factors_;  // [matrix_size] of several ranks
 };
 
 }  // namespace longhaul::trainer

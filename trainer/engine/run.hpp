@@ -1,5 +1,6 @@
 // TrainingRun: one attempt of a run on this process. train.cpp begins and ends it, run_step.cpp
-// does its steps, run_control.cpp what people ask of it. The training thread.
+// does its steps, run_control.cpp what people ask of it, run_ranks.cpp what it has to do with other
+// ranks: rank 0 reports, evaluates the commands and saves for all. The training thread.
 #pragma once
 
 #include <map>
@@ -10,6 +11,8 @@
 
 #include "trainer/engine/train.hpp"
 #include "trainer/engine/train_setup.hpp"
+#include "trainer/ranks/gradient_reducer.hpp"
+#include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {
 
@@ -17,7 +20,8 @@ class TrainingRun {
  public:
   TrainingRun(Outside& outside, const TrainOptions& options, const ModelConfig& config,
               const OptimizerConfig& optimizer)
-      : console_(outside.console),
+      : outside_(outside),
+        console_(outside.console),
         control_(outside.control),
         open_reporter_(outside.open_reporter),
         open_feed_(outside.open_feed),
@@ -28,13 +32,14 @@ class TrainingRun {
 
   Result<> open();
   Result<TrainSummary> go();
+  void leave(const std::string& why);  // lets the other ranks know
 
  private:
   Result<> open_data();
   Result<std::unique_ptr<DataSource>> open_dataset();
   Result<> resume();
   Result<> restore(const Found& found);
-  void evaluate();
+  Result<> evaluate();
   void checkpoint();
   void announce_checkpoints();
   CheckpointNotes notes() const;
@@ -43,17 +48,30 @@ class TrainingRun {
 
   Result<> one_step();
   Result<const LoadedBatch*> next_batch();
-  double forward_backward(const LoadedBatch& batch);
+  Result<double> forward_backward(const LoadedBatch& batch);
   StepReport apply();
   Result<> judge(const StepReport& report, double loss);
   void report(const StepReport& report, double seconds);
   void say(double seconds);
 
-  void obey();
+  Result<> obey();
   void carry_out(const Command& command);
-  void pause();
+  Result<> pause();
   void look_for_newer_attempt();
 
+  bool leads() const { return !team_ || team_->leads(); }
+  Result<> form_team();
+  Result<> agree();  // on what is trained on, and from where
+  void join_sums();
+  Result<> end_sums(double& loss);
+  Result<> meet();
+  Result<> lead();
+  Result<> follow();
+  Result<> hear_leader(Duration most, bool& may_go);
+  Result<> wait_apart(const std::string& lacks);  // while this rank's batch has not come
+  Error blame(const Error& error);
+
+  Outside& outside_;
   cli::Console& console_;
   Control& control_;
   const OpenReporter& open_reporter_;
@@ -71,7 +89,10 @@ class TrainingRun {
   std::unique_ptr<CheckpointWriter> checkpoints_;
   std::string data_identity_;
   std::optional<Path> resumed_from_;
-  std::vector<Command> due_;  // seen at the last step, carried out at the next
+  std::unique_ptr<Team> team_;  // none: one rank
+  std::unique_ptr<GradientReducer> reducer_;
+  std::vector<Command> due_;      // seen at the last step, carried out at the next
+  std::vector<Command> to_tell_;  // carried out, and not yet told to the other ranks
   std::map<std::string, double> numbers_;
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;

@@ -9,7 +9,7 @@ constexpr Duration kPauseLook = 20ms;
 
 // What is seen at a step is due at the next, so that ranks can agree on it; before an attempt's
 // first step, settings of earlier attempts among them, it is due at once.
-void TrainingRun::obey() {
+Result<> TrainingRun::obey() {
   for (const Command& command : std::exchange(due_, {})) carry_out(command);
   while (std::optional<Command> command = reporter_->poll(step_)) {
     if (step_ == first_step_)
@@ -17,11 +17,11 @@ void TrainingRun::obey() {
     else
       due_.push_back(*std::move(command));
   }
-  if (control_.stop_asked() && !std::exchange(stop_, true))
+  if (leads() && control_.stop_asked() && !std::exchange(stop_, true))
     reporter_->mark(step_, "a signal stops it");
   look_for_newer_attempt();
   announce_checkpoints();
-  if (paused_) pause();
+  return paused_ ? pause() : Result<>();
 }
 
 void TrainingRun::carry_out(const Command& command) {
@@ -34,6 +34,7 @@ void TrainingRun::carry_out(const Command& command) {
         done = fail(Kind::kUsage, "set kappa", "this run's optimizer extrapolates nothing");
       } else {
         done = settings_.change(command);
+        if (done && team_ && leads()) to_tell_.push_back(command);
       }
       break;
     case Verb::kPause:
@@ -52,7 +53,7 @@ void TrainingRun::carry_out(const Command& command) {
   reporter_->answer(command, step_, done);
 }
 
-void TrainingRun::pause() {
+Result<> TrainingRun::pause() {
   while (paused_ && !stop_ && !lost_) {
     if (want_checkpoint_ && step_ > first_step_) checkpoint();
     ledger_.enter(Column::kControl, time_now());
@@ -61,7 +62,10 @@ void TrainingRun::pause() {
     stop_ = stop_ || control_.stop_asked();
     look_for_newer_attempt();
     announce_checkpoints();
+    if (team_) TRY(team_->look(Duration::zero()));
+    stop_ = stop_ || (team_ && team_->gate().stop_asked());
   }
+  return {};
 }
 
 void TrainingRun::look_for_newer_attempt() {

@@ -15,18 +15,23 @@ constexpr double kGuardWeight = 0.02;       // of the newest norm in its average
 
 }  // namespace
 
-double TrainingRun::forward_backward(const LoadedBatch& batch) {
+Result<double> TrainingRun::forward_backward(const LoadedBatch& batch) {
   const auto sequence = static_cast<std::int64_t>(options_.sequence);
-  const auto samples = static_cast<std::int64_t>(options_.batch);
+  const auto samples = static_cast<std::int64_t>(batch.tokens.size()) / sequence;
   const auto micro = options_.micro == 0 ? samples : static_cast<std::int64_t>(options_.micro);
-  const double tokens = static_cast<double>(samples * sequence);
+  const double tokens = static_cast<double>(options_.batch * options_.sequence);
+  const Model::Final sum_over_ranks = [this](std::int64_t offset, std::int64_t count) {
+    reducer_->ready(offset, count);
+  };
   model_.gradients().zero_();
   optimizer_.extrapolate(settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
   double sum = 0;
   for (std::int64_t first = 0; first < samples; first += micro)
     sum += model_.train({batch.tokens.data() + first * sequence,
                          batch.targets.data() + first * sequence, micro, sequence},
-                        static_cast<float>(1 / tokens));
+                        static_cast<float>(1 / tokens),
+                        team_ && first + micro == samples ? sum_over_ranks : Model::Final());
+  if (team_) TRY(end_sums(sum));
   return sum / tokens;
 }
 
@@ -92,10 +97,11 @@ Result<const LoadedBatch*> TrainingRun::next_batch() {
       return batch;
     }
     while (const std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
-    stop_ = stop_ || control_.stop_asked();
+    stop_ = stop_ || (leads() && control_.stop_asked());
     look_for_newer_attempt();
-    if (stop_ || lost_) return nullptr;
     const std::optional<std::string> now_lacks = loader_->waiting_for();
+    if (team_) TRY(wait_apart(now_lacks.value_or("its batch")));
+    if (stop_ || lost_) return nullptr;
     if (waited < 1 || !now_lacks || *now_lacks == lacks) continue;
     lacks = *now_lacks;
     console_.err(fmt::format("longhaul-train: step {} waits for {}, since {:.1f} s\n", step_, lacks,
@@ -106,23 +112,26 @@ Result<const LoadedBatch*> TrainingRun::next_batch() {
 Result<> TrainingRun::one_step() {
   const Time began = time_now();
   ledger_.enter(Column::kControl, began);
-  obey();
+  TRY(obey());
   if (stop_ || lost_) return {};
   ledger_.enter(Column::kData, time_now());
   const LoadedBatch* batch = TRY(next_batch());
   if (batch == nullptr) return {};
+  if (team_) TRY(meet());
+  if (stop_ || lost_) return {};
   ledger_.enter(Column::kCompute, time_now());
-  loss_ = forward_backward(*batch);
+  loss_ = TRY(forward_backward(*batch));
   const StepReport done = apply();
   const Time computed = time_now();
   ledger_.enter(Column::kReport, computed);
   const double seconds = std::chrono::duration<double>(computed - began).count();
   report(done, seconds);
   TRY(judge(done, loss_));
-  if (options_.say_every > 0 && step_ % options_.say_every == 0) say(seconds);
+  if (leads() && options_.say_every > 0 && step_ % options_.say_every == 0) say(seconds);
   ++step_;
+  if (done.lost) return fail(blame(*done.lost));
   if (options_.eval_every > 0 && (step_ % options_.eval_every == 0 || step_ == options_.steps))
-    evaluate();
+    TRY(evaluate());
   if (want_checkpoint_ || (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0))
     checkpoint();
   ledger_.enter(Column::kOther, time_now());

@@ -65,30 +65,39 @@ Result<> TrainingRun::open_data() {
 }
 
 Result<> TrainingRun::open() {
+  if (!outside_.place.alone()) TRY(form_team());
   TRY(open_data());
   TRY(make_folders(options_.run));
   TRY(start_weights(options_, model_));
-  if (options_.resume != "no") TRY(resume());
-  if (options_.resume == "no") {
+  if (options_.resume != "no" && leads()) TRY(resume());
+  if (team_) TRY(agree());
+  if (options_.resume == "no" && leads()) {
     const std::vector<Path> there = TRY(list_checkpoints(options_.run));
     if (!there.empty())
       return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
                         "it holds checkpoints")
                       .advise("go on with --resume auto, or choose another --run"));
   }
-  reporter_ = TRY(open_reporter_({.run = options_.run,
-                                  .config = config_json(options_),
-                                  .forget_controls = options_.forget_controls,
-                                  .jsonl = options_.jsonl}));
+  if (leads()) {
+    reporter_ = TRY(open_reporter_({.run = options_.run,
+                                    .config = config_json(options_),
+                                    .forget_controls = options_.forget_controls,
+                                    .jsonl = options_.jsonl}));
+  } else {
+    reporter_ = std::make_unique<SilentReporter>();
+  }
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     model_.config(), options_.keep);
   first_step_ = step_;
   loader_ = std::make_unique<Loader>(
       std::move(source_), *std::move(order_), options_.sequence,
       LoaderOptions{.global_batch = options_.batch,
+                    .rank = outside_.place.rank,
+                    .ranks = outside_.place.ranks,
                     .vocab = static_cast<std::uint64_t>(model_.config().vocab),
                     .first_index = step_ * options_.batch});
   if (resumed_from_) reporter_->resumed(step_, *resumed_from_);
+  if (team_) join_sums();
   return {};
 }
 
@@ -111,11 +120,11 @@ Result<> TrainingRun::restore(const Found& found) {
                   fmt::format("its {} is {}, not {}", key, printable(before->second, 80), value));
   }
   std::string differs;
-  for (const auto& [key, value] : environment_of(options_)) {
+  for (const auto& [key, value] : environment_of(options_, outside_.place.ranks)) {
     const auto before = found.notes.environment.find(key);
     if (before == found.notes.environment.end() || before->second != value) differs += " " + key;
   }
-  if (!differs.empty())
+  if (!differs.empty() && leads())
     console_.err("longhaul-train: the same run, not the same bits: differs in" + differs + "\n");
   std::vector<NamedFloats> state;
   for (const auto& [name, tensor] : optimizer_.state()) state.emplace_back(name, floats_of(tensor));
@@ -129,17 +138,24 @@ Result<> TrainingRun::restore(const Found& found) {
   if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
   saved_step_ = step_;
   resumed_from_ = found.folder;
-  console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
+  if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
   return {};
 }
 
-void TrainingRun::evaluate() {
+Result<> TrainingRun::evaluate() {
   ledger_.enter(Column::kCompute, time_now());
   optimizer_.read_at_weights();
-  eval_loss_ = eval_->loss(model_);
+  const RankPlace& place = outside_.place;
+  std::vector<double> losses = eval_->losses(model_, place.rank, place.ranks);
+  if (team_) {
+    ledger_.enter(Column::kSync, time_now());
+    if (const Result<> summed = team_->collectives().sum(std::span(losses)); !summed)
+      return fail(blame(summed.error()));
+  }
+  eval_loss_ = eval_->mean(losses);
   ledger_.enter(Column::kReport, time_now());
   reporter_->log(Series::kEvalLoss, step_ - 1, eval_loss_);
-  if (options_.say_every > 0)
+  if (options_.say_every > 0 && leads())
     console_.err(fmt::format("step {:>6}  eval {:.4f}\n", step_, eval_loss_));
   const auto best = numbers_.find("best.loss");
   if (best == numbers_.end() || eval_loss_ < best->second) {
@@ -147,6 +163,7 @@ void TrainingRun::evaluate() {
     numbers_["best.step"] = static_cast<double>(step_);
     want_checkpoint_ = want_checkpoint_ || options_.checkpoint_every > 0;
   }
+  return {};
 }
 
 CheckpointNotes TrainingRun::notes() const {
@@ -154,15 +171,16 @@ CheckpointNotes TrainingRun::notes() const {
   out.step = step_;
   out.next_index = step_ * options_.batch;
   out.settings = settings_of(options_, data_identity_);
-  out.environment = environment_of(options_);
+  out.environment = environment_of(options_, outside_.place.ranks);
   out.numbers = numbers_;
   settings_.save(out.numbers);
   return out;
 }
 
 void TrainingRun::checkpoint() {
-  ledger_.enter(Column::kCheckpoint, time_now());
   want_checkpoint_ = false;
+  if (!leads()) return;
+  ledger_.enter(Column::kCheckpoint, time_now());
   announce_checkpoints();
   if (lost_) return;
   std::vector<NamedConstFloats> state;
@@ -218,10 +236,11 @@ Result<TrainSummary> TrainingRun::go() {
   Result<> done;
   ledger_ = Ledger(time_now());
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
+  if (team_) leave(why_it_ended(done));
   ledger_.enter(Column::kCheckpoint, time_now());
   checkpoints_->wait();
   announce_checkpoints();
-  if (!lost_ && saved_step_ != step_ && step_ > first_step_) {
+  if (leads() && !lost_ && saved_step_ != step_ && step_ > first_step_) {
     checkpoint();
     checkpoints_->wait();
     announce_checkpoints();
@@ -230,18 +249,22 @@ Result<TrainSummary> TrainingRun::go() {
   reporter_->end(why_it_ended(done));
   if (!done) return fail(done.error());
   if (lost_) return fail(*lost_);
-  if (saved_step_ != step_ && step_ > first_step_)
+  if (leads() && saved_step_ != step_ && step_ > first_step_)
     return fail(Kind::kPartial, "end the run", "its last checkpoint could not be written");
   return summary();
 }
 
 Result<TrainSummary> train(Outside& outside, const TrainOptions& options) {
-  TRY(check(options));
+  TRY(check(options, outside.place.ranks));
   at::set_num_threads(static_cast<int>(options.threads));
   const ModelConfig config = TRY(config_of(options));
   const OptimizerConfig optimizer = TRY(optimizer_of(options));
   TrainingRun run(outside, options, config, optimizer);
-  TRY(run.open());
+  Result<> opened = run.open();
+  if (!opened) {
+    run.leave(opened.error().message());
+    return fail(opened.error());
+  }
   return run.go();
 }
 

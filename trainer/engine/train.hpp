@@ -1,5 +1,5 @@
-// A training run on one process: feed, forward and backward, optimizer, reports, evaluations,
-// checkpoints, commands, and the ledger of where its time went.
+// A training run, on one process or as one of several ranks: feed, forward and backward, optimizer,
+// reports, evaluations, checkpoints, commands, and the ledger of where its time went.
 #pragma once
 
 #include "lib/cli/console.hpp"
@@ -7,6 +7,7 @@
 #include "trainer/control.hpp"
 #include "trainer/data_source.hpp"
 #include "trainer/ledger.hpp"
+#include "trainer/ranks/place.hpp"
 #include "trainer/reporter.hpp"
 #include "trainer/train_options.hpp"
 
@@ -18,6 +19,7 @@ struct Outside {
   Control& control;
   OpenReporter open_reporter;
   OpenFeed open_feed;  // none: this build has no datasets
+  RankPlace place{};   // which rank of how many this is
 };
 
 Time time_now();  // monotonic

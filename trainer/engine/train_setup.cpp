@@ -38,15 +38,18 @@ std::string cpu_name() {
 
 }  // namespace
 
-Result<> check(const TrainOptions& o) {
+Result<> check(const TrainOptions& o, std::uint64_t ranks) {
   if (o.data.empty() == o.dataset.empty())
     return nonsense(o.data.empty() ? "--data is missing, or --dataset" : "--data and --dataset");
   if (o.dataset.empty() != o.store.empty()) return nonsense("--dataset and --store go together");
   if (o.run.empty()) return nonsense("--run is missing");
   if (o.steps == 0 || o.batch == 0 || o.sequence == 0)
     return nonsense("steps, batch or sequence 0");
-  if (o.micro > o.batch || (o.micro > 0 && o.batch % o.micro != 0))
-    return nonsense("--batch is no multiple of --micro");
+  if (o.batch % ranks != 0)
+    return nonsense(fmt::format("--batch {} is no multiple of {} ranks", o.batch, ranks));
+  const std::uint64_t own = o.batch / ranks;
+  if (o.micro > own || (o.micro > 0 && own % o.micro != 0))
+    return nonsense("a rank's share of --batch is no multiple of --micro");
   if (o.threads == 0 || o.threads > 4096) return nonsense("--threads out of range");
   if (o.noise > 0 && !(o.noise_alpha > 1 && o.noise_alpha <= 2))
     return nonsense("--noise-alpha lies in (1, 2]");
@@ -128,14 +131,14 @@ std::map<std::string, std::string> settings_of(const TrainOptions& o,
           {"scale", o.scale}};
 }
 
-std::map<std::string, std::string> environment_of(const TrainOptions& o) {
+std::map<std::string, std::string> environment_of(const TrainOptions& o, std::uint64_t ranks) {
   return {{"build", fmt::format("gcc {}", __VERSION__)},
           {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
           {"cpu", cpu_name()},
           {"products", gemm_backend()},
           {"threads", fmt::to_string(o.threads)},
-          {"ranks", "1"},
-          {"micro", fmt::to_string(o.micro == 0 ? o.batch : o.micro)}};
+          {"ranks", fmt::to_string(ranks)},
+          {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
 }
 
 Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const TrainOptions& o) {
@@ -153,10 +156,22 @@ Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const
 }
 
 double EvalSet::loss(Model& model) const {
+  return mean(losses(model, 0, 1));
+}
+
+std::vector<double> EvalSet::losses(Model& model, std::uint64_t rank, std::uint64_t ranks) const {
+  std::vector<double> out(batches_.size(), 0);
+  for (std::size_t i = rank; i < batches_.size(); i += ranks) {
+    const LoadedBatch& batch = batches_[i];
+    out[i] = model.loss({batch.tokens.data(), batch.targets.data(),
+                         static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
+  }
+  return out;
+}
+
+double EvalSet::mean(std::span<const double> losses) const {
   double sum = 0;
-  for (const LoadedBatch& batch : batches_)
-    sum += model.loss({batch.tokens.data(), batch.targets.data(),
-                       static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
+  for (const double loss : losses) sum += loss;
   return sum / static_cast<double>(tokens());
 }
 

@@ -12,7 +12,7 @@
 
 namespace longhaul::trainer {
 
-Result<> check(const TrainOptions& options);
+Result<> check(const TrainOptions& options, std::uint64_t ranks = 1);
 Result<ModelConfig> config_of(const TrainOptions& options);
 Result<OptimizerConfig> optimizer_of(const TrainOptions& options);
 // Loads options.model's weights into `model` if asked to, else draws them from the seed.
@@ -22,7 +22,7 @@ Result<> start_weights(const TrainOptions& options, Model& model);
 std::map<std::string, std::string> settings_of(const TrainOptions& options,
                                                const std::string& data_identity);
 // What decides whether it also gives the same bits.
-std::map<std::string, std::string> environment_of(const TrainOptions& options);
+std::map<std::string, std::string> environment_of(const TrainOptions& options, std::uint64_t ranks);
 
 // Batches of an evaluation, read at the start: the same ones each time.
 class EvalSet {
@@ -30,6 +30,9 @@ class EvalSet {
   static Result<EvalSet> open(const Path& data, const ModelConfig& config,
                               const TrainOptions& options);
   double loss(Model& model) const;  // mean nats a token
+  // The sum of each batch's losses; of those that other ranks take, 0.
+  std::vector<double> losses(Model& model, std::uint64_t rank, std::uint64_t ranks) const;
+  double mean(std::span<const double> losses) const;
   std::uint64_t tokens() const;
 
  private:

@@ -1,0 +1,168 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "lib/base/escape.hpp"
+#include "trainer/engine/run.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+constexpr Duration kMeetLook = 20ms;  // between looks at commands, while others are waited for
+constexpr Duration kSayAfter = 1s;
+constexpr std::size_t kAgreed = 3;  // texts of an agreement
+constexpr std::int64_t kSampled = 256;
+
+// Some of the weights, others at each step, added up: equal weights give equal bits.
+double sample_of(const at::Tensor& weights, std::uint64_t step) {
+  const float* w = weights.data_ptr<float>();
+  const auto n = static_cast<std::uint64_t>(weights.numel());
+  std::uint64_t place = step * 0x9E3779B97F4A7C15U;
+  double sum = 0;
+  for (std::int64_t i = 0; i < kSampled; ++i) {
+    place = place * 6364136223846793005U + 1442695040888963407U;
+    sum += std::abs(w[(place >> 16) % n]) * static_cast<double>(1 + i % 7);
+  }
+  return sum;
+}
+
+}  // namespace
+
+Result<> TrainingRun::form_team() {
+  team_ = TRY(Team::form(outside_.place, std::chrono::seconds(options_.rank_wait),
+                         [this] { return control_.stop_asked(); }));
+  return {};
+}
+
+// All train the same model on the same data, from the checkpoint that rank 0 has found.
+Result<> TrainingRun::agree() {
+  std::string settings;
+  for (const auto& [key, value] : settings_of(options_, data_identity_))
+    settings += key + "=" + value + "\n";
+  settings += fmt::format("model={}\n", model_.layout().size());
+  const std::vector<std::string> mine = {settings, fmt::to_string(step_),
+                                         resumed_from_ ? resumed_from_->native() : ""};
+  const std::vector<std::string> all = TRY(team_->exchange(to_text(mine)));
+  std::vector<std::string> leader;
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    const std::vector<std::string> said = TRY(parts_of(all[rank], kAgreed));
+    if (said.size() != kAgreed)
+      return fail(Kind::kMalformed, "agree with the other ranks", "another version");
+    if (rank == 0) leader = said;
+    if (said[0] != leader[0])
+      return fail(Kind::kUsage, "train with several ranks",
+                  fmt::format("rank {} has other data or settings than rank 0", rank));
+  }
+  if (leads() || leader[2].empty()) return {};
+  return restore({leader[2], TRY(verify_checkpoint(leader[2]))});
+}
+
+void TrainingRun::join_sums() {
+  const at::Tensor& gradient = model_.gradients();
+  reducer_ = std::make_unique<GradientReducer>(
+      team_->collectives(),
+      std::span(gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())));
+  optimizer_.spread({team_->rank(), team_->ranks(),
+                     [this](std::span<float> all, std::span<const std::size_t> counts) {
+                       ledger_.enter(Column::kSync, time_now());
+                       Result<> done = team_->collectives().gather(all, counts);
+                       ledger_.enter(Column::kCompute, time_now());
+                       return done;
+                     }});
+}
+
+Result<> TrainingRun::end_sums(double& loss) {
+  constexpr double kRounding = 1e-9;  // of a sum of equal numbers
+  ledger_.enter(Column::kSync, time_now());
+  const double sample = sample_of(model_.weights(), step_);
+  std::array<double, 2> numbers = {loss, sample};
+  if (const Result<> summed = reducer_->finish(numbers); !summed)
+    return fail(blame(summed.error()));
+  ledger_.enter(Column::kCompute, time_now());
+  loss = numbers[0];
+  const double expected = sample * static_cast<double>(team_->ranks());
+  if (!(std::abs(numbers[1] - expected) > kRounding * expected)) return {};
+  return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
+                    "the ranks hold different weights")
+                  .advise("go on from the last checkpoint; if it comes back, report it"));
+}
+
+Error TrainingRun::blame(const Error& error) {
+  return team_->who_is_gone(error);
+}
+
+// Until every rank holds the batch of this step: none waits for data inside a sum.
+Result<> TrainingRun::meet() {
+  ledger_.enter(Column::kSync, time_now());
+  return leads() ? lead() : follow();
+}
+
+Result<> TrainingRun::lead() {
+  const Time began = time_now();
+  std::string said;
+  TRY(team_->look(Duration::zero()));
+  while (!team_->gate().open(step_)) {
+    TRY(team_->look(kMeetLook));
+    while (const std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
+    stop_ = stop_ || control_.stop_asked();
+    look_for_newer_attempt();
+    if (stop_ || lost_ || team_->gate().stop_asked()) break;
+    const std::string waits = team_->gate().waits_for(step_);
+    if (time_now() - began < kSayAfter || waits == said) continue;
+    said = waits;
+    console_.err(fmt::format("longhaul-train: step {} waits for {}\n", step_, said));
+  }
+  stop_ = stop_ || team_->gate().stop_asked();
+  if (!stop_ && !lost_) team_->go(step_, std::exchange(to_tell_, {}));
+  return {};
+}
+
+Result<> TrainingRun::follow() {
+  bool stop_said = control_.stop_asked(), may_go = false;
+  team_->say_ready(step_, stop_said);
+  while (!may_go && !stop_) {
+    TRY(hear_leader(kMeetLook, may_go));
+    if (control_.stop_asked() && !std::exchange(stop_said, true)) team_->say_ready(step_, true);
+  }
+  return {};
+}
+
+Result<> TrainingRun::hear_leader(Duration most, bool& may_go) {
+  const std::optional<Team::Told> told = TRY(team_->told(most));
+  if (!told) return {};
+  if (told->ends) {
+    stop_ = true;
+    return {};
+  }
+  if (told->step != step_)
+    return fail(Kind::kMalformed, "hear from rank 0",
+                fmt::format("it is at step {}, this rank at {}", told->step, step_));
+  for (const Command& command : told->settings) carry_out(command);
+  may_go = true;
+  return {};
+}
+
+Result<> TrainingRun::wait_apart(const std::string& lacks) {
+  if (leads()) {
+    TRY(team_->look(Duration::zero()));
+    stop_ = stop_ || team_->gate().stop_asked();
+    return {};
+  }
+  team_->say_waits(step_, lacks, control_.stop_asked());
+  bool may_go = false;
+  TRY(hear_leader(Duration::zero(), may_go));
+  if (may_go) return fail(Kind::kMalformed, "hear from rank 0", "it goes without this rank");
+  return {};
+}
+
+void TrainingRun::leave(const std::string& why) {
+  if (!team_) return;
+  if (leads()) {
+    team_->end(step_, why);
+  } else if (!stop_ && step_ < options_.steps) {
+    team_->say_failed(why);
+  }
+}
+
+}  // namespace longhaul::trainer
