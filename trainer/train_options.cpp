@@ -33,6 +33,7 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
   o.add("order", run.order,
         "shuffled, or upload: the first epoch's blocks in the order in which a push sends them");
+  o.add("dtype", run.dtype, "of the layers' products: fp32 or bf16 (weights and sums stay fp32)");
   o.add("threads", run.threads, "CPU threads of each rank");
   o.add("ranks", run.ranks,
         "processes on this host that train together (0: as torchrun's or srun's variables say)");

@@ -148,5 +148,53 @@ TEST(Model, IsTheSameForASeedAndStartsNearTheUniformLoss) {
   EXPECT_NEAR(a.loss({ids.data(), ids.data() + 1, 1, 64}) / 64, std::log(256.0), 0.1);
 }
 
+// bf16 keeps 8 bits: a factor is off by 2^-9 at most, and a product of two and its result by three
+// such errors; sums of hundreds of random ones stay near that.
+TEST(Products, OfBfloat16AreRoundedFactorsSummedInFloat) {
+  auto generator = at::detail::createCPUGenerator(3);
+  const std::int64_t n = 96, m = 80, k = 300;
+  const at::Tensor a = at::randn({n, k}, generator, at::kFloat),
+                   b = at::randn({m, k}, generator, at::kFloat),
+                   start = at::randn({n, m}, generator, at::kFloat);
+  const auto rounded = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
+  const at::Tensor exact = at::mm(rounded(a), rounded(b).t());
+  const auto as_matrix = [](const at::Tensor& t) {
+    return Matrix(t.data_ptr<float>(), t.size(0), t.size(1));
+  };
+  at::Tensor out = at::empty({n, m});
+  multiply_transposed(as_matrix(out), as_matrix(a), as_matrix(b), Into::kReplace,
+                      Products::kBfloat16);
+  // Only the result's own rounding is left: sums in bf16 would be off by 30 times as much.
+  EXPECT_LT(((out - exact).abs() / (exact.abs() + 1)).max().item<double>(), 1.01 / 256);
+  at::Tensor sum = start.clone();
+  multiply_transposed(as_matrix(sum), as_matrix(a), as_matrix(b), Into::kAdd, Products::kBfloat16);
+  EXPECT_LT((sum - (start + out)).abs().max().item<double>(), 1e-5);
+  const at::Tensor turned = b.t().contiguous(), left = a.t().contiguous();
+  at::Tensor same = at::empty({n, m});
+  multiply(as_matrix(same), as_matrix(a), as_matrix(turned), Into::kReplace, Products::kBfloat16);
+  EXPECT_LT(((same - exact).abs() / (exact.abs() + 1)).max().item<double>(), 1.01 / 256);
+  multiply_left_transposed(as_matrix(same), as_matrix(left), as_matrix(turned), Into::kReplace,
+                           Products::kBfloat16);
+  EXPECT_LT(((same - exact).abs() / (exact.abs() + 1)).max().item<double>(), 1.01 / 256);
+}
+
+TEST(Model, InBfloat16IsNearlyTheSameAndNotTheSame) {
+  Reference reference = open("grouped");
+  Model& model = *reference.model;
+  const float scale = 1.0F / static_cast<float>(reference.batch().rows());
+  model.gradients().zero_();
+  const double loss = model.train(reference.batch(), scale);
+  const at::Tensor exact = model.gradients().clone();
+  model.use_products(Products::kBfloat16);
+  model.gradients().zero_();
+  const double rounded = model.train(reference.batch(), scale);
+  EXPECT_NE(rounded, loss);
+  EXPECT_NEAR(rounded, loss, 5e-3 * loss);
+  const double off = ((model.gradients() - exact).norm() / exact.norm()).item<double>();
+  EXPECT_GT(off, 1e-4);
+  EXPECT_LT(off, 3e-2);
+  EXPECT_EQ(model.weights().scalar_type(), at::kFloat);  // the master copy
+}
+
 }  // namespace
 }  // namespace longhaul::trainer

@@ -78,7 +78,7 @@ void Model::attend(std::int64_t layer, const Batch& batch) {
                       {count, d}, config_.norm_eps);
   });
   multiply_transposed(Matrix(b.qkv(layer), b.rows, w), Matrix(b.normed.at(0), b.rows, d),
-                      Matrix(weight(layout_.qkv(layer)), w, d), Into::kReplace);
+                      Matrix(weight(layout_.qkv(layer)), w, d), Into::kReplace, products_);
   b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::rope(b.qkv(layer) + first * w, b.cosines.at(0), b.sines.at(0), count,
                   {w, config_.heads + config_.kv_heads, hd, t, first}, 1);
@@ -109,7 +109,7 @@ void Model::attend(std::int64_t layer, const Batch& batch) {
   std::copy_n(b.stream(layer), b.rows * d, b.middle(layer));
   multiply_transposed(Matrix(b.middle(layer), b.rows, d),
                       Matrix(b.attended(layer), b.rows, b.query_width),
-                      Matrix(weight(layout_.out(layer)), d, b.query_width), Into::kAdd);
+                      Matrix(weight(layout_.out(layer)), d, b.query_width), Into::kAdd, products_);
 }
 
 // From out_back = d loss / d (heads' outputs) to qkv_back = d loss / d (rotated q, k, v).
@@ -163,9 +163,9 @@ void Model::attend_backward(std::int64_t layer, const Batch& batch) {
   const std::int64_t d = config_.hidden, w = b.qkv_width;
   const Matrix back(b.back.at(0), b.rows, d);
   multiply_left_transposed(Matrix(gradient(layout_.out(layer)), d, b.query_width), back,
-                           Matrix(b.attended(layer), b.rows, b.query_width), Into::kAdd);
+                           Matrix(b.attended(layer), b.rows, b.query_width), Into::kAdd, products_);
   multiply(Matrix(b.out_back.at(0), b.rows, b.query_width), back,
-           Matrix(weight(layout_.out(layer)), d, b.query_width), Into::kReplace);
+           Matrix(weight(layout_.out(layer)), d, b.query_width), Into::kReplace, products_);
   heads_backward(layer, batch);
   b.over_rows(kRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::rms_norm_again(b.stream(layer) + first * d, weight(layout_.attention_norm(layer)),
@@ -173,9 +173,9 @@ void Model::attend_backward(std::int64_t layer, const Batch& batch) {
                             {count, d});
   });
   const Matrix qkv_back(b.qkv_back.at(0), b.rows, w), normed(b.normed.at(0), b.rows, d);
-  multiply_left_transposed(Matrix(gradient(layout_.qkv(layer)), w, d), qkv_back, normed,
-                           Into::kAdd);
-  multiply(normed, qkv_back, Matrix(weight(layout_.qkv(layer)), w, d), Into::kReplace);
+  multiply_left_transposed(Matrix(gradient(layout_.qkv(layer)), w, d), qkv_back, normed, Into::kAdd,
+                           products_);
+  multiply(normed, qkv_back, Matrix(weight(layout_.qkv(layer)), w, d), Into::kReplace, products_);
   b.norm_backward(b.stream(layer), weight(layout_.attention_norm(layer)),
                   b.attention_rstd.at(layer * b.rows), gradient(layout_.attention_norm(layer)));
 }

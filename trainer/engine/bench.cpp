@@ -92,6 +92,7 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   options.add("sequence", run.sequence, "tokens a sample");
   options.add("steps", run.steps, "steps measured; medians are printed");
   options.add("threads", run.threads, "CPU threads");
+  options.add("dtype", run.dtype, "of the layers' products: fp32 or bf16");
   options.add("peak-tflops", peak_tflops, "MFU against this (0: a product of 1024^3, measured)");
   if (TRY(read_options(outside.console, options, "bench", arguments)) == Asked::kHelp)
     return cli::kOk;
@@ -100,6 +101,8 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   at::set_num_threads(static_cast<int>(run.threads));
   Model model(TRY(config_of(run)));
   model.init(run.seed);
+  const Products products = TRY(products_of(run));
+  model.use_products(products);
   Optimizer optimizer(model, TRY(optimizer_of(run)));
   const StepTimes times = measure(model, optimizer, run);
   const double step = median(times.step), tokens = static_cast<double>(run.batch * run.sequence);
@@ -108,14 +111,14 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   const auto sequence = static_cast<std::int64_t>(run.sequence);
   outside.console.out(fmt::format(
       "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
-      "\"dtype\":\"fp32\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
+      "\"dtype\":\"{}\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
       "\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},\"optimizer_share\":{:.4f},"
       "\"peak_flops\":{:.4g},\"peak\":\"{}\",\"mfu_full\":{:.4f},\"mfu_causal\":{:.4f},"
       "\"memory_bytes\":{:.0f}}}\n",
-      run.model, model.layout().size(), run.optimizer, run.threads, run.batch, run.sequence,
-      gemm_backend(), rate, step, median(times.model), median(times.optimizer), median(times.polar),
-      median(times.optimizer) / step, peak,
+      run.model, model.layout().size(), run.optimizer, run.dtype, run.threads, run.batch,
+      run.sequence, gemm_backend(products), rate, step, median(times.model),
+      median(times.optimizer), median(times.polar), median(times.optimizer) / step, peak,
       peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
       rate * train_flops_full(model.config(), sequence) / peak,
       rate * train_flops_causal(model.config(), sequence) / peak, peak_memory_bytes()));

@@ -87,6 +87,7 @@ Result<int> eval_command(Outside& outside, Arguments arguments) {
   options.add("batch", run.batch, "samples a forward pass");
   options.add("batches", run.eval_batches, "at most so many");
   options.add("threads", run.threads, "CPU threads");
+  options.add("dtype", run.dtype, "of the layers' products: fp32 or bf16");
   if (TRY(read_options(outside.console, options, "eval --model DIR --data DIR", arguments)) ==
       Asked::kHelp)
     return cli::kOk;
@@ -95,6 +96,7 @@ Result<int> eval_command(Outside& outside, Arguments arguments) {
   TRY(check(run));
   at::set_num_threads(static_cast<int>(run.threads));
   Model model(TRY(config_of(run)));
+  model.use_products(TRY(products_of(run)));
   TRY(start_weights(run, model));
   const EvalSet set = TRY(EvalSet::open(run.data, model.config(), run));
   const double loss = set.loss(model);

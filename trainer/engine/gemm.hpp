@@ -24,15 +24,25 @@ struct Matrix {  // a view: not an owner
 };
 
 enum class Into : std::uint8_t { kReplace, kAdd };
+enum class Products : std::uint8_t {
+  kFloat,
+  // Both factors rounded to bf16 (nearest, ties to even), sums in fp32, each result rounded to
+  // bf16: what autocast does. Through oneDNN on CPUs with AVX-512, else by fp32 products of the
+  // rounded.
+  kBfloat16,
+};
 
 // out = a b^T, [n, k] x [m, k]: a layer forwards, b its weight.
-void multiply_transposed(const Matrix& out, const Matrix& a, const Matrix& b, Into into);
+void multiply_transposed(const Matrix& out, const Matrix& a, const Matrix& b, Into into,
+                         Products products = Products::kFloat);
 // out = a b, [n, k] x [k, m]: a layer backwards, to its input.
-void multiply(const Matrix& out, const Matrix& a, const Matrix& b, Into into);
+void multiply(const Matrix& out, const Matrix& a, const Matrix& b, Into into,
+              Products products = Products::kFloat);
 // out = a^T b, [k, n] x [k, m]: a layer backwards, to its weight.
-void multiply_left_transposed(const Matrix& out, const Matrix& a, const Matrix& b, Into into);
+void multiply_left_transposed(const Matrix& out, const Matrix& a, const Matrix& b, Into into,
+                              Products products = Products::kFloat);
 
-// Which one is in use, for reports: "sgemm" or "at::mm".
-const char* gemm_backend();
+// Which one is in use, for reports: "sgemm" or "at::mm"; of bf16 "onednn" or "rounded".
+const char* gemm_backend(Products products = Products::kFloat);
 
 }  // namespace longhaul::trainer

@@ -95,13 +95,13 @@ void Model::mlp(std::int64_t layer, const Batch&) {
                       config_.norm_eps);
   });
   multiply_transposed(Matrix(b.gate_up(layer), b.rows, 2 * f), Matrix(b.normed.at(0), b.rows, d),
-                      Matrix(weight(layout_.gate_up(layer)), 2 * f, d), Into::kReplace);
+                      Matrix(weight(layout_.gate_up(layer)), 2 * f, d), Into::kReplace, products_);
   b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::swiglu(b.gate_up(layer) + first * 2 * f, b.wide.at(first * f), {count, f});
   });
   std::copy_n(b.middle(layer), b.rows * d, b.stream(layer + 1));
   multiply_transposed(Matrix(b.stream(layer + 1), b.rows, d), Matrix(b.wide.at(0), b.rows, f),
-                      Matrix(weight(layout_.down(layer)), d, f), Into::kAdd);
+                      Matrix(weight(layout_.down(layer)), d, f), Into::kAdd, products_);
 }
 
 void Model::mlp_backward(std::int64_t layer, const Batch&) {
@@ -115,15 +115,17 @@ void Model::mlp_backward(std::int64_t layer, const Batch&) {
                             {count, d});
   });
   const Matrix wide(b.wide.at(0), b.rows, f);
-  multiply_left_transposed(Matrix(gradient(layout_.down(layer)), d, f), back, wide, Into::kAdd);
-  multiply(wide, back, Matrix(weight(layout_.down(layer)), d, f), Into::kReplace);
+  multiply_left_transposed(Matrix(gradient(layout_.down(layer)), d, f), back, wide, Into::kAdd,
+                           products_);
+  multiply(wide, back, Matrix(weight(layout_.down(layer)), d, f), Into::kReplace, products_);
   b.over_rows(kModelRowsAtOnce, [&](std::int64_t first, std::int64_t count) {
     kernels::swiglu_backward(b.wide.at(first * f), b.gate_up(layer) + first * 2 * f, {count, f});
   });
   const Matrix gate_up(b.gate_up(layer), b.rows, 2 * f), normed(b.normed.at(0), b.rows, d);
   multiply_left_transposed(Matrix(gradient(layout_.gate_up(layer)), 2 * f, d), gate_up, normed,
-                           Into::kAdd);
-  multiply(normed, gate_up, Matrix(weight(layout_.gate_up(layer)), 2 * f, d), Into::kReplace);
+                           Into::kAdd, products_);
+  multiply(normed, gate_up, Matrix(weight(layout_.gate_up(layer)), 2 * f, d), Into::kReplace,
+           products_);
   b.norm_backward(b.middle(layer), weight(layout_.mlp_norm(layer)), b.mlp_rstd.at(layer * b.rows),
                   gradient(layout_.mlp_norm(layer)));
 }
@@ -137,7 +139,7 @@ double Model::head(const Batch& batch, float scale) {
   for (std::int64_t at = 0; at < b.rows; at += b.head_rows) {
     const std::int64_t n = std::min(b.head_rows, b.rows - at);
     const Matrix logits(b.logits.at(0), n, v), rows(b.normed.at(at * d), n, d);
-    multiply_transposed(logits, rows, table, Into::kReplace);
+    multiply_transposed(logits, rows, table, Into::kReplace, products_);
     // Losses by fixed pieces, added in order: the sum does not depend on the threads.
     const std::int64_t pieces = (n + kModelRowsAtOnce - 1) / kModelRowsAtOnce;
     std::vector<double> losses(static_cast<std::size_t>(pieces));
@@ -152,8 +154,9 @@ double Model::head(const Batch& batch, float scale) {
                      });
     for (const double loss : losses) sum += loss;
     if (scale == 0) continue;
-    multiply_left_transposed(Matrix(gradient(layout_.head()), v, d), logits, rows, Into::kAdd);
-    multiply(rows, logits, table, Into::kReplace);  // normed becomes its own gradient
+    multiply_left_transposed(Matrix(gradient(layout_.head()), v, d), logits, rows, Into::kAdd,
+                             products_);
+    multiply(rows, logits, table, Into::kReplace, products_);  // normed becomes its own gradient
   }
   return sum;
 }
@@ -209,8 +212,8 @@ at::Tensor Model::logits(const Batch& batch) {
   at::Tensor out = at::empty({batch.rows(), config_.vocab}, at::kFloat);
   multiply_transposed(Matrix(out.data_ptr<float>(), batch.rows(), config_.vocab),
                       Matrix(buffers_->normed.at(0), batch.rows(), config_.hidden),
-                      Matrix(weight(layout_.head()), config_.vocab, config_.hidden),
-                      Into::kReplace);
+                      Matrix(weight(layout_.head()), config_.vocab, config_.hidden), Into::kReplace,
+                      products_);
   return out;
 }
 

@@ -3,7 +3,8 @@
 // its rotated q, k, v, attention's output and log-sums, the middle of the residual stream and the
 // gate and up projections; norms, SwiGLU and attention's probabilities are computed again. The
 // head, the loss and both their gradients are made for a few hundred tokens at a time, so logits
-// never exist as a whole. fp32 on the CPU; the training thread.
+// never exist as a whole. fp32 on the CPU, the layers' products in bf16 if asked for; the training
+// thread.
 //
 // Shapes: B samples of T tokens, N = B T rows, D hidden, F intermediate, V vocabulary.
 #pragma once
@@ -13,6 +14,7 @@
 #include <functional>
 #include <memory>
 
+#include "trainer/engine/gemm.hpp"
 #include "trainer/parameters.hpp"
 
 namespace longhaul::trainer {
@@ -38,6 +40,10 @@ class Model {
   // Normal with deviation init_std for matrices (o and down divided by sqrt(2 layers), as GPT-2),
   // 1 for gains. The same weights for a seed whatever the threads.
   void init(std::uint64_t seed);
+
+  // How layers and head multiply by weights from now on, forwards and back. Weights, gradients,
+  // activations, norms, RoPE, attention's inner products, softmax and loss are fp32 either way.
+  void use_products(Products products) { products_ = products; }
 
   // Flat [layout().size()] fp32. The forward pass reads weights, the backward pass adds to
   // gradients.
@@ -72,6 +78,7 @@ class Model {
 
   ModelConfig config_;
   ParameterLayout layout_;
+  Products products_ = Products::kFloat;
   at::Tensor weights_, gradients_;
   float* read_;  // weights_, or what read_weights_from() named
   at::Tensor reading_;

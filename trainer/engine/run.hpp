@@ -19,7 +19,7 @@ namespace longhaul::trainer {
 class TrainingRun {
  public:
   TrainingRun(Outside& outside, const TrainOptions& options, const ModelConfig& config,
-              const OptimizerConfig& optimizer)
+              const OptimizerConfig& optimizer, Products products)
       : outside_(outside),
         console_(outside.console),
         control_(outside.control),
@@ -28,7 +28,9 @@ class TrainingRun {
         options_(options),
         schedule_(options.schedule_of()),
         model_(config),
-        optimizer_(model_, optimizer) {}
+        optimizer_(model_, optimizer) {
+    model_.use_products(products);
+  }
 
   Result<> open();
   Result<TrainSummary> go();

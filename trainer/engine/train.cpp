@@ -259,7 +259,7 @@ Result<TrainSummary> train(Outside& outside, const TrainOptions& options) {
   at::set_num_threads(static_cast<int>(options.threads));
   const ModelConfig config = TRY(config_of(options));
   const OptimizerConfig optimizer = TRY(optimizer_of(options));
-  TrainingRun run(outside, options, config, optimizer);
+  TrainingRun run(outside, options, config, optimizer, TRY(products_of(options)));
   Result<> opened = run.open();
   if (!opened) {
     run.leave(opened.error().message());

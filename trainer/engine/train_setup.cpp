@@ -58,6 +58,7 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
   if (o.order != "shuffled" && o.order != "upload")
     return nonsense("--order is shuffled or upload");
   TRY(parse_schedule(o.schedule));
+  TRY(products_of(o));
   return {};
 }
 
@@ -78,6 +79,12 @@ Result<ModelConfig> config_of(const TrainOptions& o) {
   config.max_positions = std::max(config.max_positions, static_cast<std::int64_t>(o.sequence));
   TRY(check(config));
   return config;
+}
+
+Result<Products> products_of(const TrainOptions& o) {
+  if (o.dtype == "fp32") return Products::kFloat;
+  if (o.dtype == "bf16") return Products::kBfloat16;
+  return nonsense("--dtype is fp32 or bf16");
 }
 
 Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
@@ -126,6 +133,7 @@ std::map<std::string, std::string> settings_of(const TrainOptions& o,
           {"seed", fmt::to_string(o.seed)},
           {"shuffle-window", fmt::to_string(o.window)},
           {"order", o.order},
+          {"dtype", o.dtype},
           {"optimizer", o.optimizer},
           {"steps", fmt::to_string(o.steps)},
           {"scale", o.scale}};
@@ -135,7 +143,7 @@ std::map<std::string, std::string> environment_of(const TrainOptions& o, std::ui
   return {{"build", fmt::format("gcc {}", __VERSION__)},
           {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
           {"cpu", cpu_name()},
-          {"products", gemm_backend()},
+          {"products", gemm_backend(products_of(o).value_or(Products::kFloat))},
           {"threads", fmt::to_string(o.threads)},
           {"ranks", fmt::to_string(ranks)},
           {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};

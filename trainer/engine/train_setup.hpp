@@ -14,6 +14,7 @@ namespace longhaul::trainer {
 
 Result<> check(const TrainOptions& options, std::uint64_t ranks = 1);
 Result<ModelConfig> config_of(const TrainOptions& options);
+Result<Products> products_of(const TrainOptions& options);
 Result<OptimizerConfig> optimizer_of(const TrainOptions& options);
 // Loads options.model's weights into `model` if asked to, else draws them from the seed.
 Result<> start_weights(const TrainOptions& options, Model& model);
