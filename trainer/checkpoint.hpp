@@ -74,6 +74,8 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
+  // Makes the memory of the snapshots, so that the first one is a copy too and no page is new.
+  void prepare(std::span<const float> weights, std::span<const NamedConstFloats> state);
   bool busy() const;  // an earlier one is still being written
   // Copies everything and returns; writing goes on behind. Waits if busy().
   void begin(std::span<const float> weights, std::span<const NamedConstFloats> state,

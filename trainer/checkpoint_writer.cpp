@@ -32,6 +32,14 @@ void CheckpointWriter::wait() {
   changed_.wait(lock, [this] { return !busy_; });
 }
 
+void CheckpointWriter::prepare(std::span<const float> weights,
+                               std::span<const NamedConstFloats> state) {
+  wait();
+  weights_.assign(weights.size(), 0.0F);
+  state_.resize(state.size());
+  for (std::size_t i = 0; i < state.size(); ++i) state_[i].second.assign(state[i].second.size(), 0);
+}
+
 void CheckpointWriter::begin(std::span<const float> weights,
                              std::span<const NamedConstFloats> state, CheckpointNotes notes,
                              std::optional<std::uint64_t> best_step) {

@@ -45,6 +45,7 @@ class TrainingRun {
   void checkpoint();
   void announce_checkpoints();
   CheckpointNotes notes() const;
+  std::vector<NamedConstFloats> optimizer_state() const;
   TrainSummary summary() const;
   std::string why_it_ended(const Result<>& done) const;
 
@@ -98,6 +99,7 @@ class TrainingRun {
   std::map<std::string, double> numbers_;
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;
+  CheckpointWriter::Outcome last_saved_{};
   bool stop_ = false, want_checkpoint_ = false, paused_ = false;
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing

@@ -88,6 +88,7 @@ Result<> TrainingRun::open() {
   }
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     model_.config(), options_.keep);
+  if (leads()) checkpoints_->prepare(floats_of(model_.weights()), optimizer_state());
   first_step_ = step_;
   loader_ = std::make_unique<Loader>(
       std::move(source_), *std::move(order_), options_.sequence,
@@ -177,24 +178,29 @@ CheckpointNotes TrainingRun::notes() const {
   return out;
 }
 
+std::vector<NamedConstFloats> TrainingRun::optimizer_state() const {
+  std::vector<NamedConstFloats> state;
+  for (const auto& [name, tensor] : optimizer_.state()) state.emplace_back(name, floats_of(tensor));
+  return state;
+}
+
 void TrainingRun::checkpoint() {
   want_checkpoint_ = false;
   if (!leads()) return;
   ledger_.enter(Column::kCheckpoint, time_now());
   announce_checkpoints();
   if (lost_) return;
-  std::vector<NamedConstFloats> state;
-  for (const auto& [name, tensor] : optimizer_.state()) state.emplace_back(name, floats_of(tensor));
   std::optional<std::uint64_t> best;
   if (const auto found = numbers_.find("best.step"); found != numbers_.end())
     best = static_cast<std::uint64_t>(found->second);
-  checkpoints_->begin(floats_of(model_.weights()), state, notes(), best);
+  checkpoints_->begin(floats_of(model_.weights()), optimizer_state(), notes(), best);
   saved_step_ = step_;
 }
 
 void TrainingRun::announce_checkpoints() {
   for (const CheckpointWriter::Outcome& outcome : checkpoints_->outcomes()) {
     if (!outcome.error) {
+      last_saved_ = outcome;
       reporter_->checkpointed(outcome.step, checkpoint_path(options_.run, outcome.step));
       continue;
     }
@@ -220,6 +226,8 @@ TrainSummary TrainingRun::summary() const {
   for (std::size_t i = 0; i < kColumns; ++i) out.columns[i] = ledger_.spent(static_cast<Column>(i));
   out.longest_data_wait = ledger_.longest(Column::kData);
   out.checkpoint_longest = ledger_.longest(Column::kCheckpoint);
+  out.checkpoint_bytes = last_saved_.bytes;
+  out.checkpoint_seconds = last_saved_.seconds;
   const double tokens =
       static_cast<double>((step_ - first_step_) * options_.batch * options_.sequence);
   out.tokens_per_second = tokens / std::max(1e-9, std::chrono::duration<double>(out.wall).count());

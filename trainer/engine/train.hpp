@@ -32,6 +32,8 @@ struct TrainSummary {
   double polar_seconds = 0;
   std::uint64_t refused = 0;  // updates
   Duration wall{}, checkpoint_longest{};
+  std::uint64_t checkpoint_bytes = 0;  // of the last one, and how long its writing took behind
+  double checkpoint_seconds = 0;
   std::array<Duration, kColumns> columns{};
   Duration longest_data_wait{};
 };

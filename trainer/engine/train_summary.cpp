@@ -29,11 +29,11 @@ std::string to_text(const TrainSummary& s, bool json) {
       "{{\"attempt\":{},\"first_step\":{},\"steps\":{},\"stopped\":{},\"loss\":{:.9g},"
       "\"eval_loss\":{},\"tokens_per_second\":{:.1f},\"polar_seconds\":{:.6f},\"refused\":{},"
       "\"wall\":{:.6f},\"columns\":{{{}}},\"longest_data_wait\":{:.6f},"
-      "\"longest_checkpoint\":{:.6f}}}\n",
+      "\"longest_checkpoint\":{:.6f},\"checkpoint_bytes\":{},\"checkpoint_seconds\":{:.3f}}}\n",
       s.attempt, s.first_step, s.steps, s.stopped, s.loss,
       s.eval_loss < 0 ? "null" : fmt::format("{:.9g}", s.eval_loss), s.tokens_per_second,
       s.polar_seconds, s.refused, wall, columns, seconds(s.longest_data_wait),
-      seconds(s.checkpoint_longest));
+      seconds(s.checkpoint_longest), s.checkpoint_bytes, s.checkpoint_seconds);
 }
 
 }  // namespace longhaul::trainer
