@@ -64,8 +64,9 @@ void install_signals(Control& control) {
 std::string usage() {
   std::string out = "longhaul-train COMMAND [--flag value ..]\n\n";
   for (const CommandEntry& entry : commands())
-    out += fmt::format("  {:<10} {}\n", entry.name, entry.summary);
-  return out + "  version    print the version\n\nlonghaul-train COMMAND --help lists its flags.\n";
+    out += fmt::format("  {:<12} {}\n", entry.name, entry.summary);
+  return out +
+         "  version      print the version\n\nlonghaul-train COMMAND --help lists its flags.\n";
 }
 
 int fail_with(cli::Console& console, const Error& error) {

@@ -147,6 +147,8 @@ const std::vector<CommandEntry>& commands() {
       {"train", "train a model on token shards", train_command},
       {"tokenize", "make token shards from text", tokenize_command},
       {"bench", "tokens a second, where a step's time goes, MFU", bench_command},
+      {"serve-bench", "answer requests: TTFT, TPOT, ITL, goodput, pp512, tg128",
+       serve_bench_command},
       {"eval", "loss and perplexity of a model on token shards", eval_command},
       {"plan", "days, money, memory and link rate of a run, before it", plan_command},
       {"export", "a checkpoint as a Hugging Face folder", export_command},

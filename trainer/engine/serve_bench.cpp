@@ -1,0 +1,218 @@
+// `serve-bench`: requests arrive as a Poisson process and are answered by continuous batching; then
+// llama-bench's two figures, a prompt of 512 and 128 tokens made, alone.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+
+#include "lib/base/rng.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "trainer/engine/commands.hpp"
+#include "trainer/engine/serving.hpp"
+#include "trainer/engine/train_setup.hpp"
+#include "trainer/serving/serve_report.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+struct ServeOptions {
+  TrainOptions model;
+  std::uint64_t requests = 64, prompt = 128, output = 64, most = 16, round = 64, pool = 8192;
+  std::uint64_t repetitions = 5;
+  double rate = 4, spread = 0, ttft_ms = 1000, tpot_ms = 100;
+};
+
+void list(Options& o, ServeOptions& s) {
+  o.add("model", s.model.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  o.add("load", s.model.load, "the folder's weights (else drawn from --seed: as fast)");
+  o.add("threads", s.model.threads, "CPU threads");
+  o.add("seed", s.model.seed, "of arrivals, lengths and prompts");
+  o.add("requests", s.requests, "how many");
+  o.add("rate", s.rate, "arrivals a second, a Poisson process (0: all at once)");
+  o.add("prompt", s.prompt, "tokens a request brings");
+  o.add("output", s.output, "tokens it is answered with");
+  o.add("spread", s.spread, "both lengths uniform within this share of them, in [0, 1)");
+  o.add("most-requests", s.most, "at work at once");
+  o.add("round-tokens", s.round, "positions a round");
+  o.add("pool-tokens", s.pool, "positions whose keys and values the pool holds");
+  o.add("ttft-ms", s.ttft_ms, "goodput's limit to the first token");
+  o.add("tpot-ms", s.tpot_ms, "goodput's limit a token after it");
+  o.add("repetitions", s.repetitions, "of pp512 and tg128 (0: without them)");
+}
+
+Result<> check(const ServeOptions& s) {
+  const auto nonsense = [](const char* why) { return fail(Kind::kUsage, "serve", why); };
+  if (s.requests == 0 || s.prompt == 0 || s.output == 0 || s.most == 0)
+    return nonsense("requests, prompt, output or most-requests 0");
+  if (s.round < s.most) return nonsense("--round-tokens is below --most-requests");
+  if (s.prompt > 1U << 20 || s.output > 1U << 20 || s.pool > 1U << 24 || s.round > 1U << 16 ||
+      s.requests > 1U << 20 || s.pool < kBlockTokens)
+    return nonsense("a number out of range");
+  if (!(s.spread >= 0 && s.spread < 1) || s.rate < 0) return nonsense("--spread or --rate");
+  if (s.model.threads == 0 || s.model.threads > 4096) return nonsense("--threads out of range");
+  return {};
+}
+
+struct Arrival {
+  Duration at{};  // from the start
+  Prompt prompt;
+};
+
+std::vector<Arrival> arrivals_of(const ServeOptions& s, std::int64_t vocab) {
+  Rng when(s.model.seed, "serve.arrivals"), length(s.model.seed, "serve.lengths"),
+      ids(s.model.seed, "serve.prompts");
+  const auto some = [&](std::uint64_t tokens) {
+    const auto off = static_cast<std::uint64_t>(s.spread * static_cast<double>(tokens));
+    return static_cast<std::uint32_t>(
+        length.between(std::max<std::uint64_t>(1, tokens - off), tokens + off));
+  };
+  std::vector<Arrival> out;
+  double at = 0;
+  for (std::uint64_t i = 0; i < s.requests; ++i) {
+    if (s.rate > 0 && i > 0) at += -std::log(1 - when.unit()) / s.rate;
+    Arrival one;
+    one.at = Duration(static_cast<std::int64_t>(at * 1e9));
+    one.prompt.tokens.resize(some(s.prompt));
+    for (std::int64_t& id : one.prompt.tokens)
+      id = static_cast<std::int64_t>(ids.below(static_cast<std::uint64_t>(vocab)));
+    one.prompt.output = some(s.output);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<std::vector<Served>> serve(Server& server, const std::vector<Arrival>& arrivals,
+                                  const Control& control) {
+  std::map<std::uint64_t, Served> open;
+  std::vector<Served> out;
+  const Time began = time_now();
+  std::size_t next = 0;
+  while (next < arrivals.size() || server.busy()) {
+    if (control.stop_asked()) return fail(Kind::kInterrupted, "serve");
+    for (; next < arrivals.size() && began + arrivals[next].at <= time_now(); ++next) {
+      TRY(server.add(next, arrivals[next].prompt));
+      // From when it came, not from when this loop looked.
+      open[next] = {began + arrivals[next].at,
+                    static_cast<std::uint32_t>(arrivals[next].prompt.tokens.size())};
+    }
+    if (!server.busy()) {
+      const Duration left = began + arrivals[next].at - time_now();
+      ::poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(0, left / 1ms)));
+      continue;
+    }
+    const std::vector<Server::Made>& made = server.round();
+    const Time now = time_now();
+    for (const Server::Made& one : made) {
+      Served& served = open[one.request];
+      served.tokens.push_back(now);
+      if (!one.last) continue;
+      out.push_back(std::move(served));
+      open.erase(one.request);
+    }
+  }
+  return out;
+}
+
+struct Rates {  // tokens a second
+  double mean = 0, deviation = 0;
+};
+Rates rates_of(const std::vector<double>& values) {
+  Rates out;
+  for (const double value : values) out.mean += value / static_cast<double>(values.size());
+  for (const double value : values)
+    out.deviation += (value - out.mean) * (value - out.mean) /
+                     static_cast<double>(std::max<std::size_t>(1, values.size() - 1));
+  out.deviation = std::sqrt(out.deviation);
+  return out;
+}
+
+// Tokens a second of one request alone, of its prompt or of what it makes.
+Result<double> alone(Server& server, std::uint32_t prompt, std::uint32_t output) {
+  TRY(server.add(0, {std::vector<std::int64_t>(prompt, 1), output}));
+  Time first{}, last{};
+  const Time began = time_now();
+  while (server.busy())
+    for (const Server::Made& made : server.round()) {
+      last = time_now();
+      if (first == Time{}) first = last;
+      static_cast<void>(made);
+    }
+  const Duration span = output > 1 ? last - first : first - began;
+  const double tokens = output > 1 ? output - 1 : prompt;
+  return tokens / std::chrono::duration<double>(span).count();
+}
+
+// Bytes a second that the threads can read of memory far larger than the caches.
+double read_bandwidth() {
+  const at::Tensor memory = at::ones({64 << 20}, at::kFloat);
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    const Time began = time_now();
+    static_cast<void>(memory.sum().item<float>());
+    const double took = std::chrono::duration<double>(time_now() - began).count();
+    best = std::max(best, static_cast<double>(memory.numel()) * 4 / took);
+  }
+  return best;
+}
+
+std::string to_json(const Spread3& s) {
+  return fmt::format("{{\"mean\":{:.6f},\"median\":{:.6f},\"p99\":{:.6f}}}", s.mean, s.median,
+                     s.p99);
+}
+
+}  // namespace
+
+Result<int> serve_bench_command(Outside& outside, std::span<const std::string> arguments) {
+  ServeOptions work;
+  Options options;
+  list(options, work);
+  if (TRY(read_options(outside.console, options, "serve-bench", arguments)) == Asked::kHelp)
+    return cli::kOk;
+  TRY(check(work));
+  at::set_num_threads(static_cast<int>(work.model.threads));
+  constexpr std::uint32_t kPrompt = 512, kMade = 128;
+  work.model.sequence = std::max<std::uint64_t>(2 * (work.prompt + work.output), kPrompt + kMade);
+  Model model(TRY(config_of(work.model)));
+  TRY(start_weights(work.model, model));
+  Server server(model, {.pool_tokens = work.pool,
+                        .most_requests = static_cast<std::uint32_t>(work.most),
+                        .round_tokens = static_cast<std::uint32_t>(work.round)});
+  const auto served = TRY(serve(server, arrivals_of(work, model.config().vocab), outside.control));
+  const auto milliseconds = [](double ms) { return Duration(static_cast<std::int64_t>(ms * 1e6)); };
+  const ServeReport report =
+      report_of(served, {milliseconds(work.ttft_ms), milliseconds(work.tpot_ms)});
+  std::vector<double> pp, tg;
+  for (std::uint64_t i = 0; i < work.repetitions; ++i) {
+    pp.push_back(TRY(alone(server, kPrompt, 1)));
+    tg.push_back(TRY(alone(server, 1, kMade)));
+  }
+  std::string single;
+  if (work.repetitions > 0) {
+    const Rates prompt = rates_of(pp), made = rates_of(tg);
+    const double bandwidth = read_bandwidth();
+    const double used =
+        made.mean * static_cast<double>(server.decoder().bytes_of_token(kMade / 2)) / bandwidth;
+    single = fmt::format(
+        ",\"pp512\":{:.1f},\"pp512_deviation\":{:.1f},\"tg128\":{:.1f},\"tg128_deviation\":{:.1f},"
+        "\"read_bytes_per_second\":{:.4g},\"mbu\":{:.4f}",
+        prompt.mean, prompt.deviation, made.mean, made.deviation, bandwidth, used);
+  }
+  outside.console.out(fmt::format(
+      "{{\"bench\":\"serve\",\"model\":\"{}\",\"parameters\":{},\"dtype\":\"fp32\",\"threads\":{},"
+      "\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},\"seconds\":{:.3f},"
+      "\"requests_per_second\":{:.4f},\"output_tokens_per_second\":{:.2f},"
+      "\"total_tokens_per_second\":{:.2f},\"goodput\":{:.4f},\"within\":{},\"ttft\":{},\"tpot\":{},"
+      "\"itl\":{},\"end_to_end\":{}{}}}\n",
+      work.model.model, model.layout().size(), work.model.threads, report.requests, work.rate,
+      work.prompt, work.output, report.seconds, report.requests_per_second,
+      report.output_per_second, report.total_per_second, report.goodput, report.within,
+      to_json(report.ttft), to_json(report.tpot), to_json(report.itl), to_json(report.end_to_end),
+      single));
+  return cli::kOk;
+}
+
+}  // namespace longhaul::trainer
