@@ -8,6 +8,8 @@ namespace {
 constexpr std::uint64_t kIndexShift = 56;
 constexpr std::uint32_t kAckBytes = 60;
 constexpr Duration kProbeMin = 250ms;
+constexpr Duration kBbrCredit = 1ms;        // of a late pacer, as the kernel's
+constexpr std::size_t kBbrMarks = 100'000;  // more than ever fly
 
 }  // namespace
 
@@ -50,25 +52,66 @@ std::optional<Time> CubicPace::next_send() const {
   return Time{};
 }
 
+SentPacket BbrPace::on_sent(Time now, std::uint64_t number, std::uint32_t bytes) {
+  marks_.push_back(model_.on_sent(now, in_flight_));
+  in_flight_ += bytes;
+  next_ = std::max(now - kBbrCredit, next_) + model_.pacing().time_for(ByteCount(bytes));
+  return {number, now, bytes, 0, false};
+}
+
+void BbrPace::on_acked(Time now, const std::vector<AckedPacket>& packets, Duration ack_delay) {
+  for (const AckedPacket& acked : packets) {
+    if (!acked.was_lost) in_flight_ -= acked.packet.bytes;
+    rtt_ = now - acked.packet.sent - ack_delay;
+    if (acked.packet.number < first_) continue;
+    model_.on_ack(now, marks_[acked.packet.number - first_], acked.packet.bytes, rtt_, in_flight_);
+  }
+  while (marks_.size() > kBbrMarks) {
+    marks_.pop_front();
+    ++first_;
+  }
+}
+
+void BbrPace::on_lost(Time, const std::vector<SentPacket>& packets) {
+  for (const SentPacket& packet : packets) in_flight_ -= packet.bytes;
+}
+
+std::optional<Time> BbrPace::next_send() const {
+  if (in_flight_ + kPacketBytes > model_.window_bytes()) return std::nullopt;
+  return next_;
+}
+
+std::uint64_t BbrPace::burst(Time now) const {
+  return next_ <= now && in_flight_ + kPacketBytes <= model_.window_bytes() ? kPacketBytes : 0;
+}
+
 RateWorld::RateWorld(const netsim::LinkConfig& link, std::uint64_t seed)
     : link_(link, Rng(seed), Time{}) {}
 
-RateControl& RateWorld::add_ours(const RateOptions& options, const SenderOptions& sender) {
+void RateWorld::add(std::unique_ptr<Pace> pace, const SenderOptions& options) {
   auto added = std::make_unique<Sender>();
+  added->pace = std::move(pace);
+  added->options = options;
+  senders_.push_back(std::move(added));
+}
+
+RateControl& RateWorld::add_ours(const RateOptions& options, const SenderOptions& sender) {
   auto pace = std::make_unique<OurPace>(Time{} + sender.start, options);
   RateControl& rate = pace->rate;
-  added->pace = std::move(pace);
-  added->options = sender;
-  senders_.push_back(std::move(added));
+  add(std::move(pace), sender);
   return rate;
 }
 
 void RateWorld::add_cubic(const SenderOptions& sender) {
-  auto added = std::make_unique<Sender>();
-  added->pace = std::make_unique<CubicPace>();
-  added->options = sender;
-  added->options.ack_every = 2;
-  senders_.push_back(std::move(added));
+  SenderOptions options = sender;
+  options.ack_every = 2;
+  add(std::make_unique<CubicPace>(), options);
+}
+
+void RateWorld::add_bbr(const SenderOptions& sender) {
+  SenderOptions options = sender;
+  options.ack_every = 2;
+  add(std::make_unique<BbrPace>(), options);
 }
 
 void RateWorld::every(Duration step, std::function<void(Duration now)> look) {

@@ -1,6 +1,7 @@
 // RateWorld: senders that always have something to send, over one netsim link, in virtual time.
 // Each has its own receiver, acknowledgements with receive times, and a loss recovery as plain as
-// it can be; only how fast they send differs: RateControl, or a CUBIC flow to share the link with.
+// it can be; only how fast they send differs: RateControl, or a flow of
+// TCP's to share the link with, under CUBIC or BBR.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "lib/datagram/rate_control.hpp"
+#include "netsim/bbr.hpp"
 #include "netsim/congestion.hpp"
 #include "netsim/link.hpp"
 
@@ -67,6 +69,23 @@ class CubicPace : public Pace {  // RFC 9438 with SACK, as netsim's TCP has it
   Duration rtt_{};
 };
 
+class BbrPace : public Pace {
+ public:
+  SentPacket on_sent(Time now, std::uint64_t number, std::uint32_t bytes) override;
+  void on_acked(Time now, const std::vector<AckedPacket>& packets, Duration ack_delay) override;
+  void on_lost(Time now, const std::vector<SentPacket>& packets) override;
+  std::optional<Time> next_send() const override;
+  std::uint64_t burst(Time now) const override;
+  Duration rtt() const override { return rtt_; }
+
+ private:
+  netsim::Bbr model_{kPacketBytes};
+  std::deque<netsim::Bbr::Mark> marks_;  // by packet number, from first_ on
+  std::uint64_t first_ = 0, in_flight_ = 0;
+  Time next_{};
+  Duration rtt_{};
+};
+
 struct SenderOptions {
   Duration start{}, stop = std::chrono::hours(1);
   Duration clock_offset{};      // of the receiver
@@ -80,6 +99,7 @@ class RateWorld {
   RateWorld(const netsim::LinkConfig& link, std::uint64_t seed);
   RateControl& add_ours(const RateOptions& options, const SenderOptions& sender = {});
   void add_cubic(const SenderOptions& sender = {});
+  void add_bbr(const SenderOptions& sender = {});
 
   void run_until(Duration end);
   void every(Duration step, std::function<void(Duration now)> look);  // one observer
@@ -118,7 +138,7 @@ class RateWorld {
     Time unacked_since{}, newest{};
     std::uint64_t delivered = 0, sent = 0, lost = 0;
   };
-  void start(Sender& sender);
+  void add(std::unique_ptr<Pace> pace, const SenderOptions& options);
   void transmit(std::size_t index);
   void send_packet(std::size_t index);
   void arrive(std::size_t index, std::uint64_t number, Time at);

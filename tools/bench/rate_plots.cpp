@@ -1,8 +1,9 @@
 // One simulated link, ours and maybe others on it, in virtual time: prints what happened as CSV,
 // one line a step, for plots and for looking at; a summary on stderr. Arguments are key=value:
 //   rate_mbit=500 rtt_ms=180 queue_bdp=1 loss=0.01 burst=5 policer_burst_kb=.. jitter_ms=..
-//   seconds=30 step_ms=20 seed=1 known_mbit=.. mode=fair|background|max cubic=N cubic_at_ms=..
-//   ours=N second_at_ms=.. event=outage|rate|route at_ms=10000 length_ms=10000 to=20
+//   seconds=30 step_ms=20 seed=1 known_mbit=.. mode=fair|background|max cubic=N bbr=N
+//   cubic_at_ms=.. ours=N ours_at_ms=.. second_at_ms=.. event=outage|rate|route at_ms=10000
+//   length_ms=10000 to=20
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -161,6 +162,7 @@ int main(int count, char** words) {
   RateWorld world(link_of(a), static_cast<std::uint64_t>(a.number("seed", 1)));
   RateOptions options = options_of(a);
   SenderOptions sender;
+  sender.start = a.ms("ours_at_ms", 0);
   sender.clock_offset = 12345ms;
   sender.clock_ppm = static_cast<std::int64_t>(a.number("clock_ppm", 0));
   const RateControl& rate = world.add_ours(options, sender);
@@ -171,8 +173,10 @@ int main(int count, char** words) {
   const auto cubic = static_cast<std::size_t>(a.number("cubic", 0));
   sender.start = a.ms("cubic_at_ms", 10'000);
   sender.stop = a.ms("cubic_until_ms", 1e9);
+  const auto bbr = static_cast<std::size_t>(a.number("bbr", 0));
   for (std::size_t i = 0; i < cubic; ++i) world.add_cubic(sender);
-  Watch watch(world, rate, ours + cubic, a);
+  for (std::size_t i = 0; i < bbr; ++i) world.add_bbr(sender);
+  Watch watch(world, rate, ours + cubic + bbr, a);
   const Duration end = a.ms("seconds", 30) * 1000;
   world.run_until(end);
   watch.summary(end);
