@@ -9,7 +9,6 @@ namespace longhaul::datagram {
 RateControl::RateControl(Time now, const RateOptions& options)
     : options_(options),
       pacer_(now, options.packet_bytes),
-      cubic_(options.packet_bytes),
       phase_(RatePhase::kStart),
       last_heard_(now),
       probe_gain_(kProbeGainMin) {
@@ -36,9 +35,9 @@ void RateControl::size_window() {
     window_ = ByteCount(0);
     return;
   }
-  const Duration span = 2 * rtt_or_guess() + 20ms;
+  Duration span = 2 * rtt_or_guess() + 20ms;
+  if (others_ == RatePhase::kCompete) span += rtt_smooth_;
   ByteCount wanted = std::max(pacing_, capacity_).bytes_in(span);
-  if (others_ == RatePhase::kCompete && options_.mode == RateMode::kFair) wanted = cubic_.window();
   window_ = std::clamp(wanted, ByteCount(kWindowPacketsMin * options_.packet_bytes), kWindowMax);
 }
 

@@ -17,10 +17,11 @@
 // be sent past may_send(): report them all the same, unless they are not acknowledged.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
 
-#include "lib/datagram/cubic_window.hpp"
 #include "lib/datagram/delay_base.hpp"
 #include "lib/datagram/pacer.hpp"
 #include "lib/datagram/rate_state.hpp"
@@ -71,13 +72,30 @@ class RateControl {
   struct Evidence {
     BytesPerSecond delivered, sent;
     Duration queue{}, delay{};
-    std::uint32_t loss_ppm = 0, lost_packets = 0;
+    std::uint32_t loss_ppm = 0, lost_packets = 0, all_loss_ppm = 0;
   };
   struct Window {
     BytesPerSecond delivered, sent;
     std::uint32_t loss_ppm = 0, lost_packets = 0;
     Duration queue_least{};
-    std::uint32_t dropped_ppm = 0;  // by the receiver, behind the link
+    std::uint32_t all_loss_ppm = 0;  // of full queues too, which loss_ppm leaves out
+    std::uint32_t dropped_ppm = 0;   // by the receiver, behind the link
+  };
+  // The most that was sent while the queue stood, what came of it, and since when no evidence of
+  // others was missing; sent zero: no queue.
+  struct Full {
+    BytesPerSecond sent, delivered;
+    Duration queue{};
+    Time since{};
+  };
+  // Beside others, `fair`.
+  struct Compete {
+    std::array<BytesPerSecond, 8> rounds{};  // the most that came out in each of the last
+    std::size_t round = 0;
+    BytesPerSecond round_got;           // at the last round's end
+    std::uint64_t excess_permille = 0;  // above the most of the rounds
+    Time round_end{}, queue_seen{};
+    BytesPerSecond most() const { return *std::max_element(rounds.begin(), rounds.end()); }
   };
   enum class Sequel : std::uint8_t { kNone, kProbe };
 
@@ -91,7 +109,6 @@ class RateControl {
   void open_dip(Time now);
   void open_probe(Time now);
   void open_test(Time now);
-  void open_compete(Time now);
   BytesPerSecond steady_pace(Time now) const;
   Duration predicted_queue(Time now) const;
   Duration trial_length(BytesPerSecond pace) const;
@@ -112,8 +129,6 @@ class RateControl {
   std::optional<Duration> mean_delay(std::uint32_t last, std::uint32_t trials) const;
   void judge_test(Time now, const Evidence& during, Duration length);
   bool judge_queue(Time now, const Evidence& during, Duration expected_fall);
-  void on_compete_trial(Time now, const Trial& trial);
-  void on_yield_trial(Time now, const Trial& trial);
   void update_capacity(Time now, const Trial& trial);
   void watch_queue(Time now);
   void watch_loss(Time now);
@@ -127,10 +142,20 @@ class RateControl {
   Duration queue_of(Time now, Duration delay) const;
   void watch_receiver(Time now);
   void leave_start(Time now);
-  void enter_others(Time now);
   void go_steady(Time now, BytesPerSecond capacity);
   // Of the trials up to `last`, back to `span` before its end.
   Window look_back(std::uint32_t last, Duration span, std::uint32_t packets_min) const;
+
+  // Beside others (rate_others.cpp)
+  bool see_others(Time now, const Window& window);
+  void enter_others(Time now);
+  void open_compete(Time now);
+  void on_compete_trial(Time now, const Trial& trial);
+  bool press(Time now, const Trial& trial);
+  void on_yield_trial(Time now, const Trial& trial);
+  void measure_share(BytesPerSecond sent_full, BytesPerSecond out_full, BytesPerSecond sent_less,
+                     BytesPerSecond out_less);
+  Duration compete_pause() const;
 
   void size_window();
   Duration rtt_or_guess() const;
@@ -140,7 +165,8 @@ class RateControl {
   Pacer pacer_;
   TrialLog trials_;
   DelayBase base_;
-  CubicWindow cubic_;
+  Full full_;
+  Compete compete_;
   RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
   RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
   BytesPerSecond pacing_, delivered_, capacity_;
@@ -183,8 +209,6 @@ class RateControl {
   BytesPerSecond test_pace_;
   Evidence before_;
   std::uint32_t random_ppm_ = 0, loss_ppm_ = 0, congestion_ppm_ = 0;
-  Time cubic_loss_{};
-  Duration compete_queue_most_{};
   std::uint64_t acked_bytes_ = 0, lost_bytes_ = 0;
 };
 

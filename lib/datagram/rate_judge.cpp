@@ -1,4 +1,4 @@
-// RateControl, whose the queue and the loss are, and what is done beside others.
+// RateControl, whose the queue and the loss are.
 #include <algorithm>
 
 #include "lib/datagram/rate_control.hpp"
@@ -12,8 +12,8 @@ void RateControl::on_test_trial(Time now, const Trial& trial) {
     const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
     const Window window = look_back(last, interval(), 100);
     const Duration delay = mean_delay(last, kRough < noise_ ? 4 : 1).value_or(trial.delay());
-    before_ = {window.delivered, window.sent,        queue_of(trial.begin, delay), delay,
-               window.loss_ppm,  window.lost_packets};
+    before_ = {window.delivered, window.sent,         queue_of(trial.begin, delay), delay,
+               window.loss_ppm,  window.lost_packets, window.all_loss_ppm};
   }
   if (trial.id < test_first_ + 3) return;
   const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
@@ -22,7 +22,7 @@ void RateControl::on_test_trial(Time now, const Trial& trial) {
   const Duration delay = rough ? mean_delay(trial.id, 2).value_or(trial.delay()) : trial.delay();
   judge_test(now,
              {window.delivered, window.sent, rough ? queue_of(trial.begin, delay) : queue_end_,
-              delay, window.loss_ppm, window.lost_packets},
+              delay, window.loss_ppm, window.lost_packets, window.all_loss_ppm},
              length);
 }
 
@@ -61,7 +61,10 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
       std::max<Duration>(1ms, std::min(expected_fall, before_.queue) / 8) + 2 * noise_;
   const bool steady = others_ == RatePhase::kSteady;
   if (steady && before_.queue < queue_target() + kQueueStays) return false;
-  if (steady && noise_ > kRough && !still_full &&
+  // A queue that somebody else keeps full drops, and stands as still as a longer route.
+  const bool lossless =
+      during.all_loss_ppm <= std::min(random_ppm_, kRouteLossPpm) * 3 / 2 + kLossFreePpm;
+  if (steady && noise_ > kRough && !still_full && lossless &&
       fall < std::min(expected_fall, before_.queue) / 2 &&
       during.delivered <= permille(during.sent, 1100)) {
     suspected_ = 0;
@@ -69,7 +72,7 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
     queue_ = queue_end_ = queue_mean_ = Duration{};
     return true;
   }
-  if (!still_full && during.queue >= little && std::chrono::abs(fall) < even &&
+  if (!still_full && during.queue >= little && std::chrono::abs(fall) < even && lossless &&
       during.delivered <= permille(during.sent, 1030)) {
     base_.restart(now, std::min(during.delay, before_.delay));
     queue_ = queue_end_ = Duration{};
@@ -78,9 +81,10 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
     return true;
   }
   if (!steady) {
+    if (!alone) measure_share(before_.sent, before_.delivered, during.sent, during.delivered);
     strikes_ = alone ? strikes_ + 1 : 0;
     if (strikes_ < 2) {
-      next_test_ = now + (strikes_ == 0 ? std::max<Duration>(8 * interval(), 3s) : interval());
+      next_test_ = now + (strikes_ == 0 ? compete_pause() : interval());
       return true;
     }
     if (!still_full) not_elastic_until_ = now + 5s;
@@ -104,44 +108,6 @@ bool RateControl::judge_queue(Time now, const Evidence& during, Duration expecte
   suspected_ = 0;
   enter_others(now);
   return true;
-}
-
-void RateControl::enter_others(Time now) {
-  others_seen_ = 0;
-  strikes_ = 0;
-  testing_ = test_wanted_ = false;
-  others_ = options_.mode == RateMode::kBackground ? RatePhase::kYield : RatePhase::kCompete;
-  compete_queue_most_ = queue_;
-  next_test_ = now + std::max<Duration>(8 * interval(), 3s);
-
-  const ByteCount bdp = learned().rate.bytes_in(rtt_or_guess() + queue_);
-  cubic_.restart(now, ByteCount(bdp.value() / 2), ByteCount(bdp.value() * 7 / 10));
-  if (options_.mode == RateMode::kMax) capacity_ = learned().rate;
-  open_trial(now);
-}
-
-void RateControl::on_compete_trial(Time now, const Trial& trial) {
-  compete_queue_most_ = std::max(compete_queue_most_, queue_);
-  if (options_.mode == RateMode::kMax) {
-    capacity_ = std::max(look_back(trial.id, 4 * interval(), 32).delivered, kRateMin);
-  } else {
-    cubic_.on_acked(now, trial.acked_bytes, rtt_smooth_);
-    const bool congested = trial.lost_packets > 0 && queue_ > compete_queue_most_ / 4;
-    if (congested && trial.begin >= cubic_loss_) {
-      cubic_.on_loss(now);
-      cubic_loss_ = now;
-    }
-  }
-  if (now >= next_test_ && !testing_) test_wanted_ = true;
-}
-
-void RateControl::on_yield_trial(Time now, const Trial&) {
-  if (queue_ > queue_target() + 4ms + 4 * packet_time(capacity_)) {
-    next_test_ = now + std::max<Duration>(2 * interval(), 500ms);
-  } else if (now >= next_test_) {
-    go_steady(now, BytesPerSecond(pacing_.value() * 2));
-    next_probe_ = now;
-  }
 }
 
 }  // namespace longhaul::datagram

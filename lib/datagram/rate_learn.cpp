@@ -22,7 +22,7 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
                                            std::uint32_t packets_min) const {
   Window window;
   std::uint64_t bytes = 0, sent = 0, first_bytes = 0;
-  std::uint32_t packets = 0, fair_packets = 0, lost = 0, dropped = 0;
+  std::uint32_t packets = 0, fair_packets = 0, lost = 0, dropped = 0, all_lost = 0;
   const Time until = trials_[last - trials_.first_id()].end;
   Duration sent_for{}, first = Duration::max(), newest = Duration::min();
   window.queue_least = Duration::max();
@@ -30,6 +30,7 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
     const Trial& t = trials_[id - trials_.first_id()];
     packets += t.acked_packets;
     dropped += t.dropped_packets;
+    all_lost += t.lost_packets;
     if (!t.overflow) {
       lost += t.lost_packets;
       fair_packets += t.acked_packets;
@@ -51,6 +52,9 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
     window.delivered = rate_of(bytes - first_bytes, newest - first);
   window.sent = rate_of(sent, sent_for);
   window.lost_packets = lost;
+  if (packets + all_lost > 0)
+    window.all_loss_ppm =
+        static_cast<std::uint32_t>(std::uint64_t{all_lost} * 1'000'000 / (packets + all_lost));
   if (packets + dropped > 0)
     window.dropped_ppm =
         static_cast<std::uint32_t>(std::uint64_t{dropped} * 1'000'000 / (packets + dropped));
@@ -64,7 +68,7 @@ void RateControl::on_trial(Time now, Trial& trial) {
   const Duration delay = trial.delay();
   // The few packets of a pulse have a lower quartile that jitter moves.
   const bool counts = others_ == RatePhase::kSteady && !trial.pulse;
-  if (counts || !base_.known()) base_.add(trial.begin, delay);
+  if (counts || base_.queue(trial.begin, delay) == Duration{}) base_.add(trial.begin, delay);
   note_held(now, base_.queue(trial.begin, delay));
   queue_ = queue_of(trial.begin, delay);
   queue_end_ = trial.stalled ? queue_ : queue_of(trial.end, trial.delay_end());
@@ -191,6 +195,7 @@ void RateControl::go_steady(Time now, BytesPerSecond capacity) {
 
 void RateControl::on_steady_trial(Time now, const Trial& trial) {
   update_capacity(now, trial);
+  if (others_ != RatePhase::kSteady) return;
   if (trial.kind == RatePhase::kProbe) on_probe_trial(now, trial);
   if (others_ != RatePhase::kSteady) return;
   watch_loss(now);
@@ -211,6 +216,7 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
   const bool enough = window.sent >= permille(capacity_, 950);
   const Duration stood = enough ? full : std::max<Duration>(full, queue_target() + 1ms);
   const bool saturated = !trial.app_limited && window.queue_least > stood;
+  if (saturated && see_others(now, window)) return;
   if (saturated && window.delivered.value() > 0) {
     // Less than capacity came out: because the link carries less, or because less was sent?
     const bool less = window.delivered < permille(arrived, 985 - rough_permille(span));

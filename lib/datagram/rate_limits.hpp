@@ -35,8 +35,12 @@ constexpr Duration kProbeQueue = 8ms;    // what a probe may add
 constexpr std::uint64_t kProbePacketsMin = 16;
 constexpr std::uint32_t kProbeGainMin = 125, kProbeGainMax = 1000;  // permille
 constexpr std::uint64_t kDipPermille = 750, kTestPermille = 600;
-constexpr std::uint64_t kSharePermille = 420;   // of the link: below it, `fair` stops yielding
-constexpr std::uint64_t kClimbPermille = 1060;  // at most, while the queue is below its target
+constexpr std::uint64_t kSharePermille = 420;  // of the link: below it, `fair` stops yielding
+constexpr std::uint64_t kHalfPermille = 490;   // of the link: what `fair` keeps beside others
+constexpr std::uint64_t kExcessMost = 100, kExcessLeast = 10;  // permille above what comes out
+constexpr std::uint64_t kShareSeen = 150;        // permille: a smaller one is not told from none
+constexpr std::uint32_t kRouteLossPpm = 20'000;  // more, and a queue that stands still is a queue
+constexpr std::uint64_t kClimbPermille = 1060;   // at most, while the queue is below its target
 
 constexpr std::uint32_t kRandomMaxPpm = 130'000;  // loss repaired without lowering the rate
 constexpr std::uint32_t kLossFreePpm = 5'000;     // not worth a test

@@ -68,9 +68,10 @@ void RateControl::on_collapse(Time now) {
   }
   if (!collapse_since_) collapse_since_ = now;
   if (noise_ > kRough && now - *collapse_since_ < interval() / 2) return;
-  capacity_ = std::max(*left, kRateMin);
   const Trial& trial = trials_[next_trial_ - trials_.first_id()];
   queue_end_ = queue_of(trial.begin, trial.delay_end());
+  if (full_.sent.value() == 0) full_ = {trial.pace, *left, queue_end_, now};
+  capacity_ = std::max(*left, kRateMin);
   open(now, RatePhase::kSteady, steady_pace(now), Duration{});
 }
 

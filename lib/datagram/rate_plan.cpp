@@ -150,11 +150,4 @@ void RateControl::open_test(Time now) {
   open(now, RatePhase::kTest, test_pace_, std::max<Duration>(interval() / 4, 10ms));
 }
 
-void RateControl::open_compete(Time now) {
-  if (options_.mode == RateMode::kMax)
-    return open(now, RatePhase::kCompete, permille(capacity_, 1050), Duration{});
-  const Duration rtt = std::max(rtt_smooth_, Duration(1ms));
-  open(now, RatePhase::kCompete, permille(rate_of(cubic_.window().value(), rtt), 1100), Duration{});
-}
-
 }  // namespace longhaul::datagram

@@ -11,7 +11,7 @@
 namespace longhaul::datagram {
 
 enum class RateMode : std::uint8_t {
-  kFair,        // shares with loss-based TCP as one more CUBIC flow would
+  kFair,        // keeps half of the link beside others
   kBackground,  // yields to others
   kMax,         // does not yield to others
 };
@@ -53,7 +53,7 @@ enum class RatePhase : std::uint8_t {
   kSteady,   // at capacity, holding the queue target
   kDip,      // below capacity for a moment: the delay without a queue
   kProbe,    // a pulse above capacity: is there more?
-  kCompete,  // CUBIC-like, beside elastic cross traffic
+  kCompete,  // keeping half, beside elastic cross traffic
   kYield,    // background, beside elastic cross traffic
   kTest,     // well below capacity for a round trip: whose are the queue and the loss?
   kOutage,   // nothing comes back

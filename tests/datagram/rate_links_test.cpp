@@ -217,5 +217,61 @@ TEST(RateLinks, BackgroundTakesLittleFromCubic) {
   EXPECT_GE(world.delivered_bytes(1) - before, kLinkBytes / 5 * 60 * 90 / 100);
 }
 
+enum class Rival { kCubic, kBbr };
+netsim::LinkConfig tenth(double queue_bdp) {  // 100 Mbit/s
+  netsim::LinkConfig link = ocean();
+  link.up.rate = netsim::ConstantRate{BytesPerSecond(kLinkBytes / 5)};
+  link.up.queue.bytes_max =
+      ByteCount(static_cast<std::uint64_t>(queue_bdp * 0.18 * static_cast<double>(kLinkBytes / 5)));
+  return link;
+}
+// Ours over half of the link, seconds 30 to 120.
+double share_beside(Rival rival, double queue_bdp, bool rival_first) {
+  RateWorld world(tenth(queue_bdp), 1);
+  SenderOptions late;
+  late.start = 5s;
+  const auto add_rival = [&](const SenderOptions& sender) {
+    rival == Rival::kCubic ? world.add_cubic(sender) : world.add_bbr(sender);
+  };
+  if (rival_first) add_rival({});
+  world.add_ours(options(), rival_first ? late : SenderOptions{});
+  if (!rival_first) add_rival(late);
+  const std::size_t ours = rival_first ? 1 : 0;
+  world.run_until(30s);
+  const std::uint64_t before = world.delivered_bytes(ours);
+  world.run_until(120s);
+  return static_cast<double>(world.delivered_bytes(ours) - before) /
+         (static_cast<double>(kLinkBytes / 5) * 45);
+}
+
+TEST(RateLinks, HalfTheLinkBesideCubicInAnyQueue) {
+  for (const double queue : {0.5, 1.0, 4.0})
+    for (const bool rival_first : {false, true}) {
+      const double share = share_beside(Rival::kCubic, queue, rival_first);
+      EXPECT_GE(share, 0.7) << queue << rival_first;
+      EXPECT_LE(share, 1.5) << queue << rival_first;
+    }
+}
+
+// BBR takes no notice of losses: who follows them is left with a tenth.
+TEST(RateLinks, HalfTheLinkBesideBbr) {
+  for (const double queue : {1.0, 4.0})
+    for (const bool rival_first : {false, true}) {
+      const double share = share_beside(Rival::kBbr, queue, rival_first);
+      EXPECT_GE(share, 0.5) << queue << rival_first;
+      EXPECT_LE(share, 1.5) << queue << rival_first;
+    }
+}
+
+TEST(RateLinks, TheWholeLinkAgainOnceTheOtherIsGone) {
+  RateWorld world(tenth(1), 1);
+  SenderOptions passing;
+  passing.start = 5s;
+  passing.stop = 40s;
+  world.add_ours(options());
+  world.add_cubic(passing);
+  EXPECT_LE(time_to_90(world, 40s, kLinkBytes / 5), 4s);
+}
+
 }  // namespace
 }  // namespace longhaul::datagram

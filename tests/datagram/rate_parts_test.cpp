@@ -1,7 +1,6 @@
 // The parts of rate control, each alone.
 #include <gtest/gtest.h>
 
-#include "lib/datagram/cubic_window.hpp"
 #include "lib/datagram/delay_base.hpp"
 #include "lib/datagram/trial.hpp"
 
@@ -78,26 +77,6 @@ TEST(DelayBase, ALongerRouteIsTakenWhenTold) {
   base.add(at(0s), 100ms);
   base.restart(at(10s), 117ms);
   EXPECT_EQ(base.queue(at(11s), 120ms), Duration(3ms));
-}
-
-TEST(CubicWindow, CubeRootIsExact) {
-  for (const std::uint64_t x :
-       {0ULL, 1ULL, 7ULL, 8ULL, 26ULL, 27ULL, 999'999'999ULL, 1'000'000'000ULL}) {
-    const std::uint64_t root = cube_root(x);
-    EXPECT_LE(root * root * root, x);
-    EXPECT_GT((root + 1) * (root + 1) * (root + 1), x);
-  }
-}
-
-TEST(CubicWindow, IsBackAtItsPeakAfterK) {
-  CubicWindow window(1500);
-  window.restart(at(0s), ByteCount(1'500'000), ByteCount(1'500'000));
-  window.on_loss(at(0s));
-  EXPECT_EQ(window.window(), ByteCount(1'050'000));
-  // K = cbrt(300 / 0.4) = 9.09 s; a window is acknowledged each 100 ms.
-  for (Duration now = 100ms; now <= 9s; now += 100ms)
-    window.on_acked(at(now), window.window().value(), 100ms);
-  EXPECT_NEAR(static_cast<double>(window.window().value()), 1.5e6, 2e4);
 }
 
 }  // namespace
