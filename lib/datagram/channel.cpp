@@ -128,6 +128,7 @@ Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
   protection_.on_acked(ack.largest());
   protection_.set_old_key_life(3 * recovery_.rtt().probe_timeout());
   if (outcome_.any_new && life_ != Life::kAlive) come_alive(now);
+  urgent_over_window_ -= std::min<std::uint64_t>(urgent_over_window_, outcome_.acked.size());
   if (!outcome_.acked.empty()) {
     rate_.on_acked(now, outcome_.acked, ack.held + ago);
   } else if (outcome_.any_new) {
@@ -203,6 +204,7 @@ void Channel::give_up(Time now) {
   }
   life_ = Life::kStalled;
   resends_earned_ = probes_due_ = 0;
+  urgent_over_window_ = 0;
   next_probe_ = now;
 }
 
@@ -262,7 +264,9 @@ std::optional<Time> Channel::next_deadline(Time now) const {
     };
     if (may_load(now) || may_resend(now)) paced(now);
     if (life_ == Life::kAlive && route_.validated() && mtu_.next_probe()) paced(*mtu_.next_probe());
-    if (life_ != Life::kStalled && !resting_) sooner(load_.next_at(now));
+    // What is due and was not sent waits for an acknowledgement, not for a time that has passed.
+    const auto load_at = load_.next_at(now);
+    if (life_ != Life::kStalled && !resting_ && load_at > now) sooner(load_at);
   }
   if (at == Time::max()) return std::nullopt;
   return at;

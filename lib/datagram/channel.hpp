@@ -158,6 +158,7 @@ class Channel {
   bool blocked_ = false, resting_ = false, ping_due_ = false;
   std::uint32_t probes_due_ = 0;
   std::uint64_t resends_earned_ = 0;  // in parts of kResendShare
+  std::uint64_t urgent_over_window_ = 0;
   struct Answer {
     Address to;
     Token token{};

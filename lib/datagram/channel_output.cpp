@@ -70,12 +70,16 @@ std::optional<Channel::Batch> Channel::poll_load(Time now) {
   const Address to = *route_.current();
   if (!may_load(now)) return std::nullopt;
   const bool free = rate_.may_send(now);
+  // A window that shrank is full for as long as what is in flight takes to drain: control goes on,
+  // a packet for each that is acknowledged.
+  const bool full = !rate_.next_send().has_value();
   const bool urgent =
-      !free && load_.has(now, true) &&
-      (rate_.next_send().has_value() ||
-       rate_.in_flight().value() < rate_.window().value() + kUrgentOverWindow * mtu_.size());
+      !free && load_.has(now, true) && (!full || urgent_over_window_ < kUrgentOverWindow);
   if (!free && !urgent) return std::nullopt;
-  if (urgent) return single(now, to, {Wish::What::kUrgent, {}, mtu_.size()});
+  if (urgent) {
+    if (full) ++urgent_over_window_;
+    return single(now, to, {Wish::What::kUrgent, {}, mtu_.size()});
+  }
 
   // All that may leave together, in one call to the kernel: packet by packet as each comes due, the
   // calls cost more than what is in them.

@@ -197,6 +197,45 @@ TEST(Channel, AMillisecondOfTheRateLeavesTogether) {
   EXPECT_GE(packets, 5 * batches);
 }
 
+// Bulk without end, and something urgent that was due long ago.
+class Overdue final : public Load {
+ public:
+  bool has(Time, bool) const override { return true; }
+  std::optional<Time> next_at(Time) const override { return Time{}; }
+  void fill(Time, Packing& packet, bool urgent) override {
+    urgent_packets += urgent ? 1 : 0;
+    packet.elicit();
+    packet.pad(packet.room());
+  }
+  bool refill(const Item&, Packing&) override { return false; }
+  void accompany(Packing&) override {}
+  Result<> on_frame(Time, std::uint8_t, wire::Reader&) override { return {}; }
+  void on_acked(const Item&) override {}
+  void on_lost(const Item&) override {}
+  std::uint64_t urgent_packets = 0;
+};
+
+TEST(Channel, BehindAFullWindowItWaitsForAnAckNotForATimeThatHasPassed) {
+  BufferPool pool;
+  Overdue load;
+  Channel channel(Time{}, keys_of(true),
+                  End::options(pool, kSite, limits_of(crypto::Aead::kAes128Gcm)), load);
+  int turns = 0;
+  for (Time now{}; now < Time{} + 400ms;) {
+    while (channel.poll(now).has_value()) {
+    }
+    if (!channel.rate().next_send().has_value()) {
+      const auto due = channel.next_deadline(now);
+      ASSERT_TRUE(!due.has_value() || *due > now);
+      ++turns;
+    }
+    now = std::max(channel.next_deadline(now).value_or(Time{} + 1s), now + 1us);
+    channel.on_deadline(now);
+  }
+  EXPECT_GT(turns, 0);
+  EXPECT_GE(load.urgent_packets, 64U);  // beyond the window, and not more
+}
+
 // Each packet that was lost at the end, and sent again, once allowed a twentieth of the window
 // more.
 TEST(Channel, EarlyCopiesStayBelowATwentiethOfAll) {
