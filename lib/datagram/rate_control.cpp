@@ -79,12 +79,20 @@ void RateControl::on_acked(Time now, std::span<const AckedPacket> packets, Durat
 void RateControl::on_alive(Time now) {
   if (phase_ != RatePhase::kOutage) return;
   last_heard_ = now;
-  phase_ = RatePhase::kResume;
-  options_.known = {std::max(capacity_, permille(link_, 500)), rtt_min_};
+  const BytesPerSecond known = std::max(capacity_, permille(link_, 500));
+  options_.known = {known, rtt_min_};
   ignored_before_ = trials_.next_id();
   others_ = RatePhase::kSteady;
   testing_ = test_wanted_ = false;
-  begin_start(now, phase_, permille(options_.known.rate, 500));
+  // A session that never had enough to say knows nothing of the link's rate: it begins as one does.
+  // Half of nothing, the least rate, was kept for half a minute: a minute's points took 28 s.
+  if (known.value() == 0) {
+    phase_ = RatePhase::kStart;
+    return begin_start(
+        now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, rtt_or_guess()));
+  }
+  phase_ = RatePhase::kResume;
+  begin_start(now, phase_, permille(known, 500));
 }
 
 void RateControl::on_lost(Time, std::span<const SentPacket> packets) {

@@ -313,6 +313,28 @@ TEST(Feed, P7AfterAnOutageDatagramsBringTheNewestAtOnceAndAllOfTheHistory) {
   }
 }
 
+// Before the outage the run had too little to say to show what the link carries: the rate begins
+// anew, as high as it would for a link that nothing is known of.
+TEST(Feed, P7AfterAnOutageTheHistoryComesAtTheLinksRateThoughItWasNeverMeasured) {
+  WorldOptions options = ocean(100);
+  options.session.datagrams = true;
+  FeedWorld world(options);
+  RunWriter log(world.site_disk, "r", 1);
+  world.net.start();
+  world.begin_watch();
+  world.train(log);
+  ASSERT_TRUE(world.until([&] { return world.points.size() > 200; }, 60s));
+  world.net.wan.apply(world.net.link, netsim::Outage{60s});
+  const Time back = world.net.wan.now() + 60s;
+  put_backlog(log, 50'000);
+  ASSERT_FALSE(world.until([&] { return world.net.wan.now() > back; }, 60s));
+  world.training = false;
+  const std::size_t all = 50'000 + world.logged_at.size();
+  ASSERT_TRUE(world.until([&] { return world.points.size() == all; }, 300s));
+  EXPECT_LT(world.net.wan.now() - back, 5s);
+  EXPECT_EQ(world.lost, 0U);
+}
+
 TEST(Feed, ARestartedLaptopAsksOnlyForWhatItsMirrorLacks) {
   FeedWorld world(ocean(10, 0.01));
   world.mirror_on = true;
