@@ -88,8 +88,8 @@ void RateControl::on_alive(Time now) {
   // Half of nothing, the least rate, was kept for half a minute: a minute's points took 28 s.
   if (known.value() == 0) {
     phase_ = RatePhase::kStart;
-    return begin_start(
-        now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, rtt_or_guess()));
+    return begin_start(now, phase_,
+                       rate_of(kFirstFlightPackets * options_.packet_bytes, rtt_or_guess()));
   }
   phase_ = RatePhase::kResume;
   begin_start(now, phase_, permille(known, 500));
