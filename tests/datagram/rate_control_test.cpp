@@ -46,7 +46,9 @@ TEST(RateControl, CountsWhatIsInFlight) {
 TEST(RateControl, SilenceIsAnOutageAndAnAckEndsIt) {
   RateControl rate(at(0ms), options());
   const BytesPerSecond first = rate.rate();
-  const SentPacket sent = rate.on_sent(at(0ms), 0, 1000, false);
+  const AckedPacket before{rate.on_sent(at(0ms), 0, 1000, true), 100ms, false};
+  rate.on_acked(at(180ms), {&before, 1}, 0ms);
+  const SentPacket sent = rate.on_sent(at(200ms), 1, 1000, true);
   ASSERT_TRUE(rate.next_deadline());
   rate.on_deadline(*rate.next_deadline());
   EXPECT_EQ(rate.state().phase, RatePhase::kOutage);
