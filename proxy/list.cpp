@@ -17,6 +17,11 @@ std::string date_of(std::int64_t ns) {
   return fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(seconds));
 }
 
+// A version whose manifest the site cannot read.
+bool is_unread(const wire::Line& line, wire::AskType type) {
+  return type != wire::AskType::kFiles && !line.note.empty();
+}
+
 void show(App& app, const wire::Line& line, wire::AskType type) {
   const std::string name = printable(line.name);
   const std::string version = fmt::format("v{:06}", line.version);
@@ -26,7 +31,11 @@ void show(App& app, const wire::Line& line, wire::AskType type) {
     if (type != wire::AskType::kFiles) out.add("version", version).add("files", line.files);
     out.add("bytes", line.bytes).add("time_ns", line.time_ns);
     if (line.root) out.add("root", line.root->hex());
+    if (is_unread(line, type)) out.add("unreadable", line.note);
     app.json_line(out);
+  } else if (is_unread(line, type)) {
+    app.console.out(fmt::format("{:<24} {}  unreadable\n", name, version));
+    app.console.err(name + "@" + version + " cannot be read: " + printable(line.note) + "\n");
   } else if (type == wire::AskType::kFiles) {
     app.console.out(fmt::format("{:>10}  {}  {}\n", cli::human(ByteCount(line.bytes)),
                                 date_of(line.time_ns), name));
@@ -49,8 +58,12 @@ io::Task<int> list(App& app, ListOptions options) {
   if (!answer) co_return app.failed(answer.error());
   if (answer->refused) co_return app.failed(*answer->refused);
   if (answer->lines.empty() && !app.json) app.console.err("nothing there yet\n");
-  for (const wire::Line& line : answer->lines) show(app, line, type);
-  co_return cli::kOk;
+  bool whole = true;
+  for (const wire::Line& line : answer->lines) {
+    show(app, line, type);
+    whole = whole && !is_unread(line, type);
+  }
+  co_return whole ? cli::kOk : cli::kPartialResult;
 }
 
 }  // namespace longhaul::proxy

@@ -90,15 +90,24 @@ class PagedWork : public AskWork {
   wire::Outcome outcome_;
 };
 
-Result<wire::Line> version_line(store::Root& root, const DatasetName& dataset, VersionNo version) {
+Result<> read_version(store::Root& root, const DatasetName& dataset, VersionNo version,
+                      wire::Line& line) {
   const store::Tree tree = TRY(root.tree(dataset, version));
-  wire::Line line;
-  line.name = dataset.text();
-  line.version = version.value();
   line.files = tree.totals().files;
   line.bytes = tree.totals().bytes;
   line.time_ns = TRY(root.published_at(dataset, version)).ns;
   line.root = tree.root();
+  return {};
+}
+
+// One that cannot be read is told as such: it must not hide the others.
+wire::Line version_line(store::Root& root, const DatasetName& dataset, VersionNo version) {
+  wire::Line line;
+  line.name = dataset.text();
+  line.version = version.value();
+  const Result<> read = read_version(root, dataset, version, line);
+  if (read) return line;
+  line.note = printable(read.error().message(), wire::kReasonMax);
   return line;
 }
 
@@ -117,7 +126,7 @@ class ListDatasets final : public PagedWork {
       left_.pop_front();
       const auto versions = TRY(root_.versions(dataset));
       if (versions.empty()) continue;
-      lines.push_back(TRY(version_line(root_, dataset, versions.back())));
+      lines.push_back(version_line(root_, dataset, versions.back()));
     }
     return left_.empty() ? Progress::kDone : Progress::kMore;
   }
@@ -137,7 +146,7 @@ class ListVersions final : public PagedWork {
     if (versions.empty())
       return fail(Kind::kNotFound, "list " + dataset_.text(), "there is no such dataset");
     for (std::size_t n = 0; n < kLinesPerPage && next_ < versions.size(); ++n, ++next_)
-      lines.push_back(TRY(version_line(root_, dataset_, versions[next_])));
+      lines.push_back(version_line(root_, dataset_, versions[next_]));
     return next_ >= versions.size() ? Progress::kDone : Progress::kMore;
   }
   store::Root& root_;

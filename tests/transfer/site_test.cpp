@@ -233,6 +233,29 @@ TEST(Site, ARebuildTellsOfAManifestThatCannotBeReadAndGoesOn) {
   EXPECT_EQ(*world.index(End::kB).size(), 2U);  // both chunks, by the second version
 }
 
+TEST(Site, AManifestThatCannotBeReadHidesNoOtherVersion) {
+  World world(8, {}, World::At::kSite);
+  for (const char* name : {"src/a", "src/b", "src/c"}) {
+    put_file(world.disk(End::kA), name, random_bytes(world.rng(), 5000));
+    push(world);
+  }
+  world.disk(End::kB).rot(TreeName::known(".longhaul/manifests/data/v000002"), 80);
+  const auto listed = ask(world, wire::AskType::kVersions, 0);
+  ASSERT_EQ(listed.lines.size(), 3U);
+  ASSERT_TRUE(listed.end && !listed.end->error);
+  EXPECT_EQ(listed.lines[0].files, 1U);
+  EXPECT_EQ(listed.lines[1].version, 2U);
+  EXPECT_FALSE(listed.lines[1].note.empty());
+  EXPECT_FALSE(listed.lines[1].root.has_value());
+  EXPECT_EQ(listed.lines[2].files, 3U);
+  EXPECT_TRUE(listed.lines[2].note.empty());
+  // The newest stands for its dataset.
+  world.disk(End::kB).rot(TreeName::known(".longhaul/manifests/data/v000003"), 80);
+  const auto datasets = ask(world, wire::AskType::kDatasets, 0);
+  ASSERT_EQ(datasets.lines.size(), 1U);
+  EXPECT_FALSE(datasets.lines[0].note.empty());
+}
+
 TEST(Site, ANameThatIsNoDatasetIsRefused) {
   World world(4, {}, World::At::kSite);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
