@@ -133,15 +133,15 @@ class MetricsUser final : public RunUser {
     }
     app_.console.out(line + "\n");
   }
+  // News and the history both tell of a mark.
   void say_marks() {
-    for (auto at = model_.marks().begin(); at != model_.marks().end(); ++at) {
-      if (!marks_said_.insert(at->first).second || at->second.event.step < options_.since_step)
-        continue;
+    for (const feed::Mark& mark : model_.take_new_marks()) {
+      const bool is_new = marks_said_.insert({mark.attempt, mark.number}).second;
+      if (!is_new || mark.event.step < options_.since_step) continue;
       if (app_.json) {
-        app_.json_line(event_line(at->second));
+        app_.json_line(event_line(mark));
       } else if (options_.follow) {
-        app_.console.out(
-            fmt::format("step {:<9}  -- {}\n", at->second.event.step, mark_text(at->second)));
+        app_.console.out(fmt::format("step {:<9}  -- {}\n", mark.event.step, mark_text(mark)));
       }
     }
   }
@@ -238,6 +238,7 @@ io::Task<std::optional<int>> kept_metrics(App& app, const RunPlace& place,
   if (!read) co_return app.failed(read.error());
   if (kept->last.recorded > 0) user.on_event(kept->last);
   user.finish();
+  if (user.no_events()) co_return app.failed(*user.no_events());
   tell_age(app, place.site.name, kept->link, kept->heard);
   co_return cli::kOk;
 }
@@ -249,7 +250,7 @@ io::Task<int> metrics(App& app, MetricsOptions options) {
   if (!place) co_return app.failed(place.error());
   std::unique_ptr<EventFolder> events;
   if (!options.tensorboard.empty()) {
-    auto opened = EventFolder::open(options.tensorboard);
+    auto opened = EventFolder::open(options.tensorboard, options.place);
     if (!opened) co_return app.failed(opened.error());
     events = *std::move(opened);
   }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lib/base/escape.hpp"
 #include "lib/run/event_file.hpp"
 #include "lib/wire/codec.hpp"
 
@@ -29,18 +30,49 @@ struct Places {
   }
 };
 
+// What `longhaul.run` holds: whose history this is.
+struct Owner {
+  wire::Text<512> run;
+  wire::Map<std::uint32_t, WallTime, 65536> began;
+  template <class F>
+  static void fields(F& f) {
+    f(&Owner::run, "run", "SITE/RUN");
+    f(&Owner::began, "began", "of each attempt, when");
+  }
+};
+
+const store::TreeName kOwner = store::TreeName::known("longhaul.run");
 const store::TreeName kPlaces = store::TreeName::known("longhaul.places");
 
 }  // namespace
 
-Result<std::unique_ptr<EventFolder>> EventFolder::open(const std::string& folder) {
+Result<std::unique_ptr<EventFolder>> EventFolder::open(const std::string& folder,
+                                                       const std::string& run) {
   if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
     return fail_errno("make the folder " + folder, errno);
   auto files = TRY(io::PosixFiles::at(folder));
   auto lock = TRY(files->lock(store::TreeName::known("longhaul.lock")));
-  std::unique_ptr<EventFolder> made(new EventFolder(std::move(files), std::move(lock)));
+  std::unique_ptr<EventFolder> made(
+      new EventFolder(std::move(files), std::move(lock), folder, run));
+  TRY(made->load_owner());
   TRY(made->load());
   return made;
+}
+
+Error EventFolder::other_run(std::string why) const {
+  return Error(Kind::kExists, "write event files into " + printable(folder_, 400), std::move(why))
+      .advise("give another folder, or remove this one");
+}
+
+// A folder of before there was such a file is taken for this run's.
+Result<> EventFolder::load_owner() {
+  const auto bytes = store::read_whole(*files_, kOwner, kPlacesMax);
+  if (!bytes && bytes.error().kind() == Kind::kNotFound) return {};
+  if (!bytes) return fail(bytes.error());
+  const Owner owner = TRY(wire::decode<Owner>(Bytes(*bytes)));
+  if (owner.run != run_) return fail(other_run("it holds those of " + printable(owner.run, 300)));
+  began_ = owner.began;
+  return {};
 }
 
 Result<> EventFolder::load() {
@@ -54,6 +86,12 @@ Result<> EventFolder::load() {
   next_ = places.next;
   const auto name = TRY(store::TreeName::parse(name_));
   file_ = TRY(files_->open(name, store::Access::kWrite));
+  const store::FileStat stat = TRY(file_->stat());
+  if (stat.size < end_) {
+    return fail(Error(Kind::kIntegrity, "write event files into " + printable(folder_, 400),
+                      printable(name_, 200) + " is shorter than it was")
+                    .advise("remove the folder: all of it is written anew"));
+  }
   return file_->resize(end_);
 }
 
@@ -78,9 +116,16 @@ Result<> EventFolder::begin(const feed::Took& took) {
 }
 
 Result<> EventFolder::take(const feed::Took& took) {
-  for (const run::LogEntry& entry : took.entries)
+  for (const run::LogEntry& entry : took.entries) {
     if (const auto* name = std::get_if<run::NameSeries>(&entry.record))
       names_[{took.attempt, name->id}] = name->name;
+    const auto* start = std::get_if<run::Start>(&entry.record);
+    if (start == nullptr) continue;
+    const auto [known, is_new] = began_.emplace(took.attempt, start->at);
+    if (known->second != start->at)
+      return fail(other_run("it holds those of a run that was removed, of the same name"));
+    changed_ = changed_ || is_new;
+  }
   std::uint64_t& next = next_[took.attempt];
   if (took.next <= next) return {};
   const std::uint64_t had = std::exchange(next, took.next);
@@ -113,6 +158,10 @@ Result<> EventFolder::write() {
 
 Result<> EventFolder::sync() {
   if (!changed_ || file_ == nullptr) return {};
+  Owner owner;
+  owner.run = run_;
+  for (const auto& [attempt, began] : began_) owner.began.emplace(attempt, began);
+  TRY(store::write_whole(*files_, kOwner, wire::encode(owner)));
   TRY(file_->sync());
   Places places;
   places.file = name_;

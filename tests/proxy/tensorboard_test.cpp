@@ -34,7 +34,7 @@ std::string written(const std::string& folder,
                     const std::vector<std::vector<feed::Took>>& processes) {
   std::filesystem::remove_all(folder);
   for (const auto& stretches : processes) {
-    const auto events = EventFolder::open(folder).value();
+    const auto events = EventFolder::open(folder, "here/a").value();
     for (const feed::Took& took : stretches) EXPECT_TRUE(events->take(took).has_value());
     EXPECT_TRUE(events->sync().has_value());
   }
@@ -54,6 +54,40 @@ TEST(EventFolder, NoPointIsWrittenTwiceWhereverTheStretchesEnd) {
       written(folder, {{stretch(0, 170)}, {stretch(0, 90), stretch(90, 260)}, {stretch(0, 400)}}),
       whole);
   std::filesystem::remove_all(folder);
+}
+
+class EventFolderTest : public testing::Test {
+ protected:
+  EventFolderTest() { std::filesystem::remove_all(folder_); }
+  ~EventFolderTest() override { std::filesystem::remove_all(folder_); }
+  void write(const feed::Took& took) {
+    const auto events = EventFolder::open(folder_, "here/a").value();
+    ASSERT_TRUE(events->take(took).has_value());
+    ASSERT_TRUE(events->sync().has_value());
+  }
+  const std::string folder_ = testing::TempDir() + "longhaul-events-of-a";
+};
+
+TEST_F(EventFolderTest, TakesNoOtherRunsPoints) {
+  write(stretch(0, 100));
+  EXPECT_EQ(EventFolder::open(folder_, "here/b").error().kind(), Kind::kExists);
+  EXPECT_TRUE(EventFolder::open(folder_, "here/a").has_value());
+}
+
+TEST_F(EventFolderTest, TakesNoPointsOfARunThatWasBegunAnewUnderTheSameName) {
+  write(stretch(0, 100));
+  const auto events = EventFolder::open(folder_, "here/a").value();
+  feed::Took other = stretch(0, 400);
+  std::get<run::Start>(other.entries[0].record).at.ns += 1;
+  EXPECT_EQ(events->take(other).error().kind(), Kind::kExists);
+}
+
+TEST_F(EventFolderTest, DoesNotFillWhatSomebodyCutOffWithZeros) {
+  write(stretch(0, 100));
+  for (const auto& file : std::filesystem::directory_iterator(folder_))
+    if (file.path().filename().string().find("tfevents") != std::string::npos)
+      std::filesystem::resize_file(file.path(), 20);
+  EXPECT_EQ(EventFolder::open(folder_, "here/a").error().kind(), Kind::kIntegrity);
 }
 
 }  // namespace
