@@ -48,29 +48,31 @@ void Decoder::products(const float* x, std::int64_t weight, float* out, std::int
   });
 }
 
-float* Decoder::kept(std::int64_t layer, const DecodeRow& row, std::int64_t position) {
+float* Decoder::keys(std::int64_t layer, const DecodeRow& row, std::int64_t position,
+                     std::int64_t head) {
   const std::int64_t block = row.blocks[static_cast<std::size_t>(position / options_.block_tokens)];
-  const std::int64_t place = (layer * options_.pool_blocks + block) * options_.block_tokens +
-                             position % options_.block_tokens;
-  return pool_.data() + place * kept_width_;
+  const std::int64_t first = (layer * options_.pool_blocks + block) * 2 * config_.kv_heads + head;
+  return pool_.data() + first * options_.block_tokens * config_.head_dim;
 }
 
 // Turns queries and keys to their positions, and lays keys and values into the pool.
 void Decoder::keep(std::int64_t layer, std::span<const DecodeRow> rows) {
-  const std::int64_t width = config_.query_width() + kept_width_;
+  const std::int64_t width = config_.query_width() + kept_width_, hd = config_.head_dim;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     float* qkv = qkv_.data() + static_cast<std::int64_t>(r) * width;
+    const std::int64_t position = rows[r].position;
     kernels::rope(qkv, cosines_.data(), sines_.data(), 1,
-                  {width, config_.heads + config_.kv_heads, config_.head_dim, config_.max_positions,
-                   rows[r].position},
+                  {width, config_.heads + config_.kv_heads, hd, config_.max_positions, position},
                   1);
-    std::copy_n(qkv + config_.query_width(), kept_width_, kept(layer, rows[r], rows[r].position));
+    for (std::int64_t h = 0; h < 2 * config_.kv_heads; ++h)
+      std::copy_n(qkv + config_.query_width() + h * hd, hd,
+                  keys(layer, rows[r], position, h) + position % options_.block_tokens * hd);
   }
 }
 
 void Decoder::attend(std::int64_t layer, std::span<const DecodeRow> rows) {
   const std::int64_t hd = config_.head_dim, share = config_.heads / config_.kv_heads;
-  const std::int64_t width = config_.query_width() + kept_width_;
+  const std::int64_t width = config_.query_width() + kept_width_, each = options_.block_tokens;
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(hd)));
   const auto all = static_cast<std::int64_t>(rows.size()) * config_.heads;
   at::parallel_for(0, all, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -80,18 +82,17 @@ void Decoder::attend(std::int64_t layer, std::span<const DecodeRow> rows) {
       const DecodeRow& row = rows[static_cast<std::size_t>(r)];
       const float* q = qkv_.data() + r * width + h * hd;
       float* out = attended_.data() + r * config_.query_width() + h * hd;
-      scores.resize(static_cast<std::size_t>(row.position) + 1);
-      for (std::int64_t p = 0; p <= row.position; ++p)
-        scores[static_cast<std::size_t>(p)] =
-            static_cast<float>(kernels::dot(q, kept(layer, row, p) + h / share * hd, hd));
+      const std::int64_t n = row.position + 1;
+      scores.resize(static_cast<std::size_t>(n));
+      for (std::int64_t p = 0; p < n; p += each)
+        row_products({q, keys(layer, row, p, h / share), scores.data() + p, 1, hd, each}, 0,
+                     std::min(each, n - p));
       float lse = 0;
-      kernels::causal_softmax(scores.data(), &lse, {1, row.position + 1}, row.position, scale);
+      kernels::causal_softmax(scores.data(), &lse, {1, n}, row.position, scale);
       std::fill_n(out, hd, 0.0F);
-      for (std::int64_t p = 0; p <= row.position; ++p) {
-        const float* v = kept(layer, row, p) + config_.kv_width() + h / share * hd;
-        const float weight = scores[static_cast<std::size_t>(p)];
-        for (std::int64_t k = 0; k < hd; ++k) out[k] += weight * v[k];
-      }
+      for (std::int64_t p = 0; p < n; p += each)
+        add_weighted(values(layer, row, p, h / share), scores.data() + p, std::min(each, n - p), hd,
+                     out);
     }
   });
 }

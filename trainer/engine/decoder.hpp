@@ -39,7 +39,13 @@ class Decoder {
                 std::int64_t width, std::int64_t columns) const;
   void keep(std::int64_t layer, std::span<const DecodeRow> rows);
   void attend(std::int64_t layer, std::span<const DecodeRow> rows);
-  float* kept(std::int64_t layer, const DecodeRow& row, std::int64_t position);
+  // Keys, then values, of a key-value head in the block that has `position`: [block_tokens,
+  // head_dim].
+  float* keys(std::int64_t layer, const DecodeRow& row, std::int64_t position, std::int64_t head);
+  float* values(std::int64_t layer, const DecodeRow& row, std::int64_t position,
+                std::int64_t head) {
+    return keys(layer, row, position, config_.kv_heads + head);
+  }
   const float* weights() const { return model_.weights().data_ptr<float>(); }
 
   const Model& model_;
@@ -47,7 +53,7 @@ class Decoder {
   const ParameterLayout& layout_;
   DecoderOptions options_;
   std::int64_t kept_width_;  // keys and values of a position in a layer
-  std::vector<float> pool_;  // [layers, blocks, block_tokens, kept_width]
+  std::vector<float> pool_;  // [layers, blocks, 2 kv_heads, block_tokens, head_dim]
   std::vector<float> cosines_, sines_;
   std::vector<float> stream_, normed_, qkv_, attended_, gate_up_, wide_, more_, logits_, rstd_;
 };

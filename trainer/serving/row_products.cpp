@@ -1,6 +1,6 @@
 #include "trainer/serving/row_products.hpp"
 
-#include <cstddef>
+#include <algorithm>
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define LONGHAUL_CLONES [[gnu::target_clones("arch=skylake-avx512", "arch=haswell", "default")]]
@@ -11,38 +11,38 @@
 namespace longhaul::trainer {
 namespace {
 
-constexpr std::int64_t kLanes = 16, kRowsAtOnce = 4;
+constexpr std::int64_t kLanes = 16, kColumnsAtOnce = 8;  // so many of w stay in the first cache
 
-// Rows at once share the loads of w; each keeps 16 sums of its own, added at the end in order.
-template <std::int64_t kRows>
-[[gnu::always_inline]] inline void some_rows(const RowProducts& work, std::int64_t row,
-                                             std::int64_t column) {
-  float lanes[static_cast<std::size_t>(kRows)][kLanes] = {};
-  const float* w = work.w + column * work.width;
-  const float* x = work.x + row * work.width;
+// Its 16 sums are added by halves at the end. Four rows at once, which share the loads of w, were
+// slower with g++ 12: 22 against 30 GFLOP/s.
+[[gnu::always_inline]] inline float product(const float* x, const float* w, std::int64_t width) {
+  float lanes[kLanes] = {};
   std::int64_t i = 0;
-  for (; i + kLanes <= work.width; i += kLanes)
-    for (std::int64_t r = 0; r < kRows; ++r)
-      for (std::int64_t k = 0; k < kLanes; ++k) lanes[r][k] += x[r * work.width + i + k] * w[i + k];
-  for (std::int64_t k = 0; i < work.width; ++i, ++k)
-    for (std::int64_t r = 0; r < kRows; ++r) lanes[r][k] += x[r * work.width + i] * w[i];
-  for (std::int64_t r = 0; r < kRows; ++r) {
-    float sum = 0;
-    for (std::int64_t k = 0; k < kLanes; ++k) sum += lanes[r][k];
-    work.out[(row + r) * work.columns + column] = sum;
-  }
+  for (; i + kLanes <= width; i += kLanes)
+    for (std::int64_t k = 0; k < kLanes; ++k) lanes[k] += x[i + k] * w[i + k];
+  for (std::int64_t k = 0; i < width; ++i, ++k) lanes[k] += x[i] * w[i];
+  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
+    for (std::int64_t k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+  return lanes[0];
 }
 
 }  // namespace
 
 LONGHAUL_CLONES
 void row_products(const RowProducts& work, std::int64_t first_column, std::int64_t count) {
-  for (std::int64_t column = first_column; column < first_column + count; ++column) {
-    std::int64_t row = 0;
-    for (; row + kRowsAtOnce <= work.rows; row += kRowsAtOnce)
-      some_rows<kRowsAtOnce>(work, row, column);
-    for (; row < work.rows; ++row) some_rows<1>(work, row, column);
-  }
+  const std::int64_t end = first_column + count;
+  for (std::int64_t begin = first_column; begin < end; begin += kColumnsAtOnce)
+    for (std::int64_t row = 0; row < work.rows; ++row)
+      for (std::int64_t c = begin; c < std::min(end, begin + kColumnsAtOnce); ++c)
+        work.out[row * work.columns + c] =
+            product(work.x + row * work.width, work.w + c * work.width, work.width);
+}
+
+LONGHAUL_CLONES
+void add_weighted(const float* rows, const float* weights, std::int64_t count, std::int64_t width,
+                  float* out) {
+  for (std::int64_t i = 0; i < count; ++i)
+    for (std::int64_t k = 0; k < width; ++k) out[k] += weights[i] * rows[i * width + k];
 }
 
 }  // namespace longhaul::trainer

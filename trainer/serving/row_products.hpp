@@ -15,5 +15,8 @@ struct RowProducts {
   std::int64_t rows, width, columns;
 };
 void row_products(const RowProducts& work, std::int64_t first_column, std::int64_t count);
+// out [width] += weights[i] * rows[i], the rows [count, width] in order.
+void add_weighted(const float* rows, const float* weights, std::int64_t count, std::int64_t width,
+                  float* out);
 
 }  // namespace longhaul::trainer
