@@ -164,7 +164,8 @@ std::size_t Channel::build(Time now, const Wish& wish, MutableBytes out) {
   if (packet.quiet()) {
     recovery_.on_sent(now, Recovery::Kind::kQuiet, sent, {});
   } else {
-    const bool limited = wish.what != Wish::What::kLoad || !load_.has(now, false);
+    const bool of_load = wish.what == Wish::What::kLoad || wish.what == Wish::What::kUrgent;
+    const bool limited = !of_load || !load_.has(now, false);
     sent = rate_.on_sent(now, number, sent.bytes, limited);
     if (wish.what == Wish::What::kCopy) {
       recovery_.on_copy_sent(now, sent);

@@ -150,5 +150,36 @@ TEST(SessionDatagrams, P9SameSeedSameRun) {
   EXPECT_NE(run(21), run(22));
 }
 
+// A control message in a pulse says nothing about how much there is to send; and what is in flight
+// when the link slows down does not keep control from going.
+TEST(SessionDatagrams, FollowsTheLinkDownAndUpAgainBesideControl) {
+  WorldOptions options = fast();
+  options.link = {.rtt = 180ms, .megabits = 200};
+  SessionWorld world(5, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  std::uint64_t sent = 0;
+  const auto run = [&](Duration span) {
+    for (Duration at{}; at < span; at += 20ms) {
+      world.laptop.service.send(Lane::kControl, sent++, 64);
+      world.laptop.drain();
+      world.run_for(20ms);
+    }
+  };
+  const auto rate = [&world](std::uint64_t megabits) {
+    const auto to = BytesPerSecond::from_bits(megabits * 1'000'000);
+    world.wan.apply(world.link, netsim::RateStep{netsim::Direction::kUp, netsim::ConstantRate{to}});
+  };
+  run(5s);
+  rate(8);
+  run(8s);
+  rate(200);
+  run(2500ms + 2 * 180ms);
+  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
+  run(1s);
+  EXPECT_GE(world.site.service.bytes_in(Lane::kBulk) - before, 25'000'000U * 90 / 100);
+  EXPECT_GE(world.site.service.bytes_in(Lane::kControl), (sent - 20) * 64);
+}
+
 }  // namespace
 }  // namespace longhaul::test
