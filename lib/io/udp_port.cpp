@@ -133,6 +133,7 @@ void UdpPort::tune() {
   const int fd = socket_;
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   set(fd, SOL_SOCKET, SO_RCVBUF, kBufferBytes);
+  set(fd, SOL_SOCKET, SO_RCVBUFFORCE, kBufferBytes);  // past rmem_max, where CAP_NET_ADMIN is had
   set(fd, SOL_SOCKET, SO_SNDBUF, kBufferBytes);
   set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
@@ -214,8 +215,9 @@ DatagramPort::Sent UdpPort::put_segments(const sockaddr_storage& to, unsigned to
     if (os != EIO && os != EINVAL && os != EOPNOTSUPP) return refused(os, bytes, length);
     // A device that cannot checksum, a kernel that does not know this use, or a size the route no
     // longer takes: one by one they say which.
+    const std::uint64_t before = info_.sent;
     const Sent one_by_one = put_each(to, to_bytes, bytes, each_bytes);
-    if (one_by_one == Sent::kAll) info_.segments = false;
+    if (info_.sent > before) info_.segments = false;
     return one_by_one;
   }
   info_.sent += (length + each_bytes - 1) / each_bytes;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -25,6 +26,7 @@ namespace {
 // Below this a block of 64 KiB would be held for a few bytes.
 constexpr std::size_t kKeepWhole = UdpReader::kReceiveBytes / 8;
 constexpr std::size_t kHeldMax = 16U << 20;  // 270 ms of 500 Mbit/s
+constexpr Duration kWaitMax = 2s;
 constexpr int kGroSize = 104;  // of <linux/udp.h>, which cannot stand beside <netinet/udp.h>
 
 datagram::Address from_socket(const sockaddr_storage& in) {
@@ -53,16 +55,6 @@ Duration clock_of(clockid_t which) {
   timespec at{};
   ::clock_gettime(which, &at);
   return std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec);
-}
-
-// The kernel's stamps are of the wall clock, ours of CLOCK_BOOTTIME: what lies between a stamp and
-// now is the same in both, but for a step of the wall clock, which makes nonsense of it.
-Time came_at(std::optional<Duration> stamp) {
-  constexpr Duration kWaitMax = 2s;
-  const Duration wall = clock_of(CLOCK_REALTIME);
-  const Time now{clock_of(CLOCK_BOOTTIME)};
-  const Duration waited = stamp ? wall - *stamp : Duration{};
-  return waited < Duration{} || waited > kWaitMax ? now : now - waited;
 }
 
 struct Notes {
@@ -95,6 +87,12 @@ Notes notes_of(msghdr& message) {
 }
 }  // namespace
 
+Time came_at(std::optional<Duration> stamp, Duration wall, Time now, Time emptied) {
+  if (!stamp.has_value()) return now;
+  const Duration waited = std::clamp<Duration>(wall - *stamp, Duration{}, kWaitMax);
+  return std::clamp(now - waited, std::min(emptied, now), now);
+}
+
 // A short slice: the scheduler lets who asks for little run soon (Linux 6.12; older kernels take
 // the call and ignore it). A thread that waits a turn of 3 ms behind its neighbours loses packets.
 void ask_for_short_slices() {
@@ -115,7 +113,7 @@ class UdpReader::Fetch {
   explicit Fetch(BufferPool& pool) : pool_(pool) {}
 
   // False: nothing was there.
-  bool now(int socket, std::vector<ReceivedDatagrams>& out, Notes& notes_out) {
+  bool take(int socket, std::vector<ReceivedDatagrams>& out, Notes& notes_out) {
     while (buffers_.size() < kReceiveBatch) buffers_.push_back(pool_.take(kReceiveBytes));
     for (std::size_t i = 0; i < kReceiveBatch; ++i) {
       parts_[i] = {buffers_[i].bytes().data(), kReceiveBytes};
@@ -128,9 +126,15 @@ class UdpReader::Fetch {
       header.msg_control = control_[i].bytes.data();
       header.msg_controllen = control_[i].bytes.size();
     }
+    const Time before{clock_of(CLOCK_BOOTTIME)};
     const int count = ::recvmmsg(socket, messages_.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
     // Nothing, or an error that belongs to some earlier send (ICMP): the next call sees the rest.
-    if (count <= 0) return false;
+    if (count <= 0) {
+      emptied_ = before;
+      return false;
+    }
+    const Duration wall = clock_of(CLOCK_REALTIME);
+    const Time now{clock_of(CLOCK_BOOTTIME)};
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       const std::size_t length = messages_[i].msg_len;
       const Notes notes = notes_of(messages_[i].msg_hdr);
@@ -141,8 +145,10 @@ class UdpReader::Fetch {
           length < kKeepWhole
               ? Slice::copy_of(Bytes(buffers_[i].bytes()).first(length))
               : std::move(std::exchange(buffers_[i], pool_.take(kReceiveBytes))).freeze(length);
-      out.push_back({from_socket(from_[i]), std::move(bytes), each, came_at(notes.stamp)});
+      out.push_back({from_socket(from_[i]), std::move(bytes), each,
+                     came_at(notes.stamp, wall, now, emptied_)});
     }
+    if (static_cast<std::size_t>(count) < kReceiveBatch) emptied_ = before;
     return true;
   }
 
@@ -153,6 +159,7 @@ class UdpReader::Fetch {
   std::array<iovec, kReceiveBatch> parts_{};
   std::array<sockaddr_storage, kReceiveBatch> from_{};
   std::array<Control, kReceiveBatch> control_{};
+  Time emptied_{};  // then, or later, nothing was left in the socket
 };
 
 UdpReader::UdpReader(int socket, const Executor& executor, BufferPool& pool)
@@ -194,7 +201,7 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, int socket, int wake,
     if (wanted[1].revents != 0) return;
     got.clear();
     Notes notes;
-    const bool any = fetch.now(socket, got, notes);
+    const bool any = fetch.take(socket, got, notes);
     bool tell = false;
     {
       const std::lock_guard lock(shared->mutex);

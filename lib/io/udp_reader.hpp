@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,11 @@ namespace longhaul::io {
 
 // Of the calling thread; a wish.
 void ask_for_short_slices();
+
+// When a datagram came, by our clock. The kernel's stamps are of the wall clock, ours of
+// CLOCK_BOOTTIME: what lies between a stamp and now is the same in both, unless the wall clock was
+// set meanwhile. It cannot have come before the socket was last found empty, nor after now.
+Time came_at(std::optional<Duration> stamp, Duration wall, Time now, Time emptied);
 
 class UdpReader {
  public:

@@ -127,6 +127,35 @@ TEST(DatagramPort, SaysWhatIsTooBigAndGoesOn) {
   EXPECT_EQ(after, DatagramPort::Sent::kAll);
 }
 
+// A peer's port may be anything: what nobody can send says nothing about segmentation.
+Task<> to_no_port(Env& env, DatagramInfo& before, DatagramInfo& after) {
+  auto port = env.datagrams({"127.0.0.1", 0}).value();
+  before = port->info();
+  datagram::Address nowhere = to_address({"127.0.0.1", 9}).value();
+  nowhere.port = 0;
+  EXPECT_EQ(port->send(nowhere, batch(3, 100, 100, 0), 100), DatagramPort::Sent::kAll);
+  after = port->info();
+  co_return;
+}
+
+TEST(DatagramPort, WhatIsRefusedOneByOneTooDoesNotEndSegmentation) {
+  AsioEnv env;
+  DatagramInfo before, after;
+  env.run(to_no_port(env, before, after), {});
+  EXPECT_EQ(after.unsendable, 3U);
+  EXPECT_EQ(after.sent, 0U);
+  EXPECT_EQ(after.segments, before.segments);
+}
+
+TEST(UdpReader, AStepOfTheWallClockMovesNoArrivalFar) {
+  const Time now = Time{} + 100s, emptied = now - 3ms;
+  EXPECT_EQ(came_at(500s, 500s + 1ms, now, emptied), now - 1ms);
+  EXPECT_EQ(came_at(std::nullopt, 500s, now, emptied), now);
+  EXPECT_EQ(came_at(500s, 501s, now, emptied), emptied);  // set forward by a second
+  EXPECT_EQ(came_at(500s, 499s, now, emptied), now);      // and back
+  EXPECT_EQ(came_at(500s, 4000s, now, Time{}), now - 2s);
+}
+
 TEST(DatagramPort, AddressesGoBothWays) {
   for (const char* host : {"192.0.2.7", "2001:db8::5", "::1"}) {
     const Endpoint endpoint{host, 4711};
