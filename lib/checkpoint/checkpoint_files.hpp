@@ -7,7 +7,7 @@
 // Made and used in jobs, by several at once.
 //
 //   auto files = TRY(CheckpointFiles::open(site_files, folder, Form::kWeights));
-//   source->rows = files->rows();   // not hashed; names are below the folder
+//   for (const auto& row : files->rows()) source->rows.push_back(row);  // not hashed; below the folder
 //   source->files = files;
 #pragma once
 
@@ -17,7 +17,7 @@
 
 #include "lib/checkpoint/bf16.hpp"
 #include "lib/store/files.hpp"
-#include "lib/transfer/row.hpp"
+#include "lib/transfer/rows.hpp"
 
 namespace longhaul::checkpoint {
 

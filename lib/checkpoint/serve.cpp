@@ -107,7 +107,7 @@ class Fetch final : public transfer::FetchWork {
         TRY(CheckpointFiles::open(files_, *place, fetch_.full ? Form::kFull : Form::kWeights));
     auto found = std::make_shared<transfer::Source>();
     found->files = opened;
-    found->rows = opened->rows();
+    for (const transfer::Row& row : opened->rows()) found->rows.push_back(row);
     source = std::move(found);
     return {};
   }
