@@ -76,8 +76,8 @@ void Staging::place(StagedFile& file, const Range& range) {
 FileNo Staging::add_record(const TreeName& name, std::uint64_t size) {
   const auto no = static_cast<std::uint32_t>(staged_.size());
   StagedFile file;
-  file.name_at = names_.add(name.text());
-  file.name_bytes = static_cast<std::uint16_t>(name.text().size());
+  file.name_at = names_.add(name.text()) & 0xffffffffffffU;
+  file.name_bytes = name.text().size() & 0x3fffU;  // at most kPathBytesMax
   file.size = size;
   file.dirty = true;
   staged_.push_back(std::move(file));
@@ -231,9 +231,10 @@ Result<> Staging::sync_each() {
   std::set<TreeName> folders;
   {
     const std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < staged_.size(); ++i)
-      if (std::exchange(staged_[i].dirty, false) && !staged_[i].gone)
-        files.push_back(name_of(staged_[i]).under(tree()));
+    for (std::size_t i = 0; i < staged_.size(); ++i) {
+      if (staged_[i].dirty && !staged_[i].gone) files.push_back(name_of(staged_[i]).under(tree()));
+      staged_[i].dirty = false;
+    }
     folders.swap(dirty_folders_);
   }
   for (const TreeName& name : files) {

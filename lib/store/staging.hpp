@@ -115,14 +115,14 @@ class Staging {
     std::unique_ptr<std::vector<Range>> many_;
   };
   struct StagedFile {
-    std::uint64_t name_at = 0;  // in names_
+    std::uint64_t name_at : 48 = 0;  // in names_
+    std::uint64_t name_bytes : 14 = 0;
+    bool dirty : 1 = false;  // written since the last sync
+    bool gone : 1 = false;   // given up
     std::uint64_t size = 0;
-    std::uint16_t name_bytes = 0;
-    bool dirty = false;  // written since the last sync
-    bool gone = false;   // given up
     Ranges ranges;
   };
-  static_assert(sizeof(StagedFile) == 80);
+  static_assert(sizeof(StagedFile) == 72);
   Staging(Files& files, TreeName folder) : files_(files), folder_(std::move(folder)) {}
   Result<> replay_one(Bytes record);
   Result<> replay_file(Bytes record);

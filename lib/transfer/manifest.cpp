@@ -125,17 +125,19 @@ Result<ManifestReader::Added> ManifestReader::add(const wire::Segment& segment) 
     return broken("its segments do not follow each other");
   if (segment.records.empty()) return broken("a segment is empty");
   added_ = {};
-  added_.first_row = static_cast<std::uint32_t>(rows_);
+  added_.first_row = own_rows_;
   for (const wire::Record& record : segment.records) TRY(add_record(record));
   if (added_.chunks.size() > wire::kSegmentPiecesMax)
     return broken("a segment names too many chunks");
   ++segments_;
+  added_.file_open = file_open_;
   return std::move(added_);
 }
 
-void ManifestReader::add_row(const store::Entry& entry, bool from_base) {
-  added_.rows.push_back({entry, from_base});
+void ManifestReader::add_row(const store::Entry& entry) {
+  added_.rows.push_back(entry);
   ++rows_;
+  ++own_rows_;
 }
 
 Result<TreeName> ManifestReader::place(const wire::Record& record) {
@@ -175,12 +177,12 @@ Result<> ManifestReader::add_record(const wire::Record& record) {
     if (!record.pieces.empty()) return broken("only files have pieces");
     TRY(builder_.add(entry));
     if (entry.type == EntryType::kFolder) folder_ = name;
-    add_row(entry, false);
+    add_row(entry);
     return {};
   }
   if (record.size > store::kFileBytesMax) return broken("a file is too large");
   bytes_ += record.size;
-  add_row(entry, false);
+  add_row(entry);
   file_ = std::move(entry);
   file_open_ = true;
   file_bytes_ = 0;
@@ -202,8 +204,8 @@ Result<> ManifestReader::add_pieces(std::span<const wire::Piece> pieces) {
     if (here.hole) {
       added_.hole_bytes += here.length;
     } else {
-      added_.chunks.push_back({here.chunk, file_bytes_, static_cast<std::uint32_t>(rows_ - 1),
-                               static_cast<std::uint32_t>(here.length)});
+      added_.chunks.push_back(
+          {here.chunk, file_bytes_, own_rows_ - 1, static_cast<std::uint32_t>(here.length)});
       ++chunks_;
     }
     file_pieces_.push_back(here);
@@ -226,8 +228,12 @@ Result<> ManifestReader::add_same(const TreeName& name, std::uint64_t more_sibli
     const bool is_file = entry.type == EntryType::kFile;
     TRY(charge(sizeof(store::Entry) + entry.name.text().size()));
     TRY(builder_.add(entry, is_file ? base_->pieces() : std::vector<store::Piece>()));
-    if (is_file) bytes_ += entry.size;
-    add_row(entry, true);
+    if (is_file) {
+      bytes_ += entry.size;
+      ++added_.base_files;
+      added_.base_bytes += entry.size;
+    }
+    ++rows_;
     base_at_entry_ = base_->next();
   }
   if (siblings <= more_siblings) return broken("the base has fewer names beside " + name.shown());

@@ -42,7 +42,7 @@ class ManifestWriter {
   std::uint64_t chunks_ = 0;
 };
 
-// Where a chunk belongs. Rows are counted over the whole manifest.
+// Where a chunk belongs. Rows are counted over the whole manifest, without those of the base.
 struct ChunkPlace {
   crypto::Digest id;
   std::uint64_t offset = 0;
@@ -54,14 +54,13 @@ class ManifestReader {
  public:
   explicit ManifestReader(std::optional<store::Tree> base);
   struct Added {
-    struct NewRow {
-      store::Entry entry;
-      bool from_base = false;  // content and all are those of the base's entry of that name
-    };
     std::uint32_t first_row = 0;
-    std::vector<NewRow> rows;
+    std::vector<store::Entry> rows;
+    bool file_open = false;          // the newest row is a file, and pieces of it may follow
     std::vector<ChunkPlace> chunks;  // in the order of their numbers
     std::uint64_t hole_bytes = 0;
+    // As in the base, content and all: of these there may be a million in one segment.
+    std::uint64_t base_files = 0, base_bytes = 0;
   };
   // Segments in order. After an error nothing of this manifest is to be used any more.
   Result<Added> add(const wire::Segment& segment);
@@ -75,7 +74,7 @@ class ManifestReader {
   Result<> finish_file();  // the open one goes into the tree
   Result<> add_same(const store::TreeName& name, std::uint64_t more_siblings);
   Result<> charge(std::size_t memory_bytes);
-  void add_row(const store::Entry& entry, bool from_base);
+  void add_row(const store::Entry& entry);
 
   std::optional<store::TreeWalk> base_;  // only forward, as the names come in order
   bool base_at_entry_ = false;           // base_ stands on an entry not yet used
@@ -88,6 +87,7 @@ class ManifestReader {
   bool file_open_ = false;
   std::uint32_t segments_ = 0;
   std::uint64_t rows_ = 0;
+  std::uint32_t own_rows_ = 0;  // of those, not from the base
   std::uint64_t chunks_ = 0;
   std::uint64_t bytes_ = 0;
   std::size_t memory_bytes_ = 0;

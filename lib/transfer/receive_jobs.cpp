@@ -15,17 +15,13 @@ Result<> SegmentWork::read() {
   attempt = segment->attempt;
   const auto added = TRY(reader->add(*segment));
   hole_bytes = added.hole_bytes;
+  base_files = added.base_files;
+  base_bytes = added.base_bytes;
   std::vector<std::optional<store::FileNo>> files_of(added.rows.size());
   for (std::size_t i = 0; i < added.rows.size(); ++i) {
-    const auto& row = added.rows[i];
-    if (row.entry.type != store::EntryType::kFile) continue;
-    if (row.from_base) {
-      ++base_files;
-      base_bytes += row.entry.size;
-    } else {
-      files_of[i] = TRY(sink->add_file(row.entry));
-      files.push_back(*files_of[i]);
-    }
+    if (added.rows[i].type != store::EntryType::kFile) continue;
+    files_of[i] = TRY(sink->add_file(added.rows[i]));
+    files.push_back(*files_of[i]);
   }
   for (const ChunkPlace& chunk : added.chunks) {
     const bool goes_on = chunk.row < added.first_row;
@@ -36,7 +32,10 @@ Result<> SegmentWork::read() {
     fresh.presence = sink->presence(fresh.place);
     chunks.push_back(fresh);
   }
-  if (!added.rows.empty()) open_file = files_of.back();
+  if (!added.file_open)
+    open_file.reset();
+  else if (!added.rows.empty())
+    open_file = files_of.back();
   std::uint64_t to_write = 0;
   for (const NewChunk& chunk : chunks)
     to_write += chunk.presence == Presence::kHeld ? 0 : chunk.place.length;

@@ -93,10 +93,8 @@ void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
   next_segment_ = 0;
   seal_.reset();
   chunks_.clear();
-  first_of_.clear();
   twins_.clear();
   copies_.clear();
-  pending_ = 0;
   open_file_.reset();
   reader_.reset();
   reader_lent_ = false;
@@ -264,43 +262,29 @@ void Receiver::count_files(const SegmentWork& work) {
 
 void Receiver::add_chunk(const SegmentWork::NewChunk& fresh,
                          wire::Bitmap<wire::kSegmentPiecesMax>& missing, std::size_t bit) {
+  const store::StagedChunk& place = fresh.place;
+  if (fresh.presence == Presence::kHeld) return chunks_.add(place, ChunkTable::State::kHere);
   const std::uint64_t number = chunks_.size();
-  Chunk chunk;
-  chunk.id = fresh.place.chunk;
-  chunk.offset = fresh.place.offset;
-  chunk.file = fresh.place.file;
-  chunk.length = fresh.place.length & 0xffffffU;
-  const std::hash<crypto::Digest> hash;
-  const auto first =
-      first_of_.find(hash(chunk.id), [&](std::uint32_t n) { return chunks_[n].id == chunk.id; });
-  if (!first)
-    first_of_.add(hash(chunk.id), static_cast<std::uint32_t>(number),
-                  [&](std::uint32_t n) { return hash(chunks_[n].id); });
-  if (fresh.presence == Presence::kHeld) {
-    chunk.state = Chunk::State::kHere;
-    chunks_.push_back(chunk);
-    return;
-  }
-  ++pending_;
-  ++missing_of(chunk.file);
-  if (first) {
+  ++missing_of(place.file);
+  auto state = ChunkTable::State::kMissing;
+  if (const auto first = chunks_.first_of(place.chunk)) {
     // The same bytes stand elsewhere in this tree: from there when they are here, with them when
     // they come.
-    const Chunk& other = chunks_[*first];
-    chunk.state = Chunk::State::kTwin;
-    if (other.state == Chunk::State::kHere) {
-      chunk.state = Chunk::State::kCopying;
-      copies_.push_back({number, chunk.place(), StagedPlace{other.file, other.offset}, false});
+    const ChunkTable::Chunk& other = chunks_.at(*first);
+    if (other.state == ChunkTable::State::kHere) {
+      state = ChunkTable::State::kCopying;
+      copies_.push_back({number, place, StagedPlace{other.file, other.offset}, false});
     } else {
+      state = ChunkTable::State::kTwin;
       twins_[*first].push_back(number);
     }
   } else if (fresh.presence == Presence::kLocal) {
-    chunk.state = Chunk::State::kCopying;
-    copies_.push_back({number, chunk.place(), std::nullopt, false});
+    state = ChunkTable::State::kCopying;
+    copies_.push_back({number, place, std::nullopt, false});
   } else {
     missing.set(bit);
   }
-  chunks_.push_back(chunk);
+  chunks_.add(place, state);
 }
 
 void Receiver::answer(std::uint64_t first, wire::Bitmap<wire::kSegmentPiecesMax> missing,
@@ -315,7 +299,7 @@ void Receiver::answer(std::uint64_t first, wire::Bitmap<wire::kSegmentPiecesMax>
 }
 
 void Receiver::want_again(std::uint64_t number) {
-  chunks_[static_cast<std::size_t>(number)].state = Chunk::State::kMissing;
+  chunks_.set(number, ChunkTable::State::kMissing);
   wire::Bitmap<wire::kSegmentPiecesMax> one(1, true);
   answer(number, std::move(one), true);
 }
@@ -364,16 +348,13 @@ Progress Receiver::progress(Time now) const {
 }
 
 void Receiver::check() const {
-  std::uint64_t pending = 0;
-  for (std::size_t i = 0; i < chunks_.size(); ++i)
-    pending += chunks_[i].state == Chunk::State::kHere ? 0U : 1U;
-  ASSERT(pending == pending_);
+  chunks_.check();
   std::size_t early = 0;
   for (const auto& [key, message] : early_segments_) early += message.size();
   for (const auto& [block, bytes] : early_blocks_) early += bytes;
   ASSERT(early == early_bytes_);
   ASSERT(early_bytes_ <= kEarlyHeldMax);
-  ASSERT(state_ != State::kPublishing || pending_ == 0);
+  ASSERT(state_ != State::kPublishing || chunks_.pending() == 0);
 }
 
 }  // namespace longhaul::transfer

@@ -16,8 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "lib/base/number_table.hpp"
-#include "lib/base/pile.hpp"
+#include "lib/transfer/chunk_table.hpp"
 #include "lib/transfer/limits.hpp"
 #include "lib/transfer/post.hpp"
 #include "lib/transfer/progress.hpp"
@@ -67,23 +66,6 @@ class Receiver {
   void check() const;
 
  private:
-  struct Chunk {
-    enum class State : std::uint8_t {
-      kMissing,  // wanted
-      kTwin,     // its bytes come with another chunk of the same id
-      kCopying,  // being fetched from elsewhere at this end
-      kWriting,  // in a block being decoded
-      kHere,
-    };
-    crypto::Digest id;
-    std::uint64_t offset = 0;
-    store::FileNo file;
-    std::uint32_t length : 24 = 0;  // at most store::kChunkBytesMax
-    State state : 8 = State::kMissing;
-    store::StagedChunk place() const { return {file, offset, length, id}; }
-  };
-  static_assert(sizeof(Chunk) == 48);  // a million small files have a million of them
-
   void fail_with(Time now, Error error);
   void give(JobClass where, std::unique_ptr<Work> work);
   void begin_attempt(Time now, const wire::Offer& offer);
@@ -143,11 +125,9 @@ class Receiver {
   std::uint32_t next_segment_ = 0;
   std::optional<wire::Seal> seal_;
 
-  Pile<Chunk> chunks_;
-  NumberTable first_of_;  // of each content
+  ChunkTable chunks_;
   std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
       twins_;                              // first -> others; looked up
-  std::uint64_t pending_ = 0;              // chunks not kHere
   std::vector<std::uint32_t> missing_of_;  // of those by file number
   std::deque<CopyWork::Item> copies_;
   std::size_t copy_jobs_ = 0;

@@ -63,8 +63,10 @@ bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
     }
     if (end > chunks_.size()) return false;
     for (std::uint64_t n = run.first; n < end; ++n) {
-      const Chunk& chunk = chunks_[static_cast<std::size_t>(n)];
-      targets.push_back({n, chunk.place(), false});
+      const ChunkTable::Chunk& chunk = chunks_.at(n);
+      const bool here = chunk.state == ChunkTable::State::kHere;
+      targets.push_back({n, here ? store::StagedChunk() : chunks_.place(n), false});
+      targets.back().place.length = chunk.length;
       raw_bytes += chunk.length;
     }
   }
@@ -73,10 +75,9 @@ bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
     return true;
   }
   for (BlockWork::Target& target : targets) {
-    Chunk& chunk = chunks_[static_cast<std::size_t>(target.chunk)];
-    if (chunk.state != Chunk::State::kMissing && chunk.state != Chunk::State::kTwin) continue;
-    if (chunk.state == Chunk::State::kTwin) continue;  // comes with its first
-    chunk.state = Chunk::State::kWriting;
+    // A twin comes with its first.
+    if (chunks_.at(target.chunk).state != ChunkTable::State::kMissing) continue;
+    chunks_.set(target.chunk, ChunkTable::State::kWriting);
     target.wanted = true;
   }
   working_bytes_ += bytes;
@@ -102,10 +103,8 @@ void Receiver::take_block(Time now, BlockWork& work) {
 }
 
 void Receiver::mark_here(Time now, std::uint64_t number) {
-  Chunk& chunk = chunks_[static_cast<std::size_t>(number)];
-  ASSERT(chunk.state != Chunk::State::kHere && pending_ > 0);
-  chunk.state = Chunk::State::kHere;
-  --pending_;
+  const ChunkTable::Chunk chunk = chunks_.at(number);
+  chunks_.set(number, ChunkTable::State::kHere);
   if (--missing_of(chunk.file) == 0 && chunk.file != open_file_) ++progress_.files_done;
   progress_.bytes_done += chunk.length;
   logical_rate_.add(now, chunk.length);
@@ -116,12 +115,11 @@ void Receiver::mark_here(Time now, std::uint64_t number) {
 void Receiver::feed_twins(std::uint64_t first) {
   const auto waiting = twins_.find(first);
   if (waiting == twins_.end()) return;
-  const Chunk& from = chunks_[static_cast<std::size_t>(first)];
+  const ChunkTable::Chunk from = chunks_.at(first);
   for (const std::uint64_t number : waiting->second) {
-    Chunk& twin = chunks_[static_cast<std::size_t>(number)];
-    if (twin.state != Chunk::State::kTwin) continue;
-    twin.state = Chunk::State::kCopying;
-    copies_.push_back({number, twin.place(), StagedPlace{from.file, from.offset}, false});
+    if (chunks_.at(number).state != ChunkTable::State::kTwin) continue;
+    chunks_.set(number, ChunkTable::State::kCopying);
+    copies_.push_back({number, chunks_.place(number), StagedPlace{from.file, from.offset}, false});
   }
   twins_.erase(waiting);
   feed_copies();
@@ -185,7 +183,7 @@ void Receiver::take_synced(Time now, SyncWork& work) {
 
 void Receiver::maybe_tell_manifest() {
   if (manifest_told_ || state_ != State::kReceiving || !seal_ || reader_lent_) return;
-  if (next_segment_ != seal_->segments || pending_ < kToldFrom) return;
+  if (next_segment_ != seal_->segments || chunks_.pending() < kToldFrom) return;
   manifest_told_ = reader_lent_ = true;
   ++data_jobs_;
   give(JobClass::kDisk, std::make_unique<ManifestWork>(sink_, reader_, *seal_));
@@ -207,7 +205,7 @@ void Receiver::maybe_publish(Time now) {
   if (state_ != State::kReceiving || !seal_ || reader_lent_ || data_jobs_ > 0 || syncing_) return;
   if (next_segment_ > seal_->segments)
     return fail_with(now, broken("more segments than it sealed"));
-  if (next_segment_ < seal_->segments || pending_ > 0) return;
+  if (next_segment_ < seal_->segments || chunks_.pending() > 0) return;
   state_ = State::kPublishing;
   all_here_ = now;
   early_blocks_.clear();
@@ -215,7 +213,6 @@ void Receiver::maybe_publish(Time now) {
   early_bytes_ = 0;
   // Nothing asks for a chunk any more, and publishing needs the room.
   chunks_.clear();
-  first_of_.clear();
   missing_of_ = {};
   give(JobClass::kSync, std::make_unique<PublishWork>(sink_, reader_, *seal_, std::move(tree_)));
 }
