@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import demo_live
 import demo_training
 
 PORT = 7700
@@ -231,6 +232,7 @@ def tell(options, folder):
             demo_training.train(laptop, ocean, str(trainer), folder, say, Failed)
         else:
             say("\ndemo: no trainer here, as LibTorch is not installed: tools/demo --train installs it")
+        demo_live.live(laptop, ocean, tools, folder, say, Failed)
     finally:
         if site is not None and site.poll() is None:
             site.terminate()
