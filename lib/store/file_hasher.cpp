@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "compression/safetensors.hpp"
 #include "lib/store/scan.hpp"
 
 namespace longhaul::store {
@@ -27,7 +28,35 @@ Result<FileHasher> FileHasher::open(Files& files, const TreeName& name, const Fi
   if (!now.same_content_as(seen)) return fail(hasher.changed("it changed since it was listed"));
   if (seen.size > kFileBytesMax)
     return fail(Kind::kLimit, "read " + name.shown(), "it is too large");
+  if (name.last().ends_with(".safetensors") && seen.allocated >= seen.size)
+    TRY(hasher.find_tensors());
   return hasher;
+}
+
+// A file whose header is not in order is cut by content; one with holes, too.
+Result<> FileHasher::find_tensors() {
+  ByteVector length(8);
+  length.resize(TRY(file_->read_at(length, 0)));
+  const auto bytes = compression::safetensors_header_bytes(length, seen_.size);
+  if (!bytes) return {};
+  ByteVector json(static_cast<std::size_t>(*bytes));
+  json.resize(TRY(file_->read_at(json, length.size())));
+  const auto layout = compression::parse_safetensors(json, seen_.size);
+  if (!layout) return {};
+  for (const auto& chunk : compression::tensor_chunks(*layout))
+    tensor_cuts_.push_back(chunk.begin + chunk.bytes);
+  return {};
+}
+
+void FileHasher::feed(Bytes read) {
+  if (tensor_cuts_.empty()) {
+    chunker_.feed(read, cuts_);
+    if (offset_ + read.size() == run_end_) chunker_.finish(cuts_);
+    return;
+  }
+  for (; next_cut_ < tensor_cuts_.size() && tensor_cuts_[next_cut_] <= offset_ + read.size();
+       ++next_cut_)
+    cuts_.push_back(tensor_cuts_[next_cut_] - run_start_);
 }
 
 // At the start of data or of a hole: passes over the hole and finds where the next one starts.
@@ -72,12 +101,8 @@ Result<> FileHasher::read_run(std::vector<Piece>& out) {
   buffer_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, run_end_ - offset_)));
   const std::size_t got = TRY(file_->read_at(buffer_, offset_));
   if (got != buffer_.size()) return fail(changed("it shrank"));
-  chunker_.feed(buffer_, cuts_);
+  feed(buffer_);
   cut(buffer_, out);
-  if (offset_ == run_end_) {
-    chunker_.finish(cuts_);
-    cut({}, out);
-  }
   return {};
 }
 

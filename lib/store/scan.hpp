@@ -3,7 +3,8 @@
 // kept (devices, sockets, names or links a receiver would refuse, unreadable folders) is left out
 // and told in problems(); it never ends the walk.
 //
-// FileHasher turns one file into pieces and notices if it changes meanwhile: size, mtime, ctime and
+// FileHasher turns one file into pieces, cut by content, or where a safetensors file says that its
+// tensors lie, and notices if it changes meanwhile: size, mtime, ctime and
 // inode before the first and after the last byte must be the same.
 //
 // Each object belongs to one thread at a time.
@@ -97,6 +98,8 @@ class FileHasher {
 
  private:
   FileHasher(std::unique_ptr<File> file, TreeName name, const FileStat& seen);
+  Result<> find_tensors();
+  void feed(Bytes read);
   Result<> begin_run(std::vector<Piece>& out);
   Result<> read_run(std::vector<Piece>& out);
   void cut(Bytes read, std::vector<Piece>& out);
@@ -109,6 +112,8 @@ class FileHasher {
   std::uint64_t run_start_ = 0, run_end_ = 0;  // of the data under way, between two holes
   std::uint64_t chunk_start_ = 0;
   compression::Chunker chunker_;
+  std::vector<std::uint64_t> tensor_cuts_;  // rising, the last is the size; none: cut by content
+  std::size_t next_cut_ = 0;
   std::unique_ptr<crypto::Sha256> hash_;  // of the chunk under way
   ByteVector buffer_;
   std::vector<std::uint64_t> cuts_;

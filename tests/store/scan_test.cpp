@@ -149,6 +149,37 @@ TEST_F(ScanTest, LeavesOutWhatAReceiverWouldRefuseAndSaysSo) {
   EXPECT_EQ(scanned.problem_count, 2U);
 }
 
+std::vector<std::uint64_t> lengths(Files& files, const char* name) {
+  const FileStat seen = *files.stat(TreeName::known(name));
+  auto hasher = FileHasher::open(files, TreeName::known(name), seen);
+  std::vector<Piece> pieces;
+  while (hasher && *hasher->step(100'000, pieces) == FileHasher::Progress::kMore) {
+  }
+  std::vector<std::uint64_t> out;
+  for (const Piece& piece : pieces) out.push_back(piece.length);
+  return out;
+}
+
+TEST_F(ScanTest, CutsASafetensorsFileAtItsTensors) {
+  const std::string header = R"({"w":{"dtype":"F32","shape":[150000],"data_offsets":[0,600000]},)"
+                             R"("x":{"dtype":"F32","shape":[5000],"data_offsets":[600000,620000]}})";
+  std::string file(8, '\0');
+  file[0] = static_cast<char>(header.size());
+  file += header;
+  file += text_of(noise(620'000, 1));
+  write("data/m.safetensors", file);
+  const std::vector<std::uint64_t> at_tensors = {8 + header.size(), 256U << 10, 256U << 10,
+                                                 600'000 - (512U << 10), 20'000};
+  EXPECT_EQ(lengths(disk_, "data/m.safetensors"), at_tensors);
+  write("data/m.bin", file);
+  const auto by_content = lengths(disk_, "data/m.bin");
+  EXPECT_NE(by_content, at_tensors);
+  file.pop_back();  // its header does not fit it any more
+  write("data/torn.safetensors", file);
+  write("data/torn.bin", file);
+  EXPECT_EQ(lengths(disk_, "data/torn.safetensors"), lengths(disk_, "data/torn.bin"));
+}
+
 TEST_F(ScanTest, NoticesAFileThatChangesWhileRead) {  // S8
   write("data/f", noise(3'000'000, 1));
   const FileStat seen = *disk_.stat(TreeName::known("data/f"));
