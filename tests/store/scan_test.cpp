@@ -161,8 +161,9 @@ std::vector<std::uint64_t> lengths(Files& files, const char* name) {
 }
 
 TEST_F(ScanTest, CutsASafetensorsFileAtItsTensors) {
-  const std::string header = R"({"w":{"dtype":"F32","shape":[150000],"data_offsets":[0,600000]},)"
-                             R"("x":{"dtype":"F32","shape":[5000],"data_offsets":[600000,620000]}})";
+  const std::string header =
+      R"({"w":{"dtype":"F32","shape":[150000],"data_offsets":[0,600000]},)"
+      R"("x":{"dtype":"F32","shape":[5000],"data_offsets":[600000,620000]}})";
   std::string file(8, '\0');
   file[0] = static_cast<char>(header.size());
   file += header;
