@@ -259,7 +259,7 @@ void Feeder::tail_done(Time now, wire::WatchId id, TailWork& work) {
   Watching& watching = watches_.at(id);
   watching.tail = std::move(work.tail);
   if (work.error) {
-    if (!watching.opened) {
+    if (!watching.opened || work.error->kind() == Kind::kChanged) {
       refuse(id, work.error->kind(),
              work.error->why().empty() ? work.error->message() : work.error->why());
       watching.gone = true;

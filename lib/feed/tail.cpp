@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kEndBytes = 256U << 10;  // of a log that is opened in the middle
 // As much as holds a whole frame wherever one begins, for ends in which no frame begins.
 constexpr std::size_t kLongEndBytes = 2 * (run::kLogHeadBytes + run::kLogBodyMax);
+constexpr std::size_t kBeginBytes = 64U
+                                    << 10;  // holds a start, but for one with a huge configuration
 constexpr std::size_t kBehindMost = 4U << 20;  // more than this is jumped over
 static_assert(kLongEndBytes < kBehindMost);
 constexpr std::size_t kEntriesMax = 16'384;   // between two reads; more stand in the history only
@@ -46,14 +48,35 @@ void Tail::read_beginning() {
   }
 }
 
+Result<std::unique_ptr<store::File>> Tail::open_log() {
+  auto opened = files_.open(log_name(folder_, attempt_), store::Access::kRead);
+  if (!opened && opened.error().kind() == Kind::kNotFound && newest_attempt(files_, folder_, 0) > 0)
+    return fail(Kind::kChanged, "watch the run", "another was begun under its name");
+  return opened;
+}
+
+Result<> Tail::see_the_same(store::File& file) const {
+  if (!start_) return {};
+  run::LogDecoder decoder;
+  decoder.feed(TRY(read_part(file, 0, kBeginBytes)));
+  const auto entry = decoder.next();
+  const auto* start = entry ? std::get_if<run::Start>(&entry->record) : nullptr;
+  if (start == nullptr || start->at == *start_) return {};
+  return fail(Kind::kChanged, "watch the run", "another was begun under its name");
+}
+
 Result<> Tail::read_all() {
   grew_ = false;
   sizes_.clear();
   const std::uint32_t newest = newest_attempt(files_, folder_, attempt_);
   if (newest == 0) return fail(Kind::kNotFound, "open a run", "there is no such run");
-  if (newest != attempt_) TRY(open_newest(newest));
+  if (newest != attempt_) {
+    if (attempt_ > 0) TRY(see_the_same(*TRY(open_log())));  // or it is of another run
+    TRY(open_newest(newest));
+  }
   if (first_ > 0 && reads_ == 0) read_beginning();
-  if (reads_++ % kReadsPerRound == 0) {
+  const bool round = reads_++ % kReadsPerRound == 0;
+  if (round) {
     const std::uint32_t from = attempt_ > kOlderAttempts ? attempt_ - kOlderAttempts : 1;
     for (std::uint32_t older = from; older < attempt_; ++older) {
       if (const auto stat = files_.stat(log_name(folder_, older)))
@@ -61,10 +84,11 @@ Result<> Tail::read_all() {
     }
   }
   // Opened anew each time: that is when a network file system looks for what others wrote.
-  const auto file = TRY(files_.open(log_name(folder_, attempt_), store::Access::kRead));
+  const auto file = TRY(open_log());
   const store::FileStat stat = TRY(file->stat());
   wrote_ = stat.mtime;
   sizes_.emplace_back(attempt_, stat.size);
+  if (round || stat.size < offset_ + read_) TRY(see_the_same(*file));
   const bool jumps = stat.size > offset_ + read_ + kBehindMost;
   if (jumps) TRY(jump(*file, stat.size));
   if (stat.size < offset_ + read_) {  // a torn end was cut off
@@ -98,6 +122,7 @@ Result<> Tail::open_newest(std::uint32_t attempt) {
   attempt_ = attempt;
   offset_ = read_ = 0;
   recorded_ = 0;
+  start_.reset();
   decoder_.emplace();
   values_.clear();
   groups_.clear();
@@ -121,6 +146,7 @@ Result<> Tail::jump(store::File& file, std::uint64_t size) {
 
 void Tail::take(run::LogEntry& entry) {
   grew_ = true;
+  if (const auto* start = std::get_if<run::Start>(&entry.record)) start_ = start->at;
   const auto* points = std::get_if<run::Points>(&entry.record);
   recorded_ = std::max(recorded_, entry.number + (points != nullptr ? points->points.size() : 1));
   if (points == nullptr) {

@@ -24,7 +24,8 @@ class Tail {
   Tail(store::Files& files, store::TreeName folder, std::uint32_t first = 0)
       : files_(files), folder_(std::move(folder)), first_(first) {}
 
-  // Reads what is new. kNotFound: there is no such run.
+  // Reads what is new. kNotFound: there is no such run. kChanged: it was removed, and another was
+  // begun under its name; it is seen within kReadsPerRound reads.
   Result<> read();
 
   std::uint32_t attempt() const { return attempt_; }
@@ -48,6 +49,8 @@ class Tail {
  private:
   Result<> read_all();
   void read_beginning();
+  Result<std::unique_ptr<store::File>> open_log();  // of attempt_
+  Result<> see_the_same(store::File& file) const;
   Result<> open_newest(std::uint32_t attempt);
   Result<> jump(store::File& file, std::uint64_t size);
   void go_to(std::uint64_t offset);
@@ -61,6 +64,7 @@ class Tail {
   std::uint32_t attempt_ = 0;
   std::uint64_t offset_ = 0, read_ = 0;  // where decoder_ began; bytes fed to it
   std::optional<run::LogDecoder> decoder_;
+  std::optional<WallTime> start_;  // of the newest attempt, as its log says
   std::uint64_t recorded_ = 0;
   WallTime wrote_;
   std::map<std::uint32_t, wire::LiveValue> values_;

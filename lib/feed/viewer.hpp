@@ -34,7 +34,7 @@ struct RunsListed {  // a page; in order
   bool last = false;
   std::optional<Error> error;  // with the last
 };
-struct Opened {  // the answer to a watch; with an error it is over
+struct Opened {  // the answer to a watch; with an error it is over, also one that was open
   wire::WatchId watch;
   std::optional<Error> error;
   WallTime site_time;

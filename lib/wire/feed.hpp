@@ -144,7 +144,7 @@ struct Watched {
   template <class F>
   static void fields(F& f) {
     f(&Watched::watch, "watch");
-    f(&Watched::failed, "failed", "the watch is over");
+    f(&Watched::failed, "failed", "the watch is over, also one that was open");
     f(&Watched::text, "text", "why");
     f(&Watched::site_time, "site_time", "by the site's clock");
     f(&Watched::from, "from", "where the history of each attempt begins; of later ones at 0");

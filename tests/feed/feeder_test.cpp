@@ -196,6 +196,25 @@ TEST(Feeder, ACommandBeforeTheWatchIsOpenLeavesNothingBehind) {
   EXPECT_FALSE(files.stat(store::TreeName::known("runs/x/control")).has_value());
 }
 
+TEST(Feeder, ARunThatIsReplacedUnderAWatchEndsIt) {
+  for (const auto& [attempts, anew] : {std::pair(1U, 1U), std::pair(2U, 1U), std::pair(1U, 2U)}) {
+    sim::CrashFiles files;
+    for (std::uint32_t attempt = 1; attempt <= attempts; ++attempt)
+      RunWriter(files, "r", attempt).step(1);
+    Pair pair(files);
+    pair.watch("r");
+    pair.exchange(2s);
+    ASSERT_TRUE(pair.opened && !pair.opened->error);
+    for (std::uint32_t attempt = 1; attempt <= attempts; ++attempt)
+      ASSERT_TRUE(files.remove(log_name(run_folder("r").value(), attempt)).has_value());
+    for (std::uint32_t attempt = 1; attempt <= anew; ++attempt)
+      RunWriter(files, "r", attempt, "{}", WallTime{2'000'000'000}).step(1);
+    pair.exchange(60s);
+    ASSERT_TRUE(pair.opened->error.has_value()) << attempts << " " << anew;
+    EXPECT_EQ(pair.opened->error->kind(), Kind::kChanged);
+  }
+}
+
 TEST(Feeder, ARefusedOutputIsAnAnswerLikeOthers) {
   sim::CrashFiles files;
   Pair pair(files);

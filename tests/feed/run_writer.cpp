@@ -5,7 +5,7 @@
 namespace longhaul::test {
 
 RunWriter::RunWriter(store::Files& files, const std::string& run, std::uint32_t attempt,
-                     std::string config) {
+                     std::string config, WallTime began) {
   const auto folder = feed::run_folder(run);
   ASSERT(folder.has_value());
   const auto name = feed::log_name(*folder, attempt);
@@ -15,7 +15,7 @@ RunWriter::RunWriter(store::Files& files, const std::string& run, std::uint32_t 
   file_ = *std::move(file);
   run::Start start;
   start.attempt = attempt;
-  start.at = WallTime{1'000'000'000};
+  start.at = began;
   start.process = 7;
   start.host = "gpu-1";
   start.config = std::move(config);

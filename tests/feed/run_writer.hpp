@@ -13,7 +13,7 @@ namespace longhaul::test {
 class RunWriter {
  public:
   RunWriter(store::Files& files, const std::string& run, std::uint32_t attempt,
-            std::string config = "{}");
+            std::string config = "{}", WallTime began = WallTime{1'000'000'000});
   void name(std::uint32_t series, std::string_view text);
   // One point of each series, at step, in one frame.
   void step(std::uint64_t step, std::uint32_t series = 1);
