@@ -104,6 +104,7 @@ Result<const LoadedBatch*> TrainingRun::next_batch() {
     if (stop_ || lost_) return nullptr;
     if (waited < 1 || !now_lacks || *now_lacks == lacks) continue;
     lacks = *now_lacks;
+    if (!leads()) continue;  // rank 0 says for whom it waits, and why
     console_.err(fmt::format("longhaul-train: step {} waits for {}, since {:.1f} s\n", step_, lacks,
                              waited));
   }
