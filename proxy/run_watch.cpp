@@ -5,6 +5,7 @@
 #include "lib/feed/run_files.hpp"
 #include "proxy/ask.hpp"
 #include "proxy/files.hpp"
+#include "proxy/mirror_place.hpp"
 #include "proxy/sites_file.hpp"
 
 namespace longhaul::proxy {
@@ -116,7 +117,13 @@ void RunWatch::note(const feed::Event& event) {
     compare(took->attempt, took->entries);
     have_[took->attempt] = {took->attempt, took->next, took->offset};
   }
-  if (const auto* opened = std::get_if<feed::Opened>(&event)) opened_ = !opened->error;
+  const auto* opened = std::get_if<feed::Opened>(&event);
+  if (opened == nullptr) return;
+  opened_ = !opened->error;
+  other_ = other_ || (opened->error && opened->error->kind() == Kind::kChanged);
+  // The newest attempt says nothing, if it is one that was not here yet.
+  const auto known = began_.find(opened->first);
+  other_ = other_ || (opened->first > 0 && known != began_.end() && known->second != opened->began);
 }
 
 io::Task<Result<>> RunWatch::load_mirror(RunUser& user) {
@@ -164,7 +171,21 @@ io::Task<Result<>> RunWatch::run(RunUser& user) {
     co_await app_.env.sleep_until(later);
   }
   app_.on_stop = nullptr;
+  drop_empty_mirror();
   co_return ended;
+}
+
+io::Task<Result<>> RunWatch::read_kept(RunUser& user) {
+  const Result<> read = co_await load_mirror(user);
+  drop_empty_mirror();
+  co_return read;
+}
+
+// Nothing came: there may be no such run, and its name is not to stay behind.
+void RunWatch::drop_empty_mirror() {
+  if (mirror_ == nullptr || !mirror_->appends() || !have_.empty()) return;
+  remove_empty_mirror(app_.home.state + "/runs/" + place_.site.name, place_.run);
+  mirror_.reset();
 }
 
 // Everything that was said since; a result: the session is over for us.

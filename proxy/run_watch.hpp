@@ -50,7 +50,7 @@ class RunWatch {
   // (kInterrupted), or when the run or site refuses.
   io::Task<Result<>> run(RunUser& user);
   // Only what the mirror holds.
-  io::Task<Result<>> read_kept(RunUser& user) { co_return co_await load_mirror(user); }
+  io::Task<Result<>> read_kept(RunUser& user);
   const RunPlace& place() const { return place_; }
   wire::WatchId watch() const { return watch_; }
 
@@ -62,6 +62,7 @@ class RunWatch {
   void stop(RunUser& user);
   void compare(std::uint32_t attempt, const std::vector<run::LogEntry>& entries);
   Error put_away();
+  void drop_empty_mirror();
 
   App& app_;
   const RunPlace place_;

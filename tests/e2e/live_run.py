@@ -114,6 +114,7 @@ def finished(world, program):
     table = world.run("metrics", "here/group/first").stdout
     assert "train/loss" in table and f"complete to step {STEPS - 1}" in table, table
     assert world.run("metrics", "here/none", code=3).stdout == ""
+    assert not (world.home / "state/runs/here/none").exists()
     world.run("metrics", "here", code=2)
     world.run("metrics", "here/../etc", code=2)
 
@@ -191,6 +192,8 @@ def event_files(world):
         found = [entry for entry in scalars(file) if entry[0] == "train/loss"]
         assert [step for _, step, _ in found] == list(range(STEPS)), len(found)
         assert abs(found[100][2] - loss(100)) < 1e-6
+    said = world.run("metrics", "here/second", "--tensorboard", folder, code=1).stderr
+    assert "it holds those of here/group/first" in said, said
 
 
 def begun_anew(world, program):
@@ -200,17 +203,19 @@ def begun_anew(world, program):
         run = Run(world, program, "again")
         run.start(steps, 0)
         run.wait()
-        if steps == 100:
+        if steps == 100:  # begun twice: its newest attempt is none that was kept
+            run.start(steps, 0)
+            run.wait()
             said = world.run("metrics", "here/again", code=1)
             assert "another was begun" in said.stderr and said.stdout == "", (said.stdout, said.stderr)
         points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
-        assert len(points) == 2 * steps, len(points)
+        assert len(points) == (2 * 300 if steps == 300 else 4 * 100), len(points)
     kept = world.home / "state/runs/here/again"
     assert len(list(kept.glob("mirror-*/history"))) == 1, list(kept.iterdir())
-    (world.root / "runs/again/log/000002.run").touch()  # a program that died before its first record
+    (world.root / "runs/again/log/000003.run").touch()  # a program that died before its first record
     assert "POINTS" in world.run("metrics", "here/again").stdout
     points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
-    assert len(points) == 2 * 100, len(points)
+    assert len(points) == 4 * 100, len(points)
 
 
 def steered(world, program):
