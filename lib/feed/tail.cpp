@@ -21,7 +21,9 @@ constexpr std::uint32_t kOlderAttempts = 64;  // of them, so many
 }  // namespace
 
 Result<> Tail::read() {
-  const Result<> done = read_all();
+  Result<> done = read_all();
+  if (done && replaced_)
+    done = fail(Kind::kChanged, "watch the run", "another was begun under its name");
   for (const std::uint32_t group : std::exchange(groups_, {})) {
     Group& values = fresh_[group];
     values.clear();
@@ -146,7 +148,10 @@ Result<> Tail::jump(store::File& file, std::uint64_t size) {
 
 void Tail::take(run::LogEntry& entry) {
   grew_ = true;
-  if (const auto* start = std::get_if<run::Start>(&entry.record)) start_ = start->at;
+  if (const auto* start = std::get_if<run::Start>(&entry.record)) {
+    replaced_ = replaced_ || (start_ && *start_ != start->at);
+    start_ = start->at;
+  }
   const auto* points = std::get_if<run::Points>(&entry.record);
   recorded_ = std::max(recorded_, entry.number + (points != nullptr ? points->points.size() : 1));
   if (points == nullptr) {

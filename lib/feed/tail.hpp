@@ -65,6 +65,7 @@ class Tail {
   std::uint64_t offset_ = 0, read_ = 0;  // where decoder_ began; bytes fed to it
   std::optional<run::LogDecoder> decoder_;
   std::optional<WallTime> start_;  // of the newest attempt, as its log says
+  bool replaced_ = false;          // and then said otherwise
   std::uint64_t recorded_ = 0;
   WallTime wrote_;
   std::map<std::uint32_t, wire::LiveValue> values_;

@@ -215,6 +215,23 @@ TEST(Feeder, ARunThatIsReplacedUnderAWatchEndsIt) {
   }
 }
 
+TEST(Feeder, ARunThatIsReplacedByOneThatHasOnlyBegunEndsIt) {
+  sim::CrashFiles files;
+  const auto log = log_name(run_folder("r").value(), 1);
+  RunWriter(files, "r", 1).step(1);
+  Pair pair(files);
+  pair.watch("r");
+  pair.exchange(2s);
+  ASSERT_TRUE(files.remove(log).has_value());
+  ASSERT_TRUE(files.open(log, store::Access::kCreate).has_value());
+  pair.exchange(2s);  // nothing stands there yet
+  ASSERT_TRUE(files.remove(log).has_value());
+  RunWriter(files, "r", 1, "{}", WallTime{2'000'000'000}).step(1);
+  pair.exchange(2s);
+  ASSERT_TRUE(pair.opened->error.has_value());
+  EXPECT_EQ(pair.opened->error->kind(), Kind::kChanged);
+}
+
 TEST(Feeder, ARefusedOutputIsAnAnswerLikeOthers) {
   sim::CrashFiles files;
   Pair pair(files);
