@@ -7,8 +7,8 @@
 // Made and used in jobs, by several at once.
 //
 //   auto files = TRY(CheckpointFiles::open(site_files, folder, Form::kWeights));
-//   for (const auto& row : files->rows()) source->rows.push_back(row);  // not hashed; below the folder
-//   source->files = files;
+//   for (const auto& row : files->rows()) source->rows.push_back(row);  // not hashed; below the
+//   folder source->files = files;
 #pragma once
 
 #include <map>
