@@ -7,6 +7,7 @@
 #include "proxy/daemon/lines.hpp"
 #include "proxy/daemon_place.hpp"
 #include "proxy/files.hpp"
+#include "proxy/mirror_place.hpp"
 
 namespace longhaul::proxy {
 namespace {
@@ -19,12 +20,15 @@ struct OpenedMirror {
   std::unique_ptr<store::Files> folder;
   std::unique_ptr<feed::Mirror> mirror;
   daemon::MirrorRead read;
+  std::map<std::uint32_t, WallTime> began;
 };
 
 // Reads a mirror to its end: where each attempt is, and what became of commands.
 class OpenMirrorWork final : public Work {
  public:
-  explicit OpenMirrorWork(std::string path) : path_(std::move(path)) {}
+  // put_away: what is there is another run's, and gets this name.
+  OpenMirrorWork(std::string path, std::string put_away)
+      : path_(std::move(path)), put_away_(std::move(put_away)) {}
   void run() override { result = open(); }
   Result<OpenedMirror> result;
 
@@ -32,14 +36,21 @@ class OpenMirrorWork final : public Work {
   Result<OpenedMirror> open() {
     OpenedMirror opened;
     opened.folder = TRY(private_folder(path_));
+    if (!put_away_.empty()) {
+      TRY(opened.folder->rename(store::TreeName::known("mirror"),
+                                TRY(store::TreeName::parse(put_away_)), store::Replace::kNo));
+    }
     opened.mirror = TRY(feed::Mirror::open(*opened.folder, store::TreeName::known("mirror")));
     std::map<std::uint32_t, wire::History> last;
     while (auto message = TRY(opened.mirror->next())) {
       const auto entries = TRY(feed::unpack_frames(message->frames.bytes()));
-      for (const run::LogEntry& entry : entries)
+      for (const run::LogEntry& entry : entries) {
         if (const auto* event = std::get_if<run::RunEvent>(&entry.record);
             event != nullptr && event->id != 0)
           opened.read.decided.emplace_back(message->attempt, *event);
+        if (const auto* start = std::get_if<run::Start>(&entry.record))
+          opened.began.emplace(message->attempt, start->at);
+      }
       last[message->attempt] = *std::move(message);
     }
     for (const auto& [attempt, history] : last) {
@@ -51,7 +62,7 @@ class OpenMirrorWork final : public Work {
     opened.read.appends = opened.mirror->appends();
     return opened;
   }
-  const std::string path_;
+  const std::string path_, put_away_;
 };
 
 class KeepListWork final : public Work {
@@ -134,8 +145,50 @@ void SiteKeeper::hear() {
       broken_ = broken->why;
       return;
     }
+    if (auto* opened = std::get_if<feed::Opened>(&*event)) {
+      if (opened->error) drop_empty(opened->watch);
+      if (is_other_run(*opened)) {
+        connection_->viewer().unwatch(now, opened->watch);
+        opened->error = Error(Kind::kChanged, "watch the run", "another was begun under its name");
+      }
+    }
+    // What a new attempt's log begins with, so that it is known again.
+    if (const auto* took = std::get_if<feed::Took>(&*event)) learn(*took);
     core_.on_event(now, wall, *event);
   }
+}
+
+// The mirror's is then put away when it is opened again.
+bool SiteKeeper::is_other_run(const feed::Opened& opened) {
+  const auto run = watches_.find(opened.watch);
+  const auto kept = run == watches_.end() ? mirrors_.end() : mirrors_.find(run->second);
+  if (kept == mirrors_.end()) return false;
+  if (opened.error && opened.error->kind() == Kind::kChanged) kept->second.stale = true;
+  if (opened.error || opened.first == 0) return false;
+  const auto known = kept->second.began.find(opened.first);
+  if (known == kept->second.began.end() || known->second == opened.began) return false;
+  LOG(app_.log, kWarn, "{}/{} was removed there, and another begun: its mirror is put away",
+      site_.name, printable(run->second, 200));
+  kept->second.stale = true;
+  return true;
+}
+
+void SiteKeeper::learn(const feed::Took& took) {
+  const auto run = watches_.find(took.watch);
+  const auto kept = run == watches_.end() ? mirrors_.end() : mirrors_.find(run->second);
+  if (kept == mirrors_.end()) return;
+  for (const run::LogEntry& entry : took.entries)
+    if (const auto* start = std::get_if<run::Start>(&entry.record))
+      kept->second.began.emplace(took.attempt, start->at);
+}
+
+// There is no such run: its name is not to stay behind.
+void SiteKeeper::drop_empty(wire::WatchId watch) {
+  const auto run = watches_.find(watch);
+  const auto kept = run == watches_.end() ? mirrors_.end() : mirrors_.find(run->second);
+  if (kept == mirrors_.end() || !kept->second.mirror->have().empty()) return;
+  remove_empty_mirror(app_.home.state + "/runs/" + site_.name, run->second);
+  mirrors_.erase(kept);
 }
 
 void SiteKeeper::obey() {
@@ -167,14 +220,20 @@ void SiteKeeper::obey(const daemon::BeginPush& act) {
 }
 void SiteKeeper::obey(const daemon::OpenMirror& act) {
   const auto known = mirrors_.find(act.run);
-  if (known == mirrors_.end() || !known->second.mirror->appends()) {
+  const bool stale = known != mirrors_.end() && known->second.stale;
+  if (known == mirrors_.end() || stale || !known->second.mirror->appends()) {
     const bool busy = connection_ != nullptr && connection_->viewer().jobs_out();
     if (known != mirrors_.end() && busy) {
       core_.board().on_mirror_failed(app_.env.now(), act.run);  // a job may still hold it: later
       return;
     }
+    std::string put_away;
+    if (stale) {
+      const auto& began = known->second.began;
+      put_away = "mirror-" + std::to_string(began.empty() ? 0 : began.begin()->second.ns);
+    }
     mirrors_.erase(act.run);
-    tasks_.spawn(open_mirror(act.run));
+    tasks_.spawn(open_mirror(act.run, put_away));
     return;
   }
   daemon::MirrorRead read;
@@ -191,10 +250,13 @@ void SiteKeeper::obey(const daemon::StartWatch& act) {
   feed::Mirror* mirror = act.keeps && kept != mirrors_.end() ? kept->second.mirror.get() : nullptr;
   const Time now = app_.env.now();
   if (mirror != nullptr) kept->second.used = now;
-  core_.board().on_watch(act.run, connection_->viewer().watch(now, options, mirror));
+  const wire::WatchId watch = connection_->viewer().watch(now, options, mirror);
+  watches_[watch] = act.run;
+  core_.board().on_watch(act.run, watch);
 }
 void SiteKeeper::obey(const daemon::EndWatch& act) {
   connection_->viewer().unwatch(app_.env.now(), act.watch);
+  watches_.erase(act.watch);
   close_unused();
 }
 void SiteKeeper::obey(const wire::Steer& act) {
@@ -215,9 +277,9 @@ void SiteKeeper::close_unused() {
   }
 }
 
-io::Task<> SiteKeeper::open_mirror(std::string run) {
+io::Task<> SiteKeeper::open_mirror(std::string run, std::string put_away) {
   const std::string path = app_.home.state + "/runs/" + site_.name + "/" + run;
-  Job job{JobId(1), JobClass::kDisk, std::make_unique<OpenMirrorWork>(path)};
+  Job job{JobId(1), JobClass::kDisk, std::make_unique<OpenMirrorWork>(path, put_away)};
   Job done = co_await app_.env.work(std::move(job));
   const Time now = app_.env.now();
   Result<OpenedMirror>& opened = done.as<OpenMirrorWork>().result;
@@ -227,7 +289,7 @@ io::Task<> SiteKeeper::open_mirror(std::string run) {
     core_.board().on_mirror_failed(now, run);
   } else {
     const daemon::MirrorRead read = std::move(opened->read);
-    Kept kept{std::move(opened->folder), std::move(opened->mirror), now};
+    Kept kept{std::move(opened->folder), std::move(opened->mirror), now, std::move(opened->began)};
     if (read.appends) mirrors_[run] = std::move(kept);
     core_.on_mirror(now, run, read);
   }
@@ -294,6 +356,7 @@ io::Task<> SiteKeeper::end() {
   broken_.reset();
   co_await connection_->close();
   connection_.reset();
+  watches_.clear();
   core_.on_ended(app_.env.now(), why, mends(site_, why));
 }
 

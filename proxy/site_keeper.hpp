@@ -37,9 +37,14 @@ class SiteKeeper {
     std::unique_ptr<store::Files> folder;
     std::unique_ptr<feed::Mirror> mirror;
     Time used{};
+    std::map<std::uint32_t, WallTime> began;  // each attempt
+    bool stale = false;                       // the run was removed, and another begun in its place
   };
   void begin();
   void hear();
+  bool is_other_run(const feed::Opened& opened);
+  void learn(const feed::Took& took);
+  void drop_empty(wire::WatchId watch);
   void obey();
   void obey(const daemon::AskRuns&);
   void obey(const daemon::KeepRuns&);
@@ -51,7 +56,7 @@ class SiteKeeper {
   void obey(const wire::Steer& act);
   void close_unused();
   io::Task<> end();
-  io::Task<> open_mirror(std::string run);
+  io::Task<> open_mirror(std::string run, std::string put_away);
   io::Task<> keep_runs();
   io::Task<> push(daemon::Order order);
 
@@ -62,7 +67,8 @@ class SiteKeeper {
   io::TaskGroup tasks_;
   std::unique_ptr<io::Alarm> alarm_;
   std::map<std::string, Kept> mirrors_;
-  std::unique_ptr<Connection> connection_;  // after the mirrors: its viewer writes them
+  std::map<wire::WatchId, std::string> watches_;  // of this session: whose they are
+  std::unique_ptr<Connection> connection_;        // after the mirrors: its viewer writes them
   io::Process* pushing_ = nullptr;
   std::optional<Error> broken_;  // the peer broke the protocol
   daemon::LinkState said_ = daemon::LinkState::kWaiting;

@@ -91,7 +91,9 @@ std::optional<std::string> RunBoard::on_event(Time now, WallTime wall, const fee
     Run& run = entry->second;
     run.refused = opened->error;
     if (opened->error) {
-      run.not_before = now + kBoardMend;
+      const bool replaced = opened->error->kind() == Kind::kChanged;
+      run.not_before = now + (replaced ? kBoardRetry : kBoardMend);
+      if (replaced) run.attempts.clear();  // what is known of them is of the run before
       free_slot(now, *entry);
     } else {
       move_to(*entry, Phase::kOpen);

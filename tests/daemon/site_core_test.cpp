@@ -261,6 +261,22 @@ TEST(SiteCore, WatchesOnFromWhereTheLostSessionWas) {
   EXPECT_FALSE(laptop.core.board().marks("r")->complete);
 }
 
+TEST(SiteCore, KnowsNothingOfARunThatTookTheNameOfAnother) {
+  Laptop laptop;
+  laptop.connect();
+  laptop.list({running("r", 5)});
+  laptop.opened("r");
+  laptop.heard_all("r", 600);
+  laptop.opened("r", Error(Kind::kChanged, "watch the run", "another was begun under its name"));
+  EXPECT_FALSE(laptop.core.board().marks("r")->complete);
+  laptop.now += kBoardRetry;
+  laptop.obey();
+  laptop.opened("r");
+  laptop.heard_all("r", 20);
+  EXPECT_TRUE(laptop.core.board().marks("r")->complete);
+  EXPECT_EQ(laptop.core.board().marks("r")->recorded, 20U);
+}
+
 TEST(SiteCore, IsCompleteWithEveryAttempt) {
   Laptop laptop;
   laptop.connect();

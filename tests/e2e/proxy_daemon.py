@@ -117,7 +117,8 @@ def away(world, program, relay_to, points):
     relay_to(None)
     wait_for(lambda: link(world) == "down")
     listed = world.run("runs", "here", "--json")
-    assert {line["name"] for line in lines_of(listed)} == {"group/first", "second"}, listed.stdout
+    assert {line["name"] for line in lines_of(listed)} == {
+        "again", "group/first", "second"}, listed.stdout
     assert "out of reach" in listed.stderr, listed.stderr
     assert points_of(lines_of(world.run("metrics", "here/group/first", "--json"))) == points
     queued = lines_of(world.run("ctl", "here/second", "set", "lr=0.25", "--json", code=8))[-1]
@@ -149,6 +150,29 @@ def away(world, program, relay_to, points):
     assert applied == ["lr=0.5", "lr=0.25"], applied
 
 
+def replaced(world, program):
+    """A run that is removed, and another begun under its name, twice: what was kept is put aside."""
+    for steps in (300, 100):
+        shutil.rmtree(world.root / "runs/again", ignore_errors=True)
+        for _ in range(1 if steps == 300 else 2):
+            begin(world, program, "again", steps, 0).wait()
+        world.run("runs", "here")
+        aside = world.home / "state/runs/here/again"
+        told = {"run": "again", "attempt": 1 if steps == 300 else 2}
+        wait_for(lambda: any(line["here"] == line["recorded"] > 0 for line in of(world, "mirror", **told))
+                 and (steps == 300 or list(aside.glob("mirror-*"))))
+        points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
+        assert len(points) == (2 * 300 if steps == 300 else 4 * 100), len(points)
+    assert len(list((world.home / "state/runs/here/again").glob("mirror-*/history"))) == 1
+
+
+def nobody(world):
+    """An order to a run that is not there is refused, and leaves no mirror behind."""
+    said = world.run("ctl", "here/nobody", "pause", code=2).stderr
+    assert "refused" in said, said
+    wait_for(lambda: not (world.home / "state/runs/here/nobody").exists())
+
+
 def without(world, program):
     """SIGTERM and stop end it, and it has not run in circles; without one commands work as ever,
     and what was queued goes first."""
@@ -166,6 +190,12 @@ def without(world, program):
     follow.until(lambda: len(follow.of("mark", kind="applied")) == 2, "both marks")
     assert [mark["text"] for mark in follow.of("mark", kind="applied")] == ["lr=0.125", "lr=0.0625"]
     follow.stop()
+    # A factor is held, however often it is said; the trainer does the same.
+    for _ in range(2):
+        assert "applied at step" in world.run("ctl", "here/third", "set", "lr*=0.5").stdout
+    wait_for(lambda: [line["values"]["train/lr"]["value"]
+                      for line in lines_of(world.run("runs", "here", "--json"))
+                      if line["name"] == "third"] == [0.005])
     run.process.kill()
     run.process.wait()
 
@@ -196,6 +226,8 @@ def main():
         path = begins(world)
         hostile(world, path)
         points = mirrors(world, program)
+        replaced(world, program)
+        nobody(world)
         away(world, program, relay_to, points)
         without(world, program)
         assert world.stop() == 0

@@ -20,6 +20,7 @@ static void wait_ms(long ms) {
   nanosleep(&span, NULL);
 }
 
+static const double schedule = 0.01; /* the rate that nobody has changed */
 static double lr = 0.01;
 static const char* folder;
 static int paused = 0, stopping = 0;
@@ -93,7 +94,8 @@ static void obey(longhaul_run* run, const longhaul_command* todo, uint64_t step)
     case LONGHAUL_SET:
     case LONGHAUL_SCALE:
       if (strcmp(todo->name, "lr") == 0) {
-        lr = todo->kind == LONGHAUL_SET ? todo->value : lr * todo->value;
+        /* A factor is held, not multiplied up (docs/trainer.md, "Steering"). */
+        lr = todo->kind == LONGHAUL_SET ? todo->value : schedule * todo->value;
       } else {
         how = LONGHAUL_REFUSED;
         why = "there is only lr";
