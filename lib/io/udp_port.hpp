@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -41,7 +42,7 @@ class UdpPort final : public DatagramPort {
     std::size_t each_bytes;
   };
   UdpPort(const Executor& executor, int socket, bool v6);
-  void tune();
+  void tune(int fd);
   Task<Result<>> send_waiting();
   Sent put(const datagram::Address& to, Slice& bytes, std::size_t each_bytes);
   Sent put_segments(const sockaddr_storage& to, unsigned to_bytes, Slice& bytes,
@@ -52,6 +53,7 @@ class UdpPort final : public DatagramPort {
 
   Executor executor_;
   const int socket_;
+  std::vector<int> siblings_;  // which only receive
   const bool v6_;
   BufferPool pool_;
   std::deque<Waiting> waiting_;  // at most what one session puts out before it hears kBlocked

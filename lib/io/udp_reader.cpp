@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -27,6 +28,7 @@ namespace {
 constexpr std::size_t kKeepWhole = UdpReader::kReceiveBytes / 8;
 constexpr std::size_t kHeldMax = 16U << 20;  // 270 ms of 500 Mbit/s
 constexpr Duration kWaitMax = 2s;
+constexpr std::size_t kCallsMost = 16;  // of one socket before the others have their turn
 constexpr int kGroSize = 104;  // of <linux/udp.h>, which cannot stand beside <netinet/udp.h>
 
 datagram::Address from_socket(const sockaddr_storage& in) {
@@ -55,6 +57,16 @@ Duration clock_of(clockid_t which) {
   timespec at{};
   ::clock_gettime(which, &at);
   return std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec);
+}
+
+// How far CLOCK_BOOTTIME is ahead of the wall clock. A thread that lost its turn between the two
+// looks again.
+Duration boot_ahead() {
+  for (int tries = 0;; ++tries) {
+    const Duration before = clock_of(CLOCK_BOOTTIME), wall = clock_of(CLOCK_REALTIME),
+                   after = clock_of(CLOCK_BOOTTIME);
+    if (after - before < 20us || tries == 3) return before + (after - before) / 2 - wall;
+  }
 }
 
 struct Notes {
@@ -87,10 +99,9 @@ Notes notes_of(msghdr& message) {
 }
 }  // namespace
 
-Time came_at(std::optional<Duration> stamp, Duration wall, Time now, Time emptied) {
+Time came_at(std::optional<Duration> stamp, Duration ahead, Time now, Time emptied) {
   if (!stamp.has_value()) return now;
-  const Duration waited = std::clamp<Duration>(wall - *stamp, Duration{}, kWaitMax);
-  return std::clamp(now - waited, std::min(emptied, now), now);
+  return std::clamp(Time{*stamp + ahead}, std::min(std::max(emptied, now - kWaitMax), now), now);
 }
 
 // A short slice: the scheduler lets who asks for little run soon (Linux 6.12; older kernels take
@@ -112,8 +123,15 @@ class UdpReader::Fetch {
  public:
   explicit Fetch(BufferPool& pool) : pool_(pool) {}
 
-  // False: nothing was there.
-  bool take(int socket, std::vector<ReceivedDatagrams>& out, Notes& notes_out) {
+  // All that is in the socket, or kCallsMost calls of it.
+  void empty(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out) {
+    for (std::size_t calls = 0; calls < kCallsMost && take(from, ahead, out); ++calls) {
+    }
+  }
+
+ private:
+  // False: that was all.
+  bool take(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out) {
     while (buffers_.size() < kReceiveBatch) buffers_.push_back(pool_.take(kReceiveBytes));
     for (std::size_t i = 0; i < kReceiveBatch; ++i) {
       parts_[i] = {buffers_[i].bytes().data(), kReceiveBytes};
@@ -127,18 +145,17 @@ class UdpReader::Fetch {
       header.msg_controllen = control_[i].bytes.size();
     }
     const Time before{clock_of(CLOCK_BOOTTIME)};
-    const int count = ::recvmmsg(socket, messages_.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
+    const int count = ::recvmmsg(from.fd, messages_.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
     // Nothing, or an error that belongs to some earlier send (ICMP): the next call sees the rest.
     if (count <= 0) {
-      emptied_ = before;
+      from.emptied = before;
       return false;
     }
-    const Duration wall = clock_of(CLOCK_REALTIME);
     const Time now{clock_of(CLOCK_BOOTTIME)};
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       const std::size_t length = messages_[i].msg_len;
       const Notes notes = notes_of(messages_[i].msg_hdr);
-      if (notes.has_overrun) notes_out = notes;
+      if (notes.has_overrun) from.overrun = notes.overrun;
       if (length == 0 || (messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
       const std::size_t each = notes.each_bytes == 0 ? length : notes.each_bytes;
       Slice bytes =
@@ -146,28 +163,27 @@ class UdpReader::Fetch {
               ? Slice::copy_of(Bytes(buffers_[i].bytes()).first(length))
               : std::move(std::exchange(buffers_[i], pool_.take(kReceiveBytes))).freeze(length);
       out.push_back({from_socket(from_[i]), std::move(bytes), each,
-                     came_at(notes.stamp, wall, now, emptied_)});
+                     came_at(notes.stamp, ahead, now, from.emptied)});
     }
-    if (static_cast<std::size_t>(count) < kReceiveBatch) emptied_ = before;
-    return true;
+    if (static_cast<std::size_t>(count) == kReceiveBatch) return true;
+    from.emptied = before;
+    return false;
   }
 
- private:
   BufferPool& pool_;
   std::vector<Buffer> buffers_;
   std::array<mmsghdr, kReceiveBatch> messages_{};
   std::array<iovec, kReceiveBatch> parts_{};
   std::array<sockaddr_storage, kReceiveBatch> from_{};
   std::array<Control, kReceiveBatch> control_{};
-  Time emptied_{};  // then, or later, nothing was left in the socket
 };
 
-UdpReader::UdpReader(int socket, const Executor& executor, BufferPool& pool)
+UdpReader::UdpReader(std::span<const int> sockets, const Executor& executor, BufferPool& pool)
     : shared_(std::make_shared<Shared>(executor)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (wake_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
   try {
-    thread_ = std::thread(
-        [shared = shared_, socket, wake = wake_, &pool] { run(shared, socket, wake, pool); });
+    thread_ = std::thread([shared = shared_, fds = std::vector<int>(sockets.begin(), sockets.end()),
+                           wake = wake_, &pool] { run(shared, fds, wake, pool); });
   } catch (...) {
     ::close(wake_);
     throw;
@@ -191,38 +207,71 @@ void UdpReader::stop() {
   shared_->some.notify();
 }
 
-void UdpReader::run(const std::shared_ptr<Shared>& shared, int socket, int wake, BufferPool& pool) {
+// Of several sockets one may be read a moment before something comes to it that is older than what
+// is then read from the next. So what came since the reading began waits for the next turn, which
+// is at once; what is older is in order.
+void UdpReader::split(std::vector<ReceivedDatagrams>& got, std::vector<ReceivedDatagrams>& later,
+                      Time began) {
+  std::stable_sort(
+      got.begin(), got.end(),
+      [](const ReceivedDatagrams& a, const ReceivedDatagrams& b) { return a.came < b.came; });
+  auto first = got.begin();
+  while (first != got.end() && first->came <= began) ++first;
+  later.assign(std::move_iterator(first), std::move_iterator(got.end()));
+  got.erase(first, got.end());
+}
+
+void UdpReader::run(const std::shared_ptr<Shared>& shared, const std::vector<int>& fds, int wake,
+                    BufferPool& pool) {
   ask_for_short_slices();
   Fetch fetch(pool);
-  std::vector<ReceivedDatagrams> got;
-  std::array<pollfd, 2> wanted{pollfd{socket, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
-  for (;;) {
-    if (::poll(wanted.data(), wanted.size(), -1) < 0 && errno != EINTR) return;
-    if (wanted[1].revents != 0) return;
-    got.clear();
-    Notes notes;
-    const bool any = fetch.take(socket, got, notes);
-    bool tell = false;
-    {
-      const std::lock_guard lock(shared->mutex);
-      ++shared->counters.receive_calls;
-      if (notes.has_overrun) shared->kernel_overrun = notes.overrun;
-      for (ReceivedDatagrams& one : got) {
-        const std::size_t datagrams = (one.bytes.size() + one.each_bytes - 1) / one.each_bytes;
-        const std::size_t held = one.bytes.size() < kKeepWhole ? one.bytes.size() : kReceiveBytes;
-        if (shared->held_bytes + held > kHeldMax) {
-          shared->counters.overrun += datagrams;
-          continue;
-        }
-        shared->counters.received += datagrams;
-        one.dropped_before = shared->kernel_overrun + shared->counters.overrun;
-        shared->held_bytes += held;
-        shared->queue.push_back(std::move(one));
-      }
-      tell = any && !shared->queue.empty() && !std::exchange(shared->told, true);
-    }
-    if (tell) boost::asio::post(shared->executor, [shared] { shared->some.notify(); });
+  std::vector<Socket> sockets;
+  std::vector<pollfd> wanted;
+  for (const int fd : fds) {
+    sockets.push_back({fd});
+    wanted.push_back({fd, POLLIN, 0});
   }
+  wanted.push_back({wake, POLLIN, 0});
+  const auto poll = [&wanted](int timeout) {
+    return ::poll(wanted.data(), wanted.size(), timeout) >= 0 || errno == EINTR;
+  };
+  std::vector<ReceivedDatagrams> got, later;
+  for (;;) {
+    if (!poll(later.empty() ? -1 : 0)) return;
+    const Duration ahead = boot_ahead();
+    const Time began{clock_of(CLOCK_BOOTTIME)};
+    // Which sockets hold something now, not when the wait ended.
+    if (sockets.size() > 1 && !poll(0)) return;
+    if (wanted.back().revents != 0) return;
+    got = std::exchange(later, {});
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+      if (wanted[i].revents != 0) fetch.empty(sockets[i], ahead, got);
+    if (sockets.size() > 1) split(got, later, began);
+    hand_over(*shared, sockets, got);
+    if (std::exchange(shared->tell, false))
+      boost::asio::post(shared->executor, [shared] { shared->some.notify(); });
+  }
+}
+
+void UdpReader::hand_over(Shared& shared, const std::vector<Socket>& sockets,
+                          std::vector<ReceivedDatagrams>& got) {
+  const std::lock_guard lock(shared.mutex);
+  ++shared.counters.receive_calls;
+  shared.kernel_overrun = 0;
+  for (const Socket& socket : sockets) shared.kernel_overrun += socket.overrun;
+  for (ReceivedDatagrams& one : got) {
+    const std::size_t datagrams = (one.bytes.size() + one.each_bytes - 1) / one.each_bytes;
+    const std::size_t held = one.bytes.size() < kKeepWhole ? one.bytes.size() : kReceiveBytes;
+    if (shared.held_bytes + held > kHeldMax) {
+      shared.counters.overrun += datagrams;
+      continue;
+    }
+    shared.counters.received += datagrams;
+    one.dropped_before = shared.kernel_overrun + shared.counters.overrun;
+    shared.held_bytes += held;
+    shared.queue.push_back(std::move(one));
+  }
+  if (!got.empty() && !shared.queue.empty()) shared.tell = !std::exchange(shared.told, true);
 }
 
 Task<Result<std::vector<ReceivedDatagrams>>> UdpReader::receive() {

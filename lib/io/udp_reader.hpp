@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -18,10 +19,10 @@ namespace longhaul::io {
 // Of the calling thread; a wish.
 void ask_for_short_slices();
 
-// When a datagram came, by our clock. The kernel's stamps are of the wall clock, ours of
-// CLOCK_BOOTTIME: what lies between a stamp and now is the same in both, unless the wall clock was
-// set meanwhile. It cannot have come before the socket was last found empty, nor after now.
-Time came_at(std::optional<Duration> stamp, Duration wall, Time now, Time emptied);
+// When a datagram came, by our clock. The kernel's stamps are of the wall clock, which ours, of
+// CLOCK_BOOTTIME, is `ahead` of, unless the wall clock was set since the stamp. It cannot have come
+// before the socket was last found empty, nor after now.
+Time came_at(std::optional<Duration> stamp, Duration ahead, Time now, Time emptied);
 
 class UdpReader {
  public:
@@ -33,9 +34,9 @@ class UdpReader {
   // brings.
   static constexpr std::size_t kReceiveBytes = 65'536, kReceiveBatch = 16;
 
-  // socket: non-blocking, the owner's. It and the pool outlive the reader, the pool also what was
-  // received. Throws where no thread or eventfd is to be had.
-  UdpReader(int socket, const Executor& executor, BufferPool& pool);
+  // sockets: non-blocking, the owner's, one or more of one port. They and the pool outlive the
+  // reader, the pool also what was received. Throws where no thread or eventfd is to be had.
+  UdpReader(std::span<const int> sockets, const Executor& executor, BufferPool& pool);
   ~UdpReader();  // joins: the thread never blocks but in poll(), which stop() ends
   UdpReader(const UdpReader&) = delete;
   UdpReader& operator=(const UdpReader&) = delete;
@@ -54,14 +55,29 @@ class UdpReader {
         queue;  // held_bytes at most kHeldMax; then what comes is dropped
     std::size_t held_bytes = 0;
     Counters counters;
-    std::uint32_t kernel_overrun = 0;
+    std::uint64_t kernel_overrun = 0;
+    bool tell = false;  // the thread's own
     bool told = false;  // a wakeup is on its way, or the strand has not fetched yet
     Signal some;        // the strand's
     bool stopped = false;
   };
   class Fetch;
-  static void run(const std::shared_ptr<Shared>& shared, int socket, int wake, BufferPool& pool);
+  struct Socket {
+    int fd = -1;
+    Time emptied{};  // then, or later, nothing was left in it
+    std::uint32_t overrun = 0;
+  };
+  static void run(const std::shared_ptr<Shared>& shared, const std::vector<int>& fds, int wake,
+                  BufferPool& pool);
+  static void hand_over(Shared& shared, const std::vector<Socket>& sockets,
+                        std::vector<ReceivedDatagrams>& got);
 
+ public:
+  // `got` in order, without what came after `began`, which goes to `later`. For tests.
+  static void split(std::vector<ReceivedDatagrams>& got, std::vector<ReceivedDatagrams>& later,
+                    Time began);
+
+ private:
   std::shared_ptr<Shared> shared_;
   int wake_ = -1;
   std::thread thread_;
