@@ -15,6 +15,7 @@
 #include "lib/io/asio_env.hpp"
 #include "lib/io/datagram_hub.hpp"
 #include "lib/io/task_group.hpp"
+#include "lib/io/udp_group.hpp"
 #include "lib/io/udp_port.hpp"
 
 namespace longhaul::io {
@@ -171,6 +172,46 @@ TEST(UdpReader, WhatSeveralSocketsHeldIsInOrderAndWhatCameMeanwhileWaits) {
   EXPECT_EQ(got[0].came, Time{} + 1ms);
   EXPECT_EQ(got[2].came, Time{} + 3ms);
   EXPECT_EQ(later[1].came, Time{} + 9ms);
+}
+
+TEST(UdpGroup, EachSocketGetsSomeOfOneSenders) {
+  const int first = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t at_bytes = sizeof at;
+  auto* const name = reinterpret_cast<sockaddr*>(&at);
+  ASSERT_EQ(::bind(first, name, at_bytes), 0);
+  ASSERT_EQ(::getsockname(first, name, &at_bytes), 0);
+  std::vector<int> sockets = open_siblings(first, 7);
+  ASSERT_EQ(sockets.size(), 7U);
+  sockets.push_back(first);
+  const int sender = ::socket(AF_INET, SOCK_DGRAM, 0);
+  for (int i = 0; i < 800; ++i) ASSERT_EQ(::sendto(sender, "x", 1, 0, name, at_bytes), 1);
+  std::size_t all = 0;
+  for (const int socket : sockets) {
+    std::size_t got = 0;
+    for (char byte = 0; ::recv(socket, &byte, 1, 0) == 1;) ++got;
+    EXPECT_GT(got, 0U);  // none of 800: (7/8)^800
+    all += got;
+    ::close(socket);
+  }
+  ::close(sender);
+  EXPECT_EQ(all, 800U);
+}
+
+Task<> open_twice(Env& env, bool& busy) {
+  auto first = env.datagrams({"127.0.0.1", 0}).value();
+  const auto second = env.datagrams(first->local());
+  busy = !second.has_value();
+  co_return;
+}
+
+TEST(UdpGroup, AnothersPortIsNotShared) {
+  AsioEnv env;
+  bool busy = false;
+  env.run(open_twice(env, busy), {});
+  EXPECT_TRUE(busy);
 }
 
 // 600 of 1,200 bytes cost the kernel some 2,300 each: a socket of 208 KiB holds 180 of them.
