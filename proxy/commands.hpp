@@ -24,6 +24,7 @@ struct JoinBySshOptions {
   std::string name, host;         // host: as ssh takes it
   std::string root = "longhaul";  // there; from the home folder unless it is absolute
   std::string role = "owner";
+  std::string state;     // --state of the streamer there; empty: in its root
   std::string streamer;  // the program to put there; empty: the one that came with this
   std::string version;   // of this program
   bool tunnel = false;

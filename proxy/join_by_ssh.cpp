@@ -78,7 +78,8 @@ std::optional<std::array<unsigned, 3>> numbers_of(const std::string& version) {
 // Starts it and prints an invite. Standard input of these is ssh's, which they must not read.
 std::string go(const JoinBySshOptions& options) {
   const std::string listen = options.tunnel ? " --listen 127.0.0.1:0" : "";
-  return "longhaul-streamer start --root " + options.root + listen +
+  const std::string state = options.state.empty() ? "" : " --state " + options.state;
+  return "longhaul-streamer start --root " + options.root + state + listen +
          " </dev/null && longhaul-streamer invite --root " + options.root + " --role " +
          options.role + " </dev/null";
 }
@@ -148,6 +149,7 @@ Result<> check(const JoinBySshOptions& options) {
   TRY(check_name(options.name, "site"));
   TRY(check_destination(options.host));
   TRY(check_plain(options.root, "a root"));
+  if (!options.state.empty()) TRY(check_plain(options.state, "a state folder"));
   if (!auth::role_named(options.role))
     return fail(Error(Kind::kUsage, "join as '" + printable(options.role, 40) + "'",
                       "there is no such role")

@@ -11,7 +11,6 @@
 namespace longhaul::proxy {
 namespace {
 
-constexpr std::size_t kNameMax = 64;
 constexpr std::size_t kPinDigits = 64;
 
 bool is_name_character(char c) {
@@ -51,15 +50,16 @@ std::string way_to(const Site& site) {
   return "at " + to_text(site.address);
 }
 
-Result<> check_name(std::string_view name, std::string_view noun) {
-  const auto refuse = [&](const char* why) {
+Result<> check_name(std::string_view name, std::string_view noun, std::size_t most) {
+  const auto refuse = [&](const std::string& why) {
     return fail(Error(Kind::kUsage,
                       fmt::format("use '{}' as the name of a {}", printable(name, 80), noun), why)
-                    .advise("use letters, digits, '.', '_' and '-', at most 64, starting with a "
-                            "letter or digit"));
+                    .advise(fmt::format("use letters, digits, '.', '_' and '-', at most {}, "
+                                        "starting with a letter or digit",
+                                        most)));
   };
   if (name.empty()) return refuse("it is empty");
-  if (name.size() > kNameMax) return refuse("it is longer than 64 characters");
+  if (name.size() > most) return refuse(fmt::format("it is longer than {} characters", most));
   if (name.front() == '.' || name.front() == '-') return refuse("it starts with '.' or '-'");
   if (!std::all_of(name.begin(), name.end(), is_name_character))
     return refuse("it has a character that no name may have");
@@ -75,7 +75,7 @@ Result<Place> parse_place(std::string_view text) {
   std::string_view rest = text.substr(colon + 1);
   const std::size_t at = rest.find('@');
   place.dataset = rest.substr(0, at);
-  TRY(check_name(place.dataset, "dataset"));
+  TRY(check_name(place.dataset, "dataset", kDatasetNameMax));
   if (at == std::string_view::npos) return place;
   place.version = rest.substr(at + 1);
   TRY(check_name(place.version, "version"));

@@ -35,8 +35,10 @@ struct Place {
   bool operator==(const Place&) const = default;
 };
 Result<Place> parse_place(std::string_view text);
-// Names of sites, datasets and runs: 1..64 of a-z A-Z 0-9 . _ -, not starting with '.' or '-'.
-Result<> check_name(std::string_view name, std::string_view noun);
+constexpr std::size_t kNameMax = 64;
+constexpr std::size_t kDatasetNameMax = 200;  // as at the site
+// Names of sites and runs: 1..most of a-z A-Z 0-9 . _ -, not starting with '.' or '-'.
+Result<> check_name(std::string_view name, std::string_view noun, std::size_t most = kNameMax);
 
 class Sites {
  public:

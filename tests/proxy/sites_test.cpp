@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/store/version.hpp"
+
 namespace longhaul::proxy {
 namespace {
 
@@ -51,6 +53,17 @@ TEST(Place, ReadsSiteDatasetVersion) {
   EXPECT_EQ(*parse_place("asu"), (Place{"asu", "", ""}));
   EXPECT_EQ(*parse_place("asu:corpus"), (Place{"asu", "corpus", ""}));
   EXPECT_EQ(*parse_place("asu:corpus@v000003"), (Place{"asu", "corpus", "v000003"}));
+}
+
+TEST(Place, ADatasetsNameMayBeAsLongAsTheSiteTakes) {
+  const std::string most(200, 'd');
+  EXPECT_EQ(parse_place("asu:" + most)->dataset, most);
+  EXPECT_TRUE(store::DatasetName::parse(most));
+  const auto refused = parse_place("asu:" + most + "d");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("longer than 200 characters"), std::string::npos);
+  EXPECT_FALSE(store::DatasetName::parse(most + "d"));
+  EXPECT_FALSE(parse_place(std::string(65, 's') + ":d"));
 }
 
 TEST(Place, RefusesNamesThatCouldEscapeOrFool) {

@@ -52,6 +52,10 @@ void add_pairing(CLI::App& root, Chosen& chosen) {
   join->add_option("--root", by_ssh->root, "the streamer's folder there, from the home folder")
       ->needs(ssh)
       ->capture_default_str();
+  join->add_option(
+          "--state", by_ssh->state,
+          "the streamer's --state there: a folder on a disk of that host, if its root is shared")
+      ->needs(ssh);
   join->add_option("--role", by_ssh->role, "owner, observer or site")
       ->needs(ssh)
       ->capture_default_str();
