@@ -111,33 +111,33 @@ io::Task<int> proxy_start(App& app, ProxyOptions) {
                            .advise("its log is " + printable(log)));
 }
 
+// One that is just starting or ending does not answer, or hangs up: it is asked again until it is
+// gone.
 io::Task<int> proxy_stop(App& app) {
-  std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
-  if (client == nullptr) {
-    auto held = hold_daemon(app);
-    if (held || held.error().kind() != Kind::kBusy) {
-      app.console.err("no proxy daemon runs\n");
-      co_return cli::kOk;
-    }
-    co_return app.failed(
-        Error(Kind::kBusy, "stop the proxy daemon", "one runs, but does not answer")
-            .advise("it may just be starting or ending: try again"));
-  }
-  daemon::Request request;
-  request.question = daemon::Question::kStop;
-  const Result<std::vector<daemon::Fields>> told = co_await client->ask(request);
-  if (!told) co_return app.failed(told.error());
-  client.reset();
   const Time until = app.env.now() + kStopTime;
+  bool ran = false, asked = false;
+  std::string why = "one runs, but does not answer";
   for (;;) {
-    auto held = hold_daemon(app);
-    if (held || held.error().kind() != Kind::kBusy) break;
+    {
+      auto held = hold_daemon(app);
+      if (held || held.error().kind() != Kind::kBusy) break;
+    }
+    ran = true;
+    std::unique_ptr<DaemonClient> client;
+    if (!asked) client = co_await DaemonClient::find(app);
+    if (client != nullptr) {
+      daemon::Request request;
+      request.question = daemon::Question::kStop;
+      const Result<std::vector<daemon::Fields>> told = co_await client->ask(request);
+      asked = told.has_value();
+      why = asked ? "it still runs" : told.error().message();
+    }
     if (app.env.now() > until)
-      co_return app.failed(Error(Kind::kTimeout, "stop the proxy daemon", "it still runs"));
+      co_return app.failed(Error(Kind::kTimeout, "stop the proxy daemon", why));
     const Time later = app.env.now() + kControlTick;
     co_await app.env.sleep_until(later);
   }
-  app.console.err("stopped\n");
+  app.console.err(ran ? "stopped\n" : "no proxy daemon runs\n");
   co_return cli::kOk;
 }
 
