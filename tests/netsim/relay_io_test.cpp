@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <string>
@@ -54,7 +55,9 @@ class RelayIo : public testing::Test {
     thread_.join();
   }
   void TearDown() override { stop(); }
-  static std::string control_path() { return "unix:" + testing::TempDir() + "relay_io_control"; }
+  static std::string control_path() {
+    return "unix:" + testing::TempDir() + "relay-control-" + std::to_string(::getpid());
+  }
 
   Fd connect_client() {
     Fd client = *dial_stream(at_);

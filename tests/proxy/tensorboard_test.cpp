@@ -1,6 +1,7 @@
 #include "proxy/tensorboard.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -46,8 +47,13 @@ std::string written(const std::string& folder,
   return {};
 }
 
+// Of this process alone: tests run beside each other, each in a process of its own.
+std::string folder_of_this_process() {
+  return testing::TempDir() + "longhaul-events-" + std::to_string(::getpid());
+}
+
 TEST(EventFolder, NoPointIsWrittenTwiceWhereverTheStretchesEnd) {
-  const std::string folder = testing::TempDir() + "longhaul-events";
+  const std::string folder = folder_of_this_process();
   const std::string whole = written(folder, {{stretch(0, 400)}});
   EXPECT_GT(whole.size(), 300U * 30);
   EXPECT_EQ(
@@ -65,7 +71,7 @@ class EventFolderTest : public testing::Test {
     ASSERT_TRUE(events->take(took).has_value());
     ASSERT_TRUE(events->sync().has_value());
   }
-  const std::string folder_ = testing::TempDir() + "longhaul-events-of-a";
+  const std::string folder_ = folder_of_this_process();
 };
 
 TEST_F(EventFolderTest, TakesNoOtherRunsPoints) {

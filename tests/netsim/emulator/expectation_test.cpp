@@ -171,18 +171,20 @@ print(s.recv(10).decode())
 
 TEST_F(Expectation, DroppedDatagramsAreCounted) {
   const std::string report = ::testing::TempDir() + "drops-" + std::to_string(::getpid());
+  const std::string ready = report + "-ready";
   const std::string server = python(R"py(
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.bind(('', 7000))
-open('/tmp/netsim-drops-ready', 'w').close()
+open(')py" + ready + R"py(', 'w').close()
 time.sleep(100)  # never reads
 )py");
-  std::filesystem::remove("/tmp/netsim-drops-ready");
+  std::filesystem::remove(ready);
   const std::string client = python(R"py(
 import os, socket, time
-while not os.path.exists('/tmp/netsim-drops-ready'):
+while not os.path.exists(')py" + ready +
+                                    R"py('):
     time.sleep(0.02)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for i in range(200):
@@ -192,7 +194,7 @@ time.sleep(0.3)
 )py");
   const Output output = run_netsim({"run", "--allow-invalid", "--json", report, "--peer-cmd",
                                     "exec python3 " + server, "--", "python3", client});
-  std::filesystem::remove("/tmp/netsim-drops-ready");
+  std::filesystem::remove(ready);
   std::ifstream file(report);
   const auto json = nlohmann::json::parse(file, nullptr, false);
   std::filesystem::remove(report);
