@@ -94,7 +94,8 @@ UdpPort::UdpPort(const Executor& executor, int socket, bool v6)
     : executor_(executor),
       socket_(socket),
       v6_(v6),
-      pool_(4 * UdpReader::kReceiveBatch * UdpReader::kReceiveBytes) {
+      pool_(4 * UdpReader::kReceiveBatch * UdpReader::kReceiveBytes),
+      watched_(::fcntl(socket, F_DUPFD_CLOEXEC, 0)) {
   tune(socket_);
   siblings_ = open_siblings(socket_, kSiblings);
   for (const int fd : siblings_) tune(fd);
@@ -103,6 +104,8 @@ UdpPort::UdpPort(const Executor& executor, int socket, bool v6)
 UdpPort::~UdpPort() {
   close();
   reader_.reset();
+  unwatch();
+  if (watched_ >= 0) ::close(watched_);
   ::close(socket_);
   for (const int fd : siblings_) ::close(fd);
 }
@@ -127,6 +130,7 @@ Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, co
   // The strand's thread, which is this one: woken 10 ms late, it sends that much less.
   ask_for_short_slices();
   std::unique_ptr<UdpPort> port(new UdpPort(executor, fd, address.is_v6()));
+  if (port->watched_ < 0) return fail(Kind::kLimit, attempt, "no descriptor is left");
   try {
     std::vector<int> sockets{fd};
     sockets.insert(sockets.end(), port->siblings_.begin(), port->siblings_.end());
@@ -266,12 +270,23 @@ DatagramPort::Sent UdpPort::refused(int os, Slice& bytes, std::size_t length) {
 }
 
 Task<Result<>> UdpPort::wait_writable() {
-  const int copy = closed_ ? -1 : ::fcntl(socket_, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) co_return fail(Kind::kLink, "send datagrams", "the port is closed");
-  writable_.emplace(executor_, v6_ ? udp::v6() : udp::v4(), copy);
+  if (closed_) co_return fail(Kind::kLink, "send datagrams", "the port is closed");
+  boost::system::error_code status;
+  writable_.emplace(executor_);
+  writable_->assign(v6_ ? udp::v6() : udp::v4(), watched_, status);
+  if (status) {
+    writable_.reset();
+    co_return fail(Kind::kLimit, "wait for room to send datagrams", status.message());
+  }
   const Result<> sent = co_await send_waiting();
-  writable_.reset();
+  unwatch();
   co_return sent;
+}
+
+void UdpPort::unwatch() {
+  boost::system::error_code ignored;
+  if (writable_) static_cast<void>(writable_->release(ignored));  // ours stays open
+  writable_.reset();
 }
 
 Task<Result<>> UdpPort::send_waiting() {
@@ -318,7 +333,7 @@ void UdpPort::close() {
   if (std::exchange(closed_, true)) return;
   if (reader_ != nullptr) reader_->stop();
   boost::system::error_code ignored;
-  if (writable_) writable_->close(ignored);
+  if (writable_) writable_->cancel(ignored);
   waiting_.clear();
 }
 

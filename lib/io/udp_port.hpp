@@ -44,6 +44,7 @@ class UdpPort final : public DatagramPort {
   UdpPort(const Executor& executor, int socket, bool v6);
   void tune(int fd);
   Task<Result<>> send_waiting();
+  void unwatch();
   Sent put(const datagram::Address& to, Slice& bytes, std::size_t each_bytes);
   Sent put_segments(const sockaddr_storage& to, unsigned to_bytes, Slice& bytes,
                     std::size_t each_bytes);
@@ -60,7 +61,9 @@ class UdpPort final : public DatagramPort {
   DatagramInfo info_;
   std::unique_ptr<UdpReader> reader_;
   // While the socket is full: asio's watch over a copy of it. Asio would hear of every datagram
-  // that comes in, were the socket always its own.
+  // that comes in, were the socket always its own. The copy is made beforehand: a process that has
+  // run out of descriptors still sends.
+  const int watched_;
   std::optional<UdpSocket> writable_;
   bool closed_ = false;
 };

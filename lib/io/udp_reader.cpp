@@ -26,7 +26,12 @@ namespace longhaul::io {
 namespace {
 // Below this a block of 64 KiB would be held for a few bytes.
 constexpr std::size_t kKeepWhole = UdpReader::kReceiveBytes / 8;
-constexpr std::size_t kHeldMax = 16U << 20;  // 270 ms of 500 Mbit/s
+constexpr std::size_t kHeldMax = 16U << 20;  // 270 ms of 500 Mbit/s; read but not taken, too
+
+// What a slice of so many bytes keeps from the pool.
+std::size_t held_by(std::size_t bytes) {
+  return bytes < kKeepWhole ? bytes : UdpReader::kReceiveBytes;
+}
 constexpr Duration kWaitMax = 2s;
 constexpr std::size_t kCallsMost = 16;  // of one socket before the others have their turn
 constexpr int kGroSize = 104;  // of <linux/udp.h>, which cannot stand beside <netinet/udp.h>
@@ -123,15 +128,18 @@ class UdpReader::Fetch {
  public:
   explicit Fetch(BufferPool& pool) : pool_(pool) {}
 
-  // All that is in the socket, or kCallsMost calls of it.
-  void empty(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out) {
-    for (std::size_t calls = 0; calls < kCallsMost && take(from, ahead, out); ++calls) {
-    }
+  // All that is in the socket, or kCallsMost calls of it, while less than kHeldMax is `held` of
+  // all sockets: the kernel's buffers are the better place for the rest.
+  void empty(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out,
+             std::size_t& held) {
+    for (std::size_t calls = 0; calls < kCallsMost && held < kHeldMax; ++calls)
+      if (!take(from, ahead, out, held)) break;
   }
 
  private:
   // False: that was all.
-  bool take(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out) {
+  bool take(UdpReader::Socket& from, Duration ahead, std::vector<ReceivedDatagrams>& out,
+            std::size_t& held) {
     while (buffers_.size() < kReceiveBatch) buffers_.push_back(pool_.take(kReceiveBytes));
     for (std::size_t i = 0; i < kReceiveBatch; ++i) {
       parts_[i] = {buffers_[i].bytes().data(), kReceiveBytes};
@@ -162,6 +170,7 @@ class UdpReader::Fetch {
           length < kKeepWhole
               ? Slice::copy_of(Bytes(buffers_[i].bytes()).first(length))
               : std::move(std::exchange(buffers_[i], pool_.take(kReceiveBytes))).freeze(length);
+      held += held_by(length);
       out.push_back({from_socket(from_[i]), std::move(bytes), each,
                      came_at(notes.stamp, ahead, now, from.emptied)});
     }
@@ -236,6 +245,7 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, const std::vector<int
     return ::poll(wanted.data(), wanted.size(), timeout) >= 0 || errno == EINTR;
   };
   std::vector<ReceivedDatagrams> got, later;
+  std::size_t first = 0;
   for (;;) {
     if (!poll(later.empty() ? -1 : 0)) return;
     const Duration ahead = boot_ahead();
@@ -244,8 +254,13 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, const std::vector<int
     if (sockets.size() > 1 && !poll(0)) return;
     if (wanted.back().revents != 0) return;
     got = std::exchange(later, {});
-    for (std::size_t i = 0; i < sockets.size(); ++i)
-      if (wanted[i].revents != 0) fetch.empty(sockets[i], ahead, got);
+    std::size_t held = 0;
+    for (const ReceivedDatagrams& one : got) held += held_by(one.bytes.size());
+    first = (first + 1) % sockets.size();  // none is the last in every turn
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+      const std::size_t at = (first + i) % sockets.size();
+      if (wanted[at].revents != 0) fetch.empty(sockets[at], ahead, got, held);
+    }
     if (sockets.size() > 1) split(got, later, began);
     hand_over(*shared, sockets, got);
     if (std::exchange(shared->tell, false))
@@ -261,7 +276,7 @@ void UdpReader::hand_over(Shared& shared, const std::vector<Socket>& sockets,
   for (const Socket& socket : sockets) shared.kernel_overrun += socket.overrun;
   for (ReceivedDatagrams& one : got) {
     const std::size_t datagrams = (one.bytes.size() + one.each_bytes - 1) / one.each_bytes;
-    const std::size_t held = one.bytes.size() < kKeepWhole ? one.bytes.size() : kReceiveBytes;
+    const std::size_t held = held_by(one.bytes.size());
     if (shared.held_bytes + held > kHeldMax) {
       shared.counters.overrun += datagrams;
       continue;

@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,6 +134,28 @@ TEST(DatagramPort, SaysWhatIsTooBigAndGoesOn) {
   EXPECT_EQ(after, DatagramPort::Sent::kAll);
 }
 
+Task<> waits(Env& env, int& times) {
+  auto port = env.datagrams({"127.0.0.1", 0}).value();
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const int free = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::close(free);
+  const rlimit none{static_cast<rlim_t>(free), before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const int refused = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (refused >= 0) ::close(refused);
+  for (int time = 0; time < 2 && refused < 0; ++time)
+    if ((co_await port->wait_writable()).has_value()) ++times;
+  ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST(DatagramPort, GoesOnSendingWhenTheProcessHasNoDescriptorLeft) {
+  AsioEnv env;
+  int times = 0;
+  env.run(waits(env, times), {});
+  EXPECT_EQ(times, 2);
+}
+
 // A peer's port may be anything: what nobody can send says nothing about segmentation.
 Task<> to_no_port(Env& env, DatagramInfo& before, DatagramInfo& after) {
   auto port = env.datagrams({"127.0.0.1", 0}).value();
@@ -172,6 +196,44 @@ TEST(UdpReader, WhatSeveralSocketsHeldIsInOrderAndWhatCameMeanwhileWaits) {
   EXPECT_EQ(got[0].came, Time{} + 1ms);
   EXPECT_EQ(got[2].came, Time{} + 3ms);
   EXPECT_EQ(later[1].came, Time{} + 9ms);
+}
+
+TEST(UdpReader, HoldsLittleOfWhatManyFullSocketsOffer) {
+  constexpr std::size_t kSockets = 24, kEach = 100, kHeldMost = 256;  // 16 MiB in 64 KiB
+  std::vector<int> sockets;
+  const ByteVector bytes(9000, std::byte{7});
+  for (std::size_t i = 0; i < kSockets; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockets.push_back(fd);
+    const int wanted = 4 << 20;
+    if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0) {
+      for (const int one : sockets) ::close(one);
+      GTEST_SKIP() << "receive buffers past net.core.rmem_max take CAP_NET_ADMIN";
+    }
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof at;
+    auto* const address = reinterpret_cast<sockaddr*>(&at);
+    ASSERT_EQ(::bind(fd, address, length), 0);
+    ASSERT_EQ(::getsockname(fd, address, &length), 0);
+    for (std::size_t n = 0; n < kEach; ++n)
+      static_cast<void>(::sendto(fd, bytes.data(), bytes.size(), 0, address, length));
+  }
+  AsioEnv env;
+  std::size_t most = 0;
+  {
+    BufferPool pool;
+    UdpReader reader(sockets, env.executor(), pool);
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (reader.counters().received + reader.counters().overrun < kSockets * kEach / 2 &&
+           std::chrono::steady_clock::now() < end)
+      for (int i = 0; i < 1000; ++i) most = std::max(most, pool.lent());
+  }
+  for (const int one : sockets) ::close(one);
+  EXPECT_GT(most, kHeldMost / 2);
+  // What waits for its taker, what one turn reads more, and the reader's own batches.
+  EXPECT_LE(most, 2 * kHeldMost + 4 * UdpReader::kReceiveBatch);
 }
 
 TEST(UdpGroup, EachSocketGetsSomeOfOneSenders) {
