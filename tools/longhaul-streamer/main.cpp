@@ -5,10 +5,6 @@
 #include <memory>
 #include <new>
 
-#if defined(LONGHAUL_STATIC)
-#include <nss.h>
-#endif
-
 #include <CLI/CLI.hpp>
 
 #include "lib/cli/exit_code.hpp"
@@ -153,11 +149,6 @@ void add_peers(CLI::App& root, Chosen& chosen) {
 }  // namespace
 
 int main(int argc, char** argv) {
-#if defined(LONGHAUL_STATIC)
-  // The plug-ins that a host's nsswitch.conf may name are shared libraries of its own C library: a
-  // static program cannot load them safely. Both of these are built in.
-  __nss_configure_lookup("hosts", "files dns");
-#endif
   CLI::App root{"longhaul-streamer: the end of longhaul beside the GPUs"};
   root.require_subcommand(1);
   Chosen chosen;
