@@ -163,7 +163,8 @@ void tell_home(App& app, const CheckpointHome& home, const Wanted& wanted,
 io::Task<int> ckpt_list(App& app, CkptListOptions options) {
   const Result<RunPlace> place = find_run_place(app, options.place);
   if (!place) co_return app.failed(place.error());
-  const ConnectOptions connect;
+  ConnectOptions connect;
+  connect.required = session::kCapabilityCheckpoints;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, place->site, connect);
   if (!made) co_return app.failed(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
@@ -184,6 +185,7 @@ io::Task<int> ckpt_pull(App& app, CkptPullOptions options) {
   if (!place) co_return app.failed(place.error());
   ConnectOptions connect;
   connect.expects_bulk = true;
+  connect.required = session::kCapabilityCheckpoints;
   if (!options.limit_rate.empty()) {
     const auto limit = cli::parse_rate(options.limit_rate);
     if (!limit) co_return app.failed(limit.error());

@@ -171,6 +171,7 @@ io::Task<int> ckpt_follow(App& app, CkptFollowOptions options) {
   RunWatchOptions watch_options;
   watch_options.past = watch_options.live = watch_options.keeps = false;
   watch_options.connect.expects_bulk = true;
+  watch_options.connect.required = session::kCapabilityCheckpoints;
   if (!options.limit_rate.empty()) {
     const auto limit = cli::parse_rate(options.limit_rate);
     if (!limit) co_return app.failed(limit.error());

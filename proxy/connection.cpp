@@ -46,6 +46,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session_options.buffers = &made->buffers_;
   session_options.rate_limit = options.rate_limit;
   session_options.expects_bulk = options.expects_bulk;
+  session_options.required = options.required;
   session_options.learned = load_link(app, site.name);
   if (const auto set = app.config.find("trace"); options.trace.empty() && set)
     options.trace = set->value;

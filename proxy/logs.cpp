@@ -77,6 +77,7 @@ class Logs {
         connection.viewer().read_output(app_.env.now(), next_);
         connection.poke();
       } else if (printed->error) {
+        if (connection.ended()) return Result<>(fail(*connection.ended()));
         return Result<>(fail(explained(*printed->error)));
       } else if (printed->last) {
         return Result<>();
@@ -110,7 +111,8 @@ class Logs {
   }
 
   io::Task<Result<>> session() {
-    const ConnectOptions connect;
+    ConnectOptions connect;
+    connect.required = session::kCapabilityRuns;
     Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, connect);
     if (!made) co_return fail(made.error());
     const std::unique_ptr<Connection> connection = *std::move(made);

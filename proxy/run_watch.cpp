@@ -213,7 +213,9 @@ std::optional<Result<>> RunWatch::hear(Connection& connection, RunUser& user) {
 }
 
 io::Task<Result<>> RunWatch::session(RunUser& user) {
-  Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, options_.connect);
+  ConnectOptions connect = options_.connect;
+  connect.required |= session::kCapabilityRuns;
+  Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, connect);
   if (!made) co_return fail(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
   opened_ = false;

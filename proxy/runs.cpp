@@ -18,7 +18,8 @@ constexpr Duration kRunsTick = 250ms;
 using Config = std::map<std::string, std::string>;
 
 io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
-  const ConnectOptions options;
+  ConnectOptions options;
+  options.required = session::kCapabilityRuns;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, site, options);
   if (!made) co_return fail(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
@@ -42,7 +43,7 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
         error = broken->why;
       }
     }
-    if (connection->ended() && !done) error = *connection->ended();
+    if (connection->ended() && (error || !done)) error = *connection->ended();
     if (done || error) break;
     const Time now = app.env.now();
     if (!connection->established() && now - began > patience(*connection))

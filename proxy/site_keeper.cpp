@@ -125,7 +125,8 @@ void SiteKeeper::stop() {
 void SiteKeeper::begin() {
   const Time now = app_.env.now();
   core_.on_session(now);
-  const ConnectOptions options;
+  ConnectOptions options;
+  options.required = session::kCapabilityRuns;
   Result<std::unique_ptr<Connection>> made = Connection::make(app_, site_, options);
   if (made) {
     connection_ = *std::move(made);

@@ -46,6 +46,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   feed::FeederOptions feeder_options;
   feeder_options.may_watch = peer.role != auth::Role::kSite;
   feeder_options.may_steer = peer.role == auth::Role::kOwner;
+  feeder_options.understood = (arrival.hello.capabilities & session::kCapabilityRuns) != 0;
   feeder_options.who = peer.name;
   feeder_options.wall = [&env] { return env.wall(); };
   live->feeder = std::make_unique<feed::Feeder>(*datasets->files, std::move(feeder_options));

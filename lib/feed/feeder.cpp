@@ -64,12 +64,12 @@ Feeder::~Feeder() = default;
 
 void Feeder::on_message(Time now, Lane, Slice message) {
   if (over_) return;
-  const auto decoded = wire::decode<FeedMessage>(message);
-  if (!decoded) {
-    if (!broken_) broken_ = decoded.error();
-    return;
-  }
-  std::visit([&](const auto& one) { take(now, one); }, *decoded);
+  auto decoded = wire::decode<FeedMessage>(message);
+  if (!options_.understood)
+    decoded =
+        fail(Kind::kUnsupported, "serve runs", "the laptop's longhaul is older than the site's");
+  if (decoded) return std::visit([&](const auto& one) { take(now, one); }, *decoded);
+  if (!broken_) broken_ = decoded.error();
 }
 
 template <class Other>

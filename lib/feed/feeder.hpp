@@ -49,7 +49,8 @@ constexpr Duration kNewsEvery = 1s;  // at the latest, while the run writes
 struct FeederOptions {
   bool may_watch = true;
   bool may_steer = true;
-  std::string who;  // the peer, for marks
+  bool understood = true;  // the peer's build reads what this one says
+  std::string who;         // the peer, for marks
   std::function<WallTime()> wall;
 };
 

@@ -75,7 +75,8 @@ Result<PathId> Core::adopt(Time now, Arrival& arrival) {
   messages_.on_credit(arrival.hello.credit);
   wire::Accept accept;
   version_ = std::min(arrival.hello.version_most, wire::kVersionMost);
-  capabilities_ = arrival.hello.capabilities & (options_.datagrams ? kCapabilities : 0);
+  capabilities_ = arrival.hello.capabilities & kCapabilities;
+  if (!options_.datagrams) capabilities_ &= ~kCapabilitiesOfUdp;
   accept.version = version_;
   accept.capabilities = capabilities_;
   accept.control_next = messages_.control_next();
@@ -115,7 +116,9 @@ void Core::greet_ready() {
 
 void Core::greet(Path& path) {
   wire::Hello hello;
-  if (options_.datagrams) hello.capabilities = kCapabilityDatagrams | kCapabilityProbe;
+  hello.capabilities = kCapabilityRuns | kCapabilityCheckpoints;
+  hello.required = options_.required;
+  if (options_.datagrams) hello.capabilities |= kCapabilityDatagrams | kCapabilityProbe;
   if (options_.datagrams && !crypto::has_fast_aes()) hello.capabilities |= kCapabilityChaCha;
   hello.role = path.role == PathRole::kControl ? 0 : 1;
   hello.control_next = messages_.control_next();

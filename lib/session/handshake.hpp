@@ -14,11 +14,18 @@
 
 namespace longhaul::session {
 
-// Capability bits that this build has.
-constexpr std::uint64_t kCapabilityDatagrams = 1;  // the fast path
-constexpr std::uint64_t kCapabilityChaCha = 2;     // it is sealed with ChaCha20-Poly1305
-constexpr std::uint64_t kCapabilityProbe = 4;      // the third service is lib/probe's
-constexpr std::uint64_t kCapabilities = kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
+// Capability bits that this build has (docs/wire.md, "Capabilities"). What a dialler's messages
+// need it requires in its Hello: an older peer refuses it there, instead of ending the session at a
+// message that it cannot read.
+constexpr std::uint64_t kCapabilityDatagrams = 1;     // the fast path
+constexpr std::uint64_t kCapabilityChaCha = 2;        // it is sealed with ChaCha20-Poly1305
+constexpr std::uint64_t kCapabilityProbe = 4;         // the third service is lib/probe's
+constexpr std::uint64_t kCapabilityRuns = 8;          // the second service is lib/feed's
+constexpr std::uint64_t kCapabilityCheckpoints = 16;  // FetchCheckpoint, and Ask for checkpoints
+constexpr std::uint64_t kCapabilitiesOfUdp =
+    kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
+constexpr std::uint64_t kCapabilities =
+    kCapabilitiesOfUdp | kCapabilityRuns | kCapabilityCheckpoints;
 
 // Who we are and whom we expect. What it refers to outlives the session.
 struct SessionKeys {

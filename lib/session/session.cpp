@@ -26,6 +26,7 @@ std::unique_ptr<Session> Session::dial(Time now, const SessionKeys& keys,
     used = recording->services();
     how.paths = recording->paths();
     how.datagrams = false;
+    how.required = 0;
   }
   auto core = std::make_unique<Core>(now, keys, how, used);
   core->start_dialling();

@@ -56,11 +56,14 @@ struct SessionOptions {
   bool strangers_answer = false;
   LinkMemory learned;      // of the last session over this link, or empty
   bool datagrams = false;  // the owner has a UDP socket for us; then the fast path is tried
+  // Capability bits (handshake.hpp) that the dialler cannot do without: a peer that lacks one
+  // refuses the session (RefuseReason::kVersion).
+  std::uint64_t required = 0;
   datagram::RateMode rate_mode = datagram::RateMode::kFair;
   std::optional<datagram::KeyLimits> datagram_limits;  // of tests
   PathMaker* paths = nullptr;  // dialled connections that are not TLS: replay.hpp
   // Writes all inputs and outputs down (trace.hpp); outlives the session, which then leaves the
-  // fast path alone: datagrams are not recorded.
+  // fast path alone and requires nothing: neither is recorded.
   TraceSink* trace = nullptr;
   bool trace_payloads = false;  // with what messages say, not only its length and hash
 };

@@ -95,5 +95,27 @@ TEST(SessionSim, OutageOfAMinuteDataFlowsWithinThreeSeconds) {
   world.site.session->check();
 }
 
+TEST(SessionSim, R6WhatIsRequiredAndMissingIsRefusedBeforeAnyMessage) {
+  WorldOptions options;
+  options.session.required = session::kCapabilityRuns;
+  SessionWorld both(1, options);  // without UDP: runs do not hang on it
+  both.start();
+  ASSERT_TRUE(both.run_until([&] { return both.established(); }, 5s));
+  const auto established = both.laptop.events_of<session::Established>();
+  ASSERT_FALSE(established.empty());
+  EXPECT_EQ(established[0].second.capabilities,
+            session::kCapabilityRuns | session::kCapabilityCheckpoints);
+
+  options.session.required = std::uint64_t{1} << 40;  // of a build to come
+  SessionWorld newer(1, options);
+  newer.laptop.service.send(Lane::kControl, 0, 100);
+  newer.start();
+  newer.run_for(5s);
+  const auto ended = newer.laptop.events_of<session::Ended>();
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].second.refused, session::RefuseReason::kVersion);
+  EXPECT_TRUE(newer.site.service.received().empty());
+}
+
 }  // namespace
 }  // namespace longhaul::test
