@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "lib/wire/feed.hpp"
-
 namespace longhaul::feed {
 
 Result<store::TreeName> run_folder(std::string_view name) {
@@ -13,6 +11,10 @@ Result<store::TreeName> run_folder(std::string_view name) {
                     .advise("`longhaul runs SITE` lists those that there are"));
   }
   return parsed->under(store::TreeName::known("runs"));
+}
+
+void drop_impossible(std::vector<wire::RunLine>& lines) {
+  std::erase_if(lines, [](const wire::RunLine& line) { return !run_folder(line.name); });
 }
 
 store::TreeName log_name(const store::TreeName& folder, std::uint32_t attempt) {

@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/store/files.hpp"
+#include "lib/wire/feed.hpp"
 
 namespace longhaul::feed {
 
@@ -20,6 +22,8 @@ constexpr std::uint32_t kAttemptsMax = 999'999;
 
 // kUsage: no run can have this name.
 Result<store::TreeName> run_folder(std::string_view name);
+// Drops the lines of a list whose name no run can have: a peer wrote them, and names become paths.
+void drop_impossible(std::vector<wire::RunLine>& lines);
 store::TreeName log_name(const store::TreeName& folder, std::uint32_t attempt);
 // The newest attempt, counted from one that exists or 0. 0: the run has none.
 std::uint32_t newest_attempt(store::Files& files, const store::TreeName& folder,

@@ -1,5 +1,6 @@
 // What a Viewer makes of its twin's messages.
 #include "lib/base/escape.hpp"
+#include "lib/feed/run_files.hpp"
 #include "lib/feed/viewer.hpp"
 
 namespace longhaul::feed {
@@ -49,6 +50,7 @@ void Viewer::take(const wire::RunPage& page) {
     listing.early_bytes -= size_of(next);
     ++listing.next;
     RunsListed listed{page.request, next.lines, next.last, std::nullopt};
+    drop_impossible(listed.lines);
     if (next.failed) listed.error = Error(*next.failed, "list runs", printable(next.text));
     events_.push_back(std::move(listed));
     if (!next.last) continue;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/feed/run_files.hpp"
+
 namespace longhaul::daemon {
 
 void RunBoard::move_to(Runs::value_type& entry, Phase phase) {
@@ -136,6 +138,7 @@ void RunBoard::on_session_lost(Time now) {
 
 void RunBoard::ask(Time now, const std::string& name) {
   if (runs_.size() >= kRunsKnownMax && !runs_.contains(name)) return;
+  if (!feed::run_folder(name)) return;  // it would be a path outside ours
   runs_[name].asked_until = now + kAskedFor;
   pick_at_ = now;
 }

@@ -5,6 +5,7 @@
 
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
+#include "lib/feed/run_files.hpp"
 
 namespace longhaul::daemon {
 namespace {
@@ -49,8 +50,10 @@ void SiteCore::on_ended(Time now, const Error& why, bool mends) {
 
 void SiteCore::on_list(Time now, WallTime wall, const feed::RunsListed& page) {
   if (!asked_ || page.request != *asked_) return;
-  for (const wire::RunLine& line : page.lines)
-    if (coming_.size() < kRunsKnownMax) coming_.push_back(line);
+  std::vector<wire::RunLine> lines = page.lines;
+  feed::drop_impossible(lines);
+  for (wire::RunLine& line : lines)
+    if (coming_.size() < kRunsKnownMax) coming_.push_back(std::move(line));
   if (!page.last) return;
   asking_ = false;
   asked_.reset();
@@ -153,8 +156,10 @@ void SiteCore::on_order(Time now, const Order& order) {
   tracked.order = order;
   if (order.kind == OrderKind::kSteer) {
     const auto command = run::parse_command(order.command);
-    if (!command) {
-      decide(tracked, OrderState::kRefused, 0, 0, command.error().message());
+    const auto folder = feed::run_folder(order.target);
+    if (!command || !folder) {
+      decide(tracked, OrderState::kRefused, 0, 0,
+             (command ? folder.error() : command.error()).message());
       return;
     }
     tracked.command = *command;
@@ -265,6 +270,7 @@ std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
 
 void SiteCore::restore(Time now, RunList list) {
   list_ = std::move(list);
+  feed::drop_impossible(list_.runs);
   board_.on_list(now, list_.runs);
 }
 

@@ -317,6 +317,28 @@ TEST(SiteCore, LetsGoOfAFinishedRunOnceItIsWhole) {
   EXPECT_TRUE(laptop.open.contains("r"));
 }
 
+// A site's names become paths here.
+TEST(SiteCore, LooksAtNoRunWhoseNameLeadsOutOfItsFolder) {
+  const std::vector<wire::RunLine> runs{running("../../../../x", 9), running("/etc", 8),
+                                        running("a/../b", 7), running("", 6), running("good", 1)};
+  Laptop restored;
+  restored.core.restore(restored.now, {runs, {9}});
+  restored.obey();
+  EXPECT_EQ(restored.mirrors, 1U);
+  EXPECT_EQ(restored.core.board().names(), std::vector<std::string>{"good"});
+  Laptop laptop;
+  laptop.connect();
+  laptop.list(runs);
+  laptop.core.board().ask(laptop.now, "../y");
+  laptop.steer(1, 1h, "../z");
+  laptop.obey();
+  EXPECT_EQ(laptop.mirrors, 1U);
+  EXPECT_EQ(laptop.core.board().names(), std::vector<std::string>{"good"});
+  EXPECT_EQ(laptop.core.list().runs.size(), 1U);
+  ASSERT_EQ(laptop.kept.size(), 1U);
+  EXPECT_EQ(laptop.kept[0].state, OrderState::kRefused);
+}
+
 TEST(SiteCore, ListsAnewWhenARunOpensThatTheListDoesNotHave) {
   Laptop laptop;
   laptop.steer(1, 1h);

@@ -289,6 +289,26 @@ TEST(Viewer, SaysOnceThatAMirrorIsWrittenNoMore) {
   EXPECT_EQ(pair.mirrors_failed, 1U);
 }
 
+TEST(Viewer, ListsNoRunWhoseNameLeadsElsewhere) {
+  Viewer viewer;
+  wire::RunPage page;
+  page.request = viewer.list(Time{});
+  page.last = true;
+  for (const char* name : {"../../x", "good", "/etc/x", ""}) {
+    wire::RunLine line;
+    line.name = std::string(name);
+    page.lines.push_back(line);
+  }
+  viewer.on_message(Time{}, Lane::kDemand, Slice::copy_of(wire::encode(wire::FeedMessage(page))));
+  const auto event = viewer.poll_event();
+  ASSERT_TRUE(event.has_value());
+  const auto* listed = std::get_if<RunsListed>(&*event);
+  ASSERT_NE(listed, nullptr);
+  EXPECT_TRUE(listed->last);
+  ASSERT_EQ(listed->lines.size(), 1U);
+  EXPECT_EQ(std::string_view(listed->lines[0].name), "good");
+}
+
 TEST(Viewer, ASiteCannotMakeItHoldWithoutEnd) {
   sim::CrashFiles files;
   Pair pair(files);
