@@ -118,7 +118,8 @@ void SiteKeeper::hurry() {
 
 void SiteKeeper::stop() {
   stopping_ = true;
-  if (pushing_ != nullptr) pushing_->close();
+  core_.stop();
+  if (pushing_ != nullptr) pushing_->terminate();
   wake();
 }
 
@@ -214,7 +215,7 @@ void SiteKeeper::obey(const daemon::KeepOrder& act) {
 }
 void SiteKeeper::obey(const daemon::KeepRuns&) {
   keep_again_ = true;
-  if (!keeping_ && !stopping_) tasks_.spawn(keep_runs());
+  if (!keeping_) tasks_.spawn(keep_runs());
 }
 void SiteKeeper::obey(const daemon::BeginPush& act) {
   tasks_.spawn(push(act.order));
@@ -324,13 +325,13 @@ io::Task<> SiteKeeper::push(daemon::Order order) {
   LOG(app_.log, kInfo, "{}: try {}", in_words(order), order.tries);
   Result<std::unique_ptr<io::Process>> started = app_.env.run_program(std::move(command));
   if (!started) {
-    core_.on_push_ended(app_.env.now(), order.id, cli::kError, started.error().message());
+    core_.on_push_ended(app_.env.now(), order.id, std::nullopt, started.error().message());
     wake();
     co_return;
   }
   const std::unique_ptr<io::Process> process = *std::move(started);
   pushing_ = process.get();
-  if (stopping_) process->close();
+  if (stopping_) process->terminate();
   std::string end;
   for (;;) {
     const Result<Slice> read = co_await process->read();

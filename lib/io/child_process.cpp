@@ -159,6 +159,10 @@ Task<Result<>> ChildProcess::wait_writable() {
 void ChildProcess::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
+  terminate();
+}
+
+void ChildProcess::terminate() {
   if (pid_ > 0) ::kill(pid_, SIGTERM);
 }
 

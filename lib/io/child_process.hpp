@@ -39,6 +39,7 @@ class ChildProcess final : public Process {
   StreamInfo info() const override { return {}; }
   Endpoint peer() const override { return {name_, 0}; }
   void close() override;
+  void terminate() override;
   void finish() override;
   std::string complaint() const override;
   Task<int> exited() override;

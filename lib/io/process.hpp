@@ -16,6 +16,8 @@ class Process : public Stream {
  public:
   // The end of its standard error so far, at most 4 KiB, as it stands: not fit for a terminal.
   virtual std::string complaint() const = 0;
+  // Asks it to end (SIGTERM). What it still says can be read, unlike after close().
+  virtual void terminate() = 0;
   // Its exit code, 128 + signal for one that was killed. Waits for its end.
   virtual Task<int> exited() = 0;
 };

@@ -14,6 +14,7 @@ constexpr Duration kFreshFor = std::chrono::seconds(2);  // a list just heard is
 constexpr Duration kLookPause = std::chrono::minutes(1);
 constexpr Duration kOrderLook = std::chrono::seconds(1);
 constexpr std::size_t kLineBytes = 200;  // of a run's line, beside its config
+constexpr int kSignalCode = 128;         // and above: a signal ended it
 
 std::optional<OrderState> state_of(run::EventKind kind) {
   switch (kind) {
@@ -172,13 +173,18 @@ void SiteCore::on_order(Time now, const Order& order) {
   orders_.emplace(order.number, std::move(tracked));
 }
 
-void SiteCore::on_push_ended(Time now, std::uint64_t id, int exit_code, const std::string& text) {
+// Only what the push itself says of its task is final: a signal, a machine that runs nothing more
+// or our own end say nothing of it.
+void SiteCore::on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
+                             const std::string& text) {
+  const bool done = exit_code == cli::kOk || exit_code == cli::kPartialResult;
+  const bool again =
+      stopping_ || !exit_code || *exit_code == cli::kLinkError || *exit_code >= kSignalCode;
   for (auto& [number, tracked] : orders_) {
     if (tracked.order.id != id || !tracked.running) continue;
     tracked.running = false;
-    const bool again = exit_code == cli::kLinkError || exit_code == cli::kInterruptedByUser;
     OrderState state = again ? OrderState::kQueued : OrderState::kFailed;
-    if (exit_code == cli::kOk || exit_code == cli::kPartialResult) state = OrderState::kApplied;
+    if (done) state = OrderState::kApplied;
     tracked.not_before = now + kPushPause;
     decide(tracked, state, 0, 0, text);
   }
@@ -238,12 +244,13 @@ std::optional<wire::Steer> SiteCore::next_steer(Time, WallTime wall) {
 }
 
 std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
-  expire(now, wall);
-  if (!acts_.empty()) {
+  if (!stopping_) expire(now, wall);
+  while (!acts_.empty()) {
     Act act = std::move(acts_.front());
     acts_.pop_front();
-    return act;
+    if (!stopping_ || std::holds_alternative<KeepOrder>(act)) return act;
   }
+  if (stopping_) return std::nullopt;
   const bool up = link_.state() == LinkState::kUp;
   if (up && !asking_ && now >= list_at_) {
     asking_ = true;

@@ -62,7 +62,11 @@ class SiteCore {
 
   // An order of this site, as it stands on the disk; one that is known is passed over.
   void on_order(Time now, const Order& order);
-  void on_push_ended(Time now, std::uint64_t id, int exit_code, const std::string& text);
+  // nullopt: it could not even be begun.
+  void on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
+                     const std::string& text);
+  // Nothing is begun any more: poll() says only what became of orders.
+  void stop() { stopping_ = true; }
   std::size_t orders() const { return orders_.size(); }
 
   std::optional<Act> poll(Time now, WallTime wall);
@@ -95,7 +99,7 @@ class SiteCore {
   RunList list_;
   std::vector<wire::RunLine> coming_;  // pages of a list so far
   std::optional<wire::FeedRequest> asked_;
-  bool asking_ = false;
+  bool asking_ = false, stopping_ = false;
   Time list_at_{};
   std::optional<Time> fresh_until_;
   std::map<std::uint64_t, Tracked> orders_;  // by number

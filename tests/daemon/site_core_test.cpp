@@ -1,127 +1,9 @@
-#include "proxy/daemon/site_core.hpp"
-
 #include <gtest/gtest.h>
+
+#include "tests/daemon/laptop.hpp"
 
 namespace longhaul::daemon {
 namespace {
-
-constexpr WallTime kBegan{1'000'000'000'000};
-
-// A laptop's core and a site that answers as a feeder does, with time as a number.
-struct Laptop {
-  SiteCore core{Time{}};
-  Time now{};
-  std::uint64_t watches = 0, requests = 0;
-  std::map<std::string, wire::WatchId> open;
-  std::vector<wire::Steer> steers;
-  std::vector<Order> kept, pushes;
-  std::size_t mirrors = 0, lists = 0;
-  MirrorRead disk = {.have = {}, .steps = {}, .decided = {}, .appends = true};  // of every run
-  std::vector<wire::LogPlace> have;  // as the newest watch said
-
-  WallTime wall() const { return {kBegan.ns + (now - Time{}).count()}; }
-  void connect() {
-    ASSERT_TRUE(core.begins(now));
-    core.on_session(now);
-    core.on_link(now, true, true);
-    obey();
-  }
-  void lose(bool for_good) {
-    core.on_link(now, true, false);
-    if (!for_good) return;
-    open.clear();
-    core.on_ended(now, Error(Kind::kLink, "go on", "no path for a day"), false);
-  }
-  void obey() {
-    obey_all();
-    // Or the owner would come back at once, for ever.
-    EXPECT_TRUE(core.begins(now) || core.next_deadline(now) > now);
-  }
-  void obey_all() {
-    while (auto act = core.poll(now, wall())) {
-      if (std::holds_alternative<AskRuns>(*act)) {
-        ++lists;
-        core.on_asked(wire::FeedRequest(++requests));
-      } else if (const auto* mirror = std::get_if<OpenMirror>(&*act)) {
-        ++mirrors;
-        core.on_mirror(now, mirror->run, disk);
-      } else if (const auto* watch = std::get_if<StartWatch>(&*act)) {
-        const wire::WatchId id(++watches);
-        open[watch->run] = id;
-        have = watch->have;
-        core.board().on_watch(watch->run, id);
-      } else if (const auto* end = std::get_if<EndWatch>(&*act)) {
-        open.erase(end->run);
-      } else if (const auto* steer = std::get_if<wire::Steer>(&*act)) {
-        steers.push_back(*steer);
-      } else if (const auto* order = std::get_if<KeepOrder>(&*act)) {
-        kept.push_back(order->order);
-      } else if (const auto* push = std::get_if<BeginPush>(&*act)) {
-        pushes.push_back(push->order);
-      }
-    }
-  }
-  void list(std::vector<wire::RunLine> runs) {
-    feed::RunsListed page{wire::FeedRequest(requests), std::move(runs), true, std::nullopt};
-    core.on_event(now, wall(), page);
-    obey();
-  }
-  void opened(const std::string& run, std::optional<Error> error = std::nullopt) {
-    core.on_event(now, wall(), feed::Opened{open.at(run), error, wall()});
-    obey();
-  }
-  void say(std::uint64_t id, wire::SteerState state) {
-    wire::Steered steered;
-    steered.id = {id};
-    steered.state = state;
-    core.on_event(now, wall(), steered);
-    obey();
-  }
-  std::uint64_t have_next() const { return have.size() == 1 ? have[0].next : 0; }
-  // All of attempt 1 is `records` long, and it came.
-  void heard_all(const std::string& run, std::uint64_t records) {
-    feed::Took took;
-    took.watch = open.at(run);
-    took.attempt = 1;
-    took.next = records;
-    core.on_event(now, wall(), took);
-    core.on_event(now, wall(), feed::Heard{open.at(run), 1, records, wall(), wall(), {}});
-    obey();
-  }
-  void applied(const std::string& run, std::uint64_t id, std::uint64_t step) {
-    run::RunEvent event;
-    event.kind = run::EventKind::kApplied;
-    event.id = id;
-    event.step = step;
-    feed::Heard heard{open.at(run), 1, 10, wall(), wall(), {}};
-    run::LogEntry entry;
-    entry.record = event;
-    heard.entries.push_back(entry);
-    core.on_event(now, wall(), heard);
-    obey();
-  }
-  Order steer(std::uint64_t number, Duration lifetime, const std::string& run = "r") {
-    Order order;
-    order.number = number;
-    order.id = 100 + number;
-    order.site = "lab";
-    order.target = run;
-    order.command = "lr=0.001";
-    order.made = wall();
-    order.expires.ns = wall().ns + lifetime.count();
-    core.on_order(now, order);
-    return order;
-  }
-};
-
-wire::RunLine running(const std::string& name, std::int64_t wrote) {
-  wire::RunLine line;
-  line.name = name;
-  line.state = wire::RunState::kRunning;
-  line.attempts = 1;
-  line.wrote.ns = wrote;
-  return line;
-}
 
 TEST(SiteCore, KeepsAnOrderForADayOfflineAndSendsItOnce) {
   Laptop laptop;
@@ -391,39 +273,6 @@ TEST(SiteCore, AsksForALongListLessOften) {
   laptop.now += 5min;
   laptop.obey();
   EXPECT_EQ(laptop.lists, 2U);
-}
-
-TEST(SiteCore, PushesOneAfterTheOtherAndTriesAgainAfterALostLink) {
-  Laptop laptop;
-  for (std::uint64_t number : {1U, 2U}) {
-    Order push;
-    push.number = push.id = number;
-    push.kind = OrderKind::kPush;
-    push.site = "lab";
-    push.target = "corpus";
-    push.source = "/data";
-    push.state = OrderState::kRunning;  // of a daemon that was killed
-    laptop.core.on_order(laptop.now, push);
-  }
-  laptop.obey();
-  EXPECT_TRUE(laptop.pushes.empty());
-  laptop.connect();
-  ASSERT_EQ(laptop.pushes.size(), 1U);
-  laptop.core.on_push_ended(laptop.now, 1, 5, "no link");
-  laptop.obey();
-  EXPECT_EQ(laptop.pushes.size(), 1U);
-  laptop.now += kPushPause;
-  laptop.obey();
-  ASSERT_EQ(laptop.pushes.size(), 2U);
-  EXPECT_EQ(laptop.pushes[1].tries, 2U);
-  laptop.core.on_push_ended(laptop.now, 1, 0, "v000001");
-  laptop.obey();
-  ASSERT_EQ(laptop.pushes.size(), 3U);
-  EXPECT_EQ(laptop.pushes[2].id, 2U);
-  laptop.core.on_push_ended(laptop.now, 2, 3, "no such source");
-  laptop.obey();
-  EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
-  EXPECT_EQ(laptop.core.orders(), 0U);
 }
 
 }  // namespace

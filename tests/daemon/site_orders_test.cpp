@@ -1,0 +1,83 @@
+// What becomes of orders: through stops, disks that fail, sites that fall silent.
+#include <gtest/gtest.h>
+
+#include "tests/daemon/laptop.hpp"
+
+namespace longhaul::daemon {
+namespace {
+
+TEST(SiteCore, TriesAPushAgainUnlessItSaysItselfWhatBecameOfIt) {
+  Laptop laptop;
+  laptop.core.on_order(laptop.now, push_order(1));
+  laptop.connect();
+  std::size_t tries = 1;
+  for (const std::optional<int> code :
+       {std::optional<int>(), std::optional(137), std::optional(141), std::optional(130)}) {
+    laptop.core.on_push_ended(laptop.now, 1, code, "");
+    laptop.obey();
+    EXPECT_EQ(laptop.kept.back().state, OrderState::kQueued) << code.value_or(-1);
+    laptop.now += kPushPause;
+    laptop.obey();
+    EXPECT_EQ(laptop.pushes.size(), ++tries);
+  }
+  laptop.core.on_push_ended(laptop.now, 1, 1, "");
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
+}
+
+// The owner has joined its tasks then, and begins nothing.
+TEST(SiteCore, SaysNothingButWhatBecameOfOrdersOnceItStops) {
+  Laptop laptop;
+  laptop.core.on_order(laptop.now, push_order(1));
+  laptop.core.on_order(laptop.now, push_order(2));
+  laptop.steer(3, 1h);
+  laptop.connect();
+  laptop.list({running("other", 5)});
+  ASSERT_EQ(laptop.pushes.size(), 1U);
+  const std::size_t lists = laptop.lists, mirrors = laptop.mirrors;
+  laptop.core.stop();
+  laptop.core.on_push_ended(laptop.now, 1, 1, "the pipe broke");
+  laptop.lose(true);
+  laptop.now += 1h;
+  for (int act = 0; auto said = laptop.core.poll(laptop.now, laptop.wall()); ++act) {
+    ASSERT_LT(act, 10);
+    const auto* order = std::get_if<KeepOrder>(&*said);
+    ASSERT_NE(order, nullptr);
+    laptop.kept.push_back(order->order);
+  }
+  EXPECT_EQ(laptop.kept.back().id, 1U);
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kQueued);  // another daemon goes on with it
+  EXPECT_EQ(laptop.lists, lists);
+  EXPECT_EQ(laptop.mirrors, mirrors);
+}
+
+TEST(SiteCore, PushesOneAfterTheOtherAndTriesAgainAfterALostLink) {
+  Laptop laptop;
+  for (std::uint64_t number : {1U, 2U}) {
+    Order push = push_order(number);
+    push.state = OrderState::kRunning;  // of a daemon that was killed
+    laptop.core.on_order(laptop.now, push);
+  }
+  laptop.obey();
+  EXPECT_TRUE(laptop.pushes.empty());
+  laptop.connect();
+  ASSERT_EQ(laptop.pushes.size(), 1U);
+  laptop.core.on_push_ended(laptop.now, 1, 5, "no link");
+  laptop.obey();
+  EXPECT_EQ(laptop.pushes.size(), 1U);
+  laptop.now += kPushPause;
+  laptop.obey();
+  ASSERT_EQ(laptop.pushes.size(), 2U);
+  EXPECT_EQ(laptop.pushes[1].tries, 2U);
+  laptop.core.on_push_ended(laptop.now, 1, 0, "v000001");
+  laptop.obey();
+  ASSERT_EQ(laptop.pushes.size(), 3U);
+  EXPECT_EQ(laptop.pushes[2].id, 2U);
+  laptop.core.on_push_ended(laptop.now, 2, 3, "no such source");
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
+  EXPECT_EQ(laptop.core.orders(), 0U);
+}
+
+}  // namespace
+}  // namespace longhaul::daemon

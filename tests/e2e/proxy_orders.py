@@ -1,0 +1,153 @@
+"""What becomes of orders when a daemon stops, a site falls silent, or no daemon runs; a hostile list of runs.
+
+Usage: proxy_orders.py LONGHAUL LONGHAUL-STREAMER TRAINER_STAND_IN. Exit code 0: all held.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+from live_run import Follow, Run, lines_of
+from push_pull import World
+from reach_world import wait_for
+
+
+def of(world, event, **fields):
+    told = lines_of(world.run("proxy", "status", "--json"))
+    return [line for line in told if line["event"] == event
+            and all(line.get(name) == value for name, value in fields.items())]
+
+
+def ended(world):
+    """The orders that have ended, as they stand on the disk."""
+    return [json.loads(file.read_text()) for file in sorted((world.home / "state/queue/done").glob("*.json"))]
+
+
+class Daemon:
+    """`longhaul proxy run`, so that what it ends with is seen."""
+
+    def __init__(self, world):
+        command, environment = world.command("proxy", "run")
+        self.log = open(world.folder / "daemon.log", "a")
+        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
+        wait_for(lambda: subprocess.run(world.command("proxy", "status")[0], env=environment,
+                                        capture_output=True).returncode == 0)
+        wait_for(lambda: of(world, "site")[0]["link"] == "up")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@contextlib.contextmanager
+def daemon(world):
+    running = Daemon(world)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+@contextlib.contextmanager
+def run_of(world, program, name, steps=10**9, pause=5):
+    run = Run(world, program, name)
+    run.start(steps, pause)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGCONT)
+            run.process.kill()
+            run.process.wait()
+
+
+def hostile_list(world):
+    """Names in a site's list of runs lead nowhere else: of a list that was kept, too."""
+    lists = world.home / "state/proxy"
+    lists.mkdir(parents=True, mode=0o700)
+    line = {"event": "run", "name": "../../../../outside/x", "state": "running", "attempts": 1, "last_step": 1,
+            "began_ns": 1, "wrote_ns": 10**18, "host": "h", "why": "", "config": ""}
+    honest = dict(line, name="kept")
+    (lists / "here.runs").write_text("".join(json.dumps(one) + "\n" for one in
+                                             ({"event": "heard", "heard_ns": 1}, line, honest)))
+    world.stop()
+    command, environment = world.command("proxy", "run")
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: (world.home / "state/runs/here/kept/mirror").exists())  # the list was taken
+        assert not (world.folder / "outside").exists()
+    finally:
+        process.kill()
+        process.wait()
+    world.start()
+    shutil.rmtree(world.home / "state/runs")
+    shutil.rmtree(lists)
+
+
+def push_goes_on(world):
+    """A push that is cut short by the daemon's end is begun again by the next one."""
+    source = world.folder / "source"
+    source.mkdir()
+    (source / "blob").write_bytes(os.urandom(12_000_000))
+    with daemon(world) as first:
+        world.run("push", source, "here:pushed", "--queue", "--limit-rate", "1MB/s")
+        wait_for(lambda: of(world, "order", kind="push", state="running"))
+        wait_for(lambda: sum(file.stat().st_size for file in world.root.rglob("*") if file.is_file()) > 1_000_000)
+        assert first.stop() == 0
+    waiting = [json.loads(file.read_text()) for file in (world.home / "state/queue/waiting").glob("*.json")]
+    assert [order["state"] for order in waiting] == ["queued"], (waiting, ended(world))
+    with daemon(world) as second:
+        wait_for(lambda: of(world, "order", kind="push", state="applied"), 60)
+        assert second.stop() == 0
+
+
+def ends_in_peace(world, program):
+    """An order that waits, on a run whose mirror another process keeps: SIGTERM ends it with 0."""
+    with run_of(world, program, "ended", 50, 0) as run:
+        run.wait()
+        follow = Follow(world, "here/ended")
+        follow.until(lambda: follow.of("point"), "history")
+        try:
+            with daemon(world) as running:
+                world.run("ctl", "here/ended", "set", "lr=0.1", "--queue", "--expires", "1h")
+                wait_for(lambda: of(world, "order", command="lr=0.1", state="received"))
+                code = running.stop()
+                assert code == 0, (code, (world.folder / "daemon.log").read_text()[-2000:])
+        finally:
+            follow.stop()
+    shutil.rmtree(world.home / "state/queue")
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lh-"))
+    longhaul, streamer, program = sys.argv[1:]
+    world = World(longhaul, streamer, folder)
+    try:
+        world.start()
+        world.run("init")
+        world.run("join", "here", stdin=world.invite())
+        hostile_list(world)
+        push_goes_on(world)
+        ends_in_peace(world, program)
+        assert world.stop() == 0
+        print("all held")
+    finally:
+        if world.process and world.process.poll() is None:
+            world.process.send_signal(signal.SIGCONT)
+            world.process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
