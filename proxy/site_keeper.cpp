@@ -138,8 +138,9 @@ void SiteKeeper::begin() {
 
 void SiteKeeper::hear() {
   const Time now = app_.env.now();
-  core_.on_link(now, connection_->established(),
-                connection_->established() && !connection_->down_since());
+  const bool established = connection_->established();
+  core_.on_link(now, established, established && !connection_->down_since(),
+                connection_->session().status().heard);
   const WallTime wall = app_.env.wall();
   while (std::optional<feed::Event> event = connection_->viewer().poll_event()) {
     if (const auto* broken = std::get_if<feed::FeedBroken>(&*event)) {

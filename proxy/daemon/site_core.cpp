@@ -31,7 +31,8 @@ std::optional<OrderState> state_of(run::EventKind kind) {
 
 }  // namespace
 
-void SiteCore::on_link(Time now, bool established, bool up) {
+void SiteCore::on_link(Time now, bool established, bool up, Time heard) {
+  heard_ = heard;
   const bool was_up = link_.state() == LinkState::kUp;
   link_.on_session(now, established, up);
   if (!was_up && link_.state() == LinkState::kUp) list_at_ = std::min(list_at_, now);
@@ -202,9 +203,10 @@ void SiteCore::expire(Time now, WallTime wall) {
       continue;
     }
     // Nobody took it, and whoever still finds it judges that it is too late. Only with all that the
-    // run has logged here is that known.
+    // run has logged here is that known: as of when the site was last heard, not of now.
     const auto open = board_.open_watch(order.target);
-    const bool too_late = wall.ns > order.expires.ns + kVerdictWait.count();
+    const std::int64_t heard_ns = wall.ns - (now - heard_).count();
+    const bool too_late = heard_ns > order.expires.ns + kVerdictWait.count();
     const bool heard_all = open && (open->complete || (tracked.sent && tracked.answered));
     if (!never_left && too_late && heard_all && link_.state() == LinkState::kUp)
       decide(tracked, OrderState::kExpired, 0, 0, "no training program took it in time");

@@ -5,9 +5,8 @@
 // after an outage is carried out once. Pure; `now` counts the machine's sleep, `wall` is this
 // machine's clock.
 //
-//   core.on_session(now); core.on_link(now, established, up); core.on_event(now, wall, event);
-//   while (auto act = core.poll(now, wall)) ..do it..
-//   wake_at(core.next_deadline(now));
+//   core.on_session(now); core.on_link(now, established, up, heard); core.on_event(now, wall,
+//   event); while (auto act = core.poll(now, wall)) ..do it.. wake_at(core.next_deadline(now));
 #pragma once
 
 #include <deque>
@@ -45,7 +44,8 @@ class SiteCore {
 
   bool begins(Time now) const { return link_.begins(now); }
   void on_session(Time now) { link_.on_begun(now); }
-  void on_link(Time now, bool established, bool up);
+  // heard: when the site's side of the session last said anything.
+  void on_link(Time now, bool established, bool up, Time heard);
   void on_ended(Time now, const Error& why, bool mends);
   void hurry(Time now) { link_.hurry(now); }
 
@@ -95,6 +95,7 @@ class SiteCore {
   void settle(Time now);
 
   LinkPlan link_;
+  Time heard_{};  // of the session that lives
   RunBoard board_;
   RunList list_;
   std::vector<wire::RunLine> coming_;  // pages of a list so far

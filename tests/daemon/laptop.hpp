@@ -12,6 +12,7 @@ inline constexpr WallTime kBegan{1'000'000'000'000};
 struct Laptop {
   SiteCore core{Time{}};
   Time now{};
+  std::optional<Time> silent_since;  // the link looks up, and nothing comes
   std::uint64_t watches = 0, requests = 0;
   std::map<std::string, wire::WatchId> open;
   std::vector<wire::Steer> steers;
@@ -24,16 +25,18 @@ struct Laptop {
   void connect() {
     ASSERT_TRUE(core.begins(now));
     core.on_session(now);
-    core.on_link(now, true, true);
+    core.on_link(now, true, true, now);
     obey();
   }
   void lose(bool for_good) {
-    core.on_link(now, true, false);
+    core.on_link(now, true, false, now);
     if (!for_good) return;
     open.clear();
     core.on_ended(now, Error(Kind::kLink, "go on", "no path for a day"), false);
   }
   void obey() {
+    if (core.link().state() == LinkState::kUp)
+      core.on_link(now, true, true, silent_since.value_or(now));
     obey_all();
     // Or the owner would come back at once, for ever.
     EXPECT_TRUE(core.begins(now) || core.next_deadline(now) > now);

@@ -25,6 +25,36 @@ TEST(SiteCore, TriesAPushAgainUnlessItSaysItselfWhatBecameOfIt) {
   EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
 }
 
+TEST(SiteCore, CallsNoOrderExpiredBeforeItHasHeardTheSiteAfterItsTime) {
+  Laptop laptop;
+  laptop.steer(1, 10s);
+  laptop.connect();
+  laptop.opened("r");
+  laptop.heard_all("r", 100);
+  laptop.say(101, wire::SteerState::kReceived);
+  laptop.silent_since = laptop.now + 5s;
+  laptop.now += 25s;  // the link is not known to be gone yet
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kReceived);
+  laptop.silent_since = laptop.now - 11s;  // the last word is too old to hold the verdict
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kReceived);
+  laptop.applied("r", 101, 7);
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
+}
+
+TEST(SiteCore, CallsAnOrderExpiredOnceTheSiteWasHeardAfterItsTime) {
+  Laptop laptop;
+  laptop.steer(1, 10s);
+  laptop.connect();
+  laptop.opened("r");
+  laptop.heard_all("r", 100);
+  laptop.say(101, wire::SteerState::kReceived);
+  laptop.now += 10s + kVerdictWait + 1ns;
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);
+}
+
 // The owner has joined its tasks then, and begins nothing.
 TEST(SiteCore, SaysNothingButWhatBecameOfOrdersOnceItStops) {
   Laptop laptop;
