@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <set>
-
 #include "lib/io/own_limits.hpp"
 #include "proxy/daemon_place.hpp"
 #include "proxy/files.hpp"
@@ -14,6 +12,7 @@ namespace {
 
 constexpr Duration kLookEvery = 2s;  // at the queue and the sites, without being told
 constexpr Duration kEndPause = 10ms;
+constexpr Duration kWriteAgain = 1s;  // of an order that could not be written
 
 // Everything that others may have changed on the disk.
 class LookWork final : public Work {
@@ -119,23 +118,49 @@ void ProxyDaemon::take_orders(std::vector<daemon::Order> waiting, std::vector<da
   std::erase_if(orders_, [&there](const auto& entry) { return !there.contains(entry.first); });
 }
 
-// From a keeper: at once here, by and by on the disk, in the order in which it was told.
+// From a keeper: at once here, by and by on the disk.
 void ProxyDaemon::note(const daemon::Order& order) {
   orders_[order.number] = order;
   LOG(app_.log, kInfo, "{}: {} {}", in_words(order), name_of(order.state), order.text);
-  unwritten_.push_back(order);
-  if (!writing_) tasks_.spawn(write_orders());
+  unwritten_[order.number] = order;
+  if (!std::exchange(writing_, true)) tasks_.spawn(write_orders());
 }
 
+// One after the other, and from the first again, so that none that cannot be written holds up the
+// rest. One that fails while the daemon stops is given up: what the disk says of it is older, and
+// makes nobody do it twice.
 io::Task<> ProxyDaemon::write_orders() {
-  writing_ = true;
+  std::uint64_t last = 0;
+  std::optional<Error> failed;
   while (!unwritten_.empty()) {
-    Job job{JobId(1), JobClass::kDisk,
-            std::make_unique<KeepOrderWork>(*queue_, unwritten_.front())};
+    auto at = unwritten_.upper_bound(last);
+    if (at == unwritten_.end()) {
+      if (failed && stopping_) break;
+      if (std::exchange(failed, std::nullopt)) {
+        const Time later = app_.env.now() + kWriteAgain;
+        co_await app_.env.sleep_until(later);
+      }
+      last = 0;
+      continue;
+    }
+    const daemon::Order order = at->second;
+    last = order.number;
+    Job job{JobId(1), JobClass::kDisk, std::make_unique<KeepOrderWork>(*queue_, order)};
     const Job done = co_await app_.env.work(std::move(job));
-    unwritten_.pop_front();
     const Result<>& kept = done.as<KeepOrderWork>().result;
-    if (!kept) LOG(app_.log, kWarn, "an order is not kept: {}", kept.error().message());
+    if (!kept) {
+      if (unkept_.insert(order.number).second)
+        LOG(app_.log, kWarn, "an order is not kept, and tried again: {}", kept.error().message());
+      failed = kept.error();
+      continue;
+    }
+    unkept_.erase(order.number);
+    at = unwritten_.find(order.number);
+    if (at != unwritten_.end() && at->second == order) unwritten_.erase(at);
+    if (SiteKeeper* keeper = keeper_of(order.site)) {
+      keeper->core().on_kept(order);
+      keeper->wake();
+    }
   }
   writing_ = false;
 }

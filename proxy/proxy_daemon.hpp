@@ -2,9 +2,9 @@
 // the desk at which commands are answered. It decides nothing (SiteCore does). On Env's strand.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "lib/io/address_watch.hpp"
@@ -31,7 +31,7 @@ class ProxyDaemon {
   };
   Result<> begin();
   io::Task<> look();          // at the list of sites and the queue, again
-  io::Task<> write_orders();  // whose state changed
+  io::Task<> write_orders();  // whose state changed; again until it could be
   io::Task<> watch_addresses();
   io::Task<> keep(SiteKeeper& keeper);
   void take_sites(const Sites& sites);
@@ -59,8 +59,9 @@ class ProxyDaemon {
   std::unique_ptr<io::Alarm> alarm_;
   io::TaskGroup tasks_;
   std::map<std::string, Kept> sites_;
-  std::map<std::uint64_t, daemon::Order> orders_;  // by number, the newest that ended included
-  std::deque<daemon::Order> unwritten_;
+  std::map<std::uint64_t, daemon::Order> orders_;     // by number, the newest that ended included
+  std::map<std::uint64_t, daemon::Order> unwritten_;  // by number; the newest state of each
+  std::set<std::uint64_t> unkept_;                    // of those, whose failure was told
   bool writing_ = false, stopping_ = false, poked_ = true;
 };
 

@@ -174,6 +174,12 @@ void SiteCore::on_order(Time now, const Order& order) {
   orders_.emplace(order.number, std::move(tracked));
 }
 
+void SiteCore::on_kept(const Order& order) {
+  const auto found = orders_.find(order.number);
+  if (found == orders_.end() || order.state == OrderState::kQueued) return;
+  found->second.unkept = false;
+}
+
 // Only what the push itself says of its task is final: a signal, a machine that runs nothing more
 // or our own end say nothing of it.
 void SiteCore::on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
@@ -196,7 +202,7 @@ void SiteCore::expire(Time now, WallTime wall) {
   for (auto& [number, tracked] : orders_) {
     const Order& order = tracked.order;
     if (order.kind != OrderKind::kSteer || order.expires.ns == 0 || is_final(order.state)) continue;
-    const bool never_left = order.state == OrderState::kQueued && !tracked.was_sent;
+    const bool never_left = !tracked.sent && !tracked.was_sent;
     if (never_left && wall >= order.expires) {
       decide(tracked, OrderState::kExpired, 0, 0,
              "the site was not reached in time; nothing was sent");
@@ -230,6 +236,15 @@ std::optional<wire::Steer> SiteCore::next_steer(Time, WallTime wall) {
       blocked.insert(order.target);
       continue;
     }
+    // A daemon that is killed now must not leave behind what looks as if it had never left.
+    if (order.state == OrderState::kQueued) {
+      decide(tracked, OrderState::kSent, 0, 0, "");
+      tracked.unkept = true;
+    }
+    if (tracked.unkept) {
+      blocked.insert(order.target);
+      continue;
+    }
     tracked.sent = true;
     wire::Steer steer;
     steer.watch = open->watch;
@@ -239,19 +254,23 @@ std::optional<wire::Steer> SiteCore::next_steer(Time, WallTime wall) {
     steer.value = tracked.command.value;
     if (order.expires.ns != 0)
       steer.expires.ns = open->site_time.ns + (order.expires.ns - open->wall.ns);
-    if (order.state == OrderState::kQueued) decide(tracked, OrderState::kSent, 0, 0, "");
     return steer;
+  }
+  return std::nullopt;
+}
+
+std::optional<Act> SiteCore::next_act() {
+  while (!acts_.empty()) {
+    Act act = std::move(acts_.front());
+    acts_.pop_front();
+    if (!stopping_ || std::holds_alternative<KeepOrder>(act)) return act;
   }
   return std::nullopt;
 }
 
 std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
   if (!stopping_) expire(now, wall);
-  while (!acts_.empty()) {
-    Act act = std::move(acts_.front());
-    acts_.pop_front();
-    if (!stopping_ || std::holds_alternative<KeepOrder>(act)) return act;
-  }
+  if (auto act = next_act()) return act;
   if (stopping_) return std::nullopt;
   const bool up = link_.state() == LinkState::kUp;
   if (up && !asking_ && now >= list_at_) {
@@ -265,6 +284,7 @@ std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
   }
   if (!up) return std::nullopt;
   if (auto steer = next_steer(now, wall)) return *steer;
+  if (auto act = next_act()) return act;
   // Pushes go one at a time, each in its turn.
   for (auto& [number, tracked] : orders_) {
     if (tracked.order.kind != OrderKind::kPush) continue;

@@ -29,7 +29,7 @@ constexpr Duration kPushPause = std::chrono::seconds(30);   // after a try that 
 
 struct AskRuns {};   // Viewer::list(); the owner tells on_asked()
 struct KeepRuns {};  // the list changed: to the disk
-struct KeepOrder {   // its state changed: to the disk
+struct KeepOrder {   // its state changed: to the disk; then on_kept()
   Order order;
 };
 struct BeginPush {  // run it; then on_push_ended()
@@ -62,6 +62,8 @@ class SiteCore {
 
   // An order of this site, as it stands on the disk; one that is known is passed over.
   void on_order(Time now, const Order& order);
+  // So it stands on the disk. A command leaves once `sent` does.
+  void on_kept(const Order& order);
   // nullopt: it could not even be begun.
   void on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
                      const std::string& text);
@@ -81,6 +83,7 @@ class SiteCore {
     Order order;
     run::Command command;
     bool was_sent = false;                // in an earlier session
+    bool unkept = false;                  // `sent` is not on the disk yet
     bool sent = false, answered = false;  // in this one
     bool running = false;                 // a push
     Time not_before{};
@@ -91,6 +94,7 @@ class SiteCore {
   void on_steered(Time now, const wire::Steered& steered);
   void on_list(Time now, WallTime wall, const feed::RunsListed& page);
   std::optional<wire::Steer> next_steer(Time now, WallTime wall);
+  std::optional<Act> next_act();
   void expire(Time now, WallTime wall);
   void settle(Time now);
 

@@ -17,6 +17,7 @@ struct Laptop {
   std::map<std::string, wire::WatchId> open;
   std::vector<wire::Steer> steers;
   std::vector<Order> kept, pushes;
+  bool disk_works = true;  // of orders
   std::size_t mirrors = 0, lists = 0;
   MirrorRead disk = {.have = {}, .steps = {}, .decided = {}, .appends = true};  // of every run
   std::vector<wire::LogPlace> have;  // as the newest watch said
@@ -60,6 +61,7 @@ struct Laptop {
         steers.push_back(*steer);
       } else if (const auto* order = std::get_if<KeepOrder>(&*act)) {
         kept.push_back(order->order);
+        if (disk_works) core.on_kept(order->order);
       } else if (const auto* push = std::get_if<BeginPush>(&*act)) {
         pushes.push_back(push->order);
       }

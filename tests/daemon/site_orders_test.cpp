@@ -55,6 +55,40 @@ TEST(SiteCore, CallsAnOrderExpiredOnceTheSiteWasHeardAfterItsTime) {
   EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);
 }
 
+TEST(SiteCore, SendsNoCommandBeforeTheDiskSaysThatItMayHaveLeft) {
+  Laptop laptop;
+  laptop.disk_works = false;
+  laptop.steer(1, 1h);
+  laptop.steer(2, 1h);
+  laptop.connect();
+  laptop.opened("r");
+  ASSERT_EQ(laptop.kept.size(), 1U);
+  EXPECT_EQ(laptop.kept[0].state, OrderState::kSent);
+  EXPECT_TRUE(laptop.steers.empty());
+  // The session goes meanwhile: it goes out over the next one.
+  laptop.lose(true);
+  laptop.now += 1min;
+  laptop.connect();
+  laptop.opened("r");
+  EXPECT_TRUE(laptop.steers.empty());
+  laptop.core.on_kept(laptop.kept[0]);
+  laptop.obey();
+  ASSERT_EQ(laptop.steers.size(), 1U);
+  EXPECT_EQ(laptop.steers[0].id.value, 101U);
+}
+
+TEST(SiteCore, KnowsThatACommandWhoseStateCouldNotBeKeptNeverLeft) {
+  Laptop laptop;
+  laptop.disk_works = false;
+  laptop.steer(1, 5min);
+  laptop.connect();
+  laptop.opened("r");
+  laptop.now += 5min;
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);
+  EXPECT_TRUE(laptop.steers.empty());
+}
+
 // The owner has joined its tasks then, and begins nothing.
 TEST(SiteCore, SaysNothingButWhatBecameOfOrdersOnceItStops) {
   Laptop laptop;

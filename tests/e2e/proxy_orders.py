@@ -129,6 +129,37 @@ def ends_in_peace(world, program):
     shutil.rmtree(world.home / "state/queue")
 
 
+def marks(world, run, kind):
+    told = lines_of(world.run("metrics", f"here/{run}", "--json"))
+    return [line["text"] for line in told if line["event"] == "mark" and line["kind"] == kind]
+
+
+def step(world, run):
+    return next(line["last_step"] for line in lines_of(world.run("runs", "here", "--json")) if line["name"] == run)
+
+
+def disk_first(world, program):
+    """A command leaves once the disk says that it may have; a disk that fails for a while delays it."""
+    with run_of(world, program, "disk"), daemon(world) as running:
+        world.stop()
+        wait_for(lambda: of(world, "site")[0]["link"] != "up")
+        world.run("ctl", "here/disk", "set", "lr=0.5", "--queue", "--expires", "1h")
+        wait_for(lambda: of(world, "order", command="lr=0.5", state="queued"))
+        waiting = world.home / "state/queue/waiting"
+        waiting.rename(waiting.parent / "aside")
+        waiting.write_text("no folder")
+        world.start()
+        wait_for(lambda: "an order is not kept" in (world.folder / "daemon.log").read_text())
+        seen = step(world, "disk")
+        wait_for(lambda: step(world, "disk") > seen + 100)  # time enough for it
+        assert marks(world, "disk", "applied") == []
+        waiting.unlink()
+        (waiting.parent / "aside").rename(waiting)
+        wait_for(lambda: of(world, "order", command="lr=0.5", state="applied"))
+        assert running.stop() == 0
+    assert [order["state"] for order in ended(world) if order.get("command") == "lr=0.5"] == ["applied"]
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lh-"))
     longhaul, streamer, program = sys.argv[1:]
@@ -140,6 +171,7 @@ def main():
         hostile_list(world)
         push_goes_on(world)
         ends_in_peace(world, program)
+        disk_first(world, program)
         assert world.stop() == 0
         print("all held")
     finally:
