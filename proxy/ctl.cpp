@@ -65,8 +65,11 @@ class Commander final : public RunUser {
     }
     if (watch_ != wire::WatchId() && !opened_at_) opened_at_ = now;
     const auto reason = wait_reason(*connection, now);
-    // Nobody took it, and whoever still finds it judges that it is too late.
-    if (!reason && received_ && !verdict_ && now - *opened_at_ > lifetime_ + kVerdictTime) {
+    // Nobody took it, and whoever still finds it judges that it is too late. A site that was silent
+    // tells what happened meanwhile a moment after its first word.
+    if (reason || !spoken_since_) spoken_since_ = now;
+    const bool late = received_ && now - *opened_at_ > lifetime_ + kVerdictTime;
+    if (late && now - *spoken_since_ > kVerdictTime && !verdict_) {
       verdict_.emplace();
       verdict_->state = wire::SteerState::kExpired;
       verdict_->text = "no training program took it in time";
@@ -141,6 +144,7 @@ class Commander final : public RunUser {
   wire::WatchId watch_;
   bool unsent_ = false, received_ = false, said_wait_ = false;
   std::optional<Time> began_, opened_at_;
+  std::optional<Time> spoken_since_;  // of the site, without a silence
   std::optional<wire::Steered> verdict_;
 };
 

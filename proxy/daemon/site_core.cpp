@@ -13,8 +13,9 @@ namespace {
 constexpr Duration kFreshFor = std::chrono::seconds(2);  // a list just heard is not asked for again
 constexpr Duration kLookPause = std::chrono::minutes(1);
 constexpr Duration kOrderLook = std::chrono::seconds(1);
-constexpr std::size_t kLineBytes = 200;  // of a run's line, beside its config
-constexpr int kSignalCode = 128;         // and above: a signal ended it
+constexpr std::size_t kLineBytes = 200;                  // of a run's line, beside its config
+constexpr Duration kSilence = std::chrono::seconds(10);  // a site that lives is heard twice in it
+constexpr int kSignalCode = 128;                         // and above: a signal ended it
 
 std::optional<OrderState> state_of(run::EventKind kind) {
   switch (kind) {
@@ -198,6 +199,16 @@ void SiteCore::on_push_ended(Time now, std::uint64_t id, std::optional<int> exit
   settle(now);
 }
 
+// A site that was away tells what happened meanwhile a moment after its first word.
+bool SiteCore::heard_long_after(Tracked& tracked, Time now, WallTime wall) const {
+  const bool gone = link_.state() != LinkState::kUp || now - heard_ > kSilence;
+  if (gone) tracked.heard_late.reset();
+  const std::int64_t heard_ns = wall.ns - (now - heard_).count();
+  if (gone || heard_ns <= tracked.order.expires.ns) return false;
+  if (!tracked.heard_late) tracked.heard_late = heard_;
+  return heard_ - *tracked.heard_late >= kVerdictWait;
+}
+
 void SiteCore::expire(Time now, WallTime wall) {
   for (auto& [number, tracked] : orders_) {
     const Order& order = tracked.order;
@@ -209,12 +220,10 @@ void SiteCore::expire(Time now, WallTime wall) {
       continue;
     }
     // Nobody took it, and whoever still finds it judges that it is too late. Only with all that the
-    // run has logged here is that known: as of when the site was last heard, not of now.
+    // run has logged here is that known.
     const auto open = board_.open_watch(order.target);
-    const std::int64_t heard_ns = wall.ns - (now - heard_).count();
-    const bool too_late = heard_ns > order.expires.ns + kVerdictWait.count();
     const bool heard_all = open && (open->complete || (tracked.sent && tracked.answered));
-    if (!never_left && too_late && heard_all && link_.state() == LinkState::kUp)
+    if (heard_long_after(tracked, now, wall) && !never_left && heard_all)
       decide(tracked, OrderState::kExpired, 0, 0, "no training program took it in time");
   }
   settle(now);

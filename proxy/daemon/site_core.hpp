@@ -23,9 +23,10 @@
 namespace longhaul::daemon {
 
 constexpr Duration kListEvery = std::chrono::seconds(15);
-constexpr std::size_t kListBytesPerSecond = 4096;           // a long list is asked for less often
-constexpr Duration kVerdictWait = std::chrono::seconds(5);  // after an order expired
-constexpr Duration kPushPause = std::chrono::seconds(30);   // after a try that the link ended
+constexpr std::size_t kListBytesPerSecond = 4096;  // a long list is asked for less often
+// The site was heard for so long after an order expired, and told of no verdict.
+constexpr Duration kVerdictWait = std::chrono::seconds(5);
+constexpr Duration kPushPause = std::chrono::seconds(30);  // after a try that the link ended
 
 struct AskRuns {};   // Viewer::list(); the owner tells on_asked()
 struct KeepRuns {};  // the list changed: to the disk
@@ -86,6 +87,7 @@ class SiteCore {
     bool unkept = false;                  // `sent` is not on the disk yet
     bool sent = false, answered = false;  // in this one
     bool running = false;                 // a push
+    std::optional<Time> heard_late;       // the site's first word after it expired
     Time not_before{};
   };
   void decide(Tracked& tracked, OrderState state, std::uint32_t attempt, std::uint64_t step,
@@ -95,6 +97,7 @@ class SiteCore {
   void on_list(Time now, WallTime wall, const feed::RunsListed& page);
   std::optional<wire::Steer> next_steer(Time now, WallTime wall);
   std::optional<Act> next_act();
+  bool heard_long_after(Tracked& tracked, Time now, WallTime wall) const;
   void expire(Time now, WallTime wall);
   void settle(Time now);
 

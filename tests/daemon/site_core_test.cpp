@@ -103,7 +103,7 @@ TEST(SiteCore, SendsAnOrderAlsoWhileAnotherProcessKeepsTheMirror) {
   laptop.opened("r");
   EXPECT_EQ(laptop.kept.back().state, OrderState::kSent);
   laptop.heard_all("r", 600);  // the history holds no verdict: nobody took it
-  laptop.now += 1s;
+  laptop.now += kVerdictWait;
   laptop.obey();
   EXPECT_EQ(laptop.steers.size(), 1U);
   EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);

@@ -25,32 +25,56 @@ TEST(SiteCore, TriesAPushAgainUnlessItSaysItselfWhatBecameOfIt) {
   EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
 }
 
-TEST(SiteCore, CallsNoOrderExpiredBeforeItHasHeardTheSiteAfterItsTime) {
-  Laptop laptop;
+// An order that was received, with all that the run had logged by then, and whose time is over.
+void let_it_expire(Laptop& laptop) {
   laptop.steer(1, 10s);
   laptop.connect();
   laptop.opened("r");
   laptop.heard_all("r", 100);
   laptop.say(101, wire::SteerState::kReceived);
-  laptop.silent_since = laptop.now + 5s;
-  laptop.now += 25s;  // the link is not known to be gone yet
+  laptop.now += 10s + 1ns;
+}
+
+TEST(SiteCore, CallsAnOrderExpiredOnceTheSiteWasHeardLongEnoughAfterItsTime) {
+  Laptop laptop;
+  let_it_expire(laptop);
+  laptop.obey();
+  laptop.now += kVerdictWait - 1ns;
   laptop.obey();
   EXPECT_EQ(laptop.kept.back().state, OrderState::kReceived);
-  laptop.silent_since = laptop.now - 11s;  // the last word is too old to hold the verdict
+  laptop.now += 1ns;
   laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);
+}
+
+TEST(SiteCore, CallsNoOrderExpiredThatASilentSiteMayHaveCarriedOut) {
+  Laptop laptop;
+  let_it_expire(laptop);
+  laptop.silent_since = laptop.now - 5s;
+  for (int second = 0; second < 100; ++second) {  // the link is not known to be gone
+    laptop.obey();
+    ASSERT_EQ(laptop.kept.back().state, OrderState::kReceived);
+    laptop.now += 1s;
+  }
+  laptop.silent_since.reset();
+  laptop.obey();  // its first word is not its news
   EXPECT_EQ(laptop.kept.back().state, OrderState::kReceived);
+  laptop.now += 1s;
   laptop.applied("r", 101, 7);
   EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
 }
 
-TEST(SiteCore, CallsAnOrderExpiredOnceTheSiteWasHeardAfterItsTime) {
+TEST(SiteCore, WaitsForTheNewsAgainWhenTheLinkWasLostAfterAnOrdersTime) {
   Laptop laptop;
-  laptop.steer(1, 10s);
-  laptop.connect();
-  laptop.opened("r");
-  laptop.heard_all("r", 100);
-  laptop.say(101, wire::SteerState::kReceived);
-  laptop.now += 10s + kVerdictWait + 1ns;
+  let_it_expire(laptop);
+  laptop.obey();
+  laptop.lose(false);
+  laptop.now += 1min;
+  laptop.obey();
+  laptop.core.on_link(laptop.now, true, true, laptop.now);
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kReceived);
+  laptop.now += kVerdictWait;
   laptop.obey();
   EXPECT_EQ(laptop.kept.back().state, OrderState::kExpired);
 }
