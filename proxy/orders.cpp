@@ -8,6 +8,7 @@
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
 #include "proxy/daemon/order_queue.hpp"
+#include "proxy/daemon/site_core.hpp"
 #include "proxy/daemon_client.hpp"
 #include "proxy/daemon_place.hpp"
 #include "proxy/push_round.hpp"
@@ -19,6 +20,10 @@ namespace {
 constexpr Duration kReachTime = 3s;  // a daemon that has just begun may still be connecting
 constexpr Duration kQuickTick = 20ms, kSlowTick = 200ms;
 constexpr Duration kQuickTime = 2s;
+constexpr Duration kAwayTime = 10s;  // a link that is lost and found again is waited for
+// From an order's expiry to the daemon's word of what became of it: its own wait for a verdict, and
+// then until the site is heard.
+constexpr Duration kLateTime = daemon::kVerdictWait + 15s;
 
 Result<daemon::Order> put(const App& app, daemon::Order order) {
   const auto files = TRY(queue_folder(app));
@@ -62,6 +67,19 @@ int tell_queued(App& app, const daemon::Order& order, const std::string& why, bo
         why.empty() ? "" : " (" + why + ")", order.site, cli::human(left)));
   }
   return wanted ? cli::kOk : cli::kPartialResult;
+}
+
+// It left, and what became of it cannot be known now.
+int tell_open(App& app, const daemon::Order& order, const std::string& why) {
+  if (app.json) {
+    say_order(app, order);
+  } else {
+    const bool received = order.state == daemon::OrderState::kReceived;
+    app.console.err(fmt::format(
+        "{}: {}, it may be carried out; `longhaul proxy status` shows what becomes of it\n", why,
+        received ? "the site had received the command" : "the command was sent"));
+  }
+  return cli::kPartialResult;
 }
 
 int tell_verdict(App& app, const daemon::Order& order) {
@@ -124,6 +142,7 @@ io::Task<std::optional<int>> wait_for(App& app, DaemonClient& client, daemon::Or
   app.when_stopped([&stop] { stop = true; });
   const Time began = app.env.now();
   std::optional<int> code;
+  std::optional<Time> away_since;
   while (!code) {
     const Result<Followed> seen = co_await follow(client, order.id);
     const Time now = app.env.now();
@@ -144,11 +163,18 @@ io::Task<std::optional<int>> wait_for(App& app, DaemonClient& client, daemon::Or
         else
           app.console.err("received: it waits for the training program\n");
       }
-      const bool away = seen->link.state != "up" && now - began > kReachTime;
-      if (away && order.state == daemon::OrderState::kQueued) {
-        code = tell_queued(app, order, order.site + " cannot be reached: " + seen->link.why, false);
-        break;
+      const bool up = seen->link.state == "up";
+      if (up) away_since.reset();
+      if (!up && !away_since) away_since = now;
+      const std::string lost = order.site + " cannot be reached: " + seen->link.why;
+      if (order.state == daemon::OrderState::kQueued) {
+        if (!up && now - began > kReachTime) code = tell_queued(app, order, lost, false);
+      } else if (away_since && now - *away_since > kAwayTime) {
+        code = tell_open(app, order, lost);
+      } else if (app.env.wall().ns > order.expires.ns + kLateTime.count()) {
+        code = tell_open(app, order, "no word of it from " + order.site);
       }
+      if (code) break;
     }
     if (stop) {
       app.console.err("the order stays: `longhaul proxy status` shows what becomes of it\n");

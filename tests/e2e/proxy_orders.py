@@ -160,6 +160,24 @@ def disk_first(world, program):
     assert [order["state"] for order in ended(world) if order.get("command") == "lr=0.5"] == ["applied"]
 
 
+def silent_site(world, program):
+    """Of a site that fell silent nobody says that nothing was done there."""
+    with run_of(world, program, "silent") as run, daemon(world) as running:
+        world.run("ctl", "here/silent", "set", "lr=0.5")
+        run.process.send_signal(signal.SIGSTOP)
+        command, environment = world.command("ctl", "here/silent", "set", "lr=0.25", "--expires", "6s")
+        ctl = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(lambda: of(world, "order", command="lr=0.25", state="received"))
+        world.process.send_signal(signal.SIGSTOP)
+        run.process.send_signal(signal.SIGCONT)  # it takes the command in time
+        code = ctl.wait(90)
+        said = ctl.stdout.read()
+        world.process.send_signal(signal.SIGCONT)
+        assert code == 8 and "nothing was done" not in said, (code, said)
+        wait_for(lambda: of(world, "order", command="lr=0.25", state="applied"))
+        assert running.stop() == 0
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lh-"))
     longhaul, streamer, program = sys.argv[1:]
@@ -172,6 +190,7 @@ def main():
         push_goes_on(world)
         ends_in_peace(world, program)
         disk_first(world, program)
+        silent_site(world, program)
         assert world.stop() == 0
         print("all held")
     finally:
