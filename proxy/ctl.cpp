@@ -201,17 +201,23 @@ int tell(App& app, Commander& commander) {
 
 }  // namespace
 
-io::Task<int> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime) {
+io::Task<Steering> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime) {
   RunWatchOptions watch_options;
   watch_options.past = watch_options.live = watch_options.keeps = false;
   RunWatch watch(app, std::move(place), watch_options);
   Commander commander(app, command, lifetime);
   const Result<> ended = co_await watch.run(commander);
-  if (ended) co_return tell(app, commander);
+  Steering steering;
+  if (ended) {
+    steering.verdict = commander.verdict();
+    steering.code = tell(app, commander);
+    co_return steering;
+  }
   app.console.err(
       "the command has the id " + id_text(command.id) +
       "; if it was received, it may still be carried out: `longhaul metrics` shows it\n");
-  co_return app.failed(ended.error());
+  steering.code = app.failed(ended.error());
+  co_return steering;
 }
 
 io::Task<int> ctl(App& app, CtlOptions options) {
@@ -229,8 +235,10 @@ io::Task<int> ctl(App& app, CtlOptions options) {
   const SteerOrder order{*place, *command, text, *lifetime, options.queue};
   const std::optional<int> ordered = co_await order_steer(app, order);
   if (ordered) co_return *ordered;
-  co_await send_waiting(app, place->site.name);
-  co_return co_await steer_run(app, *place, *command, *lifetime);
+  const std::optional<int> behind = co_await send_waiting(app, order);
+  if (behind) co_return *behind;
+  const Steering steering = co_await steer_run(app, *place, *command, *lifetime);
+  co_return steering.code;
 }
 
 }  // namespace longhaul::proxy

@@ -21,6 +21,7 @@ constexpr Duration kReachTime = 3s;  // a daemon that has just begun may still b
 constexpr Duration kQuickTick = 20ms, kSlowTick = 200ms;
 constexpr Duration kQuickTime = 2s;
 constexpr Duration kAwayTime = 10s;  // a link that is lost and found again is waited for
+constexpr Duration kForever = std::chrono::hours(24 * 365);
 // From an order's expiry to the daemon's word of what became of it: its own wait for a verdict, and
 // then until the site is heard.
 constexpr Duration kLateTime = daemon::kVerdictWait + 15s;
@@ -94,6 +95,8 @@ int tell_verdict(App& app, const daemon::Order& order) {
       return cli::kOk;
     case OrderState::kDenied:
       return app.failed(Error(Kind::kAuth, "steer the run", text));
+    case OrderState::kUnknown:
+      return app.failed(Error(Kind::kTimeout, "steer the run", text));
     case OrderState::kExpired:
       return app.failed(
           Error(Kind::kTimeout, "steer the run", "the command expired: nothing was done")
@@ -211,36 +214,77 @@ io::Task<std::optional<int>> order_steer(App& app, SteerOrder steer) {
   co_return co_await wait_for(app, *client, *order);
 }
 
-io::Task<> send_waiting(App& app, std::string site) {
+namespace {
+
+bool is_late(const App& app, const daemon::Order& order) {
+  return order.expires.ns != 0 && app.env.wall() >= order.expires;
+}
+
+void end_as(daemon::Order& order, daemon::OrderState state, std::string text) {
+  order.state = state;
+  order.text = std::move(text);
+}
+
+// Sends one that waits. What it says of the order is final if anything is.
+io::Task<int> send_one(App& app, daemon::Order& order) {
+  using daemon::OrderState;
+  Result<run::Command> command = run::parse_command(order.command);
+  const Result<RunPlace> place = find_run_place(app, order.site + "/" + order.target);
+  if (!command || !place) {
+    end_as(order, OrderState::kRefused, (command ? place.error() : command.error()).message());
+    co_return cli::kUsageError;
+  }
+  if (is_late(app, order)) {
+    // Never again: the training program would judge it by a new expiry.
+    if (order.state == OrderState::kQueued)
+      end_as(order, OrderState::kExpired, "the site was not reached in time; nothing was sent");
+    else
+      end_as(order, OrderState::kUnknown, "it was sent, and nobody told in time what became of it");
+    co_return cli::kLinkError;
+  }
+  app.console.err("first what was queued: " + in_words(order) + "\n");
+  command->id = order.id;
+  order.state = OrderState::kSent;
+  const Result<> kept = keep(app, order);  // before it leaves
+  if (!kept) co_return app.failed(kept.error());
+  const Duration left(order.expires.ns - app.env.wall().ns);
+  const Duration lifetime = order.expires.ns == 0 ? kForever : std::max(left, Duration(1s));
+  const Steering steering = co_await steer_run(app, *place, *command, lifetime);
+  const auto& verdict = steering.verdict;
+  if (verdict) {
+    order.attempt = verdict->attempt;
+    order.step = verdict->step;
+    end_as(order, daemon::state_of(verdict->state), printable(verdict->text, wire::kRunReasonMax));
+  } else if (steering.code == cli::kUsageError || steering.code == cli::kNotFoundError) {
+    end_as(order, OrderState::kRefused, "there is no such run");
+  } else if (steering.code == cli::kAuthError) {
+    end_as(order, OrderState::kDenied, "this node may not");
+  } else if (is_late(app, order)) {
+    end_as(order, OrderState::kUnknown, "it was sent, and nobody told in time what became of it");
+  }
+  co_return steering.code;
+}
+
+}  // namespace
+
+io::Task<std::optional<int>> send_waiting(App& app, SteerOrder steer) {
+  const std::string& site = steer.place.site.name;
   for (daemon::Order& order : waiting_orders(app)) {
     if (order.kind != daemon::OrderKind::kSteer || order.site != site) continue;
-    Result<run::Command> command = run::parse_command(order.command);
-    Result<RunPlace> place = find_run_place(app, order.site + "/" + order.target);
-    const Duration left(order.expires.ns - app.env.wall().ns);
-    if (!command || !place) {
-      order.state = daemon::OrderState::kRefused;
-      order.text = command ? place.error().message() : command.error().message();
-    } else if (left.count() <= 0 && order.state == daemon::OrderState::kQueued) {
-      order.state = daemon::OrderState::kExpired;
-      order.text = "the site was not reached in time; nothing was sent";
-    } else {
-      app.console.err("first what was queued: " + in_words(order) + "\n");
-      command->id = order.id;
-      order.state = daemon::OrderState::kSent;
-      static_cast<void>(keep(app, order));
-      const int code = co_await steer_run(app, *place, *command, std::max(left, Duration(1s)));
-      if (code == cli::kInterruptedByUser) co_return;
-      if (code == cli::kOk) order.state = daemon::OrderState::kApplied;
-      if (code == cli::kUsageError || code == cli::kNotFoundError)
-        order.state = daemon::OrderState::kRefused;
-      if (code == cli::kAuthError) order.state = daemon::OrderState::kDenied;
-      const bool late = app.env.wall() >= order.expires;
-      if (code == cli::kLinkError && late) order.state = daemon::OrderState::kExpired;
-      if (!is_final(order.state)) co_return;  // the link: later, and nothing overtakes it
-    }
+    const int code = co_await send_one(app, order);
+    if (code == cli::kInterruptedByUser) co_return code;
+    if (!is_final(order.state)) break;  // the link: later, and nothing overtakes it
     const Result<> kept = keep(app, order);
     if (!kept) app.console.err("the queue: " + kept.error().message() + "\n");
   }
+  for (const daemon::Order& order : waiting_orders(app)) {
+    if (order.kind != daemon::OrderKind::kSteer || order.site != site) continue;
+    if (order.target != steer.place.run) continue;
+    const Result<daemon::Order> queued = put(app, order_of(steer, app.env.wall()));
+    if (!queued) co_return app.failed(queued.error());
+    co_return tell_queued(app, *queued, "behind what was queued before", false);
+  }
+  co_return std::nullopt;
 }
 
 namespace {

@@ -28,10 +28,16 @@ struct SteerOrder {
 // caller sends it over a session of its own.
 io::Task<std::optional<int>> order_steer(App& app, SteerOrder order);
 // Orders to runs of that site which nobody has sent yet, by this command; without a daemon.
-io::Task<> send_waiting(App& app, std::string site);
+// nullopt: none is left that was given before this one, which the caller sends. Else this one is
+// queued behind those, or nothing was done because of Ctrl-C: the exit code.
+io::Task<std::optional<int>> send_waiting(App& app, SteerOrder order);
 
 // How ctl.cpp sends one command over a session of its own and says what became of it.
-io::Task<int> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime);
+struct Steering {
+  int code = 0;
+  std::optional<wire::Steered> verdict;  // none: it may still be carried out, if it left
+};
+io::Task<Steering> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime);
 
 io::Task<int> order_push(App& app, PushOptions options);
 

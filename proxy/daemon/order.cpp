@@ -10,9 +10,10 @@
 namespace longhaul::daemon {
 namespace {
 
-constexpr std::array<std::string_view, 9> kStateWords{
-    "queued", "sent", "received", "running", "applied", "expired", "refused", "denied", "failed"};
-static_assert(kStateWords.size() == static_cast<std::size_t>(OrderState::kFailed) + 1);
+constexpr std::array<std::string_view, 10> kStateWords{"queued",  "sent",    "received", "running",
+                                                       "applied", "expired", "refused",  "denied",
+                                                       "failed",  "unknown"};
+static_assert(kStateWords.size() == static_cast<std::size_t>(OrderState::kUnknown) + 1);
 
 std::optional<OrderState> state_of(std::string_view word) {
   for (std::size_t i = 0; i < kStateWords.size(); ++i)
@@ -40,6 +41,22 @@ std::vector<std::string> list_of(const Fields& fields, const std::string& name) 
 
 std::string_view name_of(OrderState state) {
   return kStateWords[static_cast<std::size_t>(state)];
+}
+
+OrderState state_of(wire::SteerState state) {
+  switch (state) {
+    case wire::SteerState::kReceived:
+      return OrderState::kReceived;
+    case wire::SteerState::kApplied:
+      return OrderState::kApplied;
+    case wire::SteerState::kExpired:
+      return OrderState::kExpired;
+    case wire::SteerState::kRefused:
+      return OrderState::kRefused;
+    case wire::SteerState::kDenied:
+      return OrderState::kDenied;
+  }
+  return OrderState::kReceived;
 }
 
 std::string to_text(const Order& order) {

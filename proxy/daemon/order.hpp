@@ -9,6 +9,7 @@
 
 #include "lib/base/result.hpp"
 #include "lib/base/units.hpp"
+#include "lib/wire/feed.hpp"
 
 namespace longhaul::daemon {
 
@@ -24,8 +25,10 @@ enum class OrderState : std::uint8_t {
   kRefused,  // the site or the training program would not
   kDenied,   // this node may not
   kFailed,   // a push that no further try will mend
+  kUnknown,  // it may have arrived, is too late to be sent again, and nobody told what became of it
 };
 std::string_view name_of(OrderState state);
+OrderState state_of(wire::SteerState state);
 inline bool is_final(OrderState state) {
   return state >= OrderState::kApplied;
 }

@@ -129,11 +129,7 @@ void SiteCore::on_steered(Time now, const wire::Steered& steered) {
   for (auto& [number, tracked] : orders_) {
     if (tracked.order.id != steered.id.value || is_final(tracked.order.state)) continue;
     tracked.answered = true;
-    OrderState state = OrderState::kReceived;
-    if (steered.state == wire::SteerState::kApplied) state = OrderState::kApplied;
-    if (steered.state == wire::SteerState::kExpired) state = OrderState::kExpired;
-    if (steered.state == wire::SteerState::kRefused) state = OrderState::kRefused;
-    if (steered.state == wire::SteerState::kDenied) state = OrderState::kDenied;
+    const OrderState state = state_of(steered.state);
     if (state != tracked.order.state)
       decide(tracked, state, steered.attempt, steered.step,
              printable(steered.text, wire::kRunReasonMax));

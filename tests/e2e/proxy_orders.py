@@ -178,6 +178,31 @@ def silent_site(world, program):
         assert running.stop() == 0
 
 
+def without(world, program):
+    """Without a daemon: what is too late is not sent again, and nothing overtakes what waits."""
+    with run_of(world, program, "alone"):
+        world.run("ctl", "here/alone", "set", "lr=0.5", "--queue")
+        waiting = world.home / "state/queue/waiting"
+        [file] = waiting.glob("*.json")
+        late = dict(json.loads(file.read_text()), state="sent")
+        late["expires_ns"] = late["made_ns"] + 1
+        file.write_text(json.dumps(late))
+        assert "applied" in world.run("ctl", "here/alone", "set", "lr=0.25").stdout
+        assert ended(world)[-1]["state"] == "unknown", ended(world)
+        assert marks(world, "alone", "applied") == ["lr=0.25"]
+
+        world.stop()
+        world.run("ctl", "here/alone", "set", "lr=0.2", "--queue")
+        said = world.run("ctl", "here/alone", "set", "lr=0.1", code=8).stderr
+        assert "behind what was queued" in said, said
+        commands = [json.loads(file.read_text())["command"] for file in sorted(waiting.glob("*.json"))]
+        assert commands == ["lr=0.2", "lr=0.1"], commands
+        world.start()
+        assert "applied" in world.run("ctl", "here/alone", "set", "lr=0.05").stdout
+        assert marks(world, "alone", "applied") == ["lr=0.25", "lr=0.2", "lr=0.1", "lr=0.05"]
+        assert [order["state"] for order in ended(world)[-2:]] == ["applied", "applied"], ended(world)
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lh-"))
     longhaul, streamer, program = sys.argv[1:]
@@ -191,6 +216,7 @@ def main():
         ends_in_peace(world, program)
         disk_first(world, program)
         silent_site(world, program)
+        without(world, program)
         assert world.stop() == 0
         print("all held")
     finally:
