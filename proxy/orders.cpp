@@ -328,8 +328,6 @@ Result<daemon::Order> push_order(App& app, const PushOptions& options) {
     app.env.entropy(random);
     order.id = load_le<std::uint64_t>(random);
   }
-  if (to_text(order).size() > daemon::kOrderTextMax)
-    return fail(Kind::kLimit, "queue the push", "its patterns are longer than 64 KiB");
   return put(app, std::move(order));
 }
 

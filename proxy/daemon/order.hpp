@@ -34,7 +34,10 @@ inline bool is_final(OrderState state) {
 }
 
 constexpr std::size_t kOrderTextMax = 64U << 10;
-constexpr std::size_t kOrderListMax = 256;  // patterns of a push
+// As it is given: what is left is for what becomes of it.
+constexpr std::size_t kOrderGivenMax = kOrderTextMax - (8U << 10);
+constexpr std::size_t kOrderNoteMax = 1024;  // of `text`; on the disk, a byte takes up to 6
+constexpr std::size_t kOrderListMax = 256;   // patterns of a push
 
 struct Order {
   std::uint64_t number = 0;  // its place in the queue
@@ -52,7 +55,7 @@ struct Order {
   std::uint32_t attempt = 0;  // where it was decided
   std::uint64_t step = 0;
   std::uint32_t tries = 0;  // of a push
-  std::string text;         // for people: what became of it, or why it waits
+  std::string text;         // for people: what became of it, or why it waits; kept to kOrderNoteMax
   bool operator==(const Order&) const = default;
 };
 

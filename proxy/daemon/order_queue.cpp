@@ -58,6 +58,8 @@ Result<std::vector<Order>> OrderQueue::read(const char* folder) {
 }
 
 Result<Order> OrderQueue::add(Order order) {
+  if (to_text(order).size() > kOrderGivenMax)
+    return fail(Kind::kLimit, "queue the order", "its names and patterns are longer than 56 KiB");
   const auto lock_name = store::TreeName::known("queue.lock");
   auto held = files_.lock(lock_name);
   for (int i = 0; !held && held.error().kind() == Kind::kBusy && i < kLockTries; ++i) {
@@ -80,8 +82,10 @@ Result<Order> OrderQueue::add(Order order) {
 }
 
 Result<> OrderQueue::write(const char* folder, const Order& order) {
+  Order fits = order;
+  fits.text.resize(std::min(fits.text.size(), kOrderNoteMax));
   TRY(store::write_whole(files_, TRY(name_in(folder, file_of(order.number))),
-                         bytes_of(to_text(order)), kOrderMode));
+                         bytes_of(to_text(fits)), kOrderMode));
   return files_.sync_folder(store::TreeName());  // where the folder's own name stands
 }
 

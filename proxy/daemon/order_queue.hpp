@@ -22,7 +22,7 @@ constexpr std::size_t kDoneKept = 50;
 class OrderQueue {
  public:
   explicit OrderQueue(store::Files& files) : files_(files) {}  // outlives it; rooted at the queue
-  // Durable when it returns; gives it its number. kLimit: too many wait.
+  // Durable when it returns; gives it its number. kLimit: too many wait, or it is too long.
   Result<Order> add(Order order);
   Result<std::vector<Order>> waiting();  // rising numbers
   Result<std::vector<Order>> done();

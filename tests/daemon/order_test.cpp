@@ -89,6 +89,28 @@ TEST(OrderQueue, ForgetsOldOnesThatHaveEnded) {
   EXPECT_EQ(done.front().id, 6U);
 }
 
+TEST(OrderQueue, LosesNoneThatItTookWhateverIsSaidOfIt) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  Order longest = push(1);
+  longest.text.clear();
+  longest.excludes = {""};
+  longest.excludes[0] = std::string(kOrderGivenMax - to_text(longest).size(), 'x');
+  Order taken = queue.add(longest).value();
+  taken.state = OrderState::kRunning;
+  taken.tries = ~std::uint32_t{0};
+  taken.attempt = ~std::uint32_t{0};
+  taken.step = ~std::uint64_t{0};
+  taken.text = std::string(100'000, '\x01');
+  ASSERT_TRUE(queue.keep(taken).has_value());
+  ASSERT_EQ(queue.waiting()->size(), 1U);
+  EXPECT_EQ(queue.waiting()->front().text, taken.text.substr(0, kOrderNoteMax));
+  longest.excludes[0] += "x";
+  const auto refused = queue.add(longest);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind(), Kind::kLimit);
+}
+
 TEST(OrderQueue, IsDurableOnceAddHasReturned) {
   sim::CrashFiles disk;
   ASSERT_TRUE(OrderQueue(disk).add(push(9)).has_value());
