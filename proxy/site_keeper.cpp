@@ -148,7 +148,8 @@ void SiteKeeper::hear() {
       broken_ = broken->why;
       return;
     }
-    if (auto* opened = std::get_if<feed::Opened>(&*event)) {
+    auto* opened = std::get_if<feed::Opened>(&*event);
+    if (opened != nullptr) {
       if (opened->error) drop_empty(opened->watch);
       if (is_other_run(*opened)) {
         connection_->viewer().unwatch(now, opened->watch);
@@ -158,6 +159,7 @@ void SiteKeeper::hear() {
     // What a new attempt's log begins with, so that it is known again.
     if (const auto* took = std::get_if<feed::Took>(&*event)) learn(*took);
     core_.on_event(now, wall, *event);
+    if (opened != nullptr && opened->error) watches_.erase(opened->watch);
   }
 }
 
@@ -182,7 +184,8 @@ void SiteKeeper::learn(const feed::Took& took) {
   if (kept == mirrors_.end()) return;
   for (const run::LogEntry& entry : took.entries)
     if (const auto* start = std::get_if<run::Start>(&entry.record))
-      kept->second.began.emplace(took.attempt, start->at);
+      if (kept->second.began.size() < daemon::kAttemptsBoardMax)
+        kept->second.began.emplace(took.attempt, start->at);
 }
 
 // There is no such run: its name is not to stay behind.

@@ -23,6 +23,23 @@ void RunBoard::free_slot(Time now, Runs::value_type& entry) {
   pick_at_ = now;
 }
 
+RunBoard::Attempt* RunBoard::attempt_of(Run& run, std::uint32_t number) {
+  const auto found = run.attempts.find(number);
+  if (found != run.attempts.end()) return &found->second;
+  if (run.attempts.size() >= kAttemptsBoardMax || attempts_ >= kAttemptsOfAllMax) {
+    run.beyond = true;
+    return nullptr;
+  }
+  ++attempts_;
+  return &run.attempts[number];
+}
+
+void RunBoard::forget_attempts(Run& run) {
+  attempts_ -= run.attempts.size();
+  run.attempts.clear();
+  run.beyond = false;
+}
+
 void RunBoard::on_list(Time now, const std::vector<wire::RunLine>& runs) {
   for (auto& [name, run] : runs_) run.line.reset();
   for (const wire::RunLine& line : runs) {
@@ -31,9 +48,11 @@ void RunBoard::on_list(Time now, const std::vector<wire::RunLine>& runs) {
     run.line = line;
     run.wrote = std::max(run.wrote, line.wrote);
   }
-  std::erase_if(runs_, [now](const auto& entry) {
+  std::erase_if(runs_, [this, now](const auto& entry) {
     const Run& run = entry.second;
-    return !run.line && run.phase == Phase::kIdle && !asked(run, now);
+    if (run.line || run.phase != Phase::kIdle || asked(run, now)) return false;
+    attempts_ -= run.attempts.size();
+    return true;
   });
   look_ = true;
   pick_at_ = now;
@@ -47,13 +66,14 @@ void RunBoard::on_mirror(Time now, const std::string& name, const MirrorRead& re
   run.keeps = read.appends;
   for (auto& [number, attempt] : run.attempts) attempt.next = attempt.offset = 0;
   for (const wire::LogPlace& place : read.have) {
-    Attempt& attempt = run.attempts[place.attempt];
-    attempt.next = place.next;
-    attempt.offset = place.offset;
-    attempt.recorded = std::max(attempt.recorded, place.next);
+    Attempt* attempt = attempt_of(run, place.attempt);
+    if (attempt == nullptr) continue;
+    attempt->next = place.next;
+    attempt->offset = place.offset;
+    attempt->recorded = std::max(attempt->recorded, place.next);
   }
-  for (const auto& [attempt, step] : read.steps)
-    run.attempts[attempt].step = std::max(run.attempts[attempt].step, step);
+  for (const auto& [number, step] : read.steps)
+    if (Attempt* attempt = attempt_of(run, number)) attempt->step = std::max(attempt->step, step);
   // Somebody else keeps it: later. An order goes out all the same.
   if (read.appends || run.held) return move_to(*found, Phase::kReady);
   run.not_before = now + kBoardRetry;
@@ -65,7 +85,7 @@ void RunBoard::on_mirror_failed(Time now, const std::string& name) {
   if (found == runs_.end() || found->second.phase != Phase::kOpening) return;
   Run& run = found->second;
   run.kept = run.keeps = false;
-  run.attempts.clear();
+  forget_attempts(run);
   run.not_before = now + kBoardMend;
   if (run.held) return move_to(*found, Phase::kReady);
   free_slot(now, *found);
@@ -95,7 +115,7 @@ std::optional<std::string> RunBoard::on_event(Time now, WallTime wall, const fee
     if (opened->error) {
       const bool replaced = opened->error->kind() == Kind::kChanged;
       run.not_before = now + (replaced ? kBoardRetry : kBoardMend);
-      if (replaced) run.attempts.clear();  // what is known of them is of the run before
+      if (replaced) forget_attempts(run);  // what is known of them is of the run before
       free_slot(now, *entry);
     } else {
       move_to(*entry, Phase::kOpen);
@@ -104,17 +124,20 @@ std::optional<std::string> RunBoard::on_event(Time now, WallTime wall, const fee
     }
   } else if (const auto* took = std::get_if<feed::Took>(&event); took && of(*took)) {
     entry->second.heard = wall;
-    Attempt& attempt = entry->second.attempts[took->attempt];
-    attempt.recorded = std::max(attempt.recorded, took->next);
-    attempt.next = took->next;
-    attempt.offset = took->offset;
-    for (const run::Point& point : took->points) attempt.step = std::max(attempt.step, point.step);
+    if (Attempt* attempt = attempt_of(entry->second, took->attempt)) {
+      attempt->recorded = std::max(attempt->recorded, took->next);
+      attempt->next = took->next;
+      attempt->offset = took->offset;
+      for (const run::Point& point : took->points)
+        attempt->step = std::max(attempt->step, point.step);
+    }
   } else if (const auto* heard = std::get_if<feed::Heard>(&event); heard && of(*heard)) {
     entry->second.heard = wall;
     entry->second.wrote = std::max(entry->second.wrote, heard->wrote);
-    Attempt& attempt = entry->second.attempts[heard->attempt];
-    attempt.recorded = std::max(attempt.recorded, heard->recorded);
-    attempt.told = true;
+    if (Attempt* attempt = attempt_of(entry->second, heard->attempt)) {
+      attempt->recorded = std::max(attempt->recorded, heard->recorded);
+      attempt->told = true;
+    }
   } else if (const auto* failed = std::get_if<feed::MirrorFailed>(&event); failed && of(*failed)) {
     entry->second.keeps = false;
     entry->second.not_before = now + kBoardMend;
@@ -154,7 +177,7 @@ void RunBoard::hold(Time now, const std::string& name, bool wanted) {
 
 // Every attempt: one that is missing here may hold everything.
 bool RunBoard::complete(const Run& run) {
-  if (run.phase != Phase::kOpen) return false;
+  if (run.phase != Phase::kOpen || run.beyond) return false;
   std::uint32_t expected = 1;
   for (const auto& [number, attempt] : run.attempts)
     if (number != expected++ || !attempt.told || attempt.next < attempt.recorded) return false;

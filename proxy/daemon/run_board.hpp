@@ -17,6 +17,9 @@
 namespace longhaul::daemon {
 
 constexpr std::size_t kWatchesMax = 32;  // of the 64 that a session may have
+// Of a run, and of all: what is beyond is in the mirrors, and not on the board.
+constexpr std::size_t kAttemptsBoardMax = wire::kAttemptsKnownMax;
+constexpr std::size_t kAttemptsOfAllMax = 100'000;
 constexpr Duration kAskedFor = std::chrono::seconds(30);
 constexpr Duration kBoardRetry = std::chrono::seconds(5);  // a mirror that another process keeps
 constexpr Duration kBoardMend = std::chrono::minutes(1);   // a disk or site that refuses
@@ -81,6 +84,7 @@ class RunBoard {
   };
   std::optional<OpenWatch> open_watch(const std::string& run) const;
   bool is_listed(const std::string& run) const;
+  std::size_t attempts() const { return attempts_; }
   bool is_busy(const std::string& run) const { return busy_.contains(run); }  // its mirror is used
   std::vector<std::string> names() const;
   std::size_t watched() const;
@@ -99,6 +103,7 @@ class RunBoard {
     WallTime site_time, opened, wrote, settled, heard;
     Time not_before{}, asked_until{};
     std::map<std::uint32_t, Attempt> attempts;
+    bool beyond = false;  // there are more of them: never complete
     std::optional<Error> refused;
   };
   using Runs = std::map<std::string, Run>;
@@ -107,6 +112,8 @@ class RunBoard {
   static bool complete(const Run& run);
   void move_to(Runs::value_type& entry, Phase phase);
   void free_slot(Time now, Runs::value_type& entry);
+  Attempt* attempt_of(Run& run, std::uint32_t number);  // nullptr: there are too many
+  void forget_attempts(Run& run);
   std::optional<BoardStep> next_of(Time now, Runs::value_type& entry);
   std::optional<BoardStep> pick(Time now, bool up);
   Runs::value_type* by_watch(wire::WatchId watch);
@@ -116,6 +123,7 @@ class RunBoard {
   Runs runs_;
   std::set<std::string> busy_;                    // not idle: at most kWatchesMax
   std::map<wire::WatchId, std::string> watches_;  // asked for or open
+  std::size_t attempts_ = 0;                      // of all runs
   bool look_ = false;                             // something of a busy one changed
   std::optional<Time> pick_at_;  // the choice of the next ones is worth a look then
 };

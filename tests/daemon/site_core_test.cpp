@@ -171,6 +171,34 @@ TEST(SiteCore, IsCompleteWithEveryAttempt) {
   EXPECT_TRUE(laptop.core.board().marks("r")->complete);
 }
 
+// A site names attempts as it likes.
+TEST(SiteCore, HoldsNoMoreAttemptsThanItsBoundSays) {
+  Laptop laptop;
+  laptop.connect();
+  std::vector<wire::RunLine> runs;
+  for (int i = 0; i < 30; ++i) runs.push_back(running("run-" + std::to_string(i), i));
+  laptop.list(runs);
+  for (const auto& [run, watch] : std::map(laptop.open)) laptop.opened(run);
+  for (const auto& [run, watch] : laptop.open) {
+    for (std::uint32_t attempt = 1; attempt <= kAttemptsBoardMax + 10; ++attempt)
+      laptop.core.on_event(laptop.now, laptop.wall(),
+                           feed::Heard{watch, attempt, 0, laptop.wall(), laptop.wall(), {}});
+    EXPECT_LE(laptop.core.board().marks(run)->attempt, kAttemptsBoardMax);
+    EXPECT_FALSE(laptop.core.board().marks(run)->complete);  // of some nothing is known
+  }
+  EXPECT_EQ(laptop.core.board().attempts(), kAttemptsOfAllMax);
+  laptop.lose(true);
+  laptop.now += 1min;
+  laptop.connect();
+  laptop.list({});
+  laptop.now += kListEvery;
+  laptop.obey();
+  laptop.list({});
+  for (const auto& [run, watch] : std::map(laptop.open))
+    laptop.opened(run, Error(Kind::kChanged, "watch the run", "another was begun under its name"));
+  EXPECT_EQ(laptop.core.board().attempts(), 0U);
+}
+
 TEST(SiteCore, LetsGoOfAFinishedRunOnceItIsWhole) {
   Laptop laptop;
   laptop.connect();
