@@ -118,10 +118,9 @@ io::Task<int> proxy_stop(App& app) {
   bool ran = false, asked = false;
   std::string why = "one runs, but does not answer";
   for (;;) {
-    {
-      auto held = hold_daemon(app);
-      if (held || held.error().kind() != Kind::kBusy) break;
-    }
+    const Result<DaemonLock> lock = look_at_daemon(app);
+    if (!lock) co_return app.failed(lock.error());
+    if (*lock == DaemonLock::kFree) break;
     ran = true;
     std::unique_ptr<DaemonClient> client;
     if (!asked) client = co_await DaemonClient::find(app);

@@ -7,6 +7,9 @@ namespace longhaul::proxy {
 
 namespace {
 constexpr std::size_t kSocketPathMax = 4096;
+constexpr int kLockTries = 10;
+constexpr Duration kLockPause = 50ms;
+const store::TreeName kLockName = store::TreeName::known("proxy.lock");
 const store::TreeName kSocketNote = store::TreeName::known("proxy.at");
 }  // namespace
 
@@ -36,12 +39,24 @@ std::vector<std::string> socket_paths(const App& app) {
 
 Result<std::unique_ptr<store::FileLock>> hold_daemon(const App& app) {
   const auto state = TRY(private_folder(app.home.state));
-  auto held = state->lock_here(store::TreeName::known("proxy.lock"));
+  auto held = state->lock_here(kLockName);
+  for (int i = 0; !held && held.error().kind() == Kind::kBusy && i < kLockTries; ++i) {
+    state->pause(kLockPause);
+    held = state->lock_here(kLockName);
+  }
   if (!held && held.error().kind() == Kind::kBusy) {
     return fail(Error(Kind::kBusy, "run the proxy daemon", "one runs already")
                     .advise("`longhaul proxy status` shows it, `longhaul proxy stop` ends it"));
   }
   return held;
+}
+
+Result<DaemonLock> look_at_daemon(const App& app) {
+  const auto state = TRY(private_folder(app.home.state));
+  const auto held = state->lock_here(kLockName);
+  if (held) return DaemonLock::kFree;
+  if (held.error().kind() == Kind::kBusy) return DaemonLock::kHeld;
+  return fail(held.error());
 }
 
 Result<std::unique_ptr<io::PosixFiles>> queue_folder(const App& app) {

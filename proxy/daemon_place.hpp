@@ -24,8 +24,11 @@ DaemonPlace daemon_place(const App& app);
 Result<> note_socket(const App& app, const std::string& path);
 std::vector<std::string> socket_paths(const App& app);  // where one may listen
 
-// kBusy: a daemon runs.
+// kBusy: a daemon runs. Waits a moment for one who only looks.
 Result<std::unique_ptr<store::FileLock>> hold_daemon(const App& app);
+enum class DaemonLock : std::uint8_t { kFree, kHeld };
+// Takes the lock for a moment. An error: it cannot be told.
+Result<DaemonLock> look_at_daemon(const App& app);
 Result<std::unique_ptr<io::PosixFiles>> queue_folder(const App& app);
 // The list of a site's runs as the daemon last kept it.
 Result<std::unique_ptr<io::PosixFiles>> lists_folder(const App& app);

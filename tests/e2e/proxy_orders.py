@@ -3,6 +3,7 @@
 Usage: proxy_orders.py LONGHAUL LONGHAUL-STREAMER TRAINER_STAND_IN. Exit code 0: all held.
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from live_run import Follow, Run, lines_of
 from push_pull import World
@@ -203,6 +205,28 @@ def without(world, program):
         assert [order["state"] for order in ended(world)[-2:]] == ["applied", "applied"], ended(world)
 
 
+def lock(world):
+    """`proxy stop` says so when it cannot tell whether one runs, and its look at the lock is in nobody's way."""
+    file = world.home / "state/proxy.lock"
+    file.unlink()
+    file.mkdir()
+    assert "no proxy daemon runs" not in world.run("proxy", "stop", code=1).stderr
+    file.rmdir()
+    command, environment = world.command("proxy", "run", "--json")
+    with open(file, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.1)
+    try:
+        assert "running" in process.stdout.readline(), process.stderr.read()
+        assert world.run("proxy", "stop").stderr == "stopped\n"
+        assert process.wait(60) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="lh-"))
     longhaul, streamer, program = sys.argv[1:]
@@ -217,6 +241,7 @@ def main():
         disk_first(world, program)
         silent_site(world, program)
         without(world, program)
+        lock(world)
         assert world.stop() == 0
         print("all held")
     finally:
