@@ -235,7 +235,8 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
     std::error_code stale;  // one that did not verify
     std::filesystem::remove_all(folder, stale);
     TRY(move_file(beside, folder));
-    return sync_folder(run / "checkpoints");
+    TRY(sync_folder(run / "checkpoints"));
+    return sync_folder(run);  // where the name of `checkpoints` itself stands
   };
   Result<> written = write_all();
   if (!written) std::filesystem::remove_all(beside, ignored);

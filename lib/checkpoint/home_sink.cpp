@@ -199,7 +199,7 @@ Result<> HomeSink::discard(const TreeName& name) {
   const TreeName away = TRY(TreeName::known(kTrash).child(name.text()));
   TRY(store::remove_tree(files(), away));
   TRY(files().rename(name, away, store::Replace::kNo));
-  TRY(files().sync_folder(TreeName()));
+  TRY(files().sync_folder(away.parent()));  // a rename lasts once the folder it led to does
   TRY(store::remove_tree(files(), away));
   return files().remove_folder(TreeName::known(kTrash));
 }

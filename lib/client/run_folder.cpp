@@ -22,8 +22,20 @@ constexpr std::size_t kCommandFileMax = 1024;
 constexpr std::size_t kCommandFilesMax = 1024;  // looked at in one scan
 constexpr std::size_t kReadBytes = 256U << 10;
 
+// What is kept in a file or folder, durable as it may be, is lost with its name.
+Result<> sync_name_of(const std::string& path) {
+  const std::string folder = path.substr(0, path.rfind('/'));
+  const int fd = ::open(folder.empty() ? "/" : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int os = fd >= 0 && ::fsync(fd) == 0 ? 0 : errno;
+  if (fd >= 0) ::close(fd);
+  // A file system that cannot, or a folder that only others may read: as durable as it gets.
+  if (os == 0 || os == EINVAL || os == EACCES || os == EROFS) return {};
+  return fail_errno("make " + path + " durable", os);
+}
+
 Result<> make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return {};
+  if (::mkdir(path.c_str(), 0777) == 0) return sync_name_of(path);
+  if (errno == EEXIST) return {};
   return fail_errno("create the folder " + path, errno);
 }
 
@@ -164,6 +176,7 @@ Result<std::uint32_t> RunFolder::begin_attempt(std::uint32_t after) const {
     const int fd = ::open(log_path(attempt).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0) {
       ::close(fd);
+      TRY(sync_name_of(log_path(attempt)));
       return attempt;
     }
     if (errno != EEXIST) return fail_errno("begin an attempt in " + folder_, errno);

@@ -25,12 +25,11 @@ Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& fol
     staging->dirty_folders_.insert(at.parent());
   Journal::Opened opened = TRY(Journal::open(files, journal));
   staging->journal_ = std::move(opened.journal);
-  std::span<const ByteVector> trusted = opened.records;
+  std::vector<ByteVector> trusted = std::move(opened.records);
   if (!opened.same_boot) {
-    trusted = trusted.first(durable_records(trusted));
-    std::vector<ByteVector> kept(trusted.begin(), trusted.end());
-    kept.push_back(epoch_note(kept.size()));
-    staging->journal_ = TRY(Journal::rewrite(files, journal, kept));
+    trusted = durable_notes(std::move(trusted));
+    trusted.push_back(epoch_note(trusted.size()));
+    staging->journal_ = TRY(Journal::rewrite(files, journal, trusted));
   }
   for (const ByteVector& record : trusted) TRY(staging->replay_one(record));
   TRY(staging->meet_disk());

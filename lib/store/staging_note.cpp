@@ -12,6 +12,10 @@ void put(ByteVector& out, Int value) {
   store_le(MutableBytes(out).subspan(at), value);
 }
 
+Note kind_of(Bytes record) {
+  return record.empty() ? Note{} : static_cast<Note>(record[0]);
+}
+
 }  // namespace
 
 ByteVector file_note(FileNo no, const TreeName& name, std::uint64_t size) {
@@ -54,14 +58,32 @@ bool full(const ByteVector& note) {
   return note.size() > kChunksPerNote * kChunkNoteBytes;
 }
 
-std::size_t durable_records(std::span<const ByteVector> records) {
+std::vector<ByteVector> durable_notes(std::vector<ByteVector> records) {
   std::uint64_t covered = 0;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Bytes record = records[i];
-    if (record.size() == 9 && record[0] == static_cast<std::byte>(Note::kEpoch))
+    if (kind_of(record) == Note::kEpoch && record.size() == 9)
       covered = std::min<std::uint64_t>(load_le<std::uint64_t>(record.subspan(1)), i);
   }
-  return static_cast<std::size_t>(covered);
+  std::vector<bool> known;  // by number: whether it stands for a file, and still does
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Bytes record = records[i];
+    const Note note = kind_of(record);
+    const bool of_a_file = note == Note::kFile || note == Note::kVoid || note == Note::kGone;
+    std::size_t no = known.size();
+    if (of_a_file && record.size() >= 5) no = load_le<std::uint32_t>(record.subspan(1));
+    if (i < covered) {
+      if (note == Note::kFile && no == known.size()) known.push_back(true);
+    } else if (!of_a_file || no >= known.size() || !known[no]) {
+      continue;
+    }
+    if (note == Note::kGone && no < known.size()) known[no] = false;
+    if (kept != i) records[kept] = std::move(records[i]);
+    ++kept;
+  }
+  records.resize(kept);
+  return records;
 }
 
 }  // namespace longhaul::store

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <vector>
 
 #include "lib/store/staging.hpp"
 
@@ -23,7 +23,8 @@ void add_chunk(ByteVector& note, const StagedChunk& chunk);
 // Whether the note holds as many chunks as one may.
 bool full(const ByteVector& note);
 
-// After another boot: how many records, from the first, speak of what was synced.
-std::size_t durable_records(std::span<const ByteVector> records);
+// After another boot: the records that speak of what was synced, and of the later ones those that
+// take something of it away, since it may be gone.
+std::vector<ByteVector> durable_notes(std::vector<ByteVector> records);
 
 }  // namespace longhaul::store

@@ -221,6 +221,34 @@ TEST_P(StoreCrash, P2KillAtEveryPointLosesNothing) {  // R1 of the store
     ASSERT_EQ(crash_once(world, stop, nullptr), "") << "after change " << stop;
 }
 
+// What a process finds published, it may tell: power loss takes none of it, whatever the process
+// before it had not come to sync when it died.
+TEST_P(StoreCrash, P2WhatTheNextProcessFindsPublishedStays) {
+  const World world{GetParam()};
+  const Length length = length_of(world);
+  for (std::uint64_t stop = 0; stop <= length.changes; ++stop)
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      CrashFiles disk(world.options);
+      disk.stop_after(stop);
+      Promises promises;
+      (void)live(disk, promises);
+      disk.kill_process();
+      promises.staged.clear();
+      {
+        const auto root = Root::open(disk);
+        ASSERT_TRUE(root) << root.error().message();
+        for (const Dataset* dataset : {&first(), &second()}) {
+          const auto found = (*root)->find(name(), dataset->tree.root());
+          ASSERT_TRUE(found);
+          if (*found) promises.published.insert(dataset->tree.root());
+        }
+      }
+      disk.lose_power(seed == 0 ? CrashFiles::Keep::none()
+                                : CrashFiles::Keep::subset(stop * 4 + seed));
+      ASSERT_EQ(check(disk, promises, false), "") << "after change " << stop << ", seed " << seed;
+    }
+}
+
 TEST_P(StoreCrash, P2PowerLossAtEveryPointKeepsEveryPromise) {  // S1, every prefix
   const World world{GetParam()};
   const Length length = length_of(world);
