@@ -99,10 +99,7 @@ void RateControl::on_lost(Time, std::span<const SentPacket> packets) {
   for (const SentPacket& packet : packets) {
     in_flight_ -= ByteCount(packet.bytes);
     lost_bytes_ += packet.bytes;
-    Trial* trial = trials_.find(packet.trial);
-    if (trial == nullptr) continue;
-    ++trial->lost_packets;
-    trial->lost_bytes += packet.bytes;
+    if (Trial* trial = trials_.find(packet.trial)) trial->add_lost(packet);
   }
 }
 

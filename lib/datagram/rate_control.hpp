@@ -68,15 +68,21 @@ class RateControl {
   void check() const;
 
  private:
+  struct LossCount {  // losses in a row are one
+    std::uint64_t events = 0, lost = 0, packets = 0;
+  };
+  enum class Losses : std::uint8_t { kOurs, kRandom, kUnclear };
   // What a test, or the time before it, showed.
   struct Evidence {
     BytesPerSecond delivered, sent;
     Duration queue{}, delay{};
-    std::uint32_t loss_ppm = 0, lost_packets = 0, all_loss_ppm = 0;
+    std::uint32_t loss_ppm = 0, all_loss_ppm = 0;
+    LossCount loss;
   };
   struct Window {
     BytesPerSecond delivered, sent;
-    std::uint32_t loss_ppm = 0, lost_packets = 0;
+    std::uint32_t loss_ppm = 0;
+    LossCount loss;
     Duration queue_least{};
     std::uint32_t all_loss_ppm = 0;  // of full queues too, which loss_ppm leaves out
     std::uint32_t dropped_ppm = 0;   // by the receiver, behind the link
@@ -131,9 +137,6 @@ class RateControl {
   bool judge_queue(Time now, const Evidence& during, Duration expected_fall);
   void update_capacity(Time now, const Trial& trial);
   void watch_queue(Time now);
-  void watch_loss(Time now);
-  void find_shallow(Time now);
-  void follow_losses(Time now, const Window& window);
   Duration probe_pause() const;
   void note_noise(const Trial& trial);
   std::uint64_t rough_permille(Duration span) const;
@@ -145,6 +148,12 @@ class RateControl {
   void go_steady(Time now, BytesPerSecond capacity);
   // Of the trials up to `last`, back to `span` before its end.
   Window look_back(std::uint32_t last, Duration span, std::uint32_t packets_min) const;
+
+  // Losses (rate_losses.cpp)
+  void watch_loss(Time now);
+  Losses judge_losses(const Evidence& during);
+  void find_shallow(Time now);
+  void follow_losses(Time now, const Window& window);
 
   // Beside others (rate_others.cpp)
   bool see_others(Time now, const Window& window);
@@ -208,6 +217,7 @@ class RateControl {
   std::uint32_t test_first_ = 0;
   BytesPerSecond test_pace_;
   Evidence before_;
+  LossCount loss_full_, loss_less_;  // of the last tests: before them, in them
   std::uint32_t random_ppm_ = 0, loss_ppm_ = 0, congestion_ppm_ = 0;
   std::uint64_t acked_bytes_ = 0, lost_bytes_ = 0;
 };

@@ -12,8 +12,9 @@ void RateControl::on_test_trial(Time now, const Trial& trial) {
     const std::uint32_t last = trial.id > trials_.first_id() ? trial.id - 1 : trial.id;
     const Window window = look_back(last, interval(), 100);
     const Duration delay = mean_delay(last, kRough < noise_ ? 4 : 1).value_or(trial.delay());
-    before_ = {window.delivered, window.sent,         queue_of(trial.begin, delay), delay,
-               window.loss_ppm,  window.lost_packets, window.all_loss_ppm};
+    before_ = {
+        window.delivered,    window.sent, queue_of(trial.begin, delay), delay, window.loss_ppm,
+        window.all_loss_ppm, window.loss};
   }
   if (trial.id < test_first_ + 3) return;
   const Duration length = trial.end - trials_[test_first_ - trials_.first_id()].begin;
@@ -22,13 +23,13 @@ void RateControl::on_test_trial(Time now, const Trial& trial) {
   const Duration delay = rough ? mean_delay(trial.id, 2).value_or(trial.delay()) : trial.delay();
   judge_test(now,
              {window.delivered, window.sent, rough ? queue_of(trial.begin, delay) : queue_end_,
-              delay, window.loss_ppm, window.lost_packets, window.all_loss_ppm},
+              delay, window.loss_ppm, window.all_loss_ppm, window.loss},
              length);
 }
 
 void RateControl::judge_test(Time now, const Evidence& during, Duration length) {
   testing_ = false;
-  next_test_ = now + std::max<Duration>(4 * interval(), 500ms);
+  next_test_ = now + std::max<Duration>({4 * interval(), 4 * length, 500ms});
   high_ = false;
   const BytesPerSecond arriving = permille(test_pace_, (1'000'000 - during.loss_ppm) / 1000);
   const std::uint64_t less = before_.delivered > arriving
@@ -37,15 +38,22 @@ void RateControl::judge_test(Time now, const Evidence& during, Duration length) 
   if (judge_queue(now, during, share_of(length, less, before_.delivered.value()))) return;
   if (others_ != RatePhase::kSteady) return;
   if (before_.loss_ppm <= random_ppm_ * 3 / 2 + kLossFreePpm) return;
-  if (during.loss_ppm < before_.loss_ppm / 2) {
-    congestion_ppm_ = before_.loss_ppm - during.loss_ppm;
-    capacity_ = std::min(capacity_, before_.delivered);
-    random_ppm_ = std::min(during.loss_ppm, kRandomMaxPpm);
-    find_shallow(now);
-  } else {
-    congestion_ppm_ = 0;
-    random_ppm_ = std::min((before_.loss_ppm + during.loss_ppm) / 2, kRandomMaxPpm);
-    next_test_ = now + 5s;
+  switch (judge_losses(during)) {
+    case Losses::kOurs:
+      congestion_ppm_ = before_.loss_ppm - std::min(before_.loss_ppm, during.loss_ppm);
+      capacity_ = std::min(capacity_, before_.delivered);
+      random_ppm_ = std::min(during.loss_ppm, kRandomMaxPpm);
+      return find_shallow(now);
+    case Losses::kRandom:
+      congestion_ppm_ = 0;
+      random_ppm_ = std::min((before_.loss_ppm + during.loss_ppm) / 2, kRandomMaxPpm);
+      next_test_ = now + 5s;
+      return;
+    case Losses::kUnclear:
+      if (loss_less_.packets < 30) return;
+      random_ppm_ = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(kRandomMaxPpm, loss_less_.lost * 1'000'000 / loss_less_.packets));
+      return;
   }
 }
 

@@ -22,7 +22,7 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
                                            std::uint32_t packets_min) const {
   Window window;
   std::uint64_t bytes = 0, sent = 0, first_bytes = 0;
-  std::uint32_t packets = 0, fair_packets = 0, lost = 0, dropped = 0, all_lost = 0;
+  std::uint32_t packets = 0, fair_packets = 0, lost = 0, events = 0, dropped = 0, all_lost = 0;
   const Time until = trials_[last - trials_.first_id()].end;
   Duration sent_for{}, first = Duration::max(), newest = Duration::min();
   window.queue_least = Duration::max();
@@ -31,8 +31,9 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
     packets += t.acked_packets;
     dropped += t.dropped_packets;
     all_lost += t.lost_packets;
-    if (!t.overflow) {
+    if (!t.overflow && t.kind != RatePhase::kStart) {
       lost += t.lost_packets;
+      events += t.loss_events;
       fair_packets += t.acked_packets;
     }
     sent += t.sent_bytes;
@@ -51,7 +52,7 @@ RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,
   if (packets >= 2 && newest > first)
     window.delivered = rate_of(bytes - first_bytes, newest - first);
   window.sent = rate_of(sent, sent_for);
-  window.lost_packets = lost;
+  window.loss = {events, lost, fair_packets + lost};
   if (packets + all_lost > 0)
     window.all_loss_ppm =
         static_cast<std::uint32_t>(std::uint64_t{all_lost} * 1'000'000 / (packets + all_lost));
@@ -116,11 +117,11 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   const bool heavy = trial.acked_packets + trial.lost_packets >= 8 && loss > kHeavyLossPpm;
   const bool rough = noise_ > kRough;  // a trial's ends may come any time
   const Window window = look_back(trial.id, rough ? 8 * noise_ : Duration{}, 8);
-  const bool flat = heavy || (measured && (rough ? window.delivered < permille(window.sent, 700)
-                                                 : trial.delivered() < permille(arriving, 700)));
+  const bool flat = measured && (rough ? window.delivered < permille(window.sent, 700)
+                                       : trial.delivered() < permille(arriving, 700));
   // Delay alone may be jitter: what queues comes out slower than it went in.
-  strikes_ = (late && slow) || flat ? strikes_ + 1 : 0;
-  if (strikes_ >= 2 || (slow && queue_ > 4 * much)) return leave_start(now);
+  strikes_ = (late && (slow || flat)) || heavy ? strikes_ + 1 : 0;
+  if (strikes_ >= (rough ? 4U : 2U) || (slow && queue_ > 4 * much)) return leave_start(now);
   if (strikes_ > 0 || trial.app_limited) return;
   if (late && trial.delivered() < permille(arriving, 980)) return;
   if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
@@ -221,7 +222,9 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
     // Less than capacity came out: because the link carries less, or because less was sent?
     const bool less = window.delivered < permille(arrived, 985 - rough_permille(span));
     if (window.delivered > capacity_ || less)
-      capacity_ = window.delivered;
+      capacity_ = noise_ > kRough
+                      ? BytesPerSecond((capacity_.value() * 3 + window.delivered.value()) / 4)
+                      : window.delivered;
     else if (others_seen_ > 0 && window.queue_least > queue_target())
       capacity_ =
           BytesPerSecond(capacity_.value() - (capacity_.value() - window.delivered.value()) / 8);
@@ -239,22 +242,6 @@ void RateControl::update_capacity(Time now, const Trial& trial) {
   starved_ = empty;
   if (starved_ && now - starved_since_ > interval() && next_probe_ != Time::max())
     next_probe_ = std::min(next_probe_, now);
-}
-
-// Where losses show overload: down to what came through, and up again in small steps, in larger
-// ones below where it went well before.
-void RateControl::follow_losses(Time now, const Window& window) {
-  const Duration step = std::max<Duration>(interval(), 50ms);
-  if (now - shallow_step_ < step) return;
-  if (window.loss_ppm > random_ppm_ + 4 * kLossFreePpm) {
-    shallow_peak_ = capacity_;
-    capacity_ = std::clamp(window.delivered, permille(capacity_, 850), capacity_);
-    find_shallow(now);
-  } else if (window.loss_ppm <= random_ppm_ + 2 * kLossFreePpm && queue_ < queue_target()) {
-    const bool below = capacity_ < permille(shallow_peak_, 970);
-    capacity_ = BytesPerSecond(capacity_.value() + capacity_.value() / (below ? 32 : 128));
-  }
-  shallow_step_ = now;
 }
 
 void RateControl::on_probe_trial(Time now, const Trial& trial) {
@@ -307,7 +294,8 @@ void RateControl::watch_queue(Time now) {
   const bool high = queue > queue_target() + std::max(others_seen_ > 0 ? kQueueMuch : kQueueStays,
                                                       4 * packet_time(capacity_));
   if (!high) {
-    high_ = false;
+    // Jitter dips at times: what stays above the target is high all the same.
+    if (noise_ <= kRough || queue <= queue_target()) high_ = false;
     return;
   }
   if (!high_) {
@@ -320,37 +308,9 @@ void RateControl::watch_queue(Time now) {
     test_wanted_ = true;
 }
 
-// Losses show overload here, not delay. A pulse that passed because a policer had saved up for it
-// must not be tried again soon.
-void RateControl::find_shallow(Time now) {
-  const bool again = now < shallow_until_ + 2 * shallow_for_;
-  if (now >= shallow_until_) shallow_for_ = again ? std::min<Duration>(2 * shallow_for_, 60s) : 10s;
-  shallow_until_ = now + shallow_for_;
-  probe_gain_ = kProbeGainMin;
-  if (last_growth_ == Time{} || now - last_growth_ > 4 * interval() + 2s) return;
-  last_growth_ = Time{};
-  failed_growths_ = std::min(failed_growths_ + 1, 3U);
-  if (next_probe_ != Time::max()) next_probe_ = now + probe_pause();
-}
-
 Duration RateControl::probe_pause() const {
   const Duration pause = std::clamp<Duration>(6 * interval(), 500ms, 4s);
   return pause * (1 << failed_growths_);
-}
-
-void RateControl::watch_loss(Time now) {
-  const Window window = look_back(next_trial_ - 1, interval(), 100);
-  if (window.loss_ppm > kHeavyLossPpm) {  // more than we repair: whatever it is, send less
-    capacity_ = std::min(capacity_, window.delivered);
-    congestion_ppm_ = window.loss_ppm;
-    return find_shallow(now);
-  }
-  if (now >= shallow_until_) failed_growths_ = 0;
-  if (window.loss_ppm <= std::max(random_ppm_ * 3 / 2 + kLossFreePpm, kLossFreePpm)) {
-    random_ppm_ = random_ppm_ - random_ppm_ / 32 + window.loss_ppm / 32;
-    return;
-  }
-  if (!testing_ && window.lost_packets >= 5 && now >= next_test_) test_wanted_ = true;
 }
 
 }  // namespace longhaul::datagram

@@ -45,6 +45,7 @@ constexpr std::uint64_t kClimbPermille = 1060;   // at most, while the queue is 
 constexpr std::uint32_t kRandomMaxPpm = 130'000;  // loss repaired without lowering the rate
 constexpr std::uint32_t kLossFreePpm = 5'000;     // not worth a test
 constexpr std::uint32_t kHeavyLossPpm = 250'000;
+constexpr std::uint32_t kLossEventsMin = 5;           // fewer tell nothing of how often
 constexpr std::uint32_t kReceiverDropsPpm = 150'000;  // more is no stumble, it cannot keep up
 
 constexpr BytesPerSecond permille(BytesPerSecond rate, std::uint64_t share) {

@@ -20,7 +20,8 @@ void RateControl::note_noise(const Trial& trial) {
   const Duration ours = 1500us + 2 * packet_time(std::max(capacity_, trial.pace));  // by batches
   const Duration wobble =
       std::clamp(trial.wobble() - ours, Duration{}, std::min<Duration>(kNoiseMax, interval() / 2));
-  if (trial.acked_packets >= kTrialPacketsMin) wobble_ += (wobble - wobble_) / 8;
+  if (trial.acked_packets >= kTrialPacketsMin)
+    wobble_ += (wobble - wobble_) / (phase_ == RatePhase::kStart && wobble > wobble_ ? 2 : 8);
   noise_ = std::max(moved_, wobble_);
 }
 

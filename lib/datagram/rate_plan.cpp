@@ -140,7 +140,9 @@ void RateControl::open_dip(Time now) {
 void RateControl::open_probe(Time now) {
   sequel_ = Sequel::kNone;
   const BytesPerSecond pace = to_send(permille(capacity_, 1000 + probe_gain_));
-  const Duration length = std::min(kProbeQueue * 1000 / probe_gain_, interval());
+  const bool rough = noise_ > kRough;
+  const Duration length =
+      rough ? interval() : std::min(kProbeQueue * 1000 / probe_gain_, interval());
   open(now, RatePhase::kProbe, pace,
        std::max(length, packet_time(pace) * static_cast<std::int64_t>(kProbePacketsMin)));
 }

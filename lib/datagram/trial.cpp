@@ -10,6 +10,7 @@ void Trial::add(const AckedPacket& acked) {
   ++acked_packets;
   if (acked.was_lost && lost_packets > 0) {
     --lost_packets;
+    loss_events = std::min(loss_events, lost_packets);
     lost_bytes -= std::min<std::uint64_t>(lost_bytes, acked.packet.bytes);
   }
   if (acked.received < first_received) {
@@ -34,6 +35,13 @@ void Trial::add(const AckedPacket& acked) {
     samples_[sampled_++] = delay;
   }
   ++seen_;
+}
+
+void Trial::add_lost(const SentPacket& packet) {
+  ++lost_packets;
+  lost_bytes += packet.bytes;
+  if (packet.number != newest_lost_.value_or(packet.number) + 1) ++loss_events;
+  newest_lost_ = packet.number;
 }
 
 Duration Trial::delay() const {

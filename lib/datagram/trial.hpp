@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "lib/base/ring.hpp"
 #include "lib/datagram/rate_state.hpp"
@@ -22,6 +23,8 @@ struct Trial {
       false;  // the sender slept when it should have sent, maybe over a packet in its hand
   std::uint64_t sent_bytes = 0, acked_bytes = 0, lost_bytes = 0;
   std::uint32_t sent_packets = 0, acked_packets = 0, lost_packets = 0;
+  // Losses in a row are one: a link that loses in bursts is not overloaded by each of them.
+  std::uint32_t loss_events = 0;
   std::uint32_t dropped_packets = 0;  // behind the link, by a receiver without room
   // When the first of them arrived, and the one sent last: those held back on their way say nothing
   // of the rate.
@@ -32,6 +35,7 @@ struct Trial {
   bool overflow = false;  // its losses say nothing: a full queue had them
 
   void add(const AckedPacket& acked);
+  void add_lost(const SentPacket& packet);  // in the order of their numbers
   bool settled() const {
     return closed && acked_packets + lost_packets + dropped_packets >= sent_packets;
   }
@@ -50,6 +54,7 @@ struct Trial {
   static constexpr std::size_t kSamples = 64, kEnd = 8;
   std::array<Duration, kSamples> samples_{};  // evenly spread: every stride-th packet
   std::array<Duration, kEnd> last_{};
+  std::optional<std::uint64_t> newest_lost_;
   Duration low_{Duration::max()}, high_{Duration::min()}, rise_{}, fall_{};
   std::uint32_t sampled_ = 0, stride_ = 1, seen_ = 0;
 };

@@ -39,6 +39,15 @@ TEST(Trial, APacketThatCameAfterAllWasNotLost) {
   EXPECT_EQ(trial.loss_ppm(), 0U);
 }
 
+TEST(Trial, LossesInARowAreOneEvent) {
+  Trial trial;
+  for (const std::uint64_t number : {3U, 4U, 5U, 9U, 20U, 21U})
+    trial.add_lost(SentPacket{number, at(0ms), 1000, 0, false});
+  EXPECT_EQ(trial.lost_packets, 6U);
+  EXPECT_EQ(trial.lost_bytes, 6000U);
+  EXPECT_EQ(trial.loss_events, 3U);
+}
+
 TEST(TrialLog, ForgetsTheOldestAndNumbersGoOn) {
   TrialLog log;
   for (std::size_t i = 0; i < TrialLog::kMax + 10; ++i)

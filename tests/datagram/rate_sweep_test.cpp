@@ -149,9 +149,6 @@ struct Exception {
 };
 const std::map<std::uint64_t, Exception>& exceptions() {
   static const std::map<std::uint64_t, Exception> kCells = {
-      {32,
-       {0.25, 1, "10 packets of queue, losses in bursts: the start overruns it, slow to climb"}},
-      {82, {0.45, 1, "10 packets of queue at 1 Mbit/s with jitter: few packets, slow to climb"}},
       {86, {0.6, 1.1, "1.6 ms of way: after losses at the start it climbs until a queue stands"}},
       {65, {0.6, 1.6, "held out: 1.3 ms of way, as cell 86"}},
   };

@@ -246,8 +246,10 @@ void RateWorld::take_ack(std::size_t index, const Ack& ack) {
     Kept& kept = s.kept[number - s.first];
     const bool was_lost = kept.fate == Fate::kLost;
     if (kept.fate == Fate::kAcked) continue;
-    if (was_lost)
+    if (was_lost) {
       s.reorder = std::max(s.reorder, std::min<std::uint64_t>(s.largest - number + 1, 4000));
+      s.late_eighths = std::min(s.late_eighths + 1, 8);
+    }
     kept.fate = Fate::kAcked;
     s.largest = std::max(s.largest, number);
     s.acked.push_back({kept.packet, received, was_lost});
@@ -262,9 +264,12 @@ void RateWorld::take_ack(std::size_t index, const Ack& ack) {
 void RateWorld::find_losses(Sender& s) {
   s.gone.clear();
   s.judged = std::max(s.judged, s.first);
-  for (; s.judged + s.reorder <= s.largest; ++s.judged) {
+  // By how many came since, or by how long ago it was sent, whichever comes first.
+  const Duration patience = s.pace->rtt() + s.pace->rtt() / 8 * s.late_eighths;
+  for (; s.judged < s.largest; ++s.judged) {
     Kept& kept = s.kept[s.judged - s.first];
     if (kept.fate != Fate::kFlying) continue;
+    if (s.judged + s.reorder > s.largest && now_ - kept.packet.sent < patience) break;
     kept.fate = Fate::kLost;
     ++s.lost;
     s.gone.push_back(kept.packet);

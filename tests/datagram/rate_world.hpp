@@ -128,6 +128,7 @@ class RateWorld {
     std::deque<Kept> kept;
     std::uint64_t first = 0, next = 0, largest = 0, reorder = 3;
     std::uint64_t judged = 0;  // below: acknowledged or given up
+    int late_eighths = 1;      // of a round trip beyond it, before what is missing is lost
     Time heard{};
     bool started = false, silent = false;
     std::vector<AckedPacket> acked;
