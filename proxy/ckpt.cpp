@@ -81,41 +81,40 @@ io::Task<Result<Answer>> list_over(App& app, Connection& connection, RunPlace pl
 }
 
 io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place,
-                             CkptPullOptions options) {
+                             CheckpointHome home, Form form) {
   const Time began = app.env.now();
-  const Result<CheckpointHome> home = open_home(place.run, options.target);
-  if (!home) co_return fail(home.error());
   const Result<Answer> listed = co_await list_over(app, connection, place.run);
   if (!listed) co_return fail(listed.error());
-  const Form form = options.full ? Form::kFull : Form::kWeights;
   const Result<Wanted> wanted = choose(place, listed->lines, form);
   if (!wanted) co_return fail(wanted.error());
   const store::TreeName name = checkpoint::home_name(*wanted);
-  const auto held = checkpoint::read_held(*home->files, name);
-  if (held && held->run == home->run && held->what == *wanted) {
+  const auto held = checkpoint::read_held(*home.files, name);
+  if (held && held->run == home.run && held->what == *wanted) {
     transfer::Finished there;
     there.committed.root = held->root;
     there.committed.existed = true;
-    tell_home(app, *home, *wanted, there, app.env.now() - began);
+    tell_home(app, home, *wanted, there, app.env.now() - began);
     co_return Result<>();
   }
   checkpoint::HomeOptions sink;
-  sink.run = home->run;
+  sink.run = home.run;
   sink.wanted = *wanted;
-  const transfer::TransferId id = start_pull(app.env.now(), connection, place.run.run, *home, sink);
+  const transfer::TransferId id = start_pull(app.env.now(), connection, place.run.run, home, sink);
   const std::string title = fmt::format("pull step {}", wanted->checkpoint.step);
   const Result<transfer::Finished> finished = co_await watch_transfer(app, connection, id, title);
   if (!finished) co_return fail(finished.error());
   connection.note_moved(finished->progress.bytes_wire);
   if (finished->error) co_return fail(explain_answer(*finished->error, place.run.site.name));
-  tell_home(app, *home, *wanted, *finished, app.env.now() - began);
+  tell_home(app, home, *wanted, *finished, app.env.now() - began);
   co_return Result<>();
 }
 
 }  // namespace
 
-Result<CheckpointHome> open_home(const RunPlace& place, std::string target) {
+Result<CheckpointHome> open_home(const RunPlace& place, std::string target,
+                                 const std::string& limit_rate) {
   CheckpointHome home;
+  if (!limit_rate.empty()) home.limit = TRY(cli::parse_rate(limit_rate));
   home.run = place.site.name + "/" + place.run;
   if (target.empty()) target = "checkpoints/" + home.run;
   home.files = TRY(made_folder(target, 0777));
@@ -129,6 +128,7 @@ transfer::TransferId start_pull(Time now, Connection& connection, const std::str
   pull.dataset = run;
   pull.unfinished = checkpoint::is_begun(*home.files, options.run, options.wanted);
   const Wanted& wanted = options.wanted;
+  pull.limit = home.limit;
   pull.checkpoint = {wanted.checkpoint.step, wanted.form == Form::kFull};
   auto sink = std::make_shared<checkpoint::HomeSink>(home.files, std::move(options));
   const transfer::TransferId id = connection.exchange().start_pull(now, pull, std::move(sink));
@@ -183,18 +183,16 @@ io::Task<int> ckpt_list(App& app, CkptListOptions options) {
 io::Task<int> ckpt_pull(App& app, CkptPullOptions options) {
   const Result<StepPlace> place = find_step_place(app, options.place);
   if (!place) co_return app.failed(place.error());
+  const Result<CheckpointHome> home = open_home(place->run, options.target, options.limit_rate);
+  if (!home) co_return app.failed(home.error());
   ConnectOptions connect;
   connect.expects_bulk = true;
-  connect.required = session::kCapabilityCheckpoints;
-  if (!options.limit_rate.empty()) {
-    const auto limit = cli::parse_rate(options.limit_rate);
-    if (!limit) co_return app.failed(limit.error());
-    connect.rate_limit = *limit;
-  }
+  connect.required = home->required();
   Result<std::unique_ptr<Connection>> made = Connection::make(app, place->run.site, connect);
   if (!made) co_return app.failed(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
-  const Result<> pulled = co_await pull_over(app, *connection, *place, options);
+  const Form form = options.full ? Form::kFull : Form::kWeights;
+  const Result<> pulled = co_await pull_over(app, *connection, *place, *home, form);
   co_await connection->close();
   co_return pulled ? static_cast<int>(cli::kOk) : app.failed(pulled.error());
 }

@@ -12,9 +12,15 @@ struct CheckpointHome {
   std::string path;  // absolute
   std::string run;   // SITE/RUN
   std::shared_ptr<store::Files> files;
+  std::optional<BytesPerSecond> limit;  // of what comes home
+  // Of the session that brings it.
+  std::uint64_t required() const {
+    return session::kCapabilityCheckpoints | (limit ? session::kCapabilityPace : 0);
+  }
 };
 // The folder is made if it is missing; empty: checkpoints/SITE/RUN below the current one.
-Result<CheckpointHome> open_home(const RunPlace& place, std::string target);
+Result<CheckpointHome> open_home(const RunPlace& place, std::string target,
+                                 const std::string& limit_rate);
 
 transfer::TransferId start_pull(Time now, Connection& connection, const std::string& run,
                                 const CheckpointHome& home, checkpoint::HomeOptions options);

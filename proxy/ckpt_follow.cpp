@@ -160,7 +160,7 @@ class Follower final : public RunUser {
 io::Task<int> ckpt_follow(App& app, CkptFollowOptions options) {
   const Result<RunPlace> place = find_run_place(app, options.place);
   if (!place) co_return app.failed(place.error());
-  const Result<CheckpointHome> home = open_home(*place, options.target);
+  const Result<CheckpointHome> home = open_home(*place, options.target, options.limit_rate);
   if (!home) co_return app.failed(home.error());
   const Result<std::vector<checkpoint::Held>> held = checkpoint::list_held(*home->files);
   if (!held) co_return app.failed(held.error());
@@ -171,12 +171,7 @@ io::Task<int> ckpt_follow(App& app, CkptFollowOptions options) {
   RunWatchOptions watch_options;
   watch_options.past = watch_options.live = watch_options.keeps = false;
   watch_options.connect.expects_bulk = true;
-  watch_options.connect.required = session::kCapabilityCheckpoints;
-  if (!options.limit_rate.empty()) {
-    const auto limit = cli::parse_rate(options.limit_rate);
-    if (!limit) co_return app.failed(limit.error());
-    watch_options.connect.rate_limit = *limit;
-  }
+  watch_options.connect.required = home->required();
   RunWatch watch(app, *place, watch_options);
   Follower follower(app, *place, *home, follow, *held, options.keep);
   const Result<> ended = co_await watch.run(follower);

@@ -67,7 +67,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   ConnectOptions connect_options;
   connect_options.trace = options.trace;
   connect_options.telemetry = options.telemetry;
-  connect_options.rate_limit = plan->limit;
+  if (plan->limit.value() > 0) connect_options.required = session::kCapabilityPace;
   connect_options.expects_bulk = true;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, plan->site, connect_options);
   if (!made) co_return app.failed(made.error());
@@ -80,6 +80,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   transfer::Exchange::PullOptions pull_options;
   pull_options.dataset = plan->dataset;
   pull_options.version = plan->version;
+  if (plan->limit.value() > 0) pull_options.limit = plan->limit;
   if (folder.pulled) pull_options.base = folder.pulled->root();
   // A staging that an earlier pull left is asked for chunk by chunk; without one this costs
   // nothing.

@@ -22,10 +22,11 @@ constexpr std::uint64_t kCapabilityChaCha = 2;        // it is sealed with ChaCh
 constexpr std::uint64_t kCapabilityProbe = 4;         // the third service is lib/probe's
 constexpr std::uint64_t kCapabilityRuns = 8;          // the second service is lib/feed's
 constexpr std::uint64_t kCapabilityCheckpoints = 16;  // FetchCheckpoint, and Ask for checkpoints
+constexpr std::uint64_t kCapabilityPace = 32;         // Pace: a pull's limit is kept by its sender
 constexpr std::uint64_t kCapabilitiesOfUdp =
     kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
 constexpr std::uint64_t kCapabilities =
-    kCapabilitiesOfUdp | kCapabilityRuns | kCapabilityCheckpoints;
+    kCapabilitiesOfUdp | kCapabilityRuns | kCapabilityCheckpoints | kCapabilityPace;
 
 // Who we are and whom we expect. What it refers to outlives the session.
 struct SessionKeys {

@@ -83,7 +83,7 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   else if (entries_.at(id).dataset.size() > wire::kDatasetNameMax)
     receiver.stop(now, Error(Kind::kUsage, "name a dataset", "the name is too long"), false);
   else
-    receiver.fetch(now, std::move(sink), fetch);
+    receiver.fetch(now, std::move(sink), fetch, options.limit);
   settle(now);
   return id;
 }

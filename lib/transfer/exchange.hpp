@@ -88,6 +88,8 @@ class Exchange final : public session::Service {
       bool full = false;  // else its weights, rounded to bf16
     };
     std::optional<Checkpoint> checkpoint;
+    // The peer keeps it; it needs session::kCapabilityPace for that.
+    std::optional<BytesPerSecond> limit;
   };
   TransferId start_pull(Time now, PullOptions options, std::shared_ptr<Sink> sink);
   RequestId ask(Time now, wire::AskType type, std::string dataset, std::uint64_t version);
@@ -119,6 +121,7 @@ class Exchange final : public session::Service {
     bool fetching = false;    // the version a peer asked for is being looked up
     bool unfinished = false;  // the asker may hold some of it
     bool stopped = false;     // meanwhile
+    std::optional<BytesPerSecond> pace;  // the asker's limit
   };
   struct Question {  // of ours
     std::uint32_t next = 0;
@@ -148,6 +151,7 @@ class Exchange final : public session::Service {
   void take(Time now, const wire::Seal& seal);
   void take(Time now, const wire::Receipt& receipt);
   void take(Time now, const wire::Beat& beat);
+  void take(Time now, const wire::Pace& pace);
   void take(Time now, const wire::Committed& committed);
   void take(Time now, const wire::Stop& stop);
   void take(Time now, const wire::Ask& ask);

@@ -166,6 +166,7 @@ void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
   }
   SendOptions send;
   send.dataset = entry.dataset;
+  send.limit = entry.pace;
   send.encode_jobs = options_.encode_jobs;
   send.link = options_.link;
   send.cpu_time = options_.cpu_time;
@@ -189,6 +190,15 @@ void Exchange::take(Time now, const wire::Receipt& receipt) {
 }
 void Exchange::take(Time now, const wire::Beat& beat) {
   if (Receiver* receiver = receiver_of(beat.transfer)) receiver->on_beat(now);
+}
+
+// Only of what the peer asked for: a push goes as fast as its own user says.
+void Exchange::take(Time, const wire::Pace& pace) {
+  Entry* entry = find(pace.transfer);
+  if (entry == nullptr || entry->mine || entry->receiver) return;
+  entry->pace.reset();
+  if (pace.bytes_per_second > 0) entry->pace = BytesPerSecond(pace.bytes_per_second);
+  if (entry->sender) entry->sender->pace(entry->pace);
 }
 
 void Exchange::take(Time now, const wire::Committed& committed) {

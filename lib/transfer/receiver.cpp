@@ -27,11 +27,18 @@ Error broken(std::string why) {
 
 Receiver::Receiver(wire::TransferId id) : id_(id) {}
 
-void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch) {
+void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
+                     std::optional<BytesPerSecond> limit) {
   heard_ = now;
   sink_ = std::move(sink);
   state_ = State::kFetching;
   post_.message(Lane::kControl, packed(fetch));
+  if (!limit || limit->value() == 0) return;
+  limit_ = limit;
+  wire::Pace pace;
+  pace.transfer = id_;
+  pace.bytes_per_second = limit->value();
+  post_.message(Lane::kControl, packed(pace));
 }
 
 void Receiver::give(JobClass where, std::unique_ptr<Work> work) {
@@ -335,8 +342,13 @@ void Receiver::on_job(Time now, Work& work) {
 
 std::optional<Output> Receiver::poll(Time now, const session::Room& room) {
   auto output = post_.next(room);
-  if (!output) stages_.enter(now, data_jobs_ > 4 || syncing_ ? Stage::kDisk : Stage::kLink);
-  return output;
+  if (output) return output;
+  Stage stage = data_jobs_ > 4 || syncing_ ? Stage::kDisk : Stage::kLink;
+  // Nothing tells the link from a peer that keeps to our limit but that it is reached.
+  if (stage == Stage::kLink && limit_ && wire_rate_.rate(now).value() >= limit_->value() / 4 * 3)
+    stage = Stage::kRateCap;
+  stages_.enter(now, stage);
+  return std::nullopt;
 }
 
 Progress Receiver::progress(Time now) const {

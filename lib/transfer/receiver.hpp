@@ -30,8 +30,9 @@ class Receiver {
 
   // Holds what comes early until it has a sink.
   explicit Receiver(wire::TransferId id);
-  // Pull: asks the peer to become a sender.
-  void fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch);
+  // Pull: asks the peer to become a sender, and to send no faster than `limit`.
+  void fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
+             std::optional<BytesPerSecond> limit);
 
   // sink: for a first offer that nobody here asked for; otherwise not looked at.
   void on_offer(Time now, const wire::Offer& offer, std::shared_ptr<Sink> sink);
@@ -146,6 +147,7 @@ class Receiver {
   Time all_here_{};  // publishing began
   Time heard_{};     // the peer, of this transfer
 
+  std::optional<BytesPerSecond> limit_;  // asked of the peer
   Progress progress_;
   RateMeter logical_rate_, wire_rate_;
   StageMeter stages_;

@@ -47,6 +47,8 @@ class Sender {
   void on_receipt(Time now, const wire::Receipt& receipt);
   void on_committed(Time now, const wire::Committed& committed);
   void on_link(Time now, session::LinkState state);
+  // What the receiver asked for; nullopt: no limit.
+  void pace(std::optional<BytesPerSecond> limit) { options_.limit = limit; }
   void on_job(Time now, Work& work);
   void on_deadline(Time now);
   // The end from outside: cancel, the peer's Stop, the session's end. tell: the peer gets a Stop.
@@ -81,6 +83,7 @@ class Sender {
   void feed_jobs();
   void feed_encoding(Time now);
   bool may_go_ahead() const;
+  std::size_t block_bytes() const;
   void take_hashed(Time now, HashWork& work);
   void take_encoded(Time now, EncodeWork& work);
   std::optional<Output> next_block(Time now, const session::Room& room);
@@ -89,7 +92,7 @@ class Sender {
   void give(JobClass where, std::unique_ptr<Work> work);
 
   const wire::TransferId id_;
-  const SendOptions options_;
+  SendOptions options_;
   const std::shared_ptr<Source> source_;
   const SiteMemory memory_;
   State state_ = State::kRooting;

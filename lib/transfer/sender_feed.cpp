@@ -2,6 +2,7 @@
 // its bound.
 #include <algorithm>
 
+#include "compression/chunker.hpp"
 #include "lib/transfer/sender.hpp"
 
 namespace longhaul::transfer {
@@ -108,9 +109,17 @@ bool Sender::may_go_ahead() const {
   return accepted_ || (ahead_ && unanswered_bytes_ + in_flight_bytes_ < kEarlyMax);
 }
 
+// Under a limit a block is a burst at the link's own rate: an eighth of a second's worth, as far as
+// chunks allow.
+std::size_t Sender::block_bytes() const {
+  if (!options_.limit) return wire::kBlockBytesMax;
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(
+      options_.limit->value() / 8, compression::kAverageChunkBytes, wire::kBlockBytesMax));
+}
+
 void Sender::feed_encoding(Time now) {
   while (encode_jobs_ < options_.encode_jobs && in_flight_bytes_ < kInFlightMax && may_go_ahead()) {
-    const auto picked = queue_.pick(wire::kBlockBytesMax, announced_);
+    const auto picked = queue_.pick(block_bytes(), announced_);
     if (picked.empty()) return;
     std::vector<EncodeWork::Part> parts;
     for (const std::uint64_t number : picked) {

@@ -263,6 +263,16 @@ struct Beat {  // live: the sender is at work although nothing else comes
   }
 };
 
+struct Pace {
+  TransferId transfer;
+  std::uint64_t bytes_per_second = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&Pace::transfer, "transfer");
+    f(&Pace::bytes_per_second, "bytes_per_second", "of blocks, at most; 0: no limit");
+  }
+};
+
 struct Committed {
   TransferId transfer;
   std::uint64_t version = 0;
@@ -292,6 +302,6 @@ struct Stop {
 };
 
 using TransferMessage = std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt,
-                                     Committed, Stop, Ask, Answer, Beat, FetchCheckpoint>;
+                                     Committed, Stop, Ask, Answer, Beat, FetchCheckpoint, Pace>;
 
 }  // namespace longhaul::wire

@@ -16,7 +16,7 @@ from reach_world import in_folder
 CAPABILITY = 6        # a Refuse
 UNSUPPORTED = 14      # an error's kind
 KNOWN = 7             # bits of the build before: datagrams, ChaCha, probes
-RUNS, CHECKPOINTS = 8, 16
+RUNS, CHECKPOINTS, PACE = 8, 16, 32
 
 
 def read_varint(body, at):
@@ -96,6 +96,8 @@ def a_newer_laptop(world):
     for words, bits in ((("runs", "here"), RUNS), (("metrics", run), RUNS), (("logs", run), RUNS),
                         (("top", run, "--once"), RUNS), (("ctl", run, "pause"), RUNS),
                         (("ckpt", "ls", run), CHECKPOINTS), (("ckpt", "pull", run), CHECKPOINTS),
+                        (("ckpt", "pull", run, "--limit-rate", "1MB/s"), CHECKPOINTS | PACE),
+                        (("pull", "here:some", "got", "--limit-rate", "1MB/s"), PACE),
                         (("ckpt", "follow", run), RUNS | CHECKPOINTS)):
         older.required.clear()
         command, environment = world.command(*words)

@@ -103,6 +103,81 @@ TEST(Pull, NeverReplacesAChangedFileNorDeletesUnlessTold) {
   EXPECT_EQ(snapshot(here, TreeName()), snapshot(world.disk(End::kB), TreeName::known("out")));
 }
 
+// Bytes of each second that blocks took to come, the first and the last left out.
+struct Paced {
+  Duration took{};
+  std::uint64_t bytes = 0;
+  std::uint64_t most_in_a_second = 0;
+};
+Paced pull_paced(World& world, std::uint64_t bytes, std::optional<BytesPerSecond> limit) {
+  put_file(world.disk(End::kB), "out/a", random_bytes(world.rng(), bytes));
+  std::map<Duration::rep, std::uint64_t> seconds;
+  Paced paced;
+  world.link().tap([&](End from, session::Lane lane, Slice message) -> std::optional<Slice> {
+    if (from == End::kB && lane == session::Lane::kBulk)
+      seconds[(world.link().now() - Time{}) / 1s] += message.size();
+    return message;
+  });
+  Exchange::PullOptions ask;
+  ask.dataset = "data";
+  ask.limit = limit;
+  const Time began = world.link().now();
+  world.at(End::kA).start_pull(
+      began, ask,
+      std::make_shared<FolderSink>(world.shared_disk(End::kA), "data", FolderOptions{}));
+  world.link().pump();
+  expect_done(world);
+  expect_pulled(world);
+  paced.took = world.link().now() - began;
+  for (const auto& [second, sent] : seconds) {
+    paced.bytes += sent;
+    paced.most_in_a_second = std::max(paced.most_in_a_second, sent);
+  }
+  return paced;
+}
+
+TEST(Pull, KeepsTheRateItWasGiven) {
+  constexpr std::uint64_t kBytes = 6'000'000;
+  World free(40);
+  EXPECT_LT(pull_paced(free, kBytes, std::nullopt).took, 2s);
+  World world(40);
+  const Paced paced = pull_paced(world, kBytes, BytesPerSecond(1'000'000));
+  EXPECT_GE(paced.took, 5600ms);  // the last block waits for those before it, not for itself
+  EXPECT_LE(paced.took, 6700ms);
+  // A second's worth, and a block of an eighth of it or the largest chunk at both its ends.
+  EXPECT_LE(paced.most_in_a_second, 1'000'000U + 2 * (256U << 10));
+}
+
+TEST(Pull, SaysThatItsOwnLimitIsTheLimit) {
+  World world(41);
+  put_file(world.disk(End::kB), "out/a", random_bytes(world.rng(), 6'000'000));
+  Exchange::PullOptions ask;
+  ask.dataset = "data";
+  ask.limit = BytesPerSecond(1'000'000);
+  const TransferId id = world.at(End::kA).start_pull(
+      world.link().now(), ask,
+      std::make_shared<FolderSink>(world.shared_disk(End::kA), "data", FolderOptions{}));
+  world.link().pump();
+  world.link().run_until([&] { return world.link().now() >= Time{} + 4s; });
+  const auto progress = world.at(End::kA).progress(world.link().now(), id);
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->limit, transfer::Stage::kRateCap);
+}
+
+TEST(Push, IsNotPacedByItsReceiver) {
+  World world(42);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 3'000'000));
+  const TransferId id = world.push("data");
+  wire::Pace pace;
+  pace.transfer = id;
+  pace.bytes_per_second = 1000;
+  world.link().inject(End::kB, session::Lane::kControl,
+                      Slice::copy_of(wire::encode(wire::TransferMessage(pace))));
+  const Time began = world.link().now();
+  expect_done(world);
+  EXPECT_LT(world.link().now() - began, 10s);
+}
+
 TEST(Pull, OfWhatIsNotThereIsNotFound) {
   World world(4);
   world.pull("data",

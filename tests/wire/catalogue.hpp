@@ -44,6 +44,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Seal>();
   visit.template operator()<Receipt>();
   visit.template operator()<Beat>();
+  visit.template operator()<Pace>();
   visit.template operator()<Committed>();
   visit.template operator()<Stop>();
   visit.template operator()<Ask>();

@@ -123,6 +123,7 @@ std::vector<GoldenBytes> transfer_golden() {
       golden_transfer("end", Seal{transfer, 2, 2, 8'201, 6, 300'001, digest("root")}),
       golden_transfer("progress", Receipt{transfer, 300'001, 65'536, 12}),
       golden_transfer("at-work", Beat{transfer}),
+      golden_transfer("slow", Pace{transfer, 1'000'000}),
       golden_transfer("new", Committed{transfer, 4, digest("root"), false, 31'000}),
       golden_transfer("full-disk", Stop{transfer, Kind::kNoSpace, "the disk is full"}),
       golden_transfer("files", Ask{RequestId(300), AskType::kFiles, "corpus", 3}),
