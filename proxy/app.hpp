@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "lib/base/log.hpp"
+#include "lib/base/stage_clock.hpp"
 #include "lib/cli/config.hpp"
 #include "lib/cli/console.hpp"
 #include "lib/cli/json_line.hpp"
+#include "lib/io/clocks.hpp"
 #include "lib/io/env.hpp"
 #include "proxy/home.hpp"
 
@@ -23,8 +25,9 @@ struct App {
   HomePaths home;
   cli::Config config;
   bool json = false;
-  std::function<void()> on_stop = {};  // what Ctrl-C means to the command that runs now
-  bool stopped = false;                // it came
+  std::function<void()> on_stop = {};   // what Ctrl-C means to the command that runs now
+  bool stopped = false;                 // it came
+  StageClock stages{&io::steady_time};  // where the time of its transfers goes
 
   void stop_asked() {
     stopped = true;

@@ -1,5 +1,7 @@
 #include "proxy/connection.hpp"
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "lib/auth/node.hpp"
@@ -27,7 +29,8 @@ Connection::Connection(App& app, Site site, crypto::Identity identity)
     : app_(app),
       site_(std::move(site)),
       identity_(std::move(identity)),
-      tls_(identity_, crypto::TlsOptions{crypto::has_fast_aes()}),
+      tls_(identity_,
+           crypto::TlsOptions{.aes_is_fast = crypto::has_fast_aes(), .stages = &app.stages}),
       tasks_(app.env.executor()),
       changed_(app.env.executor()),
       alarm_(app.env.alarm()) {}
@@ -47,6 +50,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session_options.rate_limit = options.rate_limit;
   session_options.expects_bulk = options.expects_bulk;
   session_options.required = options.required;
+  session_options.stages = &app.stages;
   session_options.learned = load_link(app, site.name);
   if (const auto set = app.config.find("trace"); options.trace.empty() && set)
     options.trace = set->value;
@@ -66,6 +70,9 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   made->reach_->fit(session_options);
   transfer::ExchangeOptions exchange_options;
   exchange_options.link = session_options.learned.rate;
+  exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());
+  exchange_options.encode_jobs = 2 * exchange_options.cores;
+  exchange_options.clocks = {&io::thread_cpu_time, &app.stages};
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
   made->viewer_ = std::make_unique<feed::Viewer>();

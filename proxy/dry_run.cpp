@@ -93,9 +93,9 @@ io::Task<int> dry_run(App& app, DryRun what, const ScannedSource& scanned) {
     rates.read = rate_of(sample.bytes, encode_from - read_from);
     BytesPerSecond link = rates.link.rate;
     if (rates.limit && (link.value() == 0 || *rates.limit < link)) link = *rates.limit;
-    Job encoding{
-        JobId(2), JobClass::kCompute,
-        std::make_unique<transfer::SampleEncode>(scanned.source, sample, link, rates.cores)};
+    Job encoding{JobId(2), JobClass::kCompute,
+                 std::make_unique<transfer::SampleEncode>(scanned.source, sample, link, rates.cores,
+                                                          &io::thread_cpu_time)};
     const Job encoded = co_await app.env.work(std::move(encoding));
     const auto& made = encoded.as<transfer::SampleEncode>();
     rates.encode = rate_of(made.tried_bytes, app.env.now() - encode_from);

@@ -106,11 +106,26 @@ void tell_problems(App& app, const ScannedSource& scanned) {
         fmt::format("left out: {} more\n", scanned.problem_count - scanned.problems.size()));
 }
 
+namespace {
+void tell_stages(App& app) {
+  cli::JsonLine line;
+  line.add("event", "stages");
+  for (std::size_t i = 0; i < kWorkStageNames.size(); ++i) {
+    const StageClock::Figures figures = app.stages.at(static_cast<WorkStage>(i));
+    const std::string name(kWorkStageNames[i]);
+    line.add(name + "_seconds", static_cast<double>(figures.spent.count()) / 1e9);
+    line.add(name + "_busy_seconds", static_cast<double>(figures.busy.count()) / 1e9);
+  }
+  app.json_line(line);
+}
+}  // namespace
+
 int tell_end(App& app, const transfer::Finished& finished, const ScannedSource& scanned,
              Duration took) {
   const transfer::Progress& done = finished.progress;
   const std::string version = fmt::format("v{:06}", finished.committed.version);
   if (app.json) {
+    tell_stages(app);
     cli::JsonLine line;
     line.add("event", "done").add("dataset", finished.dataset).add("version", version);
     line.add("root", finished.committed.root.hex()).add("existed", finished.committed.existed);

@@ -8,6 +8,7 @@
 
 #include "lib/base/escape.hpp"
 #include "lib/crypto/digest.hpp"
+#include "lib/store/timed_files.hpp"
 #include "proxy/files.hpp"
 
 namespace longhaul::proxy {
@@ -90,10 +91,10 @@ io::Task<Result<ScannedSource>> scan_source(App& app, ScanRequest request) {
   const std::string id = crypto::sha256(bytes_of(opened->path)).hex();
   out.cache = store::TreeName::known("scans").child(id.substr(0, 32)).value();
   out.source = std::make_shared<transfer::Source>();
-  out.source->files = opened->files;
+  out.source->files = std::make_shared<store::TimedFiles>(opened->files, app.stages);
   out.top = opened->top;
   store::ScanCacheReader cache = store::ScanCacheReader::open(**state, out.cache);
-  store::Scan scan(*opened->files, std::move(opened->options), &cache);
+  store::Scan scan(*out.source->files, std::move(opened->options), &cache);
   bool stopped = false;
   app.when_stopped([&stopped] { stopped = true; });
   const Result<> walked = co_await walk(app, scan, out.source->rows, stopped);

@@ -4,6 +4,7 @@
 
 #include "lib/checkpoint/serve.hpp"
 #include "lib/io/sqlite_index.hpp"
+#include "lib/store/timed_files.hpp"
 
 namespace longhaul::streamer {
 namespace {
@@ -17,7 +18,7 @@ Error forbidden(const char* what) {
 
 Result<std::shared_ptr<Datasets>> open_datasets(const Root& root) {
   auto out = std::make_shared<Datasets>();
-  out->files = root.files;
+  out->files = std::make_shared<store::TimedFiles>(root.files, out->stages);
   out->root = TRY(store::Root::open(*out->files));
   auto opened = TRY(io::SqliteIndex::open(root.state_path + "/index.sqlite"));
   out->index = std::move(opened.index);

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "lib/auth/role.hpp"
+#include "lib/base/stage_clock.hpp"
+#include "lib/io/clocks.hpp"
 #include "lib/store/audit.hpp"
 #include "lib/store/chunk_index.hpp"
 #include "lib/store/version.hpp"
@@ -16,6 +18,7 @@ namespace longhaul::streamer {
 
 // Shared by all sessions of this site. Thread-safe as its parts are.
 struct Datasets {
+  StageClock stages{&io::steady_time};  // of all transfers here
   std::shared_ptr<store::Files> files;
   std::unique_ptr<store::Root> root;
   std::unique_ptr<store::ChunkIndex> index;

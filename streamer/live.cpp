@@ -1,6 +1,7 @@
 #include "streamer/live.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "lib/base/escape.hpp"
 #include "streamer/datasets.hpp"
@@ -8,9 +9,21 @@
 namespace longhaul::streamer {
 namespace {
 
+// Seconds in which any thread was in a stage, and in brackets the sum over threads.
+std::string work_of(const StageClock& stages) {
+  std::string text;
+  for (std::size_t i = 0; i < kWorkStageNames.size(); ++i) {
+    const StageClock::Figures figures = stages.at(static_cast<WorkStage>(i));
+    text += fmt::format("{}{} {:.2f} ({:.2f})", i == 0 ? "" : ", ", kWorkStageNames[i],
+                        static_cast<double>(figures.busy.count()) / 1e9,
+                        static_cast<double>(figures.spent.count()) / 1e9);
+  }
+  return text;
+}
+
 // What the peer's transfers came to, for whoever reads the site's log.
-void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, probe::ProbeSite& probe,
-          io::Pump& pump) {
+void tell(Log& log, const StageClock& stages, transfer::Exchange& exchange, feed::Feeder& feeder,
+          probe::ProbeSite& probe, io::Pump& pump) {
   if (const auto broken = probe.take_broken()) {
     LOG(log, kWarn, "a peer broke the protocol: {}", broken->message());
     pump.end(*broken);
@@ -25,7 +38,8 @@ void tell(Log& log, transfer::Exchange& exchange, feed::Feeder& feeder, probe::P
       if (finished->error) {
         LOG(log, kWarn, "transfer of '{}': {}", dataset, finished->error->message());
       } else {
-        LOG(log, kInfo, "transfer of '{}' is done", dataset);
+        LOG(log, kInfo, "transfer of '{}' is done; seconds of work so far: {}", dataset,
+            work_of(stages));
       }
     } else if (const auto* broken = std::get_if<transfer::PeerBroken>(&*event)) {
       LOG(log, kWarn, "a peer broke the protocol: {}", broken->why.message());
@@ -50,9 +64,14 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   feeder_options.who = peer.name;
   feeder_options.wall = [&env] { return env.wall(); };
   live->feeder = std::make_unique<feed::Feeder>(*datasets->files, std::move(feeder_options));
+  StageClock& stages = datasets->stages;
   live->host = std::make_unique<RoleHost>(std::move(datasets), peer.role);
+  transfer::ExchangeOptions exchange_options;
+  exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());
+  exchange_options.encode_jobs = 2 * exchange_options.cores;
+  exchange_options.clocks = {&io::thread_cpu_time, &stages};
   live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
-                                                        transfer::ExchangeOptions{});
+                                                        exchange_options);
   probe::ProbeSiteOptions probe_options;
   probe_options.may_probe = peer.role != auth::Role::kSite;
   probe_options.observer = peer.role == auth::Role::kObserver;
@@ -66,6 +85,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
                                                   live->probe.get()};
   session::SessionOptions options;
   options.buffers = &pool;
+  options.stages = &stages;
   options.datagrams = hub != nullptr;
   live->session = session::Session::accept(env.now(), arrival, options, services, &first);
   Live* self = live.get();
@@ -77,9 +97,9 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
     if (std::holds_alternative<session::LinkDown>(event)) self->down_since = env.now();
     if (std::holds_alternative<session::LinkUp>(event)) self->down_since.reset();
   };
-  auto on_drained = [self, &log] {
+  auto on_drained = [self, &log, &stages] {
     if (self->probe_socket != nullptr) self->probe_socket->kick();
-    tell(log, *self->exchange, *self->feeder, *self->probe, *self->pump);
+    tell(log, stages, *self->exchange, *self->feeder, *self->probe, *self->pump);
   };
   live->pump = std::make_unique<io::Pump>(env, *live->session, dialer, on_event, on_drained);
   if (hub == nullptr) return live;

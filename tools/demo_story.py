@@ -113,10 +113,10 @@ def tree_digest(root):
     return digest.hexdigest(), size, count
 
 
-def make_tree(target, limit=160_000_000):
-    """A real tree: what this machine has under /usr/include and /usr/share/doc, up to `limit` bytes."""
+def make_tree(target, limit=160_000_000, sources=("/usr/include", "/usr/share/doc")):
+    """A real tree: what this machine has under these folders, up to `limit` bytes."""
     total = 0
-    for source in ("/usr/include", "/usr/share/doc"):
+    for source in sources:
         for folder, folders, files in os.walk(source):
             folders.sort()
             for name in sorted(files):

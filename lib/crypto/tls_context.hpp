@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "lib/base/stage_clock.hpp"
 #include "lib/crypto/identity.hpp"
 
 namespace longhaul::crypto {
@@ -20,6 +21,7 @@ struct TlsOptions {
   // one seed gives one sequence of bytes.
   bool seeded = false;
   std::uint64_t records_per_key = kRecordsPerKeyMax;
+  StageClock* stages = nullptr;  // told of what engines do; outlives them
 };
 
 class TlsContext {

@@ -76,6 +76,7 @@ struct TlsEngine::Impl {
   // engine's randomness where that is seeded.
   template <class F>
   auto call(F&& use) {
+    const StageClock::Span span(context.options.stages, WorkStage::kTls);
     ERR_clear_error();
     std::optional<SeededRandom::Scope> scope;
     auto& seeded = const_cast<std::optional<SeededRandom>&>(context.random);

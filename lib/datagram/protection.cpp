@@ -77,6 +77,7 @@ void Protection::update() {
 
 PacketNumber Protection::seal(Time now, MutableBytes packet) {
   ASSERT(may_seal());
+  const StageClock::Span span(keys_.stages, WorkStage::kTls);
   if (next_number_ - phase_first_sent_ >= limits_.update_after && may_update(now)) update();
   const PacketNumber number = next_number_++;
   const std::size_t number_bytes = packet_number_bytes(number, largest_acked_);
@@ -114,6 +115,7 @@ std::optional<Protection::Opened> Protection::open(Time now, Bytes packet, Mutab
     *refused = why;
     return std::nullopt;
   };
+  const StageClock::Span span(keys_.stages, WorkStage::kTls);
   if (worn_out()) return refuse(Refused::kWornOut);
   if (peek_connection_id(packet) != keys_.receive_id) return refuse(Refused::kNotOurs);
   if (opening_before_.has_value() && now >= before_until_) opening_before_.reset();

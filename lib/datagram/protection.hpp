@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "lib/base/stage_clock.hpp"
 #include "lib/base/units.hpp"
 #include "lib/datagram/packet_keys.hpp"
 #include "lib/datagram/replay_window.hpp"
@@ -42,6 +43,7 @@ struct EpochKeys {
   crypto::Aead aead = crypto::Aead::kAes128Gcm;
   Secret send_secret, receive_secret;
   ConnectionId send_id{}, receive_id{};
+  StageClock* stages = nullptr;  // told of sealing and opening; outlives the epoch
 };
 
 enum class Refused : std::uint8_t {

@@ -38,8 +38,9 @@ void Core::begin_datagrams(const Path& primary, std::uint32_t number) {
   } else if (!options_.learned.empty()) {
     how.rate.known = {options_.learned.rate, options_.learned.rtt_min};
   }
-  const datagram::EpochKeys keys = epoch_keys(*primary.stream, association_->token, number, dials_,
-                                              (capabilities_seen_ & kCapabilityChaCha) != 0);
+  datagram::EpochKeys keys = epoch_keys(*primary.stream, association_->token, number, dials_,
+                                        (capabilities_seen_ & kCapabilityChaCha) != 0);
+  keys.stages = options_.stages;
   datagrams_ =
       std::make_unique<DatagramPath>(now_, number, keys, how, messages_, [this] { return held(); });
   datagrams_->channel().on_blocked(datagrams_blocked_);

@@ -65,7 +65,8 @@ struct SessionOptions {
   // Writes all inputs and outputs down (trace.hpp); outlives the session, which then leaves the
   // fast path alone and requires nothing: neither is recorded.
   TraceSink* trace = nullptr;
-  bool trace_payloads = false;  // with what messages say, not only its length and hash
+  StageClock* stages = nullptr;  // told of packets sealed and opened; outlives the session
+  bool trace_payloads = false;   // with what messages say, not only its length and hash
 };
 
 class Session {

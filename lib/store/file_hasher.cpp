@@ -22,8 +22,10 @@ Error FileHasher::changed(const char* why) const {
   return Error(Kind::kChanged, "read " + name_.shown(), why);
 }
 
-Result<FileHasher> FileHasher::open(Files& files, const TreeName& name, const FileStat& seen) {
+Result<FileHasher> FileHasher::open(Files& files, const TreeName& name, const FileStat& seen,
+                                    StageClock* stages) {
   FileHasher hasher(TRY(files.open(name, Access::kRead)), name, seen);
+  hasher.stages_ = stages;
   const FileStat now = TRY(hasher.file_->stat());
   if (!now.same_content_as(seen)) return fail(hasher.changed("it changed since it was listed"));
   if (seen.size > kFileBytesMax)
@@ -49,6 +51,7 @@ Result<> FileHasher::find_tensors() {
 }
 
 void FileHasher::feed(Bytes read) {
+  const StageClock::Span span(stages_, WorkStage::kChunk);
   if (tensor_cuts_.empty()) {
     chunker_.feed(read, cuts_);
     if (offset_ + read.size() == run_end_) chunker_.finish(cuts_);
@@ -83,6 +86,7 @@ Result<> FileHasher::begin_run(std::vector<Piece>& out) {
 }
 
 void FileHasher::cut(Bytes read, std::vector<Piece>& out) {
+  const StageClock::Span span(stages_, WorkStage::kHash);
   std::uint64_t at = offset_;  // of the first byte not yet hashed
   for (const std::uint64_t run_cut : cuts_) {
     const std::uint64_t end = run_start_ + run_cut;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "compression/chunker.hpp"
+#include "lib/base/stage_clock.hpp"
 #include "lib/store/files.hpp"
 #include "lib/store/ignore.hpp"
 #include "lib/store/scan_cache.hpp"
@@ -88,8 +89,9 @@ class Scan {
 
 class FileHasher {
  public:
-  // kChanged if the file is no longer as `seen`.
-  static Result<FileHasher> open(Files& files, const TreeName& name, const FileStat& seen);
+  // kChanged if the file is no longer as `seen`. stages: told of chunking and hashing; outlives it.
+  static Result<FileHasher> open(Files& files, const TreeName& name, const FileStat& seen,
+                                 StageClock* stages = nullptr);
   // Reads about `most` bytes further and appends the pieces that ended; holes cost no read. kDone:
   // the end, and the file was looked at again; the error kChanged voids all its pieces.
   enum class Progress : std::uint8_t { kMore, kDone };
@@ -117,6 +119,7 @@ class FileHasher {
   std::unique_ptr<crypto::Sha256> hash_;  // of the chunk under way
   ByteVector buffer_;
   std::vector<std::uint64_t> cuts_;
+  StageClock* stages_ = nullptr;
 };
 
 struct ScannedTree {

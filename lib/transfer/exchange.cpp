@@ -48,8 +48,9 @@ TransferId Exchange::start_push(Time now, PushOptions options, std::shared_ptr<S
   send.dataset = options.dataset;
   send.limit = options.limit;
   send.encode_jobs = options_.encode_jobs;
+  send.cores = options_.cores;
   send.link = options_.link;
-  send.cpu_time = options_.cpu_time;
+  send.clocks = options_.clocks;
   Entry entry;
   entry.mine = true;
   entry.dataset = std::move(options.dataset);
@@ -74,7 +75,7 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   Entry entry;
   entry.mine = true;
   entry.dataset = std::move(options.dataset);
-  entry.receiver = std::make_unique<Receiver>(id);
+  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
   Receiver& receiver = *entry.receiver;
   entries_.emplace(id, std::move(entry));
   receiver.on_link(now, link_up_ ? session::LinkState::kUp : session::LinkState::kDown);

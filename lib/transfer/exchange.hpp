@@ -59,9 +59,10 @@ using Event = std::variant<Finished, Page, Answered, PeerBroken>;
 constexpr std::string_view kAskThePeer = "ask the peer";
 
 struct ExchangeOptions {
-  std::uint32_t encode_jobs = 4;
-  BytesPerSecond link;  // remembered
-  CpuTime cpu_time;
+  std::uint32_t encode_jobs = 4;  // at once
+  std::uint32_t cores = 4;        // that are free for them
+  BytesPerSecond link;            // remembered
+  Clocks clocks;
 };
 
 class Exchange final : public session::Service {

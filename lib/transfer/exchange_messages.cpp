@@ -48,7 +48,7 @@ Receiver* Exchange::early_receiver(TransferId id) {
     return nullptr;
   if (entries_.size() >= kTransfersMax) return nullptr;
   Entry entry;
-  entry.receiver = std::make_unique<Receiver>(id);
+  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
@@ -127,7 +127,7 @@ Receiver* Exchange::early_receiver_for_offer(TransferId id) {
   if (Receiver* receiver = receiver_of(id)) return receiver;
   if (entries_.size() >= kTransfersMax) return nullptr;
   Entry entry;
-  entry.receiver = std::make_unique<Receiver>(id);
+  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
@@ -168,8 +168,9 @@ void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
   send.dataset = entry.dataset;
   send.limit = entry.pace;
   send.encode_jobs = options_.encode_jobs;
+  send.cores = options_.cores;
   send.link = options_.link;
-  send.cpu_time = options_.cpu_time;
+  send.clocks = options_.clocks;
   SiteMemory memory;
   memory.unfinished = entry.unfinished;
   memory.base = std::move(work.base);

@@ -48,7 +48,8 @@ std::optional<Task> Hasher::next() {
   }
   if (items.empty()) return std::nullopt;
   ++jobs_;
-  return Task{JobClass::kDisk, std::make_unique<HashWork>(source_->files, std::move(items))};
+  return Task{JobClass::kDisk,
+              std::make_unique<HashWork>(source_->files, std::move(items), stages_)};
 }
 
 Hasher::Outcome Hasher::take(HashWork& work) {

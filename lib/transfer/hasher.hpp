@@ -16,7 +16,8 @@ namespace longhaul::transfer {
 
 class Hasher {
  public:
-  explicit Hasher(std::shared_ptr<Source> source) : source_(std::move(source)) {}
+  Hasher(std::shared_ptr<Source> source, StageClock* stages)
+      : source_(std::move(source)), stages_(stages) {}
 
   // Work to do now, or nullopt: nothing left, or enough is out.
   std::optional<Task> next();
@@ -38,6 +39,7 @@ class Hasher {
   std::optional<std::uint32_t> next_row();
 
   std::shared_ptr<Source> source_;
+  StageClock* stages_;
   std::size_t row_ = 0;  // no row below it is new to us
   std::vector<std::uint32_t> again_;
   std::vector<HashWork::Item> large_;  // the next portion of files under way

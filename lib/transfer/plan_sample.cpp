@@ -85,13 +85,15 @@ void SampleEncode::run() {
       const auto rung = chooser.choose(block.row, file_bytes, link);
       if (rung == last) break;
       last = rung;
+      const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();
       size = encode_block({}, block.bytes, rung).payload_bytes;
       tried_bytes += block.bytes.size();
       compression::Measured measured;
       measured.rung = rung;
       measured.in_bytes = block.bytes.size();
       measured.out_bytes = size;
-      measured.cpu = CodecChooser::nominal_cpu(rung, block.bytes.size());
+      measured.cpu = cpu_time != nullptr ? cpu_time() - before
+                                         : CodecChooser::nominal_cpu(rung, block.bytes.size());
       effort += measured.cpu;
       chooser.on_measured(block.row, file_bytes, measured);
     }

@@ -36,15 +36,16 @@ class SampleRead final : public Work {
 class SampleEncode final : public Work {
  public:
   SampleEncode(std::shared_ptr<const Source> source_in, SampleRead& read, BytesPerSecond link_in,
-               unsigned cores_in)
+               unsigned cores_in, Duration (*cpu_time_in)())
       : source(std::move(source_in)),
         blocks(std::move(read.blocks)),
         is_all(read.is_all),
         link(link_in),
-        cores(cores_in) {}
+        cores(cores_in),
+        cpu_time(cpu_time_in) {}
   void run() override;
 
-  // Of one core, by nominal figures: what is left then is as what was encoded.
+  // Of one core: what is left then is as what was encoded.
   static constexpr Duration kEffort = 2s;
 
   std::shared_ptr<const Source> source;
@@ -52,6 +53,7 @@ class SampleEncode final : public Work {
   bool is_all = false;  // as SampleRead's: then each block goes as the push will send it
   BytesPerSecond link;
   unsigned cores = 1;
+  Duration (*cpu_time)();                        // as of Clocks
   std::uint64_t encoded_bytes = 0;               // by the rungs that the push would come to use
   std::uint64_t raw_bytes = 0, tried_bytes = 0;  // content; the same for each rung that was tried
 };

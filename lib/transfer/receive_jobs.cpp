@@ -46,19 +46,29 @@ void BlockWork::run() {
   if (auto result = write(); !result) error = result.error();
 }
 
+Result<ByteVector> BlockWork::decode() {
+  const StageClock::Span span(stages, WorkStage::kCodec);
+  return decode_block(block, {});
+}
+
+bool BlockWork::is_named(Bytes bytes, const store::ChunkId& chunk) {
+  const StageClock::Span span(stages, WorkStage::kHash);
+  return crypto::sha256(bytes) == chunk;
+}
+
 Result<> BlockWork::write() {
   // A block that holds nothing new is not even decoded.
   bool any = false;
   for (const Target& target : targets) any = any || target.wanted;
   if (!any) return {};
-  const ByteVector raw = TRY(decode_block(block, {}));
+  const ByteVector raw = TRY(decode());
   std::vector<store::StagedWrite> writes;
   Bytes left = raw;
   for (const Target& target : targets) {
     const Bytes bytes = left.first(target.place.length);
     left = left.subspan(bytes.size());
     if (!target.wanted) continue;
-    if (crypto::sha256(bytes) != target.place.chunk)
+    if (!is_named(bytes, target.place.chunk))
       return fail(Kind::kIntegrity, "take a block",
                   "a chunk does not have the hash the manifest names");
     writes.push_back({target.place, bytes});

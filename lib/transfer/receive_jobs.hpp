@@ -9,6 +9,7 @@
 
 #include "lib/base/job.hpp"
 #include "lib/base/slice.hpp"
+#include "lib/base/stage_clock.hpp"
 #include "lib/transfer/sink.hpp"
 
 namespace longhaul::transfer {
@@ -75,20 +76,24 @@ class BlockWork final : public Work {
     bool wanted = false;  // else it is here already
   };
   BlockWork(std::shared_ptr<Sink> sink_in, wire::Block block_in, std::vector<Target> targets_in,
-            std::size_t held_bytes_in)
+            std::size_t held_bytes_in, StageClock* stages_in)
       : sink(std::move(sink_in)),
         block(std::move(block_in)),
         targets(std::move(targets_in)),
-        held_bytes(held_bytes_in) {}
+        held_bytes(held_bytes_in),
+        stages(stages_in) {}
   void run() override;
 
   std::shared_ptr<Sink> sink;
   wire::Block block;
   std::vector<Target> targets;
   std::size_t held_bytes = 0;
+  StageClock* stages;
   std::optional<Error> error;
 
  private:
+  Result<ByteVector> decode();
+  bool is_named(Bytes bytes, const store::ChunkId& chunk);
   Result<> write();
 };
 

@@ -25,7 +25,8 @@ Error broken(std::string why) {
 
 }  // namespace
 
-Receiver::Receiver(wire::TransferId id) : id_(id) {}
+Receiver::Receiver(wire::TransferId id, StageClock* stage_clock)
+    : id_(id), stage_clock_(stage_clock) {}
 
 void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
                      std::optional<BytesPerSecond> limit) {

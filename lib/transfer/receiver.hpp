@@ -29,7 +29,7 @@ class Receiver {
   enum class State : std::uint8_t { kFetching, kOpening, kReceiving, kPublishing, kDone, kFailed };
 
   // Holds what comes early until it has a sink.
-  explicit Receiver(wire::TransferId id);
+  Receiver(wire::TransferId id, StageClock* stage_clock);  // which may be null
   // Pull: asks the peer to become a sender, and to send no faster than `limit`.
   void fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
              std::optional<BytesPerSecond> limit);
@@ -101,6 +101,7 @@ class Receiver {
   bool too_early(Time now, std::size_t bytes);
 
   const wire::TransferId id_;
+  StageClock* const stage_clock_;
   std::shared_ptr<Sink> sink_;
   State state_ = State::kOpening;
   Error error_;

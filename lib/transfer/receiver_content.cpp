@@ -82,8 +82,8 @@ bool Receiver::start_block(Time now, wire::Block& block, std::size_t bytes) {
   }
   working_bytes_ += bytes;
   ++data_jobs_;
-  give(JobClass::kDisk,
-       std::make_unique<BlockWork>(sink_, std::move(block), std::move(targets), bytes));
+  give(JobClass::kDisk, std::make_unique<BlockWork>(sink_, std::move(block), std::move(targets),
+                                                    bytes, stage_clock_));
   return true;
 }
 

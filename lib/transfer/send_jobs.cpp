@@ -33,7 +33,8 @@ Result<> HashWork::hash(Item& item) {
     if (item.seen.type != store::FileType::kFile)
       return fail(Kind::kChanged, "read " + item.name.shown(), "it is no longer a file");
   }
-  if (!item.hasher) item.hasher = TRY(store::FileHasher::open(*files, item.name, item.seen));
+  if (!item.hasher)
+    item.hasher = TRY(store::FileHasher::open(*files, item.name, item.seen, stages));
   const auto progress = TRY(item.hasher->step(kHashJobBytes, item.pieces));
   item.done = progress == store::FileHasher::Progress::kDone;
   return {};
@@ -82,6 +83,7 @@ Result<> EncodeWork::read(MutableBytes raw) {
     std::size_t got = 0;
     if (file) got = TRY(file->read_at(into, part.offset));
     // Bytes leave only under the name that the manifest gave them.
+    const StageClock::Span span(clocks.stages, WorkStage::kHash);
     if (got != part.length || crypto::sha256(into) != part.id) changed.push_back(part.row);
   }
   changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
@@ -98,12 +100,15 @@ Slice EncodeWork::encode(Bytes raw) {
     else
       header.runs.push_back({part.chunk, 1});
   }
-  const Duration before = cpu_time ? cpu_time() : Duration::zero();
+  const StageClock::Span span(clocks.stages, WorkStage::kCodec);
+  const auto cpu_time = clocks.cpu_time;
+  const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();
   EncodedBlock encoded = encode_block(std::move(header), raw, rung);
   measured.rung = rung;
   measured.in_bytes = raw.size();
   measured.out_bytes = encoded.payload_bytes;
-  measured.cpu = cpu_time ? cpu_time() - before : CodecChooser::nominal_cpu(rung, raw.size());
+  measured.cpu =
+      cpu_time != nullptr ? cpu_time() - before : CodecChooser::nominal_cpu(rung, raw.size());
   return std::move(encoded.message);
 }
 

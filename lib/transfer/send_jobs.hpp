@@ -4,13 +4,13 @@
 // manifest names.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "lib/base/job.hpp"
 #include "lib/base/slice.hpp"
+#include "lib/base/stage_clock.hpp"
 #include "lib/store/scan.hpp"
 #include "lib/transfer/codec_chooser.hpp"
 #include "lib/transfer/rows.hpp"
@@ -18,8 +18,11 @@
 
 namespace longhaul::transfer {
 
-// CPU time of the calling thread; empty: nominal figures are used, as in the simulator.
-using CpuTime = std::function<Duration()>;
+// What jobs measure themselves by; without either, as in the simulator, all runs are equal.
+struct Clocks {
+  Duration (*cpu_time)() = nullptr;  // of the calling thread; null: nominal figures are used
+  StageClock* stages = nullptr;      // outlives the jobs
+};
 
 class HashWork final : public Work {
  public:
@@ -36,12 +39,14 @@ class HashWork final : public Work {
     bool changed = false;
     std::optional<Error> error;
   };
-  HashWork(std::shared_ptr<store::Files> files_in, std::vector<Item> items_in)
-      : files(std::move(files_in)), items(std::move(items_in)) {}
+  HashWork(std::shared_ptr<store::Files> files_in, std::vector<Item> items_in,
+           StageClock* stages_in)
+      : files(std::move(files_in)), items(std::move(items_in)), stages(stages_in) {}
   void run() override;
 
   std::shared_ptr<store::Files> files;
   std::vector<Item> items;
+  StageClock* stages;
 
  private:
   Result<> hash(Item& item);
@@ -72,13 +77,13 @@ class EncodeWork final : public Work {
   };
   EncodeWork(std::shared_ptr<store::Files> files_in, wire::TransferId transfer_in,
              std::uint32_t attempt_in, std::vector<Part> parts_in, compression::Rung rung_in,
-             CpuTime cpu_time_in)
+             Clocks clocks_in)
       : files(std::move(files_in)),
         transfer(transfer_in),
         attempt(attempt_in),
         parts(std::move(parts_in)),
         rung(rung_in),
-        cpu_time(std::move(cpu_time_in)) {}
+        clocks(clocks_in) {}
   void run() override;
 
   std::shared_ptr<store::Files> files;
@@ -86,7 +91,7 @@ class EncodeWork final : public Work {
   std::uint32_t attempt = 0;
   std::vector<Part> parts;
   compression::Rung rung;
-  CpuTime cpu_time;
+  Clocks clocks;
   // result
   Slice block;  // empty if any part failed
   compression::Measured measured;

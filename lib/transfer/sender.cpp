@@ -21,10 +21,11 @@ Sender::Sender(wire::TransferId id, SendOptions options, std::shared_ptr<Source>
       options_(std::move(options)),
       source_(std::move(source)),
       memory_(std::move(memory)),
-      hasher_(source_),
+      hasher_(source_, options_.clocks.stages),
       writer_(id, 0),
       queue_(source_->rows),
-      chooser_(options_.encode_jobs) {
+      chooser_(options_.cores),
+      link_guess_(options_.link) {
   ahead_ = !memory_.unfinished;
   base_ok_ = memory_.base.has_value();
   count_totals();

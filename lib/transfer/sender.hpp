@@ -18,6 +18,7 @@
 #include "lib/transfer/chunk_queue.hpp"
 #include "lib/transfer/hasher.hpp"
 #include "lib/transfer/limits.hpp"
+#include "lib/transfer/link_guess.hpp"
 #include "lib/transfer/manifest.hpp"
 #include "lib/transfer/post.hpp"
 #include "lib/transfer/progress.hpp"
@@ -30,8 +31,9 @@ struct SendOptions {
   std::string dataset;
   std::optional<BytesPerSecond> limit;  // --limit-rate
   std::uint32_t encode_jobs = 4;        // at once
+  std::uint32_t cores = 4;              // that are free for them
   BytesPerSecond link;  // what is known of the link, until this transfer has measured
-  CpuTime cpu_time;
+  Clocks clocks;
 };
 
 class Sender {
@@ -121,6 +123,7 @@ class Sender {
 
   ChunkQueue queue_;
   CodecChooser chooser_;
+  LinkGuess link_guess_;
   std::uint64_t announced_ = 0;  // chunks whose names are on their way
   struct Ready {
     Slice block;

@@ -131,13 +131,11 @@ void Sender::feed_encoding(Time now) {
       in_flight_bytes_ += chunk.length;
     }
     const std::uint32_t row = parts.front().row;
-    const BytesPerSecond measured = wire_rate_.rate(now);
-    const auto rung = chooser_.choose(row, source_->rows.bytes(row),
-                                      measured.value() > 0 ? measured : options_.link);
+    link_guess_.on_block(stages_.limit(now), wire_rate_.rate(now));
+    const auto rung = chooser_.choose(row, source_->rows.bytes(row), link_guess_.rate());
     ++encode_jobs_;
-    give(JobClass::kCompute,
-         std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
-                                      options_.cpu_time));
+    give(JobClass::kCompute, std::make_unique<EncodeWork>(source_->files, id_, attempt_,
+                                                          std::move(parts), rung, options_.clocks));
   }
 }
 

@@ -156,7 +156,7 @@ TEST(Plan, SamplesWhatItWouldSendAndHowItShrinks) {
   read.run();
   EXPECT_GT(read.bytes, 3'500'000U);
   EXPECT_LE(read.blocks.size(), transfer::SampleRead::kBlocks + 1);
-  transfer::SampleEncode encode(read.source, read, BytesPerSecond(10'000'000), 2);
+  transfer::SampleEncode encode(read.source, read, BytesPerSecond(10'000'000), 2, nullptr);
   encode.run();
   EXPECT_EQ(encode.raw_bytes, read.bytes);
   // Half of it shrinks well, the other half does not at all.
@@ -183,7 +183,7 @@ TEST(Plan, OfAShortPushTheSampleIsWhatItSends) {
   EXPECT_EQ(read.bytes, 400U * 10'000U + 1'400'000U);
   const std::size_t blocks = read.blocks.size();
   EXPECT_GE(blocks, 5U);
-  transfer::SampleEncode encode(read.source, read, BytesPerSecond(1'000'000), 2);
+  transfer::SampleEncode encode(read.source, read, BytesPerSecond(1'000'000), 2, nullptr);
   encode.run();
   EXPECT_EQ(encode.tried_bytes, encode.raw_bytes);  // each block once
   world.push("data");

@@ -3,6 +3,7 @@ over it."""
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -93,7 +94,7 @@ class Pair:
     def __enter__(self):
         self.server = self.link.start("b", self.streamer, "run", "--root", self.root, "--listen",
                                       self.address, "--json", capabilities=False, stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL, text=True)
+                                      stderr=open(self.folder / "site.log", "w"), text=True)
         self.server.stdout.readline()
         invite = subprocess.run([self.streamer, "invite", "--root", self.root, "--address",
                                  self.address], check=True, capture_output=True, text=True).stdout
@@ -112,6 +113,13 @@ class Pair:
         return self.link.start("a", self.command, *words, capabilities=False,
                                env=self.environment, **options)
 
+    def site_stages(self):
+        """{stage: (seconds in which a thread was in it, sum over threads)}, of all transfers."""
+        told = [line for line in (self.folder / "site.log").read_text().splitlines()
+                if "seconds of work so far: " in line][-1]
+        return {name: (float(busy), float(spent)) for name, busy, spent in
+                re.findall(r"(\w+) ([\d.]+) \(([\d.]+)\)", told.split("so far: ")[1])}
+
     def push(self, source, dataset="bench"):
         """From the command's start to its end; `told` is its own last line."""
         started, before = time.monotonic(), processor_seconds()
@@ -122,7 +130,10 @@ class Pair:
         told = next((json.loads(line) for line in reversed(lines) if '"done"' in line), {})
         path = next((json.loads(line).get("path", "") for line in reversed(lines)
                      if '"progress"' in line), "")
+        stages = next((json.loads(line) for line in lines if '"stages"' in line), {})
         return {"seconds": round(took, 2), "whole": push.returncode == 0, "told": told,
+                "stages": {name[:-len("_busy_seconds")]: (busy, stages[name.replace("_busy", "")])
+                           for name, busy in stages.items() if name.endswith("_busy_seconds")},
                 "path": path, "processor": processor_seconds() - before}
 
 
@@ -132,9 +143,9 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def scratch(bench):
-    """A folder that must be given to `gone()`."""
-    return pathlib.Path(tempfile.mkdtemp(prefix=f"{bench}-"))
+def scratch(bench, place=None):
+    """A folder, in `place` if that is given, that must be given to `gone()`."""
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"{bench}-", dir=place))
 
 
 def gone(folder):

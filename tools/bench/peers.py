@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 
-from ocean import LAPTOP, SITE, size_of
+from ocean import LAPTOP, size_of
 
 
 def timed(link, side, target, size, most, *command):
@@ -33,7 +33,7 @@ def rsync_daemon(link, folder, source, target, most):
     try:
         time.sleep(0.5)
         return timed(link, "a", target, size_of(source), most, "rsync", "-a", "--inplace",
-                     f"{source}/", f"rsync://{SITE}:8730/t/")
+                     f"{source}/", f"rsync://{link.site}:8730/t/")
     finally:
         server.terminate()
         server.wait()
@@ -54,7 +54,7 @@ def rsync_ssh(link, folder, source, target, most):
     try:
         time.sleep(0.5)
         return timed(link, "a", target, size_of(source), most, "rsync", "-a", "--inplace", "-e",
-                     shell, f"{source}/", f"root@{SITE}:{target}/")
+                     shell, f"{source}/", f"root@{link.site}:{target}/")
     finally:
         server.terminate()
         server.wait()
