@@ -16,18 +16,23 @@ struct Planner {
   const BaseMatch match;
   IdSet seen;
 
+  // It must be read, and most likely is as in the base: then it is not even named.
+  void add_unread_same(const Row& row) {
+    ++plan.unread_files;
+    plan.unread_bytes += row.entry.size;
+    plan.present_bytes += row.entry.size;
+  }
+
   // Nobody has read it: what is expected of it. Its name in the base, or null.
   void add_unread(const Row& row, const store::Entry* before) {
     const std::uint64_t size = row.entry.size;
+    ++plan.unread_files;
+    plan.unread_bytes += size;
     std::uint64_t fresh = size;
-    if (before != nullptr && *before == row.entry) {
-      fresh = 0;
-    } else if (before != nullptr && before->type == store::EntryType::kFile) {
+    if (before != nullptr && before->type == store::EntryType::kFile) {
       const std::uint64_t grown = size > before->size ? size - before->size : 0;
       fresh = std::min(size, grown + kEditBytes);
     }
-    ++plan.unread_files;
-    plan.unread_bytes += size;
     plan.send_files += fresh > 0 ? 1 : 0;
     plan.send_bytes += fresh;
     plan.present_bytes += size - fresh;
@@ -81,11 +86,14 @@ PushPlan plan_push(const Source& source, const SiteMemory& memory) {
       continue;
     }
     differs = true;
-    plan.manifest_bytes += kRecordBytes + row.entry.name.last().size() + row.entry.target.size();
-    if (!row.is_file()) continue;
     while (base_left && base->entry().name < row.entry.name) base_left = base->next();
     const bool known = base_left && base->entry().name == row.entry.name;
-    planner.add_file(row, known ? &base->entry() : nullptr);
+    if (row.is_file() && !row.hashed && known && base->entry() == row.entry) {
+      planner.add_unread_same(row);
+      continue;
+    }
+    plan.manifest_bytes += kRecordBytes + row.entry.name.last().size() + row.entry.target.size();
+    if (row.is_file()) planner.add_file(row, known ? &base->entry() : nullptr);
   }
   plan.unchanged = !differs;
   return plan;

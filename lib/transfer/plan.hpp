@@ -7,8 +7,9 @@
 //   link     rounds of a window that begins with kFirstWindowBytes a connection and doubles until
 //            it is rate x RTT; from then on the rate
 //   publish  what the site took last time, by its own word (wire::Committed::took_us)
-// A file that must be read first is expected to be as in the base if its size, mode and time are,
-// else to have changed in one place. What it does not know: what other traffic will do to the link,
+// A file that must be read first is expected to be as in the base if its size, mode and time are
+// (then the manifest says so with its neighbours, in no bytes worth counting), else to have changed
+// in one place. What it does not know: what other traffic will do to the link,
 // and whether the site already holds content under another name.
 #pragma once
 

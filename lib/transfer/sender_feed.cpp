@@ -30,7 +30,12 @@ void Sender::feed_manifest() {
   const auto& rows = source_->rows;
   while (emit_row_ < rows.size() && post_.queued_bytes() < wire::kSegmentBytesMax) {
     if (!row_begun_) {
-      if (const auto run = match_.run_at(emit_row_); run.rows > 0) {
+      auto run = match_.run_at(emit_row_);
+      if (run.rows == 0 && match_.may_be_same(emit_row_)) {
+        if (rows.is_open(emit_row_)) break;  // wait for all of it: most likely nothing need be told
+        run = match_.late_run_at(emit_row_);
+      }
+      if (run.rows > 0) {
         writer_.same(rows.name(emit_row_), run.more_siblings);
         count_same(emit_row_, run.rows);
         emit_row_ += run.rows;

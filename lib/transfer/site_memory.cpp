@@ -45,7 +45,11 @@ bool IdSet::contains(const crypto::Digest& id) const {
 }
 
 BaseMatch::BaseMatch(const Rows& rows, const store::Tree& base)
-    : base_of_(rows.size(), kNone), equal_(rows.size(), false) {
+    : base_of_(rows.size(), kNone),
+      equal_(rows.size(), false),
+      maybe_(rows.size(), false),
+      rows_(&rows),
+      late_(base) {
   std::vector<std::uint32_t> same_before(rows.size() + 1, 0);  // rows equal by themselves, counted
   std::vector<std::uint8_t> base_depth;
   std::size_t i = 0;
@@ -61,6 +65,7 @@ BaseMatch::BaseMatch(const Rows& rows, const store::Tree& base)
     while (i < rows.size() && name < entry.name) pass(false);
     if (i < rows.size() && name == entry.name) {
       base_of_[i] = static_cast<std::uint32_t>(base_depth.size());
+      maybe_[i] = rows.is_open(i) && rows.entry(i) == entry;
       pass(same(rows, i, walk));
     }
     base_depth.push_back(depth_of(entry.name));
@@ -79,6 +84,26 @@ BaseMatch::BaseMatch(const Rows& rows, const store::Tree& base)
     equal_[i] = mine == base_end_[base_of_[i]] - base_of_[i] &&
                 same_before[row_end_[i]] - same_before[i] == mine;
   }
+}
+
+bool BaseMatch::is_late_same(std::size_t row) {
+  if (!may_be_same(row) || !rows_->hashed(row)) return false;
+  const store::TreeName name = rows_->name(row);
+  while (late_->entry().name < name)
+    if (!late_->next()) return false;
+  return same(*rows_, row, *late_);
+}
+
+BaseMatch::Run BaseMatch::late_run_at(std::size_t row) {
+  Run run;
+  std::size_t end = row;
+  while (end < maybe_.size() && depth_[end] == depth_[row] &&
+         (end == row || base_of_[end] == base_of_[row] + run.rows) && is_late_same(end)) {
+    ++end;
+    ++run.rows;
+  }
+  if (run.rows > 0) run.more_siblings = run.rows - 1;
+  return run;
 }
 
 BaseMatch::Run BaseMatch::run_at(std::size_t row) const {

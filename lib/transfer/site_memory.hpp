@@ -37,8 +37,8 @@ class IdSet {
 // What of a source is as in the base.
 class BaseMatch {
  public:
-  BaseMatch() = default;  // nothing
-  BaseMatch(const Rows& rows, const store::Tree& base);
+  BaseMatch() = default;                                 // nothing
+  BaseMatch(const Rows& rows, const store::Tree& base);  // rows outlive it
   // The longest run from this row of rows that one "same" record can name: rows covered (0: it
   // differs) and siblings named after the first.
   struct Run {
@@ -46,13 +46,23 @@ class BaseMatch {
     std::uint64_t more_siblings = 0;
   };
   Run run_at(std::size_t row) const;
+  // A file that nobody had read when this was made, and that by size, mode and time is as in the
+  // base: its bytes will tell.
+  bool may_be_same(std::size_t row) const { return row < maybe_.size() && maybe_[row]; }
+  // The run from such a row on, now that it is hashed: it, and its siblings as far as they are
+  // known to be as in the base. Asked in rising order of rows.
+  Run late_run_at(std::size_t row);
   bool believed_present(const crypto::Digest& chunk) const { return present_.contains(chunk); }
 
  private:
+  bool is_late_same(std::size_t row);
   std::vector<std::uint8_t> depth_;                // components of each row's name
   std::vector<std::uint32_t> row_end_, base_end_;  // behind the subtree
   std::vector<std::uint32_t> base_of_;             // kNone, or the entry of that name in the base
   std::vector<bool> equal_;                        // with all below
+  std::vector<bool> maybe_;
+  const Rows* rows_ = nullptr;
+  std::optional<store::TreeWalk> late_;  // on the entry of the last late row
   IdSet present_;
 };
 

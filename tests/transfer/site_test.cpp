@@ -86,6 +86,46 @@ TEST(Site, P6AnUnchangedTreeTakesOneRoundTripAndNoVersion) {
   EXPECT_LT(world.link().now() - start, 2 * 80ms + 20ms);
 }
 
+// Files that were written a moment ago are read again, whatever their times say: what then proves
+// to be as in the base is told with its neighbours, not file by file.
+TEST(Site, P6OfAnEditInATreeThatMustBeReadNamesWhatChangedAlone) {
+  World world(9, {}, World::At::kSite);
+  auto& disk = world.disk(End::kA);
+  const auto name = [](int i) {
+    return "src/d" + std::to_string(i / 500) + "/f" + std::to_string(i);
+  };
+  for (int i = 0; i < 2000; ++i) put_file(disk, name(i), random_bytes(world.rng(), 300));
+  const auto first = push(world);
+  put_file(disk, name(777), random_bytes(world.rng(), 400));
+  const std::uint64_t manifest = world.link().sent_bytes(End::kA, session::Lane::kDemand);
+  const std::uint64_t content = world.bulk_bytes();
+  transfer::SiteMemory memory;
+  memory.base = first.tree;
+  const auto second = push(world, memory);
+  EXPECT_LT(world.link().sent_bytes(End::kA, session::Lane::kDemand) - manifest, 3000U);
+  EXPECT_LT(world.bulk_bytes() - content, 1000U);
+  EXPECT_EQ(second.progress.bytes_present, 1999U * 300U);
+  EXPECT_EQ(contents_of(world.disk(End::kB), "datasets/data/v000002"), contents_of(disk, "src"));
+}
+
+// Size, mode and time are as they were, and the bytes are not: they are what counts.
+TEST(Site, P2OfAFileWhoseTimesLieSendsItsBytes) {
+  World world(9, {}, World::At::kSite);
+  auto& disk = world.disk(End::kA);
+  for (int i = 0; i < 50; ++i)
+    put_file(disk, "src/f" + std::to_string(i), random_bytes(world.rng(), 3000));
+  const auto first = push(world);
+  const store::TreeName changed = store::TreeName::known("src/f7");
+  const auto was = disk.stat(changed);
+  ASSERT_TRUE(was);
+  put_file(disk, "src/f7", random_bytes(world.rng(), 3000));
+  ASSERT_TRUE(disk.set_attributes(changed, was->mode, was->mtime));
+  transfer::SiteMemory memory;
+  memory.base = first.tree;
+  push(world, memory);
+  EXPECT_EQ(contents_of(world.disk(End::kB), "datasets/data/v000002"), contents_of(disk, "src"));
+}
+
 TEST(Site, ContentOfAnotherDatasetDoesNotCrossTwice) {
   World world(3, {}, World::At::kSite);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 1'500'000));
