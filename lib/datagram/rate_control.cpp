@@ -124,6 +124,8 @@ void RateControl::on_path_change(Time now) {
   capacity_ = link_ = {};
   others_ = RatePhase::kSteady;
   testing_ = test_wanted_ = high_ = starved_ = false;
+  noise_ = moved_ = wobble_ = held_ = last_delay_ = Duration{};
+  over_most_ = {};
   ignored_before_ = trials_.next_id();
   phase_ = RatePhase::kStart;
   begin_start(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess));

@@ -273,5 +273,29 @@ TEST(RateLinks, TheWholeLinkAgainOnceTheOtherIsGone) {
   EXPECT_LE(time_to_90(world, 40s, kLinkBytes / 5), 4s);
 }
 
+// What was taken for jitter while there was some is a queue of ours once there is none.
+TEST(RateLinks, JitterThatHasEndedLeavesNoQueue) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    netsim::LinkConfig link = ocean(0, 0.5);  // 2 BDP of a quarter
+    link.up.rate = netsim::ConstantRate{BytesPerSecond(kLinkBytes / 4)};
+    const netsim::LinkConfig calm = link;
+    link.up.delay.jitter = netsim::NormalJitter{30ms};
+    RateWorld world(link, seed);
+    world.add_ours(options());
+    world.run_until(40s);
+    world.change(calm);
+    std::vector<Duration> queues;
+    world.every(5ms, [&](Duration now) {
+      if (now >= 60s) queues.push_back(world.queue());
+    });
+    world.run_until(60s);
+    const std::uint64_t before = world.delivered_bytes(0);
+    world.run_until(80s);
+    std::sort(queues.begin(), queues.end());
+    EXPECT_LE(queues[queues.size() / 2], 15ms) << "seed " << seed;
+    EXPECT_GE(world.delivered_bytes(0) - before, 20 * kLinkBytes / 4 * 9 / 10) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace longhaul::datagram

@@ -109,6 +109,7 @@ class RateWorld {
   std::uint64_t lost_packets(std::size_t sender) const { return senders_[sender]->lost; }
   Duration queue() const;  // waiting time at the bottleneck now
   const netsim::Link& link() const { return link_; }
+  void change(const netsim::LinkConfig& to) { link_.reconfigure(now_, to); }
   Duration now() const { return now_.time_since_epoch(); }
 
  private:
