@@ -80,8 +80,8 @@ io::Task<Result<Answer>> list_over(App& app, Connection& connection, RunPlace pl
   co_return answer;
 }
 
-io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place,
-                             CheckpointHome home, Form form) {
+io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place, CheckpointHome home,
+                             Form form) {
   const Time began = app.env.now();
   const Result<Answer> listed = co_await list_over(app, connection, place.run);
   if (!listed) co_return fail(listed.error());

@@ -119,9 +119,9 @@ class Exchange final : public session::Service {
     std::string dataset;
     bool mine = false;
     bool told = false;
-    bool fetching = false;    // the version a peer asked for is being looked up
-    bool unfinished = false;  // the asker may hold some of it
-    bool stopped = false;     // meanwhile
+    bool fetching = false;               // the version a peer asked for is being looked up
+    bool unfinished = false;             // the asker may hold some of it
+    bool stopped = false;                // meanwhile
     std::optional<BytesPerSecond> pace;  // the asker's limit
   };
   struct Question {  // of ours

@@ -168,7 +168,8 @@ def silent_site(world, program):
         world.run("ctl", "here/silent", "set", "lr=0.5")
         run.process.send_signal(signal.SIGSTOP)
         command, environment = world.command("ctl", "here/silent", "set", "lr=0.25", "--expires", "6s")
-        ctl = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        ctl = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
         wait_for(lambda: of(world, "order", command="lr=0.25", state="received"))
         world.process.send_signal(signal.SIGSTOP)
         run.process.send_signal(signal.SIGCONT)  # it takes the command in time
@@ -215,7 +216,8 @@ def lock(world):
     command, environment = world.command("proxy", "run", "--json")
     with open(file, "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
         time.sleep(0.1)
     try:
         assert "running" in process.stdout.readline(), process.stderr.read()

@@ -144,8 +144,10 @@ Task<> waits(Env& env, int& times) {
   ::setrlimit(RLIMIT_NOFILE, &none);
   const int refused = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (refused >= 0) ::close(refused);
-  for (int time = 0; time < 2 && refused < 0; ++time)
-    if ((co_await port->wait_writable()).has_value()) ++times;
+  for (int time = 0; time < 2 && refused < 0; ++time) {
+    const Result<> waited = co_await port->wait_writable();
+    if (waited) ++times;
+  }
   ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
