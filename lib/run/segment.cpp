@@ -7,6 +7,7 @@
 
 #include "compression/byte_planes.hpp"
 #include "compression/zstd_codec.hpp"
+#include "lib/run/decimal.hpp"
 #include "lib/run/predictor.hpp"
 #include "lib/wire/cursor.hpp"
 
@@ -157,12 +158,22 @@ BySeries by_series(const std::vector<std::uint32_t>& series_of, std::size_t seri
   return out;
 }
 
-// Codes of one series' values under the prediction that leaves the fewest bits.
+// How a series' values travel: under which prediction; of doubles also as what: bits, or whole
+// numbers of a power of ten. One byte: prediction + kPredictions * (0: bits, else 1 + places).
+constexpr std::uint8_t kFloatWays = kPredictions;
+constexpr std::uint8_t kDoubleWays = kPredictions * (1 + kDecimalPlaces);
+
 template <class Int>
-void put_values(Column& predictions, Column& codes, const std::vector<Int>& values) {
-  std::vector<Int> best, tried;
-  std::uint64_t best_bits = ~std::uint64_t{0};
-  std::uint8_t chosen = 0;
+struct Coded {
+  std::vector<Int> codes;
+  std::uint64_t bits = ~std::uint64_t{0};
+  std::uint8_t way = 0;
+};
+
+// Replaces `best` if some prediction leaves fewer bits.
+template <class Int>
+void code_values(const std::vector<Int>& values, std::uint8_t first_way, Coded<Int>& best) {
+  std::vector<Int> tried;
   for (std::uint8_t kind = 0; kind < kPredictions; ++kind) {
     Predictor<Int> predictor{Prediction{kind}};
     std::uint64_t bits = 0;
@@ -171,13 +182,31 @@ void put_values(Column& predictions, Column& codes, const std::vector<Int>& valu
       tried.push_back(predictor.encode(value));
       bits += static_cast<std::uint64_t>(std::bit_width(tried.back()));
     }
-    if (bits >= best_bits) continue;
-    best_bits = bits;
-    chosen = kind;
-    best.swap(tried);
+    if (bits >= best.bits) continue;
+    best.bits = bits;
+    best.way = static_cast<std::uint8_t>(first_way + kind);
+    best.codes.swap(tried);
   }
-  predictions.fixed(chosen);
-  for (const Int code : best) codes.fixed(code);
+}
+
+void put_floats(Columns& to, const std::vector<std::uint32_t>& floats) {
+  Coded<std::uint32_t> coded;
+  code_values(floats, 0, coded);
+  to.predictions.fixed(coded.way);
+  for (const std::uint32_t code : coded.codes) to.floats.fixed(code);
+}
+
+void put_doubles(Columns& to, const std::vector<std::uint64_t>& doubles) {
+  Coded<std::uint64_t> coded;
+  code_values(doubles, 0, coded);
+  if (const auto places = doubles.empty() ? std::nullopt : decimal_places(doubles)) {
+    std::vector<std::uint64_t> whole;
+    for (const std::uint64_t bits : doubles)
+      whole.push_back(*to_decimal(std::bit_cast<double>(bits), *places));
+    code_values(whole, static_cast<std::uint8_t>(kPredictions * (1 + *places)), coded);
+  }
+  to.predictions.fixed(coded.way);
+  for (const std::uint64_t code : coded.codes) to.doubles.fixed(code);
 }
 
 void fill(Columns& to, const std::vector<Point>& points, const std::vector<SeriesId>& series) {
@@ -214,8 +243,8 @@ void fill(Columns& to, const std::vector<Point>& points, const std::vector<Serie
       else
         doubles.push_back(std::bit_cast<std::uint64_t>(value));
     }
-    put_values(to.predictions, to.floats, floats);
-    put_values(to.predictions, to.doubles, doubles);
+    put_floats(to, floats);
+    put_doubles(to, doubles);
   }
 }
 
@@ -265,8 +294,9 @@ void read_values(std::vector<Point>& points, const BySeries& sorted, Bytes narro
   for (std::size_t k = 0; k + 1 < sorted.begin.size(); ++k) {
     Predictor<std::uint32_t> of_floats{
         Prediction{std::to_integer<std::uint8_t>(predictions[2 * k])}};
-    Predictor<std::uint64_t> of_doubles{
-        Prediction{std::to_integer<std::uint8_t>(predictions[2 * k + 1])}};
+    const auto way = std::to_integer<std::uint8_t>(predictions[2 * k + 1]);
+    const auto form = static_cast<std::uint8_t>(way / kPredictions);
+    Predictor<std::uint64_t> of_doubles{Prediction{static_cast<std::uint8_t>(way % kPredictions)}};
     for (std::uint32_t i = sorted.begin[k]; i < sorted.begin[k + 1]; ++i) {
       double& value = points[sorted.places[i]].value;
       if (narrow[i] == std::byte{1}) {
@@ -274,7 +304,9 @@ void read_values(std::vector<Point>& points, const BySeries& sorted, Bytes narro
         value = static_cast<double>(std::bit_cast<float>(bits));
         floats = floats.subspan(4);
       } else {
-        value = std::bit_cast<double>(of_doubles.decode(load_le<std::uint64_t>(doubles)));
+        const std::uint64_t bits = of_doubles.decode(load_le<std::uint64_t>(doubles));
+        value = form == 0 ? std::bit_cast<double>(bits)
+                          : from_decimal(bits, static_cast<std::uint8_t>(form - 1));
         doubles = doubles.subspan(8);
       }
     }
@@ -312,10 +344,11 @@ Result<std::vector<Point>> decode_segment(Bytes in) {
   const auto floats_count =
       static_cast<std::size_t>(std::count(narrow.begin(), narrow.end(), std::byte{1}));
   const ByteVector predictions = unpack.column(2 * series.size());
-  const auto unknown = [](std::byte b) { return b >= std::byte{kPredictions}; };
-  if (narrow.size() != count || series.size() > count || predictions.size() != 2 * series.size() ||
-      std::any_of(predictions.begin(), predictions.end(), unknown))
+  if (narrow.size() != count || series.size() > count || predictions.size() != 2 * series.size())
     reader.fail(wire::Fault::kUnknownValue);
+  for (std::size_t i = 0; i < predictions.size(); ++i)
+    if (predictions[i] >= std::byte{i % 2 == 0 ? kFloatWays : kDoubleWays})
+      reader.fail(wire::Fault::kUnknownValue);
   const ByteVector floats = unpack.planes(reader.failed() ? 0 : floats_count, 4);
   const ByteVector doubles = unpack.planes(reader.failed() ? 0 : count - floats_count, 8);
   TRY(reader.finish("segment"));
