@@ -69,6 +69,8 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   transfer::ExchangeOptions exchange_options;
   exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());
   exchange_options.encode_jobs = 2 * exchange_options.cores;
+  exchange_options.peer_knows_demand =
+      (arrival.hello.capabilities & session::kCapabilityDemand) != 0;
   exchange_options.clocks = {&io::thread_cpu_time, &stages};
   live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
                                                         exchange_options);

@@ -116,7 +116,7 @@ void Core::greet_ready() {
 
 void Core::greet(Path& path) {
   wire::Hello hello;
-  hello.capabilities = kCapabilityRuns | kCapabilityCheckpoints | kCapabilityPace;
+  hello.capabilities = kCapabilitiesOfServices;
   hello.required = options_.required;
   if (options_.datagrams) hello.capabilities |= kCapabilityDatagrams | kCapabilityProbe;
   if (options_.datagrams && !crypto::has_fast_aes()) hello.capabilities |= kCapabilityChaCha;

@@ -14,6 +14,8 @@ void ChunkQueue::clear() {
   chunks_.clear();
   first_of_.clear();
   wanted_.clear();
+  urgent_.clear();
+  soon_.clear();
   ahead_from_ = sendable_bytes_ = resent_bytes_ = 0;
 }
 
@@ -49,8 +51,40 @@ Result<std::uint64_t> ChunkQueue::answer(const wire::Want& want) {
   return present;
 }
 
+Result<> ChunkQueue::demand(const wire::Demand& demand) {
+  const auto broken = [](const char* why) { return fail(Kind::kMalformed, "read a demand", why); };
+  std::uint64_t count = 0;
+  for (const wire::ChunkRun& run : demand.runs) {
+    if (run.first > chunks_.size() || run.count > chunks_.size() - run.first)
+      return broken("it is about chunks that were not named");
+    count += run.count;
+  }
+  if (count > wire::kDemandChunksMax || demand.urgent > count) return broken("its numbers");
+  urgent_.clear();
+  soon_.clear();
+  std::uint64_t place = 0;
+  for (const wire::ChunkRun& run : demand.runs) {
+    for (std::uint64_t number = run.first; number < run.first + run.count; ++number, ++place) {
+      SendChunk& chunk = chunks_[static_cast<std::size_t>(number)];
+      if (chunk.state == State::kWaiting) {  // it lacks what we thought it had
+        set(chunk, State::kWanted);
+        wanted_.push_back(number);
+      }
+      if (sendable(chunk.state)) (place < demand.urgent ? urgent_ : soon_).push_back(number);
+    }
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> ChunkQueue::first_sendable(Numbers& numbers) {
+  while (!numbers.empty() && !sendable(chunks_[static_cast<std::size_t>(numbers.front())].state))
+    numbers.pop_front();
+  return numbers.empty() ? std::nullopt : std::optional(numbers.front());
+}
+
 std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named) {
-  if (!wanted_.empty()) return wanted_.front();
+  if (const auto soon = first_sendable(soon_)) return soon;
+  if (const auto wanted = first_sendable(wanted_)) return wanted;
   while (ahead_from_ < named &&
          chunks_[static_cast<std::size_t>(ahead_from_)].state != State::kAhead)
     ++ahead_from_;
@@ -58,17 +92,16 @@ std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named) {
   return ahead_from_;
 }
 
-std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t named) {
+std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t named, bool urgent) {
   std::vector<std::uint64_t> picked;
   std::size_t runs = 0;
   for (std::size_t bytes = 0;;) {
-    const auto number = next(named);
+    const auto number = urgent ? first_sendable(urgent_) : next(named);
     if (!number) break;
     SendChunk& chunk = chunks_[static_cast<std::size_t>(*number)];
     if (bytes != 0 && bytes + chunk.length > most) break;
     const bool new_run = picked.empty() || picked.back() + 1 != *number;
     if (new_run && ++runs > wire::kBlockRunsMax) break;
-    if (chunk.state == State::kWanted) wanted_.pop_front();
     set(chunk, State::kTaken);
     if (chunk.sent_before) resent_bytes_ += chunk.length;
     chunk.sent_before = true;

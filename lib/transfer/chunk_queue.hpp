@@ -1,7 +1,7 @@
 // ChunkQueue: which chunk a sender sends next. Chunks are numbered as the manifest names them, and
 // each is in exactly one state. What may go ahead leaves in manifest order; what the receiver asked
-// for goes first; what it is believed to hold, and second copies of one content, wait for its bit.
-// A value of the session's strand.
+// for goes before that, what somebody reads there already first of all; what it is believed to
+// hold, and second copies of one content, wait for its bit. A value of the session's strand.
 #pragma once
 
 #include <deque>
@@ -39,9 +39,13 @@ class ChunkQueue {
   // The receiver's word on a run of chunks; kMalformed if it is about chunks not yet named.
   // Returns the bytes it has already, counted once per chunk.
   Result<std::uint64_t> answer(const wire::Want& want);
+  // These go before others, in this order, until the next demand; those already on their way stay
+  // where they are. kMalformed if it is about chunks not yet named.
+  Result<> demand(const wire::Demand& demand);
   // The chunks of one block: consecutive in the order of sending, at most `most` bytes. They become
-  // kTaken. Only numbers below `named` are taken: the others' names have not left yet.
-  std::vector<std::uint64_t> pick(std::size_t most, std::uint64_t named);
+  // kTaken. Only numbers below `named` are taken: the others' names have not left yet. urgent: only
+  // chunks that are waited for.
+  std::vector<std::uint64_t> pick(std::size_t most, std::uint64_t named, bool urgent = false);
 
   const SendChunk& at(std::uint64_t number) const {
     return chunks_[static_cast<std::size_t>(number)];
@@ -52,7 +56,9 @@ class ChunkQueue {
   void check() const;
 
  private:
+  using Numbers = std::deque<std::uint64_t>;
   std::optional<std::uint64_t> next(std::uint64_t named);
+  std::optional<std::uint64_t> first_sendable(Numbers& numbers);
   void set(SendChunk& chunk, SendChunk::State state);
   static bool sendable(SendChunk::State s) {
     return s == SendChunk::State::kAhead || s == SendChunk::State::kWanted;
@@ -65,7 +71,8 @@ class ChunkQueue {
   const Rows& rows_;
   Pile<SendChunk> chunks_;
   NumberTable first_of_;  // of each content
-  std::deque<std::uint64_t> wanted_;
+  // In the order of their turns; those that have had it are passed over.
+  Numbers wanted_, urgent_, soon_;
   std::uint64_t ahead_from_ = 0;  // no kAhead below it
   std::uint64_t sendable_bytes_ = 0;
   std::uint64_t resent_bytes_ = 0;

@@ -75,7 +75,8 @@ TransferId Exchange::start_pull(Time now, PullOptions options, std::shared_ptr<S
   Entry entry;
   entry.mine = true;
   entry.dataset = std::move(options.dataset);
-  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
+  entry.receiver =
+      std::make_unique<Receiver>(id, options_.clocks.stages, options_.peer_knows_demand);
   Receiver& receiver = *entry.receiver;
   entries_.emplace(id, std::move(entry));
   receiver.on_link(now, link_up_ ? session::LinkState::kUp : session::LinkState::kDown);

@@ -63,6 +63,7 @@ struct ExchangeOptions {
   std::uint32_t cores = 4;        // that are free for them
   BytesPerSecond link;            // remembered
   Clocks clocks;
+  bool peer_knows_demand = true;  // session::kCapabilityDemand
 };
 
 class Exchange final : public session::Service {
@@ -148,6 +149,7 @@ class Exchange final : public session::Service {
   void take(Time now, const wire::Admit& accept);
   void take(Time now, const wire::Segment&);
   void take(Time now, const wire::Want& want);
+  void take(Time now, const wire::Demand& demand);
   void take(Time now, wire::Block& block);
   void take(Time now, const wire::Seal& seal);
   void take(Time now, const wire::Receipt& receipt);

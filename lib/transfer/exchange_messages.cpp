@@ -48,7 +48,8 @@ Receiver* Exchange::early_receiver(TransferId id) {
     return nullptr;
   if (entries_.size() >= kTransfersMax) return nullptr;
   Entry entry;
-  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
+  entry.receiver =
+      std::make_unique<Receiver>(id, options_.clocks.stages, options_.peer_knows_demand);
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
@@ -127,7 +128,8 @@ Receiver* Exchange::early_receiver_for_offer(TransferId id) {
   if (Receiver* receiver = receiver_of(id)) return receiver;
   if (entries_.size() >= kTransfersMax) return nullptr;
   Entry entry;
-  entry.receiver = std::make_unique<Receiver>(id, options_.clocks.stages);
+  entry.receiver =
+      std::make_unique<Receiver>(id, options_.clocks.stages, options_.peer_knows_demand);
   return entries_.emplace(id, std::move(entry)).first->second.receiver.get();
 }
 
@@ -185,6 +187,9 @@ void Exchange::take(Time now, const wire::Admit& accept) {
 }
 void Exchange::take(Time now, const wire::Want& want) {
   if (Sender* sender = sender_of(want.transfer)) sender->on_want(now, want);
+}
+void Exchange::take(Time now, const wire::Demand& demand) {
+  if (Sender* sender = sender_of(demand.transfer)) sender->on_demand(now, demand);
 }
 void Exchange::take(Time now, const wire::Receipt& receipt) {
   if (Sender* sender = sender_of(receipt.transfer)) sender->on_receipt(now, receipt);

@@ -12,8 +12,10 @@ namespace longhaul::transfer {
 // Sender: content being read, encoded or encoded and not yet taken by the session. Full: no new
 // reads.
 constexpr std::size_t kInFlightMax = 32U << 20;
+// Sender: the same of chunks that somebody waits for, beside the others. Full: they wait.
+constexpr std::size_t kUrgentInFlightMax = 8U << 20;
 // Sender: content hashed and ready to go but not yet picked. Full: hashing rests, so that the
-// second read of each chunk finds it in the page cache.
+// second read of each chunk finds it in the page cache; unless somebody waits for the manifest.
 constexpr std::uint64_t kHashAheadMax = 64U << 20;
 // Sender: on the link before the receiver's first word. At least a BDP (1 Gbit/s x 220 ms = 27 MB).
 constexpr std::size_t kEarlyMax = 32U << 20;
@@ -35,8 +37,9 @@ constexpr std::size_t kHashJobFiles = 512;
 constexpr Duration kEpochMax = 100ms;                // receiver: written but not fsynced, in time
 constexpr std::uint64_t kEpochBytesMax = 64U << 20;  // and in bytes
 constexpr Duration kReceiptEvery = 500ms;
-constexpr Duration kPeerSilenceMax = 120s;  // while the link is up: kTimeout
-constexpr Duration kLookupMax = 600s;       // the same until a pull is offered anything
+constexpr Duration kDemandLookEvery = 200ms;  // receiver: who reads what is on its way?
+constexpr Duration kPeerSilenceMax = 120s;    // while the link is up: kTimeout
+constexpr Duration kLookupMax = 600s;         // the same until a pull is offered anything
 // Sender: says that it lives when nothing else had to be said for so long (it hashes, or its rate
 // is capped low).
 constexpr Duration kBeatEvery = 20s;

@@ -126,6 +126,15 @@ class SyncWork final : public Work {
   std::optional<Error> error;
 };
 
+// What is read already of what is coming.
+class DemandWork final : public Work {
+ public:
+  explicit DemandWork(std::shared_ptr<Sink> sink_in) : sink(std::move(sink_in)) {}
+  void run() override { demand = sink->demand(); }
+  std::shared_ptr<Sink> sink;
+  std::optional<store::Demand> demand;  // none: by nobody
+};
+
 // The manifest is whole: what it names becomes a tree, and the sink is told.
 class ManifestWork final : public Work {
  public:

@@ -25,8 +25,8 @@ Error broken(std::string why) {
 
 }  // namespace
 
-Receiver::Receiver(wire::TransferId id, StageClock* stage_clock)
-    : id_(id), stage_clock_(stage_clock) {}
+Receiver::Receiver(wire::TransferId id, StageClock* stage_clock, bool peer_knows_demand)
+    : id_(id), stage_clock_(stage_clock), peer_knows_demand_(peer_knows_demand) {}
 
 void Receiver::fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
                      std::optional<BytesPerSecond> limit) {
@@ -107,6 +107,8 @@ void Receiver::begin_attempt(Time now, const wire::Offer& offer) {
   reader_.reset();
   reader_lent_ = false;
   manifest_told_ = false;
+  demand_.reset();
+  manifest_asked_ = false;
   tree_.reset();
   progress_.files_total = offer.files;
   progress_.bytes_total = offer.bytes;
@@ -158,6 +160,7 @@ void Receiver::take_opened(Time now, OpenWork& work) {
   if (base_refused_) return drop_attempt();  // this manifest cannot be read; the next needs no base
   reader_ = std::make_shared<ManifestReader>(base_known ? base_ : std::nullopt);
   state_ = State::kReceiving;
+  look_at_demand(now);
   for (const wire::Seal& seal : early_seals_)
     if (seal.attempt == attempt_) seal_ = seal;
   feed_segments();
@@ -334,6 +337,7 @@ void Receiver::on_job(Time now, Work& work) {
   if (auto* copies = dynamic_cast<CopyWork*>(&work)) return take_copies(now, *copies);
   if (auto* manifest = dynamic_cast<ManifestWork*>(&work)) return take_manifest(now, *manifest);
   if (auto* synced = dynamic_cast<SyncWork*>(&work)) return take_synced(now, *synced);
+  if (auto* demand = dynamic_cast<DemandWork*>(&work)) return take_demand(now, *demand);
   auto* published = dynamic_cast<PublishWork*>(&work);
   ASSERT(published != nullptr);
   take_published(now, *published);

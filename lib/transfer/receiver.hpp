@@ -29,7 +29,8 @@ class Receiver {
   enum class State : std::uint8_t { kFetching, kOpening, kReceiving, kPublishing, kDone, kFailed };
 
   // Holds what comes early until it has a sink.
-  Receiver(wire::TransferId id, StageClock* stage_clock);  // which may be null
+  Receiver(wire::TransferId id, StageClock* stage_clock,  // which may be null
+           bool peer_knows_demand);
   // Pull: asks the peer to become a sender, and to send no faster than `limit`.
   void fetch(Time now, std::shared_ptr<Sink> sink, const wire::TransferMessage& fetch,
              std::optional<BytesPerSecond> limit);
@@ -77,6 +78,7 @@ class Receiver {
   void take_copies(Time now, CopyWork& work);
   void take_synced(Time now, SyncWork& work);
   void take_published(Time now, PublishWork& work);
+  void take_demand(Time now, DemandWork& work);
 
   void feed_segments();
   void feed_blocks(Time now);  // early ones whose names have come
@@ -96,12 +98,14 @@ class Receiver {
   void maybe_tell_manifest();
   void take_manifest(Time now, ManifestWork& work);
   void send_receipt(Time now);
+  void look_at_demand(Time now);
   bool is_over(std::uint32_t attempt) const;
   void drop_attempt();
   bool too_early(Time now, std::size_t bytes);
 
   const wire::TransferId id_;
   StageClock* const stage_clock_;
+  const bool peer_knows_demand_;
   std::shared_ptr<Sink> sink_;
   State state_ = State::kOpening;
   Error error_;
@@ -145,8 +149,12 @@ class Receiver {
   bool syncing_ = false;
   std::uint64_t synced_bytes_ = 0;
   std::optional<Time> receipt_due_;
-  Time all_here_{};  // publishing began
-  Time heard_{};     // the peer, of this transfer
+  std::optional<Time> demand_due_;       // the next look; none: nobody can read of it
+  bool looking_ = false;                 // one is under way
+  bool manifest_asked_ = false;          // of this attempt's sender
+  std::optional<store::Demand> demand_;  // told to it
+  Time all_here_{};                      // publishing began
+  Time heard_{};                         // the peer, of this transfer
 
   std::optional<BytesPerSecond> limit_;  // asked of the peer
   Progress progress_;

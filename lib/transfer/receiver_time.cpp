@@ -23,6 +23,7 @@ std::optional<Time> Receiver::next_deadline() const {
   if (!syncing_ && unsynced_since_ && state_ == State::kReceiving)
     consider(*unsynced_since_ + kEpochMax);
   if (link_up_) consider(receipt_due_);
+  if (state_ == State::kReceiving && !looking_) consider(demand_due_);
   if (link_up_ && state_ != State::kPublishing) consider(heard_ + silence_max());
   return due;
 }
@@ -35,9 +36,10 @@ void Receiver::on_deadline(Time now) {
     maybe_open();
   }
   maybe_sync(now);
+  if (demand_due_ && now >= *demand_due_ && !looking_) look_at_demand(now);
   if (receipt_due_ && link_up_ && now >= *receipt_due_) send_receipt(now);
   if (!link_up_ || state_ == State::kPublishing || now < heard_ + silence_max()) return;
-  if (jobs_out_ > 0) {  // our own disk is what takes so long
+  if (jobs_out_ > (looking_ ? 1U : 0U)) {  // our own disk is what takes so long
     heard_ = now;
     return;
   }

@@ -77,13 +77,14 @@ class EncodeWork final : public Work {
   };
   EncodeWork(std::shared_ptr<store::Files> files_in, wire::TransferId transfer_in,
              std::uint32_t attempt_in, std::vector<Part> parts_in, compression::Rung rung_in,
-             Clocks clocks_in)
+             Clocks clocks_in, bool urgent_in)
       : files(std::move(files_in)),
         transfer(transfer_in),
         attempt(attempt_in),
         parts(std::move(parts_in)),
         rung(rung_in),
-        clocks(clocks_in) {}
+        clocks(clocks_in),
+        urgent(urgent_in) {}
   void run() override;
 
   std::shared_ptr<store::Files> files;
@@ -92,6 +93,7 @@ class EncodeWork final : public Work {
   std::vector<Part> parts;
   compression::Rung rung;
   Clocks clocks;
+  bool urgent = false;  // somebody waits for these
   // result
   Slice block;  // empty if any part failed
   compression::Measured measured;

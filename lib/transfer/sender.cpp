@@ -67,8 +67,9 @@ void Sender::begin_attempt(Time now) {
   queue_.clear();
   announced_ = 0;
   progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
-  for (const Ready& ready : ready_) in_flight_bytes_ -= ready.raw_bytes;
-  ready_.clear();
+  for (const auto* queue : {&ready_, &urgent_})
+    for (const Ready& ready : *queue) in_flight_bytes_ -= ready.raw_bytes;
+  drop_ready();
   send_offer();
   state_ = State::kOffered;
 }
@@ -87,6 +88,11 @@ void Sender::send_offer() {
   post_.message(Lane::kControl, packed(offer));
 }
 
+void Sender::drop_ready() {
+  ready_.clear();
+  urgent_.clear();
+}
+
 void Sender::give(JobClass where, std::unique_ptr<Work> work) {
   ++jobs_out_;
   post_.task(where, std::move(work));
@@ -101,7 +107,7 @@ void Sender::stop(Time now, Error why, bool tell) {
   stages_.enter(now, Stage::kPeer);
   state_ = State::kFailed;
   error_ = std::move(why);
-  ready_.clear();
+  drop_ready();
   const std::size_t unborn = post_.tasks();
   post_.clear();
   jobs_out_ -= unborn;
@@ -143,6 +149,13 @@ void Sender::on_want(Time now, const wire::Want& want) {
   logical_rate_.add(now, *present);
 }
 
+void Sender::on_demand(Time now, const wire::Demand& demand) {
+  heard_ = now;
+  if (ended() || demand.attempt != attempt_) return;
+  is_read_ = true;
+  if (const auto taken = queue_.demand(demand); !taken) fail_with(now, taken.error());
+}
+
 void Sender::on_receipt(Time now, const wire::Receipt& receipt) {
   heard_ = now;
   const std::uint64_t settled = std::min(receipt.settled_bytes, progress_.bytes_total);
@@ -167,7 +180,7 @@ void Sender::on_committed(Time now, const wire::Committed& committed) {
   progress_.bytes_done = progress_.bytes_total;
   progress_.files_done = progress_.files_total;
   progress_.totals_final = true;
-  ready_.clear();
+  drop_ready();
   const std::size_t unborn = post_.tasks();
   post_.clear();
   jobs_out_ -= unborn;
@@ -213,7 +226,7 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
   if (!work.changed.empty()) return changed(now, work.changed);
   const std::uint32_t row = work.parts.front().row;
   chooser_.on_measured(row, source_->rows.bytes(row), work.measured);
-  ready_.push_back({std::move(work.block), raw_bytes});
+  (work.urgent ? urgent_ : ready_).push_back({std::move(work.block), raw_bytes});
 }
 
 // Not what the walk saw, or not what the manifest says: those files are taken as they are now.
@@ -292,9 +305,10 @@ Progress Sender::progress(Time now) const {
 
 void Sender::check() const {
   std::uint64_t ready_bytes = 0;
-  for (const Ready& ready : ready_) ready_bytes += ready.raw_bytes;
+  for (const auto* queue : {&ready_, &urgent_})
+    for (const Ready& ready : *queue) ready_bytes += ready.raw_bytes;
   ASSERT(ended() || ready_bytes <= in_flight_bytes_);
-  ASSERT(in_flight_bytes_ <= kInFlightMax + wire::kBlockBytesMax);
+  ASSERT(in_flight_bytes_ <= kInFlightMax + kUrgentInFlightMax + wire::kBlockBytesMax);
   ASSERT(announced_ <= writer_.chunks() && queue_.size() == writer_.chunks());
 }
 

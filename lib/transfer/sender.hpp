@@ -46,6 +46,7 @@ class Sender {
 
   void on_accept(Time now, const wire::Admit& accept);
   void on_want(Time now, const wire::Want& want);
+  void on_demand(Time now, const wire::Demand& demand);
   void on_receipt(Time now, const wire::Receipt& receipt);
   void on_committed(Time now, const wire::Committed& committed);
   void on_link(Time now, session::LinkState state);
@@ -84,8 +85,10 @@ class Sender {
   void finish_manifest();  // root, then Seal
   void feed_jobs();
   void feed_encoding(Time now);
+  void encode(Time now, const std::vector<std::uint64_t>& picked, bool urgent);
   bool may_go_ahead() const;
   std::size_t block_bytes() const;
+  void drop_ready();
   void take_hashed(Time now, HashWork& work);
   void take_encoded(Time now, EncodeWork& work);
   std::optional<Output> next_block(Time now, const session::Room& room);
@@ -125,11 +128,13 @@ class Sender {
   CodecChooser chooser_;
   LinkGuess link_guess_;
   std::uint64_t announced_ = 0;  // chunks whose names are on their way
+  bool is_read_ = false;         // by somebody at the receiver, who needs the manifest whole
   struct Ready {
     Slice block;
     std::uint64_t raw_bytes = 0;
   };
   std::deque<Ready> ready_;
+  std::deque<Ready> urgent_;  // of what somebody waits for: on the demand lane
   std::size_t jobs_out_ = 0;
   std::size_t encode_jobs_ = 0;
   std::uint64_t in_flight_bytes_ = 0;  // picked, not yet taken by the session

@@ -17,7 +17,7 @@ Slice packed(const TransferMessage& message) {
 }  // namespace
 
 void Sender::feed_jobs() {
-  while (queue_.sendable_bytes() < kHashAheadMax) {
+  while (is_read_ || queue_.sendable_bytes() < kHashAheadMax) {
     auto task = hasher_.next();
     if (!task) return;
     give(task->where, std::move(task->work));
@@ -123,36 +123,48 @@ std::size_t Sender::block_bytes() const {
 }
 
 void Sender::feed_encoding(Time now) {
-  while (encode_jobs_ < options_.encode_jobs && in_flight_bytes_ < kInFlightMax && may_go_ahead()) {
-    const auto picked = queue_.pick(block_bytes(), announced_);
+  while (encode_jobs_ < options_.encode_jobs && may_go_ahead()) {
+    // A full pipeline does not keep back what somebody waits for.
+    std::vector<std::uint64_t> picked;
+    if (in_flight_bytes_ < kInFlightMax + kUrgentInFlightMax)
+      picked = queue_.pick(block_bytes(), announced_, true);
+    const bool urgent = !picked.empty();
+    if (!urgent && in_flight_bytes_ < kInFlightMax) picked = queue_.pick(block_bytes(), announced_);
     if (picked.empty()) return;
-    std::vector<EncodeWork::Part> parts;
-    for (const std::uint64_t number : picked) {
-      const SendChunk& chunk = queue_.at(number);
-      const Rows& rows = source_->rows;
-      parts.push_back({number, rows.chunk(chunk.row, chunk.piece),
-                       rows.name(chunk.row).under(source_->root), chunk.row, chunk.offset,
-                       chunk.length});
-      in_flight_bytes_ += chunk.length;
-    }
-    const std::uint32_t row = parts.front().row;
-    link_guess_.on_block(stages_.limit(now), wire_rate_.rate(now));
-    const auto rung = chooser_.choose(row, source_->rows.bytes(row), link_guess_.rate());
-    ++encode_jobs_;
-    give(JobClass::kCompute, std::make_unique<EncodeWork>(source_->files, id_, attempt_,
-                                                          std::move(parts), rung, options_.clocks));
+    encode(now, picked, urgent);
   }
+}
+
+void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urgent) {
+  std::vector<EncodeWork::Part> parts;
+  for (const std::uint64_t number : picked) {
+    const SendChunk& chunk = queue_.at(number);
+    const Rows& rows = source_->rows;
+    parts.push_back({number, rows.chunk(chunk.row, chunk.piece),
+                     rows.name(chunk.row).under(source_->root), chunk.row, chunk.offset,
+                     chunk.length});
+    in_flight_bytes_ += chunk.length;
+  }
+  const std::uint32_t row = parts.front().row;
+  link_guess_.on_block(stages_.limit(now), wire_rate_.rate(now));
+  const auto rung = chooser_.choose(row, source_->rows.bytes(row), link_guess_.rate());
+  ++encode_jobs_;
+  give(JobClass::kCompute,
+       std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
+                                    options_.clocks, urgent));
 }
 
 std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
   rate_waits_ = false;
-  if (ready_.empty() || !room.in(Lane::kBulk)) return std::nullopt;
+  const bool urgent = !urgent_.empty() && room.in(Lane::kDemand);
+  if (!urgent && (ready_.empty() || !room.in(Lane::kBulk))) return std::nullopt;
   if (options_.limit && now < rate_free_) {
     rate_waits_ = true;
     return std::nullopt;
   }
-  Ready ready = std::move(ready_.front());
-  ready_.pop_front();
+  auto& queue = urgent ? urgent_ : ready_;
+  Ready ready = std::move(queue.front());
+  queue.pop_front();
   in_flight_bytes_ -= ready.raw_bytes;
   const std::uint64_t wire_bytes = ready.block.size();
   if (!accepted_) unanswered_bytes_ += wire_bytes;
@@ -162,7 +174,7 @@ std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
   progress_.bytes_wire += wire_bytes;
   wire_rate_.add(now, wire_bytes);
   session::Message message;
-  message.lane = Lane::kBulk;
+  message.lane = urgent ? Lane::kDemand : Lane::kBulk;
   message.body = std::move(ready.block);
   return Output(std::move(message));
 }
@@ -170,7 +182,7 @@ std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
 // Why no more leaves right now, asked whenever the session asked for output and got none.
 void Sender::note_stage(Time now, const session::Room& room) {
   Stage stage = Stage::kPeer;
-  if (!ready_.empty())
+  if (!ready_.empty() || !urgent_.empty())
     stage = options_.limit && now < rate_free_ ? Stage::kRateCap : Stage::kLink;
   else if (!room.in(Lane::kBulk) || !link_up_)
     stage = Stage::kLink;

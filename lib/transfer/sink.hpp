@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lib/store/demand.hpp"
 #include "lib/store/staging.hpp"
 #include "lib/store/tree.hpp"
 #include "lib/transfer/manifest.hpp"
@@ -56,6 +57,9 @@ class Sink {
   virtual Result<> sync() = 0;
   // All that is coming is named, and much of it is not here yet.
   virtual void on_manifest(const store::Tree&) {}
+  // Whether somebody may read of it before it is published; then demand() is asked now and again.
+  virtual bool may_be_read() const { return false; }
+  virtual std::optional<store::Demand> demand() { return std::nullopt; }
   // Everything is here: check, make durable, put under its final name.
   virtual Result<Published> publish(const store::Tree& tree) = 0;
 };

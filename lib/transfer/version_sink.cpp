@@ -52,6 +52,10 @@ void VersionSink::on_manifest(const store::Tree& tree) {
   (void)store::tell_incoming(root_.files(), dataset_, tree);
 }
 
+std::optional<store::Demand> VersionSink::demand() {
+  return store::read_demand(root_.files(), dataset_);
+}
+
 Result<Published> VersionSink::publish(const store::Tree& tree) {
   // A sender that had to read its files again knows the root only now: an unchanged tree makes no
   // new version.
@@ -63,6 +67,7 @@ Result<Published> VersionSink::publish(const store::Tree& tree) {
   const auto published =
       TRY(store::publish(root_, dataset_, tree, staging(), base_ ? &*base_ : nullptr, &index_));
   TRY(clear_staging());
+  store::forget_demand(root_.files(), dataset_);
   return Published{published.version.value(), published.root, false};
 }
 

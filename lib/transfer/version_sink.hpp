@@ -14,6 +14,8 @@ class VersionSink final : public StagedSink {
  public:
   VersionSink(store::Root& root, store::ChunkIndex& index, store::DatasetName dataset);
   void on_manifest(const store::Tree& tree) override;
+  bool may_be_read() const override { return true; }
+  std::optional<store::Demand> demand() override;
   Result<Published> publish(const store::Tree& tree) override;
 
  protected:

@@ -31,6 +31,7 @@ constexpr std::size_t kSegmentRecordsMax = 16384;
 constexpr std::size_t kSegmentPiecesMax = 8192;
 constexpr std::size_t kBlockBytesMax = 1U << 20;  // of chunks, before compression
 constexpr std::size_t kBlockRunsMax = 1024;
+constexpr std::size_t kDemandChunksMax = 16384;  // 1 GiB of them, usually
 // Encoded, a block is never longer than raw.
 constexpr std::size_t kBlockPayloadMax = kBlockBytesMax;
 
@@ -201,6 +202,21 @@ struct ChunkRun {
   }
 };
 
+// What somebody at the receiver reads already, soonest first; the newest of an attempt counts.
+struct Demand {
+  TransferId transfer;
+  std::uint32_t attempt = 1;
+  std::uint32_t urgent = 0;
+  List<ChunkRun, kBlockRunsMax> runs;
+  template <class F>
+  static void fields(F& f) {
+    f(&Demand::transfer, "transfer");
+    f(&Demand::attempt, "attempt");
+    f(&Demand::urgent, "urgent", "so many chunks, of the first runs, are waited for: by demand");
+    f(&Demand::runs, "runs", "chunks to send before others; none: the manifest is waited for");
+  }
+};
+
 struct Block {
   TransferId transfer;
   std::uint32_t attempt = 1;
@@ -301,7 +317,8 @@ struct Stop {
   }
 };
 
-using TransferMessage = std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt,
-                                     Committed, Stop, Ask, Answer, Beat, FetchCheckpoint, Pace>;
+using TransferMessage =
+    std::variant<Offer, Fetch, Admit, Segment, Want, Block, Seal, Receipt, Committed, Stop, Ask,
+                 Answer, Beat, FetchCheckpoint, Pace, Demand>;
 
 }  // namespace longhaul::wire

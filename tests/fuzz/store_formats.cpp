@@ -1,9 +1,10 @@
 // What the store reads from peers, disks and users, on arbitrary bytes; the first byte chooses:
-// manifest, journal, name, exclude rules. What is accepted must come back as it was.
+// manifest, journal, name, exclude rules, demand. What is accepted must come back as it was.
 #include <cstddef>
 #include <cstdint>
 
 #include "lib/base/assert.hpp"
+#include "lib/store/demand.hpp"
 #include "lib/store/ignore.hpp"
 #include "lib/store/journal.hpp"
 #include "lib/store/tree.hpp"
@@ -14,7 +15,7 @@ using namespace longhaul::store;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const Bytes bytes = std::as_bytes(std::span(data + 1, size - 1));
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       if (const auto tree = Tree::parse(GrowingBytes::copy_of(bytes))) {
         ASSERT(equal(tree->bytes(), bytes));
@@ -38,6 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         (void)rules.judge(TreeName::known("a/b.c/[d]"), true);
       break;
     }
+    case 4:
+      if (const auto demand = parse_demand(bytes)) ASSERT(equal(to_bytes(*demand), bytes));
+      break;
   }
   return 0;
 }

@@ -103,8 +103,7 @@ TEST(SessionSim, R6WhatIsRequiredAndMissingIsRefusedBeforeAnyMessage) {
   ASSERT_TRUE(both.run_until([&] { return both.established(); }, 5s));
   const auto established = both.laptop.events_of<session::Established>();
   ASSERT_FALSE(established.empty());
-  EXPECT_EQ(established[0].second.capabilities,
-            session::kCapabilityRuns | session::kCapabilityCheckpoints);
+  EXPECT_EQ(established[0].second.capabilities, session::kCapabilitiesOfServices);
 
   options.session.required = std::uint64_t{1} << 40;  // of a build to come
   SessionWorld newer(1, options);

@@ -39,6 +39,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Chunk>();
   visit.template operator()<Hole>();
   visit.template operator()<Want>();
+  visit.template operator()<Demand>();
   visit.template operator()<Block>();
   visit.template operator()<ChunkRun>();
   visit.template operator()<Seal>();

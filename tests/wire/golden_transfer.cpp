@@ -119,6 +119,7 @@ std::vector<GoldenBytes> transfer_golden() {
       golden_transfer("known", Admit{transfer, 2, true}),
       golden_transfer("every-record", some_segment()),
       golden_transfer("again", some_want()),
+      golden_transfer("soon", Demand{transfer, 2, 128, {{8'192, 200}, {300, 3}}}),
       golden_transfer("zstd", some_block()),
       golden_transfer("end", Seal{transfer, 2, 2, 8'201, 6, 300'001, digest("root")}),
       golden_transfer("progress", Receipt{transfer, 300'001, 65'536, 12}),
