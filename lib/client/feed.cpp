@@ -1,12 +1,14 @@
 #include "lib/client/feed.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <unordered_set>
 
 #include "lib/base/escape.hpp"
 #include "lib/store/manifest_file.hpp"
@@ -119,7 +121,10 @@ Result<Feed::Presence> Feed::ready() {
   }
   const auto coming = TRY(manifest(store::incoming_manifest(dataset_)));
   waiting_for_ = "the manifest of " + dataset_.text();
-  if (!coming) return Presence::kNotYet;
+  if (!coming) {
+    wish_.say({});
+    return Presence::kNotYet;
+  }
   if (newest) before_ = store::Root::folder_of(dataset_, *newest);
   return take(*coming);
 }
@@ -154,12 +159,26 @@ Result<> Feed::look_for_version() {
       if (tree && tree->root() == root_) published_ = store::Root::folder_of(dataset_, *newest);
     }
   }
-  if (published_) return {};
+  if (published_) {
+    wish_.withdraw();
+    return {};
+  }
+  if (!manifest_is_another()) return {};
   const auto coming = TRY(manifest(store::incoming_manifest(dataset_)));
   if (coming && coming->root() != root_)
     return fail(Kind::kChanged, "read the dataset " + dataset_.text(),
                 "its source was changed while it was on its way");
   return {};
+}
+
+// A manifest may be hundreds of megabytes: who waits does not read it each time it looks.
+bool Feed::manifest_is_another() {
+  struct stat stat {};
+  if (::stat(path_of(store::incoming_manifest(dataset_)).c_str(), &stat) != 0) return false;
+  const std::array<std::int64_t, 5> seen = {static_cast<std::int64_t>(stat.st_ino), stat.st_size,
+                                            stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec,
+                                            stat.st_mtim.tv_nsec};
+  return seen != std::exchange(manifest_seen_, seen);
 }
 
 bool Feed::read_checked(const std::string& path, const Chunk& chunk, ByteVector& out) const {
@@ -209,15 +228,38 @@ Result<const ByteVector*> Feed::checked(std::size_t file, const Chunk& chunk) {
   return &cache_.front().bytes;
 }
 
+// The first that ends behind this place.
+std::vector<Feed::Chunk>::const_iterator Feed::chunk_at(std::size_t file,
+                                                        std::uint64_t offset) const {
+  return std::partition_point(
+      chunks_[file].begin(), chunks_[file].end(),
+      [offset](const Chunk& chunk) { return chunk.offset + chunk.length <= offset; });
+}
+
+void Feed::need(std::span<const Range> ranges, std::size_t urgent) {
+  if (published_ || identity_.empty()) return;
+  store::Demand demand;
+  std::unordered_set<store::ChunkId> seen;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const auto [file, offset, bytes] = ranges[i];
+    if (file >= files_.size() || offset > files_[file].bytes) continue;
+    const std::uint64_t end = offset + std::min(bytes, files_[file].bytes - offset);
+    for (auto chunk = chunk_at(file, offset); chunk != chunks_[file].end() && chunk->offset < end;
+         ++chunk)
+      if (demand.chunks.size() < store::kDemandChunksMax && seen.insert(chunk->id).second)
+        demand.chunks.push_back(chunk->id);
+    if (i < urgent) demand.urgent = static_cast<std::uint32_t>(demand.chunks.size());
+  }
+  wish_.say(demand);
+}
+
 Result<Feed::Presence> Feed::read(std::size_t file, std::uint64_t offset, MutableBytes out) {
   if (file >= files_.size() || offset > files_[file].bytes ||
       out.size() > files_[file].bytes - offset)
     return fail(Kind::kUsage, "read a dataset", "the range lies beyond the file");
   const std::uint64_t end = offset + out.size();
   const std::vector<Chunk>& chunks = chunks_[file];
-  const auto first = std::partition_point(chunks.begin(), chunks.end(), [&](const Chunk& chunk) {
-    return chunk.offset + chunk.length <= offset;
-  });
+  const auto first = chunk_at(file, offset);
   ByteVector whole(out.size());  // holes are zeros
   for (auto chunk = first; chunk != chunks.end() && chunk->offset < end; ++chunk) {
     const ByteVector* bytes = TRY(checked(file, *chunk));

@@ -6,16 +6,19 @@
 // in which another host's writes become visible.
 //
 // It looks in the version if there is one, else in the staging, else in the version before (what
-// did not change is not sent). It follows the push into its version. Not thread-safe; blocks on
-// the disk.
+// did not change is not sent). It follows the push into its version, and tells the streamer what it
+// will read next (wish.hpp). Not thread-safe; blocks on the disk.
 #pragma once
 
+#include <array>
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "lib/client/wish.hpp"
 #include "lib/store/incoming.hpp"
 
 namespace longhaul::client {
@@ -46,6 +49,14 @@ class Feed {
   // Fills `out` or leaves it alone. kChanged: the dataset became another on its way; kIntegrity: a
   // version's bytes rotted.
   Result<Presence> read(std::size_t file, std::uint64_t offset, MutableBytes out);
+  // What will be read, soonest first, the first `urgent` of it before anything can go on: the
+  // streamer has that sent first. Replaces what was said before. Of ranges that are no part of a
+  // file, that part which is.
+  struct Range {
+    std::size_t file = 0;
+    std::uint64_t offset = 0, bytes = 0;
+  };
+  void need(std::span<const Range> ranges, std::size_t urgent);
   // What the last kNotYet of read() or ready() lacked, for people.
   const std::string& waiting_for() const { return waiting_for_; }
 
@@ -63,7 +74,9 @@ class Feed {
   enum class Which : std::uint8_t { kNewest, kVersion, kIncoming };
 
   explicit Feed(const FeedOptions& options, store::DatasetName dataset)
-      : options_(options), dataset_(std::move(dataset)) {}
+      : options_(options),
+        dataset_(std::move(dataset)),
+        wish_(path_of(store::demand_folder(dataset_))) {}
   std::string path_of(const store::TreeName& name) const {
     return options_.root + "/" + name.text();
   }
@@ -71,6 +84,8 @@ class Feed {
   Result<std::optional<store::Tree>> manifest(const store::TreeName& name) const;
   Result<Presence> take(const store::Tree& tree);
   Result<> look_for_version();
+  bool manifest_is_another();  // than the one looked at last
+  std::vector<Chunk>::const_iterator chunk_at(std::size_t file, std::uint64_t offset) const;
   Result<const ByteVector*> checked(std::size_t file, const Chunk& chunk);
   bool read_checked(const std::string& path, const Chunk& chunk, ByteVector& out) const;
 
@@ -84,6 +99,9 @@ class Feed {
   std::optional<store::TreeName> before_;     // the newest version's, while ours is on its way
   std::vector<File> files_;
   std::vector<std::vector<Chunk>> chunks_;  // of each file; a hole is none
+
+  Wish wish_;
+  std::array<std::int64_t, 5> manifest_seen_{};  // of what is coming: which file, and its times
 
   std::list<Cached> cache_;  // checked, newest first
   std::map<std::pair<std::size_t, std::uint64_t>, std::list<Cached>::iterator> places_;

@@ -131,6 +131,16 @@ uint64_t longhaul_feed_bytes(const longhaul_feed* feed, size_t file);
 /* Fills `out`, or leaves it alone. */
 int longhaul_feed_read(longhaul_feed* feed, size_t file, uint64_t offset, void* out, size_t size,
                        char* error, size_t error_size);
+typedef struct longhaul_range {
+  size_t file;
+  uint64_t offset, bytes;
+} longhaul_range;
+/* What will be read next, soonest first; replaces what was said before. What of it is not here crosses
+ * the link before the rest of its push, the first `urgent` ranges before everything that fills the link.
+ * A hint: what is not named arrives, too, and what is named may still be NOT_YET. At most 16,384
+ * chunks of it count, about 1 GiB. */
+void longhaul_feed_need(longhaul_feed* feed, const longhaul_range* ranges, size_t count,
+                        size_t urgent);
 /* What the last LONGHAUL_NOT_YET lacked, for people; valid until the next call. */
 const char* longhaul_feed_waiting_for(const longhaul_feed* feed);
 void longhaul_feed_close(longhaul_feed* feed);

@@ -88,6 +88,17 @@ int longhaul_feed_read(longhaul_feed* feed, size_t file, uint64_t offset, void* 
   return presence_of([&] { return feed_of(feed)->read(file, offset, bytes); }, error, error_size);
 }
 
+void longhaul_feed_need(longhaul_feed* feed, const longhaul_range* ranges, size_t count,
+                        size_t urgent) {
+  try {
+    std::vector<Feed::Range> mine;
+    for (size_t i = 0; i < count; ++i)
+      mine.push_back({ranges[i].file, ranges[i].offset, ranges[i].bytes});
+    feed_of(feed)->need(mine, urgent);
+  } catch (...) {  // no memory: it comes in the push's order
+  }
+}
+
 const char* longhaul_feed_waiting_for(const longhaul_feed* feed) {
   return feed_of(feed)->waiting_for().c_str();
 }

@@ -11,6 +11,7 @@
 
 #include "lib/base/rng.hpp"
 #include "lib/client/longhaul.h"
+#include "lib/io/posix_files.hpp"
 #include "lib/store/manifest_file.hpp"
 
 namespace longhaul::client {
@@ -218,6 +219,48 @@ TEST_F(FeedTest, ASourceThatChangesOnTheWayAndRotAreErrors) {
   EXPECT_EQ(Feed::open({.root = root_, .dataset = "words@v1"}).error().kind(), Kind::kUsage);
   EXPECT_EQ(Feed::open({.root = root_ / "none", .dataset = "words"}).error().kind(),
             Kind::kNotFound);
+}
+
+// What it tells the streamer, as the streamer reads it.
+TEST_F(FeedTest, SaysWhatItNeedsUntilItIsAVersion) {
+  const auto said = [this] {
+    const auto files = io::PosixFiles::at(root_.native()).value();
+    return store::read_demand(*files, words_);
+  };
+  auto feed = open();
+  EXPECT_FALSE(said().has_value());
+  ASSERT_EQ(feed->ready().value(), Presence::kNotYet);
+  ASSERT_TRUE(said().has_value()) << "the manifest is waited for";
+  EXPECT_TRUE(said()->chunks.empty());
+
+  begin_push(tree_);
+  ASSERT_EQ(feed->ready().value(), Presence::kHere);
+  // Part of the second chunk and of the third; then from the hole at 5 to behind the end; then
+  // nonsense.
+  const std::array<Feed::Range, 3> ranges = {
+      {{0, kChunkBytes + 1, kChunkBytes}, {1, 5 * kChunkBytes, ~0ULL}, {9, 0, 1}}};
+  feed->need(ranges, 1);
+  store::Demand expected;
+  for (const auto& [f, at] : {std::pair(0, 1), {0, 2}, {1, 6}, {1, 7}})
+    expected.chunks.push_back(
+        crypto::sha256(std::string_view(content_[static_cast<std::size_t>(f)])
+                           .substr(static_cast<std::size_t>(at) * kChunkBytes, kChunkBytes)));
+  expected.urgent = 2;
+  EXPECT_EQ(said(), expected);
+
+  fs::remove_all(at(store::demand_folder(words_)));  // as the publish of another version does
+  feed->need(ranges, 1);
+  EXPECT_EQ(said(), expected);
+  auto second = open();
+  ASSERT_EQ(second->ready().value(), Presence::kHere);
+  second->need(std::span(ranges).first(1), 0);
+  EXPECT_EQ(said(), expected) << "the second reader's chunks are among the first one's";
+  feed.reset();
+  ASSERT_TRUE(said().has_value());
+  EXPECT_EQ(said()->chunks.size(), 2U);
+  EXPECT_EQ(said()->urgent, 0U);
+  second.reset();
+  EXPECT_FALSE(said().has_value());
 }
 
 TEST_F(FeedTest, ServesPlainC) {
