@@ -21,7 +21,7 @@ Result<> TrainingRun::obey() {
     reporter_->mark(step_, "a signal stops it");
   look_for_newer_attempt();
   announce_checkpoints();
-  return paused_ ? pause() : Result<>();
+  return pause();
 }
 
 void TrainingRun::carry_out(const Command& command) {
@@ -53,6 +53,7 @@ void TrainingRun::carry_out(const Command& command) {
   reporter_->answer(command, step_, done);
 }
 
+// As long as it is asked to.
 Result<> TrainingRun::pause() {
   while (paused_ && !stop_ && !lost_) {
     if (want_checkpoint_ && step_ > first_step_) checkpoint();

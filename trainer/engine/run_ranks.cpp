@@ -114,6 +114,7 @@ Result<> TrainingRun::lead() {
     console_.err(fmt::format("longhaul-train: step {} waits for {}\n", step_, said));
   }
   stop_ = stop_ || team_->gate().stop_asked();
+  TRY(pause());  // asked for while the ranks were waited for: before this step, as was answered
   if (!stop_ && !lost_) team_->go(step_, std::exchange(to_tell_, {}));
   return {};
 }

@@ -118,7 +118,8 @@ Result<> TrainingRun::one_step() {
   ledger_.enter(Column::kData, time_now());
   const LoadedBatch* batch = TRY(next_batch());
   if (batch == nullptr) return {};
-  if (team_) TRY(meet());
+  // A pause asked for while the batch was waited for comes before this step, as was answered.
+  TRY(team_ ? meet() : pause());
   if (stop_ || lost_) return {};
   ledger_.enter(Column::kCompute, time_now());
   loss_ = TRY(forward_backward(*batch));
