@@ -40,8 +40,9 @@ class DataSource {
   // Fills out (range.count ids) only if every byte of the range has arrived and its hash matched;
   // else kNotYet with `out` untouched.
   virtual Result<Presence> read(const TokenRange& range, std::span<Token> out) = 0;
-  // What will be read next, soonest first; a hint that replaces the last one.
-  virtual void will_need(std::span<const TokenRange>) {}
+  // What will be read next, soonest first, the first `urgent` of it before anything can go on; a
+  // hint that replaces the last one.
+  virtual void will_need(std::span<const TokenRange>, std::size_t /*urgent*/) {}
   // After kNotYet: blocks until something has arrived or the time is up.
   virtual void wait_for_arrival(Duration) {}
   // What is being waited for, for people: "chunk 3f2a.. of shard_000002.bin".

@@ -2,9 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
 #include "lib/base/escape.hpp"
 
 namespace longhaul::trainer {
+namespace {
+
+// Named to the source beyond the window at hand: 128 MiB to 1 GiB, which is what a feed tells.
+constexpr std::size_t kHintBlocksLeast = 16, kHintBlocksMost = 128;
+
+}  // namespace
 
 Loader::Loader(std::unique_ptr<DataSource> source, SampleOrder order, std::uint64_t sequence,
                const LoaderOptions& options)
@@ -65,9 +75,21 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   return {};
 }
 
+// The window at hand, and what `prefetch` seconds take of it at the pace so far.
+std::size_t Loader::blocks_ahead(std::uint64_t samples, Duration spent) const {
+  const double seconds = std::max(1.0, std::chrono::duration<double>(spent).count());
+  const double a_second = static_cast<double>(samples * sequence_ * options_.token_bytes) / seconds;
+  const double blocks = std::ceil(static_cast<double>(options_.prefetch_seconds) * a_second /
+                                  static_cast<double>(kShuffleBlockBytes));
+  return order_.window_blocks() +
+         std::clamp<std::size_t>(static_cast<std::size_t>(std::min(blocks, 1e9)), kHintBlocksLeast,
+                                 kHintBlocksMost);
+}
+
 void Loader::run() {
   std::uint64_t index = options_.first_index;
-  std::uint64_t hinted_epoch = ~std::uint64_t{0}, hinted = 0;
+  std::uint64_t hinted = ~std::uint64_t{0};  // the window for which the source was told
+  Time began{};
   for (;;) {
     std::size_t slot = 0;
     {
@@ -77,11 +99,13 @@ void Loader::run() {
       if (stopping_) return;
       slot = filled_ % slots_.size();
     }
-    if (order_.epoch_of(index) != hinted_epoch ||
-        index - hinted > order_.samples_per_epoch() / 16) {
-      hinted_epoch = order_.epoch_of(index);
-      hinted = index;
-      source_->will_need(order_.blocks_from(index, options_.hint_blocks));
+    if (const std::uint64_t window = order_.window_begin(index); window != hinted) {
+      hinted = window;
+      const Time now = Time(std::chrono::steady_clock::now().time_since_epoch());
+      if (index == options_.first_index) began = now;
+      const std::uint64_t samples = index - options_.first_index;
+      source_->will_need(order_.blocks_from(index, blocks_ahead(samples, now - began)),
+                         order_.window_blocks());
     }
     Result<> filled = fill(slots_[slot], index);
     {

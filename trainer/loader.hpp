@@ -23,8 +23,10 @@ struct LoaderOptions {
   std::uint64_t rank = 0, ranks = 1;
   std::uint64_t vocab = 256;  // ids at or over it are an error
   std::uint64_t first_index = 0;
-  std::size_t ring = 16;         // batches ahead
-  std::size_t hint_blocks = 16;  // named to the source ahead of need
+  std::size_t ring = 16;  // batches ahead
+  std::uint64_t prefetch_seconds =
+      600;                        // at the pace of training: named to the source ahead of need
+  std::uint64_t token_bytes = 2;  // on the disk
 };
 struct LoadedBatch {
   std::uint64_t first_index = 0;              // global index of the step's first sample
@@ -49,6 +51,7 @@ class Loader {
   std::size_t ready() const;  // batches in the ring; any thread
 
  private:
+  std::size_t blocks_ahead(std::uint64_t samples, Duration spent) const;
   void run();
   Result<> fill(LoadedBatch& batch, std::uint64_t index);
   Result<> read_sample(const TokenRange& range, std::span<Token> out);

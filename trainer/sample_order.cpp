@@ -100,6 +100,12 @@ TokenRange SampleOrder::at(std::uint64_t index) {
   return {block.shard, block.first + (sample - before) * options_.sequence, options_.sequence + 1};
 }
 
+std::uint64_t SampleOrder::window_begin(std::uint64_t index) {
+  const std::uint64_t place = index % samples_;
+  enter(index / samples_);
+  return index - place + window_begin_[window_of(place)];
+}
+
 std::vector<TokenRange> SampleOrder::blocks_from(std::uint64_t index, std::size_t most) {
   std::vector<TokenRange> out;
   std::uint64_t epoch = index / samples_;

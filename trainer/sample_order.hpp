@@ -33,11 +33,15 @@ class SampleOrder {
  public:
   // kUsage when no block holds a whole sample.
   static Result<SampleOrder> make(std::span<const ShardInfo> shards, const OrderOptions& options);
+  std::size_t window_blocks() const { return static_cast<std::size_t>(options_.window_blocks); }
   std::uint64_t samples_per_epoch() const { return samples_; }
   std::uint64_t epoch_of(std::uint64_t index) const { return index / samples_; }
   TokenRange at(std::uint64_t index);  // `sequence` + 1 tokens
+  // The first index of the window that `index` lies in: until its blocks are here, none of its
+  // samples is sure to be.
+  std::uint64_t window_begin(std::uint64_t index);
   // The blocks that samples from `index` on touch, in the order of first use, at most `most`: what
-  // a gateway should fetch first.
+  // should cross the link first.
   std::vector<TokenRange> blocks_from(std::uint64_t index, std::size_t most);
 
  private:

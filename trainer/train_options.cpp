@@ -31,6 +31,8 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("sequence", run.sequence, "tokens a sample");
   o.add("seed", run.seed, "of weights, order and noise");
   o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
+  o.add("prefetch", run.prefetch,
+        "what so many seconds of training read is asked for first, of a dataset on its way");
   o.add("order", run.order,
         "shuffled, or upload: the first epoch's blocks in the order in which a push sends them");
   o.add("dtype", run.dtype, "of the layers' products: fp32 or bf16 (weights and sums stay fp32)");

@@ -14,7 +14,8 @@ struct TrainOptions {
   Path data, eval_data, run, store;
   std::string dataset;  // of the streamer whose ROOT is `store`, in place of `data`
   std::uint64_t steps = 1000, batch = 8, micro = 0, sequence = 256, seed = 1;
-  std::uint64_t window = 2;  // blocks of 8 MiB
+  std::uint64_t window = 2;      // blocks of 8 MiB
+  std::uint64_t prefetch = 600;  // seconds
   std::string order = "shuffled", dtype = "fp32";
   std::uint64_t threads = 1;      // of each rank
   std::uint64_t ranks = 0;        // started here; 0: as the environment says, else 1

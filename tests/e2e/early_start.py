@@ -1,5 +1,6 @@
 """The trainer starts on a dataset that is still on its way: before the push has ended, through a
-kill -9 of the push and a stop while it waits; it ends with the losses of a run on the whole.
+kill -9 of the push, a stop and a pause while it waits; it ends with the losses of a run on the whole. In
+the shuffled order, too: what it needs first crosses first.
 
 Usage: early_start.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN]. 0: all held; 77: no trainer.
 """
@@ -17,6 +18,7 @@ import time
 from push_pull import World
 
 SHARDS, TOKENS, STEPS = 12, 262_144, 700  # 512 KiB a shard, 256 steps each
+SEED = 2  # whose first block is of the last shard
 
 
 def make_shards(folder):
@@ -32,13 +34,13 @@ def make_shards(folder):
 
 
 class Trainer:
-    def __init__(self, world, program, run, *data):
+    def __init__(self, world, program, run, *data, order="upload", steps=STEPS):
         self.run = world.root / "runs" / run
         self.log = world.folder / f"{run}.log"
         self.environment = dict(os.environ, LONGHAUL_SHM=str(world.folder))
         self.command = [program, "train", *data, "--run", self.run, "--hidden", "64",
-                        "--layers", "1", "--steps", STEPS, "--batch", "8", "--sequence", "128",
-                        "--shuffle-window", "1", "--order", "upload", "--say-every", "1",
+                        "--layers", "1", "--steps", steps, "--batch", "8", "--sequence", "128",
+                        "--shuffle-window", "1", "--order", order, "--say-every", "1",
                         "--resume", "auto", "--jsonl", "--json"]
 
     def start(self):
@@ -72,8 +74,15 @@ def staged(world):
                for path in (world.root / ".longhaul/staging").glob("*/tree/*"))
 
 
-def push(world, source, rate):
-    command, environment = world.command("push", source, "here:words", "--limit-rate", rate)
+def steer(world, run, verb):
+    """Returns the step from which it holds."""
+    done = world.result("ctl", f"here/{run}", verb)
+    assert done["state"] == "applied", done
+    return done["step"]
+
+
+def push(world, source, rate, dataset="words"):
+    command, environment = world.command("push", source, f"here:{dataset}", "--limit-rate", rate)
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
 
@@ -99,10 +108,15 @@ def story(world, program):
     assert first["longest_data_wait"] > 1, first
 
     trainer.start()
+    trainer.until(" waits for chunk ")
+    paused = steer(world, "early", "pause")
+    assert paused == first["steps"], (paused, first)
     sending = push(world, source, "4MB/s")
+    assert sending.wait(60) == 0
+    assert steer(world, "early", "checkpoint") == paused, "the pause came before the step it was answered for"
+    steer(world, "early", "resume")
     second = trainer.end(0)
     assert second["first_step"] == first["steps"] and second["steps"] == STEPS, second
-    assert sending.wait(60) == 0
     notes = json.loads((trainer.run / f"checkpoints/step-{STEPS:08}/checkpoint.json").read_text())
     root = world.result("ls", "here:words")["root"]
     assert notes["settings"]["data"] == f"words sha256:{root}", (notes["settings"], root)
@@ -112,6 +126,25 @@ def story(world, program):
     whole.end(0)
     early, late = trainer.losses(), whole.losses()
     assert sorted(early) == sorted(late) == list(range(STEPS)) and early == late
+
+
+def shuffled_story(world, program):
+    """The order asks for the last shard first; the push would send it last, 6 s later."""
+    source = world.folder / "shards"
+    trainer = Trainer(world, program, "shuffled", "--dataset", "mixed", "--store", world.root, "--seed", SEED,
+                      order="shuffled", steps=100)
+    trainer.start()
+    trainer.until("waits for the manifest of mixed")
+    sending = push(world, source, "1MB/s", "mixed")
+    trainer.until("step      1 ")
+    assert sending.poll() is None, "the first steps came before the push had ended"
+    here = {path.name for path in (world.root / ".longhaul/staging").glob("*/tree/*")
+            if path.stat().st_blocks * 512 > TOKENS}
+    last = f"shard_{SHARDS - 1:06}.bin"
+    assert last in here and len(here) <= SHARDS // 2, here
+    trainer.end(0)
+    assert sending.wait(60) == 0
+    assert not (world.root / ".longhaul/demand/mixed").exists()
 
 
 def main():
@@ -125,6 +158,7 @@ def main():
         world.run("init")
         world.run("join", "here", stdin=world.invite())
         story(world, sys.argv[3])
+        shuffled_story(world, sys.argv[3])
         assert world.stop() == 0
         print("all held")
         return 0

@@ -1,6 +1,7 @@
 // What a run keeps on disk, how it is fed and told what to do, and where its time is booked.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/trainer/temporary_folder.hpp"
@@ -180,6 +181,48 @@ TEST(Loader, WaitsForWhatHasNotArrivedAndGivesOnlyThat) {
       }
     }
   }
+}
+
+// All is there; what was said to be needed must hold what is read.
+class HintedSource final : public DataSource {
+ public:
+  explicit HintedSource(std::vector<std::size_t>& told) : told_(told) {}
+  const std::vector<ShardInfo>& shards() const override { return infos_; }
+  std::string identity() const override { return "hinted"; }
+  void will_need(std::span<const TokenRange> ranges, std::size_t urgent) override {
+    told_.push_back(ranges.size());
+    urgent_.assign(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(urgent));
+  }
+  Result<Presence> read(const TokenRange& range, std::span<Token> out) override {
+    const bool named = std::any_of(urgent_.begin(), urgent_.end(), [&](const TokenRange& block) {
+      return block.first <= range.first && range.first + range.count <= block.first + block.count;
+    });
+    EXPECT_TRUE(named) << range.first;
+    std::fill(out.begin(), out.end(), 7U);
+    return Presence::kThere;
+  }
+
+ private:
+  std::vector<ShardInfo> infos_ = {{"a", 1001, 2}};
+  std::vector<std::size_t>& told_;
+  std::vector<TokenRange> urgent_;
+};
+
+TEST(Loader, NamesEachWindowBeforeItReadsOfIt) {
+  std::vector<std::size_t> told;
+  {
+    auto source = std::make_unique<HintedSource>(told);
+    SampleOrder order =
+        SampleOrder::make(source->shards(),
+                          {.seed = 3, .sequence = 10, .window_blocks = 2, .block_bytes = 200})
+            .value();
+    const std::uint64_t samples = order.samples_per_epoch();
+    Loader loader(std::move(source), std::move(order), 10, {.global_batch = 1, .ring = 2});
+    for (std::uint64_t step = 0; step < 2 * samples; ++step) ASSERT_TRUE(loader.take());
+  }
+  EXPECT_GE(told.size(), 10U);  // 5 windows of two blocks, 2 epochs; and one is begun
+  EXPECT_LE(told.size(), 11U);
+  for (const std::size_t ranges : told) EXPECT_EQ(ranges, 10U) << "all that there is";
 }
 
 TEST(Loader, RanksTogetherReadTheGlobalBatch) {

@@ -63,6 +63,8 @@ Result<> FeedSource::open_shards(const FeedOpening& opening) {
     if (infos_.empty()) {
       std::array<std::byte, kShardHeaderBytes> first{};
       const auto head = MutableBytes(first).first(std::min<std::uint64_t>(bytes, first.size()));
+      const longhaul_range needed{file, 0, head.size()};
+      longhaul_feed_need(feed_, &needed, 1, 1);
       TRY(wait(opening, [&](char* why) {
         return longhaul_feed_read(feed_, file, 0, head.data(), head.size(), why, kWhy);
       }));
@@ -115,6 +117,21 @@ Result<Presence> FeedSource::read(const TokenRange& range, std::span<Token> out)
   if (found == LONGHAUL_NOT_YET) return Presence::kNotYet;
   widen(scratch_, place.layout.token_bytes, out);
   return Presence::kThere;
+}
+
+void FeedSource::will_need(std::span<const TokenRange> ranges, std::size_t urgent) {
+  std::vector<longhaul_range> needed;
+  std::size_t urgent_needed = 0;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const Place& place = places_[ranges[i].shard];
+    const std::uint64_t width = place.layout.token_bytes;
+    // A shard's header comes first: nothing of it is handed out before.
+    if (!place.seen) needed.push_back({place.file, 0, kShardHeaderBytes});
+    needed.push_back(
+        {place.file, place.layout.header_bytes + ranges[i].first * width, ranges[i].count * width});
+    if (i < urgent) urgent_needed = needed.size();
+  }
+  longhaul_feed_need(feed_, needed.data(), needed.size(), urgent_needed);
 }
 
 void FeedSource::wait_for_arrival(Duration most) {

@@ -18,6 +18,7 @@ class FeedSource final : public DataSource {
   const std::vector<ShardInfo>& shards() const override { return infos_; }
   std::string identity() const override { return longhaul_feed_identity(feed_); }
   Result<Presence> read(const TokenRange& range, std::span<Token> out) override;
+  void will_need(std::span<const TokenRange> ranges, std::size_t urgent) override;
   void wait_for_arrival(Duration most) override;
   std::string waiting_for(const TokenRange&) const override {
     return longhaul_feed_waiting_for(feed_);

@@ -90,13 +90,16 @@ Result<> TrainingRun::open() {
                                                     model_.config(), options_.keep);
   if (leads()) checkpoints_->prepare(floats_of(model_.weights()), optimizer_state());
   first_step_ = step_;
+  const std::uint64_t token_bytes = source_->shards().front().token_bytes;
   loader_ = std::make_unique<Loader>(
       std::move(source_), *std::move(order_), options_.sequence,
       LoaderOptions{.global_batch = options_.batch,
                     .rank = outside_.place.rank,
                     .ranks = outside_.place.ranks,
                     .vocab = static_cast<std::uint64_t>(model_.config().vocab),
-                    .first_index = step_ * options_.batch});
+                    .first_index = step_ * options_.batch,
+                    .prefetch_seconds = options_.prefetch,
+                    .token_bytes = token_bytes});
   if (resumed_from_) reporter_->resumed(step_, *resumed_from_);
   if (team_) join_sums();
   return {};
