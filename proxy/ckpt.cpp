@@ -69,7 +69,7 @@ std::string word_of(Form form) {
 Result<Wanted> choose(const StepPlace& place, const std::vector<wire::Line>& lines, Form form) {
   for (auto line = lines.rbegin(); line != lines.rend(); ++line)
     if (!place.step || line->version == *place.step)
-      return Wanted{{line->mode, line->version}, form};
+      return Wanted{{line->mode, line->version, WallTime{line->time_ns}}, form};
   return fail(none(place));
 }
 
@@ -89,7 +89,7 @@ io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place, 
   if (!wanted) co_return fail(wanted.error());
   const store::TreeName name = checkpoint::home_name(*wanted);
   const auto held = checkpoint::read_held(*home.files, name);
-  if (held && held->run == home.run && held->what == *wanted) {
+  if (held && held->run == home.run && checkpoint::is_home(held->what, *wanted)) {
     transfer::Finished there;
     there.committed.root = held->root;
     there.committed.existed = true;

@@ -78,7 +78,7 @@ class Follower final : public RunUser {
     for (const run::LogEntry& entry : entries) {
       const auto* event = std::get_if<run::RunEvent>(&entry.record);
       if (event != nullptr && event->kind == run::EventKind::kCheckpoint)
-        plan_.on_announced({attempt, event->step});
+        plan_.on_announced({attempt, event->step, event->at});
     }
   }
 
@@ -91,7 +91,8 @@ class Follower final : public RunUser {
 
   void hear(Time now, const transfer::Event& event) {
     if (const auto* page = std::get_if<transfer::Page>(&event)) {
-      for (const wire::Line& line : page->lines) listing_.push_back({line.mode, line.version});
+      for (const wire::Line& line : page->lines)
+        listing_.push_back({line.mode, line.version, WallTime{line.time_ns}});
     } else if (const auto* answered = std::get_if<transfer::Answered>(&event)) {
       if (answered->error && answered->error->kind() != Kind::kLink)
         failed_ = explain_answer(*answered->error, site_);

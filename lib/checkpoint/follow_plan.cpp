@@ -18,8 +18,19 @@ void FollowPlan::on_listed(const std::vector<Checkpoint>& there) {
   there_ = std::set<Checkpoint>(there.begin(), there.end());
 }
 
+// One that is announced again is that one from then on, whatever is told in between.
+void FollowPlan::on_announced(Checkpoint checkpoint) {
+  const auto known = std::find_if(there_.begin(), there_.end(), [&](const Checkpoint& one) {
+    return one.attempt == checkpoint.attempt && one.step == checkpoint.step;
+  });
+  if (known != there_.end() && known->at >= checkpoint.at) return;
+  if (known != there_.end()) there_.erase(known);
+  there_.insert(checkpoint);
+}
+
 bool FollowPlan::holds(const Wanted& wanted) const {
-  return std::find(held_.begin(), held_.end(), wanted) != held_.end();
+  return std::any_of(held_.begin(), held_.end(),
+                     [&wanted](const Wanted& held) { return is_home(held, wanted); });
 }
 
 std::optional<Wanted> FollowPlan::next(Time now, WallTime wall) const {

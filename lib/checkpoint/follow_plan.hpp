@@ -28,7 +28,7 @@ class FollowPlan {
  public:
   FollowPlan(FollowOptions options, const std::vector<Held>& held);
   void on_listed(const std::vector<Checkpoint>& there);
-  void on_announced(Checkpoint checkpoint) { there_.insert(checkpoint); }
+  void on_announced(Checkpoint checkpoint);
   std::optional<Wanted> next(Time now, WallTime wall) const;
   // Whether what is under way should make room for what next() says, and be resumed later.
   bool gives_way(const Wanted& running, Time now, WallTime wall) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "lib/base/escape.hpp"
 #include "lib/store/publish.hpp"
@@ -15,7 +16,8 @@ using store::TreeName;
 namespace {
 
 constexpr std::string_view kNote = ".longhaul-checkpoint";
-constexpr std::string_view kNoteHead = "longhaul checkpoint 1";
+constexpr std::string_view kNoteHead = "longhaul checkpoint 2";
+constexpr std::string_view kNoteHeadBefore = "longhaul checkpoint 1";  // without a time
 constexpr std::size_t kNoteBytesMax = 2048;
 constexpr std::size_t kListStep = 1000;
 const char* const kTrash = ".longhaul/trash";
@@ -60,6 +62,13 @@ Error not_ours(const TreeName& name) {
 
 }  // namespace
 
+bool is_home(const Wanted& held, const Wanted& wanted) {
+  const Checkpoint& here = held.checkpoint;
+  const Checkpoint& there = wanted.checkpoint;
+  return held.form == wanted.form && here.attempt == there.attempt && here.step == there.step &&
+         (here.at == there.at || here.at.ns == 0);
+}
+
 TreeName home_name(const Wanted& wanted) {
   return TreeName::known(fmt::format("step-{:08}{}", wanted.checkpoint.step,
                                      wanted.form == Form::kFull ? ".full" : ""));
@@ -72,7 +81,8 @@ std::optional<Held> read_held(store::Files& home, const TreeName& name) {
   const auto stat = home.stat(*note);
   if (!bytes || !stat) return std::nullopt;
   const auto lines = lines_of(text_of(*bytes));
-  if (lines.size() != 6 || lines[0] != kNoteHead) return std::nullopt;
+  const bool timed = lines.size() == 7 && lines[0] == kNoteHead;
+  if (!timed && (lines.size() != 6 || lines[0] != kNoteHeadBefore)) return std::nullopt;
   Held held;
   held.run = std::string(lines[1]);
   held.arrived = stat->mtime;
@@ -80,7 +90,8 @@ std::optional<Held> read_held(store::Files& home, const TreeName& name) {
   const auto root = crypto::Digest::from_hex(lines[5]);
   const bool good = parse_number(lines[2], held.what.checkpoint.attempt) &&
                     parse_number(lines[3], held.what.checkpoint.step) &&
-                    lines[4] == word_of(held.what.form) && root && home_name(held.what) == name;
+                    lines[4] == word_of(held.what.form) && root && home_name(held.what) == name &&
+                    (!timed || parse_number(lines[6], held.what.checkpoint.at.ns));
   if (!good) return std::nullopt;
   held.root = *root;
   return held;
@@ -181,9 +192,9 @@ Result<transfer::Published> HomeSink::publish(const store::Tree& tree) {
 
 Result<> HomeSink::put_note(const store::Tree& tree) {
   const Wanted& wanted = options_.wanted;
-  const std::string text =
-      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kNoteHead, options_.run, wanted.checkpoint.attempt,
-                  wanted.checkpoint.step, word_of(wanted.form), tree.root().hex());
+  const std::string text = fmt::format(
+      "{}\n{}\n{}\n{}\n{}\n{}\n{}\n", kNoteHead, options_.run, wanted.checkpoint.attempt,
+      wanted.checkpoint.step, word_of(wanted.form), tree.root().hex(), wanted.checkpoint.at.ns);
   return store::write_whole(files(), TRY(staging().tree().child(kNote)), bytes_of(text));
 }
 
@@ -204,15 +215,22 @@ Result<> HomeSink::discard(const TreeName& name) {
   return files().remove_folder(TreeName::known(kTrash));
 }
 
+// By when they were announced: the attempts of a run that was begun anew under its name count from
+// 1 again.
 Result<> HomeSink::prune() {
   if (options_.keep == 0) return {};
-  std::vector<Held> same = TRY(list_held(files()));
-  std::erase_if(same, [this](const Held& held) {
-    return held.run != options_.run || held.what.form != options_.wanted.form;
+  const TreeName mine = home_name(options_.wanted);
+  std::vector<Held> others = TRY(list_held(files()));
+  std::erase_if(others, [this, &mine](const Held& held) {
+    return held.run != options_.run || held.what.form != options_.wanted.form ||
+           home_name(held.what) == mine;
   });
-  std::sort(same.begin(), same.end(),
-            [](const Held& a, const Held& b) { return a.what.checkpoint > b.what.checkpoint; });
-  for (std::size_t i = options_.keep; i < same.size(); ++i) TRY(discard(home_name(same[i].what)));
+  std::sort(others.begin(), others.end(), [](const Held& a, const Held& b) {
+    const Checkpoint &one = a.what.checkpoint, &two = b.what.checkpoint;
+    return std::tie(one.at, one.attempt, one.step) > std::tie(two.at, two.attempt, two.step);
+  });
+  for (std::size_t i = options_.keep - 1; i < others.size(); ++i)
+    TRY(discard(home_name(others[i].what)));
   return {};
 }
 

@@ -2,7 +2,8 @@
 // the form `full`, beside others of its run. It is staged in DST/.longhaul and takes its name by
 // one rename, whole, checked and durable. A note in it (.longhaul-checkpoint) says what it is of,
 // so that nothing else is ever replaced or deleted: the newer attempt's step takes the place of the
-// older one's, and with `keep` the oldest of the run and form go.
+// older one's, and with `keep` those of the run and form that were announced first go, never the
+// one that has just come.
 //
 // Called from jobs, as every transfer::Sink.
 #pragma once
@@ -19,6 +20,7 @@ namespace longhaul::checkpoint {
 struct Checkpoint {  // the newest: of the newest attempt
   std::uint32_t attempt = 0;
   std::uint64_t step = 0;
+  WallTime at = {};  // announced: one of another time has other content, or is of another run
   auto operator<=>(const Checkpoint&) const = default;
 };
 
@@ -35,6 +37,9 @@ struct Held {  // one that is home
   WallTime arrived;
 };
 
+// Whether that is what is wanted. A note of an older version has no time and counts as one that
+// has.
+bool is_home(const Wanted& held, const Wanted& wanted);
 // The folder's name, one component.
 store::TreeName home_name(const Wanted& wanted);
 // What stands there; nullopt: nothing, or nothing of ours.

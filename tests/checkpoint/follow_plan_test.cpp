@@ -44,6 +44,33 @@ TEST(FollowPlan, KnowsWhatIsHomeOfThisRunAlone) {
   EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 200));
 }
 
+TEST(FollowPlan, FetchesAStepAgainThatIsAnnouncedAgain) {
+  const Wanted first{{1, 100, wall(0s)}, Form::kWeights}, again{{1, 100, wall(9s)}, Form::kWeights};
+  FollowPlan plan({"s/r"}, {{"s/r", first, {}, wall(1s)}});
+  plan.on_listed({first.checkpoint});
+  EXPECT_EQ(plan.next(kNow, wall(2s)), std::nullopt);
+  plan.on_announced(again.checkpoint);
+  EXPECT_EQ(plan.next(kNow, wall(9s)), again);
+  plan.on_announced(first.checkpoint);  // told once more, of the history
+  EXPECT_EQ(plan.next(kNow, wall(9s)), again);
+  plan.on_done(again, wall(10s));
+  EXPECT_EQ(plan.next(kNow, wall(10s)), std::nullopt);
+}
+
+TEST(FollowPlan, FetchesTheFirstOfARunBegunAnewUnderItsName) {
+  const Wanted before{{2, 5000, wall(0s)}, Form::kWeights},
+      same{{1, 100, wall(0s)}, Form::kWeights};
+  FollowPlan plan({"s/r"}, {{"s/r", before, {}, wall(1s)}, {"s/r", same, {}, wall(1s)}});
+  plan.on_listed({{1, 100, wall(60s)}});
+  EXPECT_EQ(plan.next(kNow, wall(61s)), (Wanted{{1, 100, wall(60s)}, Form::kWeights}));
+}
+
+TEST(FollowPlan, TakesANoteWithoutATimeForOneThatHasIt) {
+  FollowPlan plan({"s/r"}, {{"s/r", weights(1, 100), {}, wall(1s)}});
+  plan.on_listed({{1, 100, wall(0s)}});
+  EXPECT_EQ(plan.next(kNow, wall(2s)), std::nullopt);
+}
+
 TEST(FollowPlan, OneThatWentIsPassedOverAndOneThatFailedWaits) {
   FollowPlan plan({"s/r"}, {});
   plan.on_listed({{1, 100}, {1, 200}});

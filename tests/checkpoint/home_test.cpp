@@ -55,6 +55,43 @@ TEST(HomeSink, KeepsTheNewestAndNothingElseGoes) {
   home.expect_whole(weights(400));
 }
 
+// Its attempts and steps count from the beginning again.
+TEST(HomeSink, KeepsWhatHasJustComeOfARunBegunAnew) {
+  Home home;
+  for (const std::uint64_t step : {5000U, 6000U, 100U, 200U}) home.announce(step);
+  const auto at = [](Wanted wanted, std::int64_t seconds) {
+    wanted.checkpoint.at.ns = seconds * 1'000'000'000;
+    return wanted;
+  };
+  ASSERT_EQ(home.pull(at(weights(5000, 2), 10)), std::nullopt);
+  ASSERT_EQ(home.pull(at(weights(6000, 2), 20)), std::nullopt);
+  ASSERT_EQ(home.pull(at(weights(100), 30), 1), std::nullopt);
+  EXPECT_EQ(home.names(), std::vector<std::string>{"step-00000100"});
+  home.expect_whole(at(weights(100), 30));
+  ASSERT_EQ(home.pull(at(weights(6000, 2), 20)), std::nullopt);
+  ASSERT_EQ(home.pull(at(weights(200), 40), 2), std::nullopt);
+  EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000100", "step-00000200"}));
+  // Also one that is older than those that are here: somebody asked for it.
+  ASSERT_EQ(home.pull(at(weights(5000, 2), 10), 2), std::nullopt);
+  EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000200", "step-00005000"}));
+}
+
+TEST(HomeSink, ReadsANoteWithoutATime) {
+  Home home;
+  const std::string root(64, 'a');
+  put_file(*home.laptop, "step-00000100/.longhaul-checkpoint",
+           bytes_of("longhaul checkpoint 1\ns/r\n1\n100\nweights\n" + root + "\n"));
+  const auto held = checkpoint::read_held(*home.laptop, TreeName::known("step-00000100"));
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->what, weights(100));
+  EXPECT_TRUE(checkpoint::is_home(held->what, {{1, 100, {77}}, Form::kWeights}));
+  EXPECT_FALSE(
+      checkpoint::is_home({{1, 100, {76}}, Form::kWeights}, {{1, 100, {77}}, Form::kWeights}));
+  home.announce(100);
+  ASSERT_EQ(home.pull({{1, 100, {77}}, Form::kWeights}), std::nullopt);
+  home.expect_whole({{1, 100, {77}}, Form::kWeights});
+}
+
 TEST(HomeSink, ANewerAttemptsStepTakesThePlaceAndNothingOfAnybodyElse) {
   Home home;
   home.announce(100);

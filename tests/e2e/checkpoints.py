@@ -190,6 +190,32 @@ def followed(world, run):
     world.run("ckpt", "pull", f"{RUN}@{steps[-1]}", world.folder / "gone", code=3)
 
 
+def anew(world, run):
+    """A run that is removed, and another begun under its name: its first checkpoint comes, once, and stays."""
+    os.environ["STAND_IN_FLOATS"] = "30000"
+    here, said = world.folder / "anew", world.folder / "anew.json"
+    for first in (50_000, 0):
+        run.start(10**9, 5, first=first)
+        steps = [run.checkpoint()]
+        command, environment = world.command("ckpt", "follow", RUN, here, "--keep", "1", "--json")
+        follow = subprocess.Popen(command, env=environment, stdout=open(said, "w"))
+        try:
+            wait_for(lambda: said.read_text().count("\n") == 1, steps)
+            assert names(here) == [f"step-{steps[0]:08}"], (names(here), steps)
+            steps.append(run.checkpoint())
+            wait_for(lambda: said.read_text().count("\n") == 2, steps)
+        finally:
+            follow.terminate()
+            follow.wait(20)
+            run.process.kill()
+            run.process.wait()
+        lines = [json.loads(line) for line in said.read_text().splitlines()]
+        assert [line["step"] for line in lines if line["event"] == "done"] == steps, lines
+        assert names(here) == [f"step-{steps[1]:08}"], (names(here), steps)
+        shutil.rmtree(run.folder)
+        shutil.rmtree(world.home / "state/runs", ignore_errors=True)
+
+
 def story(world, program):
     world.start()
     world.run("init")
@@ -210,6 +236,7 @@ def story(world, program):
     followed(world, run)
     world.run("ctl", RUN, "stop")
     run.wait()
+    anew(world, run)
     assert world.stop() == 0
     print("all held")
 
