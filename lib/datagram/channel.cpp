@@ -7,6 +7,8 @@ namespace longhaul::datagram {
 namespace {
 constexpr Duration kRttGuess = 333ms;  // RFC 9002 kInitialRtt
 constexpr Duration kStallLeast = 300ms;
+constexpr Duration kWokeLate = 50ms;  // a timer so late: the process stood still
+constexpr Duration kReadTime = 5ms;
 constexpr Duration kProbePause = 250ms;
 constexpr Duration kProbePauseLate = 1s;
 constexpr Duration kProbeEagerFor = 15min;
@@ -127,6 +129,7 @@ Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
   TRY(recovery_.on_ack(now - ago, ack, load_, &outcome_));
   protection_.on_acked(ack.largest());
   protection_.set_old_key_life(3 * recovery_.rtt().probe_timeout());
+  if (outcome_.any_new) recovery_.on_heard(now);
   if (outcome_.any_new && life_ != Life::kAlive) come_alive(now);
   urgent_over_window_ -= std::min<std::uint64_t>(urgent_over_window_, outcome_.acked.size());
   if (!outcome_.acked.empty()) {
@@ -190,7 +193,13 @@ std::optional<Time> Channel::stall_at() const {
   if (life_ == Life::kStalled) return std::nullopt;
   const auto since = recovery_.silent_since();
   if (!since.has_value()) return std::nullopt;
-  return *since + stall_after();
+  return std::max(*since + stall_after(), read_by_);
+}
+
+std::optional<Time> Channel::silence_at() const {
+  const auto at = rate_.next_deadline();
+  if (!at.has_value()) return std::nullopt;
+  return std::max(*at, read_by_);
 }
 
 void Channel::give_up(Time now) {
@@ -218,12 +227,24 @@ void Channel::on_addresses_changed(Time now) {
   }
 }
 
+// A process that was stopped wakes to timers that are over, and has not read yet what came
+// meanwhile: a moment for that, once in a silence.
+void Channel::excuse_stop(Time now) {
+  const auto since = recovery_.silent_since();
+  if (!since.has_value() || read_by_ > *since) return;
+  const Time due = std::min(stall_at().value_or(now), silence_at().value_or(now));
+  if (now - due > kWokeLate) read_by_ = now + kReadTime;
+}
+
 void Channel::on_deadline(Time now) {
   if (life_ == Life::kOver) return;
-  outcome_.clear();
-  recovery_.on_deadline(now, load_, &outcome_);
-  apply(now, outcome_);
-  if (const auto at = rate_.next_deadline(); at.has_value() && *at <= now) rate_.on_deadline(now);
+  excuse_stop(now);
+  if (now >= read_by_) {
+    outcome_.clear();
+    recovery_.on_deadline(now, load_, &outcome_);
+    apply(now, outcome_);
+  }
+  if (const auto at = silence_at(); at.has_value() && *at <= now) rate_.on_deadline(now);
   if (const auto at = stall_at(); at.has_value() && *at <= now) {
     give_up(now);
   } else if (const auto probe = recovery_.probe_at();
@@ -245,8 +266,8 @@ std::optional<Time> Channel::next_deadline(Time now) const {
   const auto sooner = [&at](std::optional<Time> other) {
     if (other.has_value()) at = std::min(at, *other);
   };
-  sooner(rate_.next_deadline());
-  sooner(recovery_.loss_at());
+  sooner(silence_at());
+  if (const auto loss = recovery_.loss_at()) sooner(std::max(*loss, read_by_));
   sooner(stall_at());
   if (life_ == Life::kStalled) sooner(next_probe_);
   if (life_ != Life::kStalled && probes_due_ == 0) sooner(recovery_.probe_at());

@@ -107,6 +107,8 @@ class Channel {
   void apply(Time now, const Recovery::Outcome& outcome);
   Duration stall_after() const;
   std::optional<Time> stall_at() const;
+  std::optional<Time> silence_at() const;  // of the rate control
+  void excuse_stop(Time now);
   void come_alive(Time now);
 
   // channel_output.cpp
@@ -165,6 +167,7 @@ class Channel {
   };
   std::optional<Answer> answer_;
   Time sent_at_, heard_at_, stalled_since_{}, next_probe_{};
+  Time read_by_{};  // what came while we stood still is read by then
 };
 
 }  // namespace longhaul::datagram

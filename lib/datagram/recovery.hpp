@@ -78,6 +78,8 @@ class Recovery {
   void on_copy_sent(Time now, const SentPacket& packet);
   // An error: the peer acknowledges what was never sent.
   Result<> on_ack(Time now, const AckFrame& ack, ItemSink& sink, Outcome* out);
+  // What was acknowledged may have waited in our socket: it is heard only now.
+  void on_heard(Time now) { heard_ = std::max(heard_, now); }
   void on_deadline(Time now, ItemSink& sink, Outcome* out);  // losses by time
   std::optional<Time> loss_at() const { return loss_at_; }
   std::optional<Time> probe_at() const;  // RFC 9002's PTO

@@ -181,5 +181,34 @@ TEST(SessionDatagrams, FollowsTheLinkDownAndUpAgainBesideControl) {
   EXPECT_GE(world.site.service.bytes_in(Lane::kControl), (sent - 20) * 64);
 }
 
+// The sending process stands still, as under a debugger or on a busy host: what was acknowledged
+// meanwhile waits in its socket. Nothing of it is lost, nothing is said twice, and no burst fills
+// the link's queue afterwards.
+TEST(SessionDatagrams, ASenderThatStoodStillLosesNothingAndGoesOnAtItsRate) {
+  for (const Duration stop : {Duration(100ms), Duration(500ms), Duration(1s), Duration(5s)}) {
+    WorldOptions options = fast();
+    options.link = {.rtt = 160ms, .megabits = 100};
+    SessionWorld world(9, options);
+    world.laptop.service.send_endless_bulk(true);
+    world.start();
+    world.run_for(6s);
+    const session::Status before = status_of(world.laptop);
+    ASSERT_TRUE(before.datagrams);
+    world.laptop.stop_for(stop);
+    world.run_for(stop);
+    std::uint64_t bytes = world.site.service.bytes_in(Lane::kBulk);
+    world.run_for(3s);
+    bytes = world.site.service.bytes_in(Lane::kBulk) - bytes;
+    const session::Status after = status_of(world.laptop);
+    const double seconds = static_cast<double>(stop.count()) * 1e-9;
+    EXPECT_EQ(after.datagram_counters.lost, before.datagram_counters.lost) << seconds;
+    EXPECT_EQ(after.datagram_counters.stalls, before.datagram_counters.stalls) << seconds;
+    EXPECT_EQ(after.requeued_bytes, before.requeued_bytes) << seconds;
+    // Half a round trip until the first of it comes.
+    EXPECT_GE(static_cast<double>(bytes), 0.85 * 12.5e6 * 2.9) << seconds;
+    EXPECT_GE(after.datagram_rate.capacity.value(), 11'500'000U) << seconds;
+  }
+}
+
 }  // namespace
 }  // namespace longhaul::test

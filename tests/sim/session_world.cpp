@@ -108,12 +108,36 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   drain();
 }
 
-void Node::on_datagram(Time, const netsim::Datagram& datagram) {
+void Node::on_datagram(Time now, const netsim::Datagram& datagram) {
   if (on_each_datagram) on_each_datagram(datagram);
+  if (stopped_) {
+    if (waiting_.size() < kSocketPackets) waiting_.push_back({now, datagram, {}, {}});
+    return;
+  }
   if (session == nullptr || asleep_since_.has_value()) return;
   session->on_datagrams(clock(), address_of(datagram.from), datagram.payload,
                         datagram.payload.size());
   drain();
+}
+
+void Node::stop_for(Duration span) {
+  stopped_ = true;
+  arm();
+  wan_.clock().after(span, [this] {
+    stopped_ = false;
+    tick();
+    while (!waiting_.empty()) {
+      const Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
+      if (!next.datagram.has_value()) {
+        on_bytes(wan_.now(), next.stream, next.bytes);
+      } else if (session != nullptr) {
+        session->on_datagrams(clock(), address_of(next.datagram->from), next.datagram->payload,
+                              next.datagram->payload.size(), wan_.now() - next.at);
+        drain();
+      }
+    }
+  });
 }
 
 void Node::on_too_big(Time, netsim::Endpoint, std::uint32_t mtu_bytes) {
@@ -192,7 +216,11 @@ void Node::on_connected(Time, netsim::StreamId stream) {
   drain();
 }
 
-void Node::on_bytes(Time, netsim::StreamId stream, Slice bytes) {
+void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
+  if (stopped_) {
+    waiting_.push_back({now, std::nullopt, stream, std::move(bytes)});
+    return;
+  }
   Connection* connection = by_stream(stream);
   if (connection == nullptr) return;
   if (on_each_read) on_each_read(bytes);
@@ -452,7 +480,7 @@ void Node::drain() {
   draining_ = true;
   do {
     again_ = false;
-    if (session == nullptr || asleep_since_.has_value()) break;
+    if (session == nullptr || stopped_ || asleep_since_.has_value()) break;
     session->on_service(clock());
     offer_room();
     while (auto output = session->poll_output()) apply(*output);
@@ -468,7 +496,7 @@ void Node::drain() {
 void Node::arm() {
   wan_.clock().cancel(wake_);
   wake_ = {};
-  if (session == nullptr || asleep_since_.has_value()) return;
+  if (session == nullptr || stopped_ || asleep_since_.has_value()) return;
   if (const auto at = session->next_deadline()) {
     // By the world's clock; a microsecond late rather than early where ours drifts.
     const Duration passed = wan_.now() - Time{};
@@ -491,7 +519,7 @@ void Node::arm() {
 
 void Node::tick() {
   wake_ = {};
-  if (session == nullptr) return;
+  if (session == nullptr || stopped_) return;
   session->on_deadline(clock());
   drain();
 }

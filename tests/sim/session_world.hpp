@@ -2,6 +2,7 @@
 // does with sockets, done with netsim's simulated TCP. The laptop dials; the site listens.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +68,9 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   // The machine is suspended: nothing of it runs until it wakes, its clock (CLOCK_BOOTTIME) goes
   // on.
   void sleep_for(Duration span);
+  // The process is stopped: what comes meanwhile waits in its sockets, and is read when it goes on,
+  // behind its timers.
+  void stop_for(Duration span);
   void wake() { tick(); }  // its timers are looked at, whatever they say
   // Told of each byte that a connection of ours hands to its session or greeter.
   std::function<void(const Slice&)> on_each_read;
@@ -139,6 +143,15 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
   std::optional<Time> asleep_since_;
+  struct Waiting {  // in a socket
+    Time at;
+    std::optional<netsim::Datagram> datagram;
+    netsim::StreamId stream{};
+    Slice bytes;
+  };
+  static constexpr std::size_t kSocketPackets = 2'000;
+  bool stopped_ = false;
+  std::deque<Waiting> waiting_;
   bool draining_ = false, again_ = false, listens_ = false, dials_ = false;
 };
 
