@@ -4,33 +4,12 @@ import os
 import pathlib
 import struct
 import subprocess
-import threading
 import time
+
+from follow import Follow
 
 CUT = 20  # seconds
 RUN = "asuncion/live"
-
-
-class Follow:
-    """`longhaul metrics --follow --json`: (when it was read, the line)."""
-
-    def __init__(self, laptop):
-        self.process = laptop.start("metrics", RUN, "--follow", "--json", stdout=subprocess.PIPE,
-                                    stderr=subprocess.DEVNULL)
-        self.lines = []
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for line in self.process.stdout:
-            self.lines.append((time.time(), json.loads(line)))
-
-    def of(self, event, series="train/loss"):
-        return [(at, line) for at, line in list(self.lines)
-                if line["event"] == event and line.get("series", series) == series]
-
-    def stop(self, laptop):
-        laptop.kill_all()
-        self.process.wait()
 
 
 def start(ocean, tools, folder):
@@ -131,7 +110,8 @@ def live(laptop, ocean, tools, folder, say, failed):
     try:
         say(f"\ndemo: a run at the site ({what}), seen from the laptop:")
         until(lambda: "live" in laptop.run("runs", "asuncion"), "the run", failed)
-        follow = Follow(laptop)
+        follow = Follow(laptop.start("metrics", RUN, "--follow", "--json", stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL))
         until(lambda: len(follow.of("point")) > 60, "history", failed)
         say(laptop.run("top", RUN, "--once", "--columns", "100", "--rows", "24"))
         cut_link(laptop, ocean, follow, say, failed)
@@ -139,6 +119,7 @@ def live(laptop, ocean, tools, folder, say, failed):
         bring_home(laptop, folder, say, failed)
     finally:
         if follow is not None:
-            follow.stop(laptop)
+            laptop.kill_all()
+            follow.process.wait()
         run.terminate()
         run.wait(30)

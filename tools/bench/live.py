@@ -1,10 +1,12 @@
 """What the live benches share: a run at the site, and a laptop that follows it, with the time each
 line of it came."""
-import json
 import pathlib
 import subprocess
-import threading
+import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import follow
 
 
 def trainer_of(options):
@@ -40,24 +42,11 @@ class Run:
         self.process.wait()
 
 
-class Follow:
-    """`longhaul metrics --follow --json`; `lines`: (when it was read, the line). The model that it
-    prints from is the one that `top` draws, told by the same events."""
-
+class Follow(follow.Follow):
     def __init__(self, pair, udp):
         pair.environment["LONGHAUL_UDP"] = udp
-        self.process = pair.start("metrics", "site/bench", "--follow", "--json",
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.lines = []
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for line in self.process.stdout:
-            self.lines.append((time.time(), json.loads(line)))
-
-    def of(self, event, series="train/loss"):
-        return [(at, line) for at, line in list(self.lines)
-                if line["event"] == event and line.get("series", series) == series]
+        super().__init__(pair.start("metrics", "site/bench", "--follow", "--json", text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
 
     def until(self, condition, seconds):
         end = time.monotonic() + seconds
