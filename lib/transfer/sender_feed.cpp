@@ -146,7 +146,7 @@ void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urg
     in_flight_bytes_ += chunk.length;
   }
   const std::uint32_t row = parts.front().row;
-  link_guess_.on_block(stages_.limit(now), wire_rate_.rate(now));
+  link_guess_.on_block(now, stages_.limit(now), wire_rate_.rate(now));
   const auto rung = chooser_.choose(row, source_->rows.bytes(row), link_guess_.rate());
   ++encode_jobs_;
   give(JobClass::kCompute,
