@@ -97,6 +97,9 @@ int tell_verdict(App& app, const daemon::Order& order) {
       return app.failed(Error(Kind::kAuth, "steer the run", text));
     case OrderState::kUnknown:
       return app.failed(Error(Kind::kTimeout, "steer the run", text));
+    case OrderState::kMissing:
+      return app.failed(Error(Kind::kNotFound, "steer " + order.site + "/" + order.target, text)
+                            .advise("`longhaul runs " + order.site + "` lists them"));
     case OrderState::kExpired:
       return app.failed(
           Error(Kind::kTimeout, "steer the run", "the command expired: nothing was done")
@@ -255,8 +258,10 @@ io::Task<int> send_one(App& app, daemon::Order& order) {
     order.attempt = verdict->attempt;
     order.step = verdict->step;
     end_as(order, daemon::state_of(verdict->state), printable(verdict->text, wire::kRunReasonMax));
-  } else if (steering.code == cli::kUsageError || steering.code == cli::kNotFoundError) {
-    end_as(order, OrderState::kRefused, "there is no such run");
+  } else if (steering.code == cli::kUsageError) {
+    end_as(order, OrderState::kRefused, "no run can have this name");
+  } else if (steering.code == cli::kNotFoundError) {
+    end_as(order, OrderState::kMissing, "there is no such run");
   } else if (steering.code == cli::kAuthError) {
     end_as(order, OrderState::kDenied, "this node may not");
   } else if (is_late(app, order)) {

@@ -6,6 +6,7 @@
 #include "lib/cli/human.hpp"
 #include "proxy/ask.hpp"
 #include "proxy/commands.hpp"
+#include "proxy/daemon/run_lines.hpp"
 #include "proxy/kept.hpp"
 #include "proxy/run_text.hpp"
 #include "proxy/sites_file.hpp"
@@ -56,18 +57,6 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
   co_return lines;
 }
 
-std::string_view word_of(wire::RunState state) {
-  switch (state) {
-    case wire::RunState::kRunning:
-      return "running";
-    case wire::RunState::kSilent:
-      return "silent";
-    case wire::RunState::kEnded:
-      return "ended";
-  }
-  return "unknown";
-}
-
 Config config_of(const wire::RunLine& line) {
   const auto rows = cli::flat_json(line.config);
   return rows ? *rows : Config();
@@ -96,7 +85,7 @@ void say_json(App& app, const wire::RunLine& line, const Config& config) {
   cli::JsonLine rows;
   for (const auto& [name, value] : config) rows.add(name, value);
   cli::JsonLine out;
-  out.add("event", "run").add("name", line.name).add("state", word_of(line.state));
+  out.add("event", "run").add("name", line.name).add("state", daemon::word_of(line.state));
   out.add("attempts", line.attempts).add("last_step", line.last_step);
   out.add("began_ns", line.began.ns).add("wrote_ns", line.wrote.ns).add("host", line.host);
   if (line.state == wire::RunState::kEnded) out.add("why", line.why);
@@ -131,7 +120,7 @@ void say_table(App& app, const std::vector<wire::RunLine>& lines,
         more += fmt::format("  {}: {}", name, printable(found->second, 80));
     }
     app.console.out(fmt::format("{:<{}}  {:<8} {:>9}  {:>3}  {:<16}  {}{}\n",
-                                printable(line.name, 60), width, word_of(line.state),
+                                printable(line.name, 60), width, daemon::word_of(line.state),
                                 line.last_step, line.attempts, date_text(line.wrote),
                                 value_text(line), more));
   }

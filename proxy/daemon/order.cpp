@@ -10,10 +10,10 @@
 namespace longhaul::daemon {
 namespace {
 
-constexpr std::array<std::string_view, 10> kStateWords{"queued",  "sent",    "received", "running",
+constexpr std::array<std::string_view, 11> kStateWords{"queued",  "sent",    "received", "running",
                                                        "applied", "expired", "refused",  "denied",
-                                                       "failed",  "unknown"};
-static_assert(kStateWords.size() == static_cast<std::size_t>(OrderState::kUnknown) + 1);
+                                                       "failed",  "unknown", "missing"};
+static_assert(kStateWords.size() == static_cast<std::size_t>(OrderState::kMissing) + 1);
 
 std::optional<OrderState> state_of(std::string_view word) {
   for (std::size_t i = 0; i < kStateWords.size(); ++i)

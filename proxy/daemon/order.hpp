@@ -26,6 +26,7 @@ enum class OrderState : std::uint8_t {
   kDenied,   // this node may not
   kFailed,   // a push that no further try will mend
   kUnknown,  // it may have arrived, is too late to be sent again, and nobody told what became of it
+  kMissing,  // the site has no such run
 };
 std::string_view name_of(OrderState state);
 OrderState state_of(wire::SteerState state);

@@ -26,24 +26,18 @@ double double_of(std::uint64_t bits) {
 }
 
 std::optional<wire::RunState> run_state_of(std::string_view word) {
-  if (word == "running") return wire::RunState::kRunning;
-  if (word == "silent") return wire::RunState::kSilent;
-  if (word == "ended") return wire::RunState::kEnded;
+  for (const auto& known : wire_values(wire::RunState{}))
+    if (known.name == word) return known.value;
   return std::nullopt;
-}
-std::string_view run_word_of(wire::RunState state) {
-  switch (state) {
-    case wire::RunState::kRunning:
-      return "running";
-    case wire::RunState::kSilent:
-      return "silent";
-    case wire::RunState::kEnded:
-      return "ended";
-  }
-  return "unknown";
 }
 
 }  // namespace
+
+std::string_view word_of(wire::RunState state) {
+  for (const auto& known : wire_values(wire::RunState{}))
+    if (known.value == state) return known.name;
+  return "unknown";
+}
 
 std::string to_line(const wire::RunLine& run) {
   cli::JsonLine values;
@@ -55,7 +49,7 @@ std::string to_line(const wire::RunLine& run) {
     values.add(std::to_string(i), std::move(one));
   }
   cli::JsonLine line;
-  line.add("event", "run").add("name", run.name).add("state", run_word_of(run.state));
+  line.add("event", "run").add("name", run.name).add("state", word_of(run.state));
   line.add("attempts", run.attempts).add("last_step", run.last_step);
   line.add("began_ns", run.began.ns).add("wrote_ns", run.wrote.ns).add("host", run.host);
   line.add("why", run.why).add("config", run.config).add("values", std::move(values));

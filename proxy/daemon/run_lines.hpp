@@ -14,7 +14,8 @@ namespace longhaul::daemon {
 
 constexpr std::size_t kRunsKnownMax = 10'000;  // of a site; what is beyond is not listed
 
-std::string to_line(const wire::RunLine& run);  // without its end
+std::string_view word_of(wire::RunState state);  // "running", ..
+std::string to_line(const wire::RunLine& run);   // without its end
 // kMalformed: it is not as to_line() writes it.
 Result<wire::RunLine> parse_run_line(std::string_view line);
 

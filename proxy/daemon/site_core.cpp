@@ -92,11 +92,14 @@ void SiteCore::on_event(Time now, WallTime wall, const feed::Event& event) {
   if (!opened->error && !board_.is_listed(*run)) list_at_ = std::min(list_at_, now);  // it is new
   if (!opened->error) return;
   const Kind kind = opened->error->kind();
-  if (kind != Kind::kNotFound && kind != Kind::kAuth && kind != Kind::kUsage) return;  // later
+  OrderState state = OrderState::kRefused;
+  if (kind == Kind::kNotFound) state = OrderState::kMissing;
+  if (kind == Kind::kAuth) state = OrderState::kDenied;
+  if (state == OrderState::kRefused && kind != Kind::kUsage) return;  // later
   for (auto& [number, tracked] : orders_) {
     if (tracked.order.kind != OrderKind::kSteer || tracked.order.target != *run) continue;
     if (is_final(tracked.order.state)) continue;
-    decide(tracked, OrderState::kRefused, 0, 0, opened->error->message());
+    decide(tracked, state, 0, 0, opened->error->message());
   }
   settle(now);
 }

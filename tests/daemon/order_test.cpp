@@ -36,7 +36,7 @@ Order push(std::uint64_t id) {
 
 TEST(Order, ReadsTheSameAsItWasWritten) {
   for (Order order : {steer(~std::uint64_t{0}), push(7)}) {
-    for (int state = 0; state <= static_cast<int>(OrderState::kUnknown); ++state) {
+    for (int state = 0; state <= static_cast<int>(OrderState::kMissing); ++state) {
       order.state = static_cast<OrderState>(state);
       const auto again = parse_order(to_text(order));
       ASSERT_TRUE(again.has_value()) << again.error().message();

@@ -259,13 +259,18 @@ TEST(SiteCore, ListsAnewWhenARunOpensThatTheListDoesNotHave) {
   EXPECT_EQ(laptop.lists, 2U);
 }
 
-TEST(SiteCore, RefusesAnOrderForARunThatIsNotThere) {
-  Laptop laptop;
-  laptop.steer(1, 1h);
-  laptop.connect();
-  laptop.opened("r", Error(Kind::kNotFound, "watch the run", "there is none"));
-  EXPECT_EQ(laptop.kept.back().state, OrderState::kRefused);
-  EXPECT_EQ(laptop.core.orders(), 0U);
+// Each by the state that gives `ctl` the code it would have without a daemon.
+TEST(SiteCore, EndsAnOrderForARunThatIsNotThereOrNotForUs) {
+  for (const auto& [kind, state] : {std::pair(Kind::kNotFound, OrderState::kMissing),
+                                    std::pair(Kind::kAuth, OrderState::kDenied),
+                                    std::pair(Kind::kUsage, OrderState::kRefused)}) {
+    Laptop laptop;
+    laptop.steer(1, 1h);
+    laptop.connect();
+    laptop.opened("r", Error(kind, "watch the run", "why"));
+    EXPECT_EQ(laptop.kept.back().state, state);
+    EXPECT_EQ(laptop.core.orders(), 0U);
+  }
 }
 
 TEST(SiteCore, WatchesTheNewestRunsWhereThereAreTooMany) {

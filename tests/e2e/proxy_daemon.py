@@ -167,9 +167,9 @@ def replaced(world, program):
 
 
 def nobody(world):
-    """An order to a run that is not there is refused, and leaves no mirror behind."""
-    said = world.run("ctl", "here/nobody", "pause", code=2).stderr
-    assert "refused" in said, said
+    """An order to a run that is not there ends as without a daemon, and leaves no mirror behind."""
+    said = world.run("ctl", "here/nobody", "pause", code=3).stderr
+    assert "steer here/nobody" in said and "`longhaul runs here` lists them" in said, said
     wait_for(lambda: not (world.home / "state/runs/here/nobody").exists())
 
 
