@@ -8,6 +8,8 @@
 
 namespace longhaul::proxy {
 
+// Where a path's own name stands: "." of a name alone.
+std::string parent_of(const std::string& path);
 // Makes the folder and those above it; durable.
 Result<std::unique_ptr<io::PosixFiles>> made_folder(const std::string& folder, std::uint32_t mode);
 // The same for this user alone (0700).

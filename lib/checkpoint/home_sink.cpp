@@ -20,6 +20,7 @@ constexpr std::string_view kNoteHead = "longhaul checkpoint 2";
 constexpr std::string_view kNoteHeadBefore = "longhaul checkpoint 1";  // without a time
 constexpr std::size_t kNoteBytesMax = 2048;
 constexpr std::size_t kListStep = 1000;
+constexpr int kTrashTries = 8;
 const char* const kTrash = ".longhaul/trash";
 
 std::string_view word_of(Form form) {
@@ -204,15 +205,26 @@ Result<> HomeSink::clear_place() {
   return files().stat(name) ? discard(name) : Result<>();
 }
 
-// Under another name first, so that half of it never looks like all of it.
+// Under another name first, so that half of it never looks like all of it. The trash is shared with
+// whoever else brings checkpoints here, and may go away between two calls; with that name gone it
+// is done, and whatever is left there goes with the next sweep.
 Result<> HomeSink::discard(const TreeName& name) {
-  TRY(store::make_folders(files(), TreeName::known(kTrash)));
-  const TreeName away = TRY(TreeName::known(kTrash).child(name.text()));
-  TRY(store::remove_tree(files(), away));
-  TRY(files().rename(name, away, store::Replace::kNo));
-  TRY(files().sync_folder(away.parent()));  // a rename lasts once the folder it led to does
-  TRY(store::remove_tree(files(), away));
-  return files().remove_folder(TreeName::known(kTrash));
+  const TreeName trash = TreeName::known(kTrash);
+  const TreeName away = TRY(trash.child(name.text()));
+  Result<> moved;
+  for (int i = 0; i < kTrashTries; ++i) {
+    TRY(store::make_folders(files(), trash));
+    (void)store::remove_tree(files(), away);
+    moved = files().rename(name, away, store::Replace::kNo);
+    if (moved || !files().stat(name)) break;
+  }
+  if (!moved && files().stat(name)) return moved;
+  // A rename lasts once the folder it led to does.
+  const Result<> lasts = files().sync_folder(trash);
+  if (!lasts && lasts.error().kind() != Kind::kNotFound) return lasts;
+  (void)store::remove_tree(files(), away);
+  (void)files().remove_folder(trash);
+  return {};
 }
 
 // By when they were announced: the attempts of a run that was begun anew under its name count from

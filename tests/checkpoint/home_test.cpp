@@ -76,6 +76,18 @@ TEST(HomeSink, KeepsWhatHasJustComeOfARunBegunAnew) {
   EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000200", "step-00005000"}));
 }
 
+// The trash is one for all who bring checkpoints here.
+TEST(HomeSink, TakesItsPlaceWhileOthersUseTheTrash) {
+  Home home;
+  home.announce(100);
+  ASSERT_EQ(home.pull(weights(100)), std::nullopt);
+  put_file(*home.laptop, ".longhaul/trash/step-00000007/theirs", bytes_of("half gone"));
+  put_file(*home.laptop, ".longhaul/trash/step-00000100/left", bytes_of("of a deletion cut short"));
+  home.announce(100);  // other weights
+  ASSERT_EQ(home.pull(weights(100, 2)), std::nullopt);
+  home.expect_whole(weights(100, 2));
+}
+
 TEST(HomeSink, ReadsANoteWithoutATime) {
   Home home;
   const std::string root(64, 'a');
