@@ -16,6 +16,8 @@
 
 namespace longhaul::test {
 
+constexpr Duration kSocketBeat = 2ms;  // a socket is asked for room so often while something waits
+
 struct LinkShape {
   Duration rtt = 158ms;
   std::uint64_t megabits = 100;
