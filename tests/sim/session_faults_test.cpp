@@ -1,6 +1,8 @@
 // Links and peers that fail: what was sent arrives once, or the session ends with a reason.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "lib/session/k_search.hpp"
 #include "tests/sim/session_world.hpp"
 
@@ -116,35 +118,54 @@ TEST(SessionFaults, AnotherServersKeyIsAHardStop) {
   EXPECT_EQ(world.site.session, nullptr);
 }
 
-// A reset after so many bytes of the first connection, each way, through the whole opening.
-void expect_opening_survives_resets(bool together) {
-  constexpr std::uint64_t kOpening = 3200, kStep = 29;
-  for (const bool sent : {true, false}) {
-    for (std::uint64_t at = 0; at < kOpening; at += kStep) {
+// L11: the first connection ends behind each byte of the opening in turn, by RST or FIN of either
+// side.
+struct Cut {
+  const char* name;
+  void (*apply)(WorldOptions& options, std::uint64_t at);
+};
+constexpr Cut kCuts[] = {
+    {"ResetAfterSent",
+     [](WorldOptions& o, std::uint64_t at) { o.first_dial.emplace().reset_after_sent = at; }},
+    {"ResetAfterReceived",
+     [](WorldOptions& o, std::uint64_t at) { o.first_dial.emplace().reset_after_received = at; }},
+    {"LaptopFinishes", [](WorldOptions& o, std::uint64_t at) { o.laptop_finishes_after = at; }},
+    {"SiteFinishes", [](WorldOptions& o, std::uint64_t at) { o.site_finishes_after = at; }},
+};
+
+class SessionCuts : public testing::TestWithParam<Cut> {
+ protected:
+  // Behind every `step`th byte. together: further connections are dialled beside the first.
+  static void expect_survived(bool together, std::uint64_t step) {
+    constexpr std::uint64_t kOpening = 3200, kBytes = 100'000;
+    for (std::uint64_t at = 0; at < kOpening; at += step) {
       WorldOptions options;
       options.session.expects_bulk = together;
       options.link.rtt = 40ms;
-      options.first_dial.emplace();
-      (sent ? options.first_dial->reset_after_sent : options.first_dial->reset_after_received) = at;
+      GetParam().apply(options, at);
       SessionWorld world(18, options);
-      world.laptop.service.send_bulk(100'000);
+      world.laptop.service.send_bulk(kBytes);
       world.site.service.send(Lane::kControl, 1, 100);
       world.start();
       ASSERT_TRUE(
-          world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) == 100'000; }, 30s))
-          << (sent ? "sent " : "received ") << at;
+          world.run_until([&] { return world.site.service.bytes_in(Lane::kBulk) == kBytes; }, 30s))
+          << at;
       ASSERT_EQ(world.site.service.wrong(), 0U);
     }
   }
+};
+
+// Every byte takes a minute: by default every eighth.
+TEST_P(SessionCuts, L11BehindEveryByteOfTheOpeningIsSurvived) {
+  expect_survived(false, std::getenv("LONGHAUL_LONG") != nullptr ? 1 : 8);
 }
 
-TEST(SessionFaults, AResetAnywhereInTheOpeningIsSurvived) {
-  expect_opening_survives_resets(false);
+TEST_P(SessionCuts, L11OfTheFirstOfManyConnectionsIsSurvived) {
+  expect_survived(true, 29);
 }
 
-TEST(SessionFaults, AResetOfTheFirstOfManyConnectionsIsSurvived) {
-  expect_opening_survives_resets(true);
-}
+INSTANTIATE_TEST_SUITE_P(Each, SessionCuts, testing::ValuesIn(kCuts),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 // Whatever is lost on the way: a Hello that overtakes the first neither ends nor doubles anything.
 TEST(SessionFaults, ConnectionsDialledTogetherOpenInAnyOrder) {
