@@ -75,9 +75,9 @@ class Client : public testing::Test {
     std::ofstream(path.string() + ".new", std::ios::binary) << text_of(bytes);
     fs::rename(path.string() + ".new", path);
   }
-  // What poll() hands out within some seconds.
+  // What poll() hands out within a minute.
   static std::optional<run::Command> wait_for_command(Reporter& reporter, std::uint64_t step) {
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       if (auto command = reporter.poll(step)) return command;
       ::poll(nullptr, 0, 10);
     }
@@ -211,7 +211,7 @@ TEST_F(Client, CommandsAreDoneOnceAndSettingsOutliveARestart) {
   EXPECT_EQ(again->id, command.id);
   EXPECT_EQ(run::shown(*again), "lr=0.01");
   second->done(*again, 100, EventKind::kApplied, "");
-  for (int i = 0; i < 300 && fs::exists(root_ / "run/control/0000000000000abc.cmd"); ++i)
+  for (int i = 0; i < 6000 && fs::exists(root_ / "run/control/0000000000000abc.cmd"); ++i)
     ::poll(nullptr, 0, 10);
   EXPECT_FALSE(fs::exists(root_ / "run/control/0000000000000abc.cmd"));
   EXPECT_FALSE(second->poll(101).has_value()) << "the command itself is not done again";
@@ -230,7 +230,7 @@ TEST_F(Client, ACommandThatCameTooLateIsSaidToHaveExpired) {
   command.id = 5;
   command.expires = WallTime{1};  // in 1970
   send(command);
-  for (int i = 0; i < 300 && fs::exists(root_ / "run/control/0000000000000005.cmd"); ++i)
+  for (int i = 0; i < 6000 && fs::exists(root_ / "run/control/0000000000000005.cmd"); ++i)
     ::poll(nullptr, 0, 10);
   EXPECT_FALSE(reporter->poll(3).has_value());
   reporter->close("done");
@@ -243,7 +243,7 @@ TEST_F(Client, AnOlderAttemptLearnsThatItWasSuperseded) {
   auto older = Reporter::open(options()).value();
   auto newer = Reporter::open(options()).value();
   EXPECT_EQ(newer->attempt(), 2U);
-  for (int i = 0; i < 300 && !older->superseded(); ++i) ::poll(nullptr, 0, 10);
+  for (int i = 0; i < 6000 && !older->superseded(); ++i) ::poll(nullptr, 0, 10);
   EXPECT_TRUE(older->superseded());
   EXPECT_FALSE(newer->superseded());
   older->log(older->series("loss"), 1, 1);
@@ -261,17 +261,17 @@ TEST_F(Client, AFullDiskStopsTheLogAndNotTheTraining) {
     if (!reporter) ::_exit(1);
     const auto loss = (*reporter)->series("loss");
     (*reporter)->log(loss, 0, 1);
-    for (int i = 0; i < 300 && (*reporter)->counts().logged < 3; ++i) ::poll(nullptr, 0, 10);
+    for (int i = 0; i < 6000 && (*reporter)->counts().logged < 3; ++i) ::poll(nullptr, 0, 10);
     const rlimit tight{400, RLIM_INFINITY};
     ::setrlimit(RLIMIT_FSIZE, &tight);
     for (std::uint64_t step = 1; step <= 200'000; ++step) (*reporter)->log(loss, step, 1);
-    for (int i = 0; i < 500 && (*reporter)->counts().failed_writes == 0; ++i)
+    for (int i = 0; i < 6000 && (*reporter)->counts().failed_writes == 0; ++i)
       ::poll(nullptr, 0, 10);
     const Counts full = (*reporter)->counts();
     if (full.failed_writes == 0 || full.last_errno != EFBIG) ::_exit(2);
     const rlimit loose{RLIM_INFINITY, RLIM_INFINITY};
     ::setrlimit(RLIMIT_FSIZE, &loose);
-    for (int i = 0; i < 500 && (*reporter)->counts().logged < 1000; ++i) ::poll(nullptr, 0, 10);
+    for (int i = 0; i < 6000 && (*reporter)->counts().logged < 1000; ++i) ::poll(nullptr, 0, 10);
     (*reporter)->close("done");
     ::_exit(0);
   }

@@ -22,7 +22,7 @@ class Relay:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 def states(path):
@@ -109,7 +109,7 @@ def story(folder, longhaul, streamer, netsim):
             if relay.process.poll() is None:
                 relay.stop()
         site.terminate()
-        site.wait(20)
+        site.wait(60)
 
 
 def main(longhaul, streamer, netsim):

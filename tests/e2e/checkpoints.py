@@ -182,7 +182,7 @@ def followed(world, run):
     is_rounded(run.place(steps[-1]) / "model.safetensors", here / kept[1] / "model.safetensors")
     shutil.rmtree(run.place(steps[-1]))  # its program keeps only the newest
     follow.terminate()
-    said, errors = follow.communicate(timeout=20)
+    said, errors = follow.communicate(timeout=60)
     assert follow.returncode == 130, errors
     done = [json.loads(line) for line in said.splitlines()]
     assert [line["step"] for line in done if line.get("form") == "weights"] == steps, done

@@ -77,7 +77,7 @@ def strangers(laptop, streamer, folder, port):
         stop.append(True)
         thread.join()
         other.terminate()
-        other.wait(20)
+        other.wait(60)
 
 
 def restarted_in_push(laptop, start, called, root, port):
@@ -103,7 +103,7 @@ def restarted_in_push(laptop, start, called, root, port):
         second.communicate()
     finally:
         again.terminate()
-        again.wait(20)
+        again.wait(60)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Site:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def invite(self):
         done = subprocess.run([*self.before, self.streamer, "invite", "--root", self.root,
@@ -198,7 +198,7 @@ def story(folder):
         another_key(laptop, site, source)
     finally:
         site.process.kill()
-        site.process.wait(20)
+        site.process.wait(60)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Follow:
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(20) == 130, self.process.stderr.read()
+        assert self.process.wait(60) == 130, self.process.stderr.read()
         self.reader.join()
 
 
@@ -272,7 +272,7 @@ def printed(world):
             world.start()
         assert follow.stdout.readline() == part
     follow.terminate()
-    assert follow.wait(20) == 130
+    assert follow.wait(60) == 130
 
 
 def main():

@@ -4,7 +4,7 @@ import sys
 
 
 def said(program, *words):
-    done = subprocess.run([program, *words], text=True, capture_output=True, timeout=30)
+    done = subprocess.run([program, *words], text=True, capture_output=True, timeout=60)
     assert done.returncode == 2 and done.stdout == "", (words, done.returncode, done.stdout)
     return done.stderr
 

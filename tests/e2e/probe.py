@@ -62,7 +62,7 @@ def story(folder, longhaul, streamer, netsim):
     finally:
         for process in (relay, site):
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class World:
 
     def stop(self, kill=False):
         self.process.kill() if kill else self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def command(self, *arguments, home=None):
         environment = dict(os.environ, LONGHAUL_HOME=str(home or self.home))

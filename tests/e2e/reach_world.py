@@ -71,7 +71,7 @@ class Sshd:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 def free_port():

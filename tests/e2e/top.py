@@ -76,7 +76,7 @@ class Screen:
 
     def ended(self, code):
         self.until(LEAVE)
-        assert self.process.wait(20) == code, self.process.returncode
+        assert self.process.wait(60) == code, self.process.returncode
         assert termios.tcgetattr(self.slave) == self.before, "the terminal is as it was"
         os.close(self.slave)
         os.close(self.master)

@@ -24,7 +24,7 @@ class Site:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def command(self, *words, code=0):
         done = subprocess.run([self.streamer, *words, "--root", self.root], text=True,
@@ -126,7 +126,7 @@ def story(folder):
         damage(laptop, site, folder)
     finally:
         site.process.kill()
-        site.process.wait(20)
+        site.process.wait(60)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Site:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
 
     def invite(self, port):
         return subprocess.run([self.streamer, "invite", "--root", self.root, "--address", f"127.0.0.1:{port}"],

@@ -39,7 +39,7 @@ void as_ranks(std::uint64_t ranks, Body&& body) {
   std::vector<std::thread> threads;
   for (std::uint64_t rank = 0; rank < ranks; ++rank)
     threads.emplace_back([&, rank] {
-      auto star = Star::join(listener.place(rank, ranks), 20s, [] { return false; });
+      auto star = Star::join(listener.place(rank, ranks), 60s, [] { return false; });
       ASSERT_TRUE(star) << star.error().message();
       body(*star, rank);
     });
@@ -49,7 +49,7 @@ void as_ranks(std::uint64_t ranks, Body&& body) {
 TEST(Star, ExchangesEveryRanksText) {
   as_ranks(4, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
     for (int round = 0; round < 3; ++round) {
-      const auto all = star->exchange("rank " + std::to_string(rank), 20s);
+      const auto all = star->exchange("rank " + std::to_string(rank), 60s);
       ASSERT_TRUE(all) << all.error().message();
       EXPECT_EQ(*all, (std::vector<std::string>{"rank 0", "rank 1", "rank 2", "rank 3"}));
     }
@@ -64,7 +64,7 @@ TEST(Star, HearsTheLastWordsAndThenTheDeathOfARank) {
     } else if (rank == 0) {
       std::vector<Star::Heard> heard;
       while (heard.size() < 2) {
-        auto next = star->hear(20s);
+        auto next = star->hear(60s);
         ASSERT_TRUE(next && *next);
         heard.push_back(**next);
       }
@@ -76,7 +76,7 @@ TEST(Star, HearsTheLastWordsAndThenTheDeathOfARank) {
       star->send(1, {Message::Kind::kGo, false, 5});  // to the dead: no error, no signal
       star->send(2, {Message::Kind::kEnd, false, 5});
     } else {
-      const auto end = star->hear(20s);
+      const auto end = star->hear(60s);
       ASSERT_TRUE(end && *end && (*end)->message);
       EXPECT_EQ((*end)->message->kind, Message::Kind::kEnd);
     }
@@ -94,13 +94,13 @@ TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
   const std::string words = "GET / HTTP/1.1\r\n\r\n";
   ASSERT_EQ(::send(stranger, words.data(), words.size(), 0), static_cast<ssize_t>(words.size()));
   std::thread other([&] {
-    const auto star = Star::join(listener.place(1, 2), 20s, [] { return false; });
+    const auto star = Star::join(listener.place(1, 2), 60s, [] { return false; });
     ASSERT_TRUE(star);
-    EXPECT_TRUE((*star)->exchange("b", 20s));
+    EXPECT_TRUE((*star)->exchange("b", 60s));
   });
-  const auto star = Star::join(listener.place(0, 2), 20s, [] { return false; });
+  const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
   ASSERT_TRUE(star) << star.error().message();
-  EXPECT_TRUE((*star)->exchange("a", 20s));
+  EXPECT_TRUE((*star)->exchange("a", 60s));
   other.join();
   ::close(stranger);
 }
@@ -108,8 +108,8 @@ TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
 #ifdef LONGHAUL_HAS_GLOO
 
 std::unique_ptr<Collectives> gloo(Star& star, std::uint64_t rank, std::uint64_t ranks) {
-  auto made = gloo_collectives({rank, ranks, rank, star.address(), 20s,
-                                [&](const std::string& mine) { return star.exchange(mine, 20s); }});
+  auto made = gloo_collectives({rank, ranks, rank, star.address(), 60s,
+                                [&](const std::string& mine) { return star.exchange(mine, 60s); }});
   EXPECT_TRUE(made) << made.error().message();
   return *std::move(made);
 }
