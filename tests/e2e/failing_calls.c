@@ -1,7 +1,7 @@
 /* Preloaded into a program of ours by failing_calls.py: its Nth allocation, or its Nth system call
- * that touches a file, fails once. Counts from the start of the process.
+ * that touches a file or a socket, fails once. Counts from the start of the process.
  *
- *   FAIL_WHAT=memory|file  FAIL_AT=N  [FAIL_ERRNO=5]
+ *   FAIL_WHAT=memory|file|socket  FAIL_AT=N  [FAIL_ERRNO=5]
  *   FAIL_COUNT=FILE   at exit, how many there were (a count's own run has no FAIL_AT)
  *   FAIL_SHOW=1       says on stderr where it was
  *   FAIL_TRACE=FILE   each sync, and each rename and removal, a line: what S2 is read from
@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,9 +28,9 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-static atomic_long memory_calls, file_calls;
+static atomic_long memory_calls, file_calls, socket_calls;
 static long fail_at = -1;
-static int fail_memory, fail_file, fail_errno = EIO, trace = -1;
+static int fail_memory, fail_file, fail_socket, fail_errno = EIO, trace = -1;
 static const char *count_file;
 
 #define REAL(name) ((__typeof__(&name))real_of(#name))
@@ -42,14 +44,15 @@ __attribute__((constructor)) static void begin(void) {
   if (traced != NULL) trace = open(traced, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (what == NULL) return;
   fail_memory = strcmp(what, "memory") == 0;
-  fail_file = !fail_memory;
+  fail_socket = strcmp(what, "socket") == 0;
+  fail_file = !fail_memory && !fail_socket;
   if (at != NULL) fail_at = atol(at);
 }
 
 __attribute__((destructor)) static void end(void) {
   if (count_file == NULL) return;
   char text[32];
-  const int n = snprintf(text, sizeof text, "%ld\n", fail_memory ? memory_calls : file_calls);
+  const int n = snprintf(text, sizeof text, "%ld\n", fail_memory ? memory_calls : fail_socket ? socket_calls : file_calls);
   const int fd = (int)syscall(SYS_openat, AT_FDCWD, count_file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (fd < 0) return;
   if (syscall(SYS_write, fd, text, (size_t)n) != n) abort();
@@ -69,6 +72,13 @@ static int memory_fails(void) {
 }
 static int file_fails(void) {
   if (!fail_file || atomic_fetch_add(&file_calls, 1) != fail_at) return 0;
+  show();
+  errno = fail_errno;
+  return 1;
+}
+
+static int socket_fails(void) {
+  if (!fail_socket || atomic_fetch_add(&socket_calls, 1) != fail_at) return 0;
   show();
   errno = fail_errno;
   return 1;
@@ -148,6 +158,57 @@ int fstatat(int at, const char *name, struct stat *out, int flags) {
 }
 int utimensat(int at, const char *name, const struct timespec t[2], int flags) {
   return file_fails() ? -1 : REAL(utimensat)(at, name, t, flags);
+}
+int socket(int domain, int type, int protocol) {
+  return socket_fails() ? -1 : REAL(socket)(domain, type, protocol);
+}
+int bind(int fd, const struct sockaddr *at, socklen_t n) {
+  return socket_fails() ? -1 : REAL(bind)(fd, at, n);
+}
+int listen(int fd, int most) { return socket_fails() ? -1 : REAL(listen)(fd, most); }
+int connect(int fd, const struct sockaddr *to, socklen_t n) {
+  return socket_fails() ? -1 : REAL(connect)(fd, to, n);
+}
+int accept(int fd, struct sockaddr *from, socklen_t *n) {
+  return socket_fails() ? -1 : REAL(accept)(fd, from, n);
+}
+int accept4(int fd, struct sockaddr *from, socklen_t *n, int flags) {
+  return socket_fails() ? -1 : REAL(accept4)(fd, from, n, flags);
+}
+int setsockopt(int fd, int level, int name, const void *value, socklen_t n) {
+  return socket_fails() ? -1 : REAL(setsockopt)(fd, level, name, value, n);
+}
+int getsockopt(int fd, int level, int name, void *value, socklen_t *n) {
+  return socket_fails() ? -1 : REAL(getsockopt)(fd, level, name, value, n);
+}
+int getsockname(int fd, struct sockaddr *at, socklen_t *n) {
+  return socket_fails() ? -1 : REAL(getsockname)(fd, at, n);
+}
+int getpeername(int fd, struct sockaddr *at, socklen_t *n) {
+  return socket_fails() ? -1 : REAL(getpeername)(fd, at, n);
+}
+int shutdown(int fd, int how) { return socket_fails() ? -1 : REAL(shutdown)(fd, how); }
+ssize_t send(int fd, const void *from, size_t n, int flags) {
+  return socket_fails() ? -1 : REAL(send)(fd, from, n, flags);
+}
+ssize_t recv(int fd, void *to, size_t n, int flags) {
+  return socket_fails() ? -1 : REAL(recv)(fd, to, n, flags);
+}
+ssize_t sendmsg(int fd, const struct msghdr *from, int flags) {
+  return socket_fails() ? -1 : REAL(sendmsg)(fd, from, flags);
+}
+ssize_t recvmsg(int fd, struct msghdr *to, int flags) {
+  return socket_fails() ? -1 : REAL(recvmsg)(fd, to, flags);
+}
+int sendmmsg(int fd, struct mmsghdr *from, unsigned n, int flags) {
+  return socket_fails() ? -1 : REAL(sendmmsg)(fd, from, n, flags);
+}
+int recvmmsg(int fd, struct mmsghdr *to, unsigned n, int flags, struct timespec *limit) {
+  return socket_fails() ? -1 : REAL(recvmmsg)(fd, to, n, flags, limit);
+}
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **out) {
+  return socket_fails() ? EAI_AGAIN : REAL(getaddrinfo)(host, port, hints, out);
 }
 long syscall(long number, ...) {
   va_list list;

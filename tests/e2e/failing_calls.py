@@ -1,7 +1,7 @@
-"""The Nth allocation, or the Nth system call on files, of a whole program fails once, for some N
-over all of a push: rows R4, R5 and S2 of docs/faults.md. Either the push ends well or an error says
-so; nothing is published by half; the next one completes. A process may abort for want of memory,
-which is a death like any other. LONGHAUL_LONG=1 takes 60 N a sweep instead of 3.
+"""The Nth allocation, or the Nth call on files or on sockets, of a whole program fails once, for
+some N over all of a push: rows R4, R5 and S2 of docs/faults.md. Either the push ends well or an
+error says so; nothing is published by half; the next one completes. A process may abort for want
+of memory, which is a death like any other. LONGHAUL_LONG=1 takes 60 N a sweep instead of 3.
 
 Usage: failing_calls.py LONGHAUL LONGHAUL-STREAMER SHIM.
 """
@@ -17,7 +17,10 @@ from push_pull import World, same
 from reach_world import in_folder
 
 SAMPLES = 60 if os.environ.get("LONGHAUL_LONG") else 3
-ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EDQUOT, errno.EINTR)
+ERRORS = {"file": (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EDQUOT, errno.EINTR),
+          "memory": (errno.ENOMEM,),
+          "socket": (errno.ECONNRESET, errno.ENOBUFS, errno.EMFILE, errno.ECONNABORTED, errno.EINTR,
+                     errno.EAGAIN, errno.ETIMEDOUT, errno.EPERM)}
 
 
 def small_tree(root, seed):
@@ -56,7 +59,7 @@ class Failing(World):
             return True
         except (ValueError, KeyError):  # nothing was said
             self.address = address
-            self.process.wait(20)
+            self.process.wait(60)
             return False
 
     def push(self, source, place):
@@ -70,7 +73,7 @@ class Failing(World):
             if self.process.poll() is not None:  # a push waits for its site for a day
                 push.terminate()
                 break
-        push.said = push.communicate(timeout=20)[1]
+        push.said = push.communicate(timeout=60)[1]
         return push
 
 
@@ -97,7 +100,7 @@ def sweep(world, side, what, source, seed):
         where = f"{side}, {what} call {n} of {total}"
         place = f"here:{side}-{what}-{i}"
         setattr(world, side, {"FAIL_WHAT": what, "FAIL_AT": str(n),
-                              "FAIL_ERRNO": str(ERRORS[i % len(ERRORS)])})
+                              "FAIL_ERRNO": str(ERRORS[what][i % len(ERRORS[what])])})
         if world.try_start():
             done = world.push(source, place)
             # Ended by itself, with a code that has a meaning and words beside it.
@@ -164,7 +167,8 @@ def story(folder):
         world.run("join", "here", stdin=world.invite())
         assert world.stop() == 0
         s2_syncs_before_renames(world, source)
-        for seed, (side, what) in enumerate(((s, w) for s in ("site", "laptop") for w in ("file", "memory"))):
+        sweeps = [(side, what) for side in ("site", "laptop") for what in ERRORS]
+        for seed, (side, what) in enumerate(sweeps):
             sweep(world, side, what, source, seed)
     finally:
         if world.process.poll() is None:
