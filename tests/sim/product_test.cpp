@@ -138,7 +138,8 @@ void expect_no_kill_harms(ProductWorld::Side side) {
   const std::uint64_t events = whole.events();
   ASSERT_GT(events, kPoints);
   const std::uint64_t stride = std::getenv("LONGHAUL_LONG") != nullptr ? 1 : events / kPoints;
-  for (std::uint64_t at = 1; at < events; at += stride) {
+  // The last event tells the laptop of the end: nothing is left to be noticed or pushed again.
+  for (std::uint64_t at = 1; at + 1 < events; at += stride) {
     ProductWorld world(300'000, {});
     ASSERT_EQ(world.run_killed(side, at), "") << "killed after event " << at << " of " << events;
   }

@@ -66,9 +66,10 @@ void Node::hand_out(HandOut work) {
   const auto shared = std::make_shared<HandOut>(std::move(work));
   const Duration span(static_cast<std::int64_t>(
       job_times_.below(static_cast<std::uint64_t>(options_.job_time_max.count()))));
-  wan_.clock().after(span, [this, shared, life = life_, deaths = deaths_] {
+  wan_.clock().after(span, [this, shared, life = life_, deaths = deaths_, used = used_] {
     if (deaths != deaths_) return;  // nothing runs in a process that was killed
     shared->job.work->run();
+    if (life != life_ && make_service) return used->on_job(clock(), std::move(shared->job));
     if (life != life_ || session == nullptr) return;
     session->on_job(clock(), shared->service, std::move(shared->job));
     drain();

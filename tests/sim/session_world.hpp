@@ -140,7 +140,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   std::map<std::uint32_t, session::PathRole> roles_;
   std::uint64_t greeted_ = 0;
   session::Service* used_ = nullptr;
-  std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one is dropped
+  std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one ends at its service
   std::uint64_t deaths_ = 0;
   Rng job_times_;
   netsim::TimerId wake_{}, beat_{};
