@@ -6,6 +6,7 @@
 #include "lib/auth/pairing.hpp"
 #include "lib/base/escape.hpp"
 #include "lib/crypto/aead.hpp"
+#include "streamer/collecting.hpp"
 #include "streamer/live.hpp"
 
 namespace longhaul::streamer {
@@ -56,6 +57,7 @@ Server::Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> data
       admission_(options_.strangers),
       tasks_(env.executor()),
       reaching_(env.executor()),
+      collecting_(env.executor()),
       stopped_(env.executor()) {}
 
 Server::~Server() = default;
@@ -70,12 +72,15 @@ io::Task<Result<>> Server::run() {
     for (int i = 0; i < kOffersKept; ++i) reaching_.spawn(reach(to));
   }
   tasks_.spawn(watch());
+  collecting_.spawn(collect_abandoned(env_, log_, datasets_));
   while (!stopping_) {
     co_await stopped_.wait();
   }
   if (listener_) listener_->close();
   reaching_.cancel();
+  collecting_.cancel();
   co_await reaching_.join();
+  co_await collecting_.join();
   for (const auto& [id, guest] : guests_) {
     if (guest->stream) guest->stream->close();
   }

@@ -90,6 +90,7 @@ class Server {
   } refusals_;  // in the log, this minute
   io::TaskGroup tasks_;
   io::TaskGroup reaching_;
+  io::TaskGroup collecting_;
   io::Signal stopped_;
   std::shared_ptr<io::Listener> listener_;
   bool stopping_ = false;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "lib/base/escape.hpp"
+#include "lib/store/staging.hpp"
 
 namespace longhaul::doctor {
 namespace {
@@ -43,15 +44,16 @@ Finding check_stale_staging(const std::string& root, WallTime now) {
   unsigned stale = 0, all = 0;
   while (const ::dirent* entry = inside ? ::readdir(inside.get()) : nullptr) {
     const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
+    if (name == "." || name == ".." || name.ends_with(".lock")) continue;
     ++all;
     if (now.ns / 1'000'000'000 - touched(staging + "/" + name) > kStaleSeconds) ++stale;
   }
   const char* const check = "unfinished pushes";
   if (stale == 0) return ok(check, fmt::format("{}, none older than a week", all));
   return warn(check, fmt::format("{} untouched for over a week, which hold space", stale),
-              "push them to their end, or stop the streamer and remove the oldest folders of " +
-                  printable(staging));
+              fmt::format("push them to their end; the streamer removes from {} what nobody "
+                          "touched for {} days",
+                          printable(staging), store::kStagingKept / 24h));
 }
 
 Finding check_private_part(const std::string& root) {

@@ -2,9 +2,6 @@
 // go what the index says of it, and stagings that no transfer came back for.
 #pragma once
 
-#include <set>
-#include <string>
-
 #include "lib/store/chunk_index.hpp"
 #include "lib/store/version.hpp"
 
@@ -18,8 +15,9 @@ Result<> remove_version(Root& root, ChunkIndex& index, const DatasetName& datase
 struct Collected {
   std::uint64_t stagings = 0;
 };
-// Removes stagings last touched before `older_than` whose id is not in `in_use`.
-Result<Collected> collect_staging(Root& root, const std::set<std::string>& in_use,
-                                  WallTime older_than);
+// Removes stagings last touched before `older_than` in which no transfer is at work, and locks that
+// guard nothing any more. Goes on past one that cannot be removed; then the first error is the
+// result.
+Result<Collected> collect_staging(Files& files, WallTime older_than);
 
 }  // namespace longhaul::store

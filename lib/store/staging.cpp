@@ -12,6 +12,10 @@ constexpr std::size_t kHandlesMax = 64;
 
 }  // namespace
 
+TreeName staging_lock(const TreeName& folder) {
+  return folder.parent().child(std::string(folder.last()) + std::string(kStagingLockEnd)).value();
+}
+
 Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& folder) {
   std::unique_ptr<Staging> staging(new Staging(files, folder));
   const TreeName journal = TRY(folder.child("journal"));

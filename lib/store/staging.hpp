@@ -45,6 +45,13 @@ struct StagedWrite {
   Bytes bytes;  // hashed to place.chunk by the caller
 };
 
+// Held by whoever stages there; it lies beside the folder, so that the folder can go while it is
+// held.
+constexpr std::string_view kStagingLockEnd = ".lock";
+TreeName staging_lock(const TreeName& folder);
+// One that nobody touched for so long is given up: days for a laptop to come back from a holiday.
+constexpr Duration kStagingKept = 14 * 24h;
+
 class Staging {
  public:
   // New or resumed: `folder` is .longhaul/staging/ID below the root of `files`. After another boot

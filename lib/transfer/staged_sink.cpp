@@ -19,13 +19,9 @@ TreeName staging_folder(std::string_view what) {
 StagedSink::StagedSink(std::shared_ptr<store::Files> files, TreeName staging)
     : files_(std::move(files)), staging_name_(std::move(staging)) {}
 
-TreeName StagedSink::lock_name() const {
-  return staging_name_.parent().child(std::string(staging_name_.last()) + ".lock").value();
-}
-
 Result<Sink::Opened> StagedSink::open(const wire::Offer& offer) {
   TRY(store::make_folders(*files_, staging_name_.parent()));
-  const TreeName lock = lock_name();
+  const TreeName lock = store::staging_lock(staging_name_);
   auto locked = files_->lock(lock);
   // The transfer before this one may just be ending: its process was killed, or it is giving up.
   for (int waited = 0; waited < kLockTries && !locked && locked.error().kind() == Kind::kBusy;
@@ -129,11 +125,15 @@ Result<> StagedSink::clear_staging() {
   return store::remove_tree(*files_, staging_name_);
 }
 
-void StagedSink::leave_no_trace() {
+void StagedSink::give_up_lock() {
   // The lock goes while it is held: whoever waits for it then finds its file gone and makes
   // another.
-  (void)files_->remove(lock_name());
+  (void)files_->remove(store::staging_lock(staging_name_));
   lock_.reset();
+}
+
+void StagedSink::leave_no_trace() {
+  give_up_lock();
   // Only if empty: another transfer into the same folder may be staged there.
   if (files_->remove_folder(staging_name_.parent()))
     (void)files_->remove_folder(staging_name_.parent().parent());

@@ -45,11 +45,12 @@ class StagedSink : public Sink {
   Result<> check_staged(const store::Entry& entry, std::span<const store::Piece> pieces);
   // After publishing: the staging and its journal go.
   Result<> clear_staging();
-  // Then the lock and the folders above it, too: where longhaul is a guest.
+  // Then the lock.
+  void give_up_lock();
+  // And the folders above it, too: where longhaul is a guest.
   void leave_no_trace();
 
  private:
-  store::TreeName lock_name() const;
   Result<ByteVector> read_checked(const LocalPlace& from, std::uint32_t length,
                                   const store::ChunkId& chunk);
 

@@ -62,12 +62,14 @@ Result<Published> VersionSink::publish(const store::Tree& tree) {
   const auto versions = TRY(root_.versions(dataset_));
   if (!versions.empty() && TRY(root_.root_of(dataset_, versions.back())) == tree.root()) {
     TRY(clear_staging());
+    give_up_lock();
     return Published{versions.back().value(), tree.root(), true};
   }
   const auto published =
       TRY(store::publish(root_, dataset_, tree, staging(), base_ ? &*base_ : nullptr, &index_));
   TRY(clear_staging());
   store::forget_demand(root_.files(), dataset_);
+  give_up_lock();
   return Published{published.version.value(), published.root, false};
 }
 

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 
 from reach_world import Laptop, free_port, in_folder
 
@@ -115,6 +116,13 @@ def store(site):
     for path in (stale, stale.parent):
         os.utime(path, (WEEKS_AGO, WEEKS_AGO))
     expect(doctor(0), "unfinished pushes", "warn", "1 untouched", "staging")  # 12: left behind
+    site.start()  # it collects at its start
+    deadline = time.monotonic() + 30
+    while stale.parent.exists():
+        assert time.monotonic() < deadline, "a push that nobody went on with was kept"
+        time.sleep(0.05)
+    site.run("stop")
+    expect(doctor(0), "unfinished pushes", "ok", "0, none older")
     ledger = site.root / ".longhaul/ledger"
     good = ledger.read_text()
     ledger.write_text("nonsense")

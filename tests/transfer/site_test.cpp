@@ -2,6 +2,8 @@
 // times.
 #include <gtest/gtest.h>
 
+#include "lib/store/collect.hpp"
+#include "lib/store/incoming.hpp"
 #include "tests/transfer/world.hpp"
 
 namespace longhaul::test {
@@ -294,6 +296,73 @@ TEST(Site, AManifestThatCannotBeReadHidesNoOtherVersion) {
   const auto datasets = ask(world, wire::AskType::kDatasets, 0);
   ASSERT_EQ(datasets.lines.size(), 1U);
   EXPECT_FALSE(datasets.lines[0].note.empty());
+}
+
+constexpr std::int64_t kDay = 86'400'000'000'000;
+
+// A push cut short a second after it began; what is staged of it stays.
+void push_and_kill(World& world) {
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 8'000'000));
+  world.push("data");
+  world.run(End::kA, 1s);
+  world.kill(End::kA);
+  world.run(End::kB, 2s);
+  world.kill(End::kB);
+  world.boot(End::kA);
+  world.boot(End::kB);
+}
+
+TEST(Site, APushThatNobodyGoesOnWithIsCollectedOnceItIsOld) {
+  DoubleLink shape;
+  shape.rate = BytesPerSecond::from_bits(20'000'000);
+  World world(9, shape, World::At::kSite);
+  sim::CrashFiles& site = world.disk(End::kB);
+  site.set_clock(WallTime{100 * kDay});
+  push_and_kill(world);
+  const auto staging = store::incoming_folder(*store::DatasetName::parse("data"));
+  ASSERT_TRUE(site.stat(staging));
+  const auto young = store::collect_staging(site, WallTime{100 * kDay});
+  ASSERT_TRUE(young);
+  EXPECT_EQ(young->stagings, 0U);
+  EXPECT_TRUE(site.stat(staging));
+  const auto old = store::collect_staging(site, WallTime{101 * kDay});
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->stagings, 1U);
+  EXPECT_FALSE(site.stat(staging));
+  EXPECT_FALSE(site.stat(store::staging_lock(staging)));
+  transfer::SiteMemory memory;
+  memory.unfinished = true;  // the laptop still thinks so
+  push(world, memory);
+}
+
+TEST(Site, WhatATransferWritesIsNotCollected) {
+  DoubleLink shape;
+  shape.rate = BytesPerSecond::from_bits(20'000'000);
+  World world(10, shape, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 8'000'000));
+  world.push("data");
+  world.run(End::kA, 1s);
+  const auto collected = store::collect_staging(world.disk(End::kB), WallTime{1000 * kDay});
+  ASSERT_TRUE(collected);
+  EXPECT_EQ(collected->stagings, 0U);
+  const auto finished = world.run(End::kA);
+  ASSERT_TRUE(finished && !finished->error);
+}
+
+TEST(Site, APublishedPushLeavesNothingInTheStaging) {
+  World world(11, {}, World::At::kSite);
+  put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 5000));
+  push(world);
+  EXPECT_TRUE(snapshot(world.disk(End::kB), TreeName::known(".longhaul/staging")).empty());
+}
+
+TEST(Site, ALockThatGuardsNothingIsCollected) {
+  sim::CrashFiles site;
+  ASSERT_TRUE(store::collect_staging(site, WallTime{}));  // no staging at all
+  ASSERT_TRUE(store::make_folders(site, TreeName::known(".longhaul/staging")));
+  ASSERT_TRUE(site.lock(TreeName::known(".longhaul/staging/ab.lock")));
+  ASSERT_TRUE(store::collect_staging(site, WallTime{}));
+  EXPECT_FALSE(site.stat(TreeName::known(".longhaul/staging/ab.lock")));
 }
 
 TEST(Site, ANameThatIsNoDatasetIsRefused) {
