@@ -93,6 +93,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
 
 // What runs for as long as it lives.
 void Connection::begin() {
+  began_ = app_.env.now();
   auto dialer = [this](std::uint32_t) { return dial(); };
   auto hear = [this](const session::Event& event) { on_event(event); };
   auto drained = [this] {
@@ -129,6 +130,7 @@ io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
     }
   }
   if (dialed) {
+    dial_error_.reset();
     const auto at = io::to_address((*dialed)->peer());
     if (at) udp_peer_ = *at;
   }

@@ -67,9 +67,11 @@ class Connection {
   // Without a path since; nullopt while there is one.
   std::optional<Time> down_since() const { return down_since_; }
   bool established() const { return established_; }
+  const Site& site() const { return site_; }
+  Time began() const { return began_; }
   // So much content crossed: what the session learned of the link's rate is worth as much.
   void note_moved(std::uint64_t bytes) { moved_bytes_ += bytes; }
-  // Why the last dial failed; nullopt when none has.
+  // Why the last dial failed; nullopt when it did not, or has not ended.
   const std::optional<Error>& dial_error() const { return dial_error_; }
   const Reach& reach() const { return *reach_; }
   // Says goodbye, waits for what must go out, keeps what was learned of the link.
@@ -110,6 +112,7 @@ class Connection {
   std::unique_ptr<Reach> reach_;
   std::optional<Error> ended_;
   std::optional<Error> dial_error_;
+  Time began_{};
   std::optional<Time> down_since_;
   bool established_ = false;
   std::uint64_t moved_bytes_ = 0;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "lib/cli/human.hpp"
+#include "proxy/waiting.hpp"
 
 namespace longhaul::proxy {
 namespace {
@@ -37,12 +37,16 @@ cli::ProgressView view_of(const std::string& title, const transfer::Progress& pr
   view.limit = transfer::name_of(progress.limit);
   const session::Status status = connection.session().status();
   if (status.established) view.path = path_in_words(status);
-  if (!connection.established()) {
-    view.limit = "waiting: connecting";
-  } else if (const auto down = connection.down_since()) {
-    view.limit = "waiting: no link for " + cli::human(Duration(now - *down));
-    view.left.reset();
-  }
+  const auto down = connection.down_since();
+  if (connection.established() && !down) return view;
+  Waiting waiting;
+  waiting.site = connection.site().name;
+  waiting.was_linked = connection.established();
+  waiting.is_called = connection.reach().is_called();
+  waiting.dial = connection.dial_error();
+  waiting.since = now - (waiting.was_linked ? *down : connection.began());
+  view.waiting = words_for(waiting);
+  view.left.reset();
   return view;
 }
 
@@ -54,7 +58,8 @@ void tell_json(App& app, const cli::ProgressView& view) {
       .add("files_done", view.files_done)
       .add("files_total", view.files_total);
   line.add("rate_bytes_per_second", view.rate.value()).add("bytes_wire", view.on_wire.value());
-  line.add("limit", view.limit).add("path", view.path);
+  line.add("limit", view.waiting.empty() ? view.limit : "waiting: " + view.waiting);
+  line.add("path", view.path);
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);
   app.json_line(line);
 }

@@ -34,12 +34,13 @@ std::string render(const ProgressView& view, unsigned width) {
     int weight;  // the smallest is dropped first
   };
   std::vector<Part> parts{{view.title, 6}, {amount(view), 9}};
+  if (!view.waiting.empty()) parts.push_back({"waiting: " + view.waiting, 10});
   if (view.files_total > 1)
     parts.push_back({fmt::format("{}/{} files", view.files_done, view.files_total), 2});
   if (view.rate.value() > 0) parts.push_back({human(view.rate), 8});
   if (view.left) parts.push_back({human(*view.left) + " left", 7});
   if (std::string saved = saving(view); !saved.empty()) parts.push_back({std::move(saved), 3});
-  if (!view.limit.empty()) parts.push_back({"limit: " + view.limit, 4});
+  if (!view.limit.empty() && view.waiting.empty()) parts.push_back({"limit: " + view.limit, 4});
   if (!view.path.empty()) parts.push_back({"over " + view.path, 1});
 
   for (;;) {

@@ -19,7 +19,8 @@ struct ProgressView {
   BytesPerSecond rate;           // source bytes, recent
   std::optional<Duration> left;  // nullopt: not known
   ByteCount on_wire;             // bytes that crossed the link so far
-  std::string limit;             // "link", "disk", "waiting: no link for 12 s"
+  std::string limit;             // "link", "disk"
+  std::string waiting;           // "no link for 12.0 s"; instead of a limit, and never left out
   std::string path;              // "UDP", "TLS, UDP is not answered"; empty: not known
 };
 

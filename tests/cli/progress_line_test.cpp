@@ -28,6 +28,16 @@ TEST(ProgressLine, SaysWhichPathIsInUse) {
   EXPECT_TRUE(render(view, 200).ends_with("limit: link  over TLS, UDP is not answered"));
 }
 
+TEST(ProgressLine, ShowsWhatItWaitsForBeforeAllElse) {
+  ProgressView view = half_way();
+  view.waiting = "connecting, dial gpu:7171: Connection refused";
+  EXPECT_EQ(render(view, 70), "waiting: connecting, dial gpu:7171: Connection refused");
+  view.rate = BytesPerSecond(0);
+  view.left.reset();
+  EXPECT_TRUE(render(view, 200).ends_with("saved 31%")) << render(view, 200);
+  EXPECT_EQ(render(view, 200).find("limit"), std::string::npos);
+}
+
 TEST(ProgressLine, DropsTheLeastImportantPartsOnANarrowTerminal) {
   EXPECT_EQ(render(half_way(), 60), "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left");
   EXPECT_EQ(render(half_way(), 25), "50% 1.4 GB of 2.8 GB");

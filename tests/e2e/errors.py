@@ -180,6 +180,32 @@ def another_key(laptop, site, source):  # A6
     assert laptop.result("push", source, "lab:corpus")["existed"]
 
 
+def not_there(laptop, site, folder):
+    """A push to a stopped streamer says why it waits, and goes on once it is back."""
+    site.stop()
+    source = folder / "waits"
+    source.mkdir()
+    (source / "file").write_text("so that there is something to send")
+    push = laptop.start("push", source, "lab:waits", "--json")
+    try:
+        said = ""
+        while "doctor" not in said:
+            line = push.stderr.readline()
+            assert line, (said, push.wait(20))
+            said += line
+        assert "waiting: connecting" in said and "Connection refused" in said, said
+        assert "`longhaul doctor lab` looks why" in said, said
+        site.start()
+        out, _ = push.communicate(timeout=60)
+        assert push.returncode == 0, out
+        events = [json.loads(line) for line in out.splitlines()]
+        waits = [event["limit"] for event in events if event["event"] == "progress"]
+        assert any(wait.startswith("waiting: connecting, ") and "refused" in wait for wait in waits), waits
+    finally:
+        push.kill()
+        push.wait(20)
+
+
 def story(folder):
     source = folder / "source"
     make_tree(source)
@@ -194,6 +220,7 @@ def story(folder):
         names(laptop, source)
         unreadable(laptop, source)
         changes(laptop, folder)
+        not_there(laptop, site, folder)
         full_disk(laptop, folder, os.path.abspath(sys.argv[2]))
         another_key(laptop, site, source)
     finally:
