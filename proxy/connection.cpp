@@ -1,10 +1,12 @@
 #include "proxy/connection.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <thread>
 #include <utility>
 
 #include "lib/auth/node.hpp"
+#include "lib/base/escape.hpp"
 #include "lib/crypto/aead.hpp"
 #include "proxy/files.hpp"
 #include "proxy/link_file.hpp"
@@ -21,6 +23,20 @@ Result<Datagrams> datagrams_wanted(const App& app) {
   if (!udp || udp->value == "auto" || udp->value == "on") return Datagrams::kAuto;
   if (udp->value == "off") return Datagrams::kOff;
   return fail(Kind::kUsage, "read the setting udp", "it is auto or off, not " + udp->value);
+}
+
+// How many connections a session may hold; two of them are for control.
+Result<std::optional<std::uint32_t>> bulk_paths_wanted(const App& app) {
+  const auto set = app.config.find("session.connections_max");
+  if (!set) return std::optional<std::uint32_t>();
+  std::uint32_t most = 0;
+  const char* const end = set->value.data() + set->value.size();
+  const auto [rest, error] = std::from_chars(set->value.data(), end, most);
+  if (error == std::errc() && rest == end && most >= 3 && most <= 64)
+    return std::optional<std::uint32_t>(most - 2);
+  return fail(Error(Kind::kUsage, "read session.connections_max from " + set->origin,
+                    "'" + printable(set->value, 80) + "' is not from 3 to 64")
+                  .advise("two connections are for control, the rest for files"));
 }
 
 }  // namespace
@@ -68,6 +84,8 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   if (!options.telemetry.empty()) made->telemetry_ = TRY(TelemetryFile::create(options.telemetry));
   made->reach_ = TRY(Reach::make(app, site));
   made->reach_->fit(session_options);
+  if (const auto most = TRY(bulk_paths_wanted(app)))
+    session_options.bulk_paths_max = std::min(session_options.bulk_paths_max, *most);
   transfer::ExchangeOptions exchange_options;
   exchange_options.link = session_options.learned.rate;
   exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());

@@ -20,7 +20,7 @@ TEST(Config, EnvironmentBeatsProjectBeatsUser) {
   EXPECT_EQ(config.find("log.level")->value, "debug");
   EXPECT_EQ(config.find("log.level")->origin, "longhaul.toml:4");
   EXPECT_EQ(config.find("session.connections_max")->value, "4");
-  EXPECT_FALSE(config.find("site.default").has_value());
+  EXPECT_FALSE(config.find("ssh.command").has_value());
 }
 
 TEST(Config, RefusesAMisspeltKeyAndNamesItsPlace) {

@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <new>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -20,6 +19,7 @@
 #include "tools/longhaul/ckpt_commands.hpp"
 #include "tools/longhaul/completion.hpp"
 #include "tools/longhaul/proxy_commands.hpp"
+#include "tools/longhaul/settings.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
 #include "tools/no_empty_values.hpp"
@@ -294,29 +294,23 @@ std::optional<std::string> environment(const std::string& name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-Result<> add_file_if_there(cli::Config& config, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return {};
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  return config.add_file(text, path);
-}
-
 io::Task<> run(Start start, App& app, int& code) {
   code = co_await start(app);
 }
 
 int start(const Chosen& chosen) {
   cli::StandardConsole console;
-  cli::LogLines log(console, chosen.verbose ? LogLevel::kDebug : LogLevel::kWarn);
-  io::AsioEnv env;
-  App app{env, console, log, {}, cli::Config(environment), chosen.json, {}};
   const auto home = proxy::find_home(environment);
+  cli::Config config(environment);
+  const Result<> read = home ? read_files(config, *home) : Result<>();
+  const Result<LogLevel> level = least_logged(config);
+  cli::LogLines log(console, chosen.verbose ? LogLevel::kDebug : level ? *level : LogLevel::kWarn);
+  io::AsioEnv env;
+  App app{env, console, log, {}, std::move(config), chosen.json, {}};
   if (!home) return app.failed(home.error());
+  if (!read) return app.failed(read.error());
+  if (!level) return app.failed(level.error());
   app.home = *home;
-  for (const std::string& path : {std::string("longhaul.toml"), app.home.config + "/config.toml"}) {
-    if (const auto read = add_file_if_there(app.config, path); !read)
-      return app.failed(read.error());
-  }
   int code = cli::kError;
   env.run(run(chosen.start, app, code), [&app](int) { app.stop_asked(); });
   return code;

@@ -1,0 +1,71 @@
+"""Settings: an option beats the environment, that the project's file, that the user's file.
+
+Usage: config.py LONGHAUL LONGHAUL-STREAMER. Exit code 0: all held.
+"""
+import sys
+
+from doctor import Site
+from reach_world import Laptop, free_port, in_folder, make_tree
+
+
+def tried(laptop, folder, *words, **variables):
+    laptop.environment.update(variables)
+    try:
+        push = laptop.start("push", folder / "source", "lab:corpus", *words, cwd=folder)
+        out, said = push.communicate(timeout=60)
+    finally:
+        for name in variables:
+            del laptop.environment[name]
+    return push.returncode, out, said
+
+
+def layers(laptop, folder):
+    """Each layer holds a rate that is none, so that the error says whose it was."""
+    project, user = folder / "longhaul.toml", folder / "home/config/config.toml"
+    user.write_text("push.limit_rate = 'users'\n")
+    code, _, said = tried(laptop, folder)
+    assert code == 2 and "users" in said, said
+    project.write_text("[push]\nlimit_rate = 'projects'\n")
+    code, _, said = tried(laptop, folder)
+    assert code == 2 and "projects" in said, said
+    code, _, said = tried(laptop, folder, LONGHAUL_PUSH_LIMIT_RATE="environments")
+    assert code == 2 and "environments" in said, said
+    code, _, said = tried(laptop, folder, "--limit-rate", "options", LONGHAUL_PUSH_LIMIT_RATE="environments")
+    assert code == 2 and "options" in said, said
+    code, _, said = tried(laptop, folder, "--limit-rate", "1GB/s", LONGHAUL_PUSH_LIMIT_RATE="environments")
+    assert code == 0, said
+    project.unlink()
+    user.unlink()
+
+
+def values(laptop, folder):
+    for name, value, why in (("LOG_LEVEL", "loud", "debug, info, warn or error"),
+                             ("SESSION_CONNECTIONS_MAX", "2", "from 3 to 64"),
+                             ("SESSION_CONNECTIONS_MAX", "many", "from 3 to 64"),
+                             ("UDP", "perhaps", "auto or off")):
+        code, _, said = tried(laptop, folder, **{f"LONGHAUL_{name}": value})
+        assert code == 2 and why in said, said
+    (folder / "source/more").write_text("more")
+    code, _, said = tried(laptop, folder, LONGHAUL_LOG_LEVEL="info", LONGHAUL_UDP="off",
+                          LONGHAUL_SESSION_CONNECTIONS_MAX="3")
+    assert code == 0 and " info " in said, said
+    (folder / "longhaul.toml").write_text("[site]\ndefault = 'lab'\n")
+    code, _, said = tried(laptop, folder)
+    assert code == 2 and "longhaul.toml:2" in said and "there is no setting 'site.default'" in said, said
+
+
+def story(folder):
+    make_tree(folder / "source")
+    laptop, site = Laptop(sys.argv[1], folder / "home"), Site(sys.argv[2], folder / "site", free_port())
+    laptop.run("init")
+    site.start()
+    try:
+        laptop.run("join", "lab", stdin=site.invite())
+        layers(laptop, folder)
+        values(laptop, folder)
+    finally:
+        site.run("stop")
+
+
+if __name__ == "__main__":
+    in_folder(story)
