@@ -54,10 +54,13 @@ void StageMeter::settle(Time now) {
   const auto index = static_cast<std::size_t>(current_);
   total_[index] += passed;
   recent_ns_[index] += static_cast<std::uint64_t>(passed.count());
+  if (now - halved_ > 64 * kHalfLife) {  // asleep: all of it is old
+    recent_ns_.fill(0);
+    halved_ = now;
+  }
   while (now - halved_ >= kHalfLife) {
     for (auto& ns : recent_ns_) ns /= 2;
     halved_ += kHalfLife;
-    if (now - halved_ > 64 * kHalfLife) halved_ = now;  // asleep: all of it is old
   }
 }
 
