@@ -132,7 +132,9 @@ Result<Peer> PeerBook::revoke(std::string_view who, WallTime now) {
     return fail(Error(Kind::kNotFound, attempt, "no peer has that name or key")
                     .advise("`longhaul-streamer peers ls` lists them"));
   if (fitting.size() > 1)
-    return fail(Kind::kUsage, attempt, "several peers fit; give more of the key");
+    return fail(Error(Kind::kUsage, attempt,
+                      std::to_string(fitting.size()) + " peers have a name or key like that")
+                    .advise("give more of the key; `longhaul-streamer peers ls` lists them"));
   if (!fitting.front()->revoked) fitting.front()->revoked = now;
   return *fitting.front();
 }

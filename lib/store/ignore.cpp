@@ -133,10 +133,15 @@ Result<> IgnoreRules::add(std::string_view lines, const TreeName& folder) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     while (line.ends_with(' ') && !line.ends_with("\\ ")) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
-    if (line.size() > kPatternBytesMax || rules_.size() >= kIgnoreRulesMax)
-      return fail(Kind::kLimit, "read exclude rules",
-                  "a pattern is too long, or there are too many");
     const std::string shown = printable(line, 80);
+    if (line.size() > kPatternBytesMax)
+      return fail(Error(Kind::kLimit, "read the exclude rule " + shown,
+                        "it is longer than " + std::to_string(kPatternBytesMax) + " bytes")
+                      .advise("write a shorter pattern, or several"));
+    if (rules_.size() >= kIgnoreRulesMax)
+      return fail(Error(Kind::kLimit, "read exclude rules",
+                        "there are more than " + std::to_string(kIgnoreRulesMax))
+                      .advise("exclude whole folders instead of each of their files"));
     bool take_back = false;
     if (line.front() == '!') {
       take_back = true;
@@ -147,7 +152,8 @@ Result<> IgnoreRules::add(std::string_view lines, const TreeName& folder) {
     const bool tied = line.find('/') != std::string_view::npos;
     if (line.starts_with('/')) line.remove_prefix(1);
     if (line.empty())
-      return fail(Kind::kUsage, "read the exclude rule " + shown, "it names nothing");
+      return fail(Error(Kind::kUsage, "read the exclude rule " + shown, "it names nothing")
+                      .advise("write a pattern behind the '!' or '/', or leave the line out"));
     rules_.push_back({folder, Glob(line), take_back, only_folders, tied});
   }
   return {};

@@ -51,6 +51,23 @@ TEST(PeerBook, RevokesByKeyButNotByAGuess) {
   EXPECT_TRUE(book.revoke("01000000", {1}));
 }
 
+TEST(PeerBook, SaysWhyItRevokesNobody) {
+  PeerBook book;
+  ASSERT_TRUE(book.add(ana(1)));
+  Peer other = ana(1);
+  other.pin[31] = std::byte{1};  // its key begins as the other's does
+  ASSERT_TRUE(book.add(other));
+  const Error unknown = book.revoke("berta\x1b", {1}).error();
+  EXPECT_EQ(unknown.kind(), Kind::kNotFound);
+  EXPECT_EQ(unknown.message(), "revoke 'berta\\x1b': no peer has that name or key");
+  EXPECT_EQ(unknown.advice(), "`longhaul-streamer peers ls` lists them");
+  const Error ambiguous = book.revoke("01000000", {1}).error();
+  EXPECT_EQ(ambiguous.kind(), Kind::kUsage);
+  EXPECT_EQ(ambiguous.message(), "revoke '01000000': 2 peers have a name or key like that");
+  EXPECT_NE(ambiguous.advice().find("give more of the key"), std::string::npos);
+  EXPECT_EQ(book.role_of(ana(1).pin), Role::kOwner);
+}
+
 TEST(PeerBook, ABrokenFileLetsNobodyIn) {
   PeerBook book;
   ASSERT_TRUE(book.add(ana()));

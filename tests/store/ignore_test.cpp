@@ -69,6 +69,17 @@ TEST(IgnoreRules, HoldOnlyBelowTheirFolder) {
   EXPECT_FALSE(excluded(rules, "sub/x/a.o"));
 }
 
+TEST(IgnoreRules, SayWhichRuleIsWrongAndWhatToDo) {
+  IgnoreRules rules;
+  const Error nothing = rules.add("*.o\n!/\n").error();
+  EXPECT_EQ(nothing.message(), "read the exclude rule !/: it names nothing");
+  EXPECT_EQ(nothing.advice(), "write a pattern behind the '!' or '/', or leave the line out");
+  const Error long_one = rules.add("ab" + std::string(kPatternBytesMax, 'x')).error();
+  EXPECT_EQ(long_one.message().substr(0, 30), "read the exclude rule abxxxxxx");
+  EXPECT_NE(long_one.message().find("longer than 1024 bytes"), std::string::npos)
+      << long_one.message();
+}
+
 TEST(IgnoreRules, RefusesWhatIsTooMuchOrNothing) {
   IgnoreRules rules;
   EXPECT_EQ(rules.add("/\n").error().kind(), Kind::kUsage);
