@@ -35,6 +35,21 @@ TEST(Admission, OneSourceGetsSixteenUntilItIsKnown) {
   admission.check();
 }
 
+// Both come back at once after the streamer was started anew: it knows neither.
+TEST(Admission, TwoLaptopsBehindOneAddressBothGetIn) {
+  Admission admission;
+  std::vector<ConnectionId> turned_away;
+  for (std::uint64_t i = 0; i < 32; ++i)
+    for (const ConnectionId id : admission.on_accept(kStart, ConnectionId(i), "nat"))
+      turned_away.push_back(id);
+  EXPECT_EQ(turned_away.size(), 16U);
+  EXPECT_EQ(turned_away.front(), ConnectionId(16));  // the second laptop's; it dials again
+  admission.on_known(kStart + 1s, ConnectionId(0));
+  for (std::uint64_t i = 32; i < 48; ++i)
+    EXPECT_TRUE(admission.on_accept(kStart + 2s, ConnectionId(i), "nat").empty());
+  admission.check();
+}
+
 TEST(Admission, AFullTableEvictsWhoIsLongestInItsStage) {
   AdmissionLimits limits;
   limits.connections_max = 2;
