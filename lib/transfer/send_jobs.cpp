@@ -95,11 +95,12 @@ Slice EncodeWork::encode(Bytes raw) {
   header.transfer = transfer;
   header.attempt = attempt;
   for (const Part& part : parts) {
-    if (!header.runs.empty() && header.runs.back().first + header.runs.back().count == part.chunk)
-      ++header.runs.back().count;
+    if (!runs.empty() && runs.back().first + runs.back().count == part.chunk)
+      ++runs.back().count;
     else
-      header.runs.push_back({part.chunk, 1});
+      runs.push_back({part.chunk, 1});
   }
+  header.runs = runs;
   const StageClock::Span span(clocks.stages, WorkStage::kCodec);
   const auto cpu_time = clocks.cpu_time;
   const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();

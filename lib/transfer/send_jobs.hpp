@@ -95,7 +95,8 @@ class EncodeWork final : public Work {
   Clocks clocks;
   bool urgent = false;  // somebody waits for these
   // result
-  Slice block;  // empty if any part failed
+  Slice block;                       // empty if any part failed
+  std::vector<wire::ChunkRun> runs;  // what it holds
   compression::Measured measured;
   std::vector<std::uint32_t> changed;  // rows whose bytes are not those of the manifest
   std::optional<Error> error;

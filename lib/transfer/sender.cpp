@@ -65,6 +65,7 @@ void Sender::begin_attempt(Time now) {
   emit_offset_ = 0;
   row_begun_ = false;
   queue_.clear();
+  awaited_.clear();
   announced_ = 0;
   progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
   for (const auto* queue : {&ready_, &urgent_})
@@ -153,7 +154,8 @@ void Sender::on_demand(Time now, const wire::Demand& demand) {
   heard_ = now;
   if (ended() || demand.attempt != attempt_) return;
   is_read_ = true;
-  if (const auto taken = queue_.demand(demand); !taken) fail_with(now, taken.error());
+  if (const auto taken = queue_.demand(demand); !taken) return fail_with(now, taken.error());
+  pass_others(demand);
 }
 
 void Sender::on_receipt(Time now, const wire::Receipt& receipt) {
@@ -226,7 +228,8 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
   if (!work.changed.empty()) return changed(now, work.changed);
   const std::uint32_t row = work.parts.front().row;
   chooser_.on_measured(row, source_->rows.bytes(row), work.measured);
-  (work.urgent ? urgent_ : ready_).push_back({std::move(work.block), raw_bytes});
+  auto& queue = work.urgent || is_awaited(work.runs) ? urgent_ : ready_;
+  queue.push_back({std::move(work.block), raw_bytes, std::move(work.runs)});
 }
 
 // Not what the walk saw, or not what the manifest says: those files are taken as they are now.

@@ -86,6 +86,8 @@ class Sender {
   void feed_jobs();
   void feed_encoding(Time now);
   void encode(Time now, const std::vector<std::uint64_t>& picked, bool urgent);
+  void pass_others(const wire::Demand& demand);
+  bool is_awaited(const std::vector<wire::ChunkRun>& block) const;
   bool may_go_ahead() const;
   std::size_t block_bytes() const;
   void drop_ready();
@@ -129,9 +131,11 @@ class Sender {
   LinkGuess link_guess_;
   std::uint64_t announced_ = 0;  // chunks whose names are on their way
   bool is_read_ = false;         // by somebody at the receiver, who needs the manifest whole
+  std::vector<wire::ChunkRun> awaited_;  // the last Demand's urgent ones, by number
   struct Ready {
     Slice block;
     std::uint64_t raw_bytes = 0;
+    std::vector<wire::ChunkRun> runs;
   };
   std::deque<Ready> ready_;
   std::deque<Ready> urgent_;  // of what somebody waits for: on the demand lane

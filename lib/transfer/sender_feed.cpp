@@ -1,6 +1,7 @@
 // The sender's pipeline: rows hashed, named in segments, encoded, offered; each stage fed as far as
 // its bound.
 #include <algorithm>
+#include <iterator>
 
 #include "compression/chunker.hpp"
 #include "lib/transfer/sender.hpp"
@@ -152,6 +153,34 @@ void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urg
   give(JobClass::kCompute,
        std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
                                     options_.clocks, urgent));
+}
+
+// What is waited for may be encoded already, behind seconds of others on a slow link.
+void Sender::pass_others(const wire::Demand& demand) {
+  awaited_.clear();
+  std::uint32_t left = demand.urgent;
+  for (const wire::ChunkRun& run : demand.runs) {
+    if (left == 0) break;
+    awaited_.push_back(run);
+    awaited_.back().count = std::min(left, awaited_.back().count);
+    left -= awaited_.back().count;
+  }
+  std::sort(awaited_.begin(), awaited_.end(),
+            [](const wire::ChunkRun& a, const wire::ChunkRun& b) { return a.first < b.first; });
+  const auto passing = std::stable_partition(
+      ready_.begin(), ready_.end(), [this](const Ready& ready) { return !is_awaited(ready.runs); });
+  std::move(passing, ready_.end(), std::back_inserter(urgent_));
+  ready_.erase(passing, ready_.end());
+}
+
+bool Sender::is_awaited(const std::vector<wire::ChunkRun>& block) const {
+  return std::any_of(block.begin(), block.end(), [this](const wire::ChunkRun& run) {
+    const auto behind = std::partition_point(
+        awaited_.begin(), awaited_.end(),
+        [&](const wire::ChunkRun& other) { return other.first < run.first + run.count; });
+    return behind != awaited_.begin() &&
+           std::prev(behind)->first + std::prev(behind)->count > run.first;
+  });
 }
 
 std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
