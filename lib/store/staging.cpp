@@ -267,6 +267,14 @@ Result<> Staging::sync() {
   return {};
 }
 
+std::uint64_t Staging::held_bytes() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (std::size_t no = 0; no < staged_.size(); ++no)
+    for (const Range& range : staged_[no].ranges.all()) bytes += range.length;
+  return bytes;
+}
+
 std::uint64_t Staging::unsynced_bytes() const {
   const std::lock_guard lock(mutex_);
   return unsynced_bytes_;

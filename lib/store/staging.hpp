@@ -76,6 +76,7 @@ class Staging {
 
   // All that is staged, by file and offset: what a resume found and what came since.
   std::vector<StagedChunk> held() const;
+  std::uint64_t held_bytes() const;
   bool holds(const StagedChunk& chunk) const;
   std::optional<FileNo> find(const TreeName& name) const;
   TreeName name_of(FileNo file) const;

@@ -123,6 +123,13 @@ std::optional<LocalPlace> FolderSink::find_local(const store::ChunkId& chunk) {
   return found->second;
 }
 
+std::uint64_t FolderSink::may_stay() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, here] : here_)
+    bytes += here.entry.type == EntryType::kFile ? here.entry.size : 0;
+  return bytes;
+}
+
 bool FolderSink::is_same(const Here& here, const Entry& entry,
                          std::span<const store::Piece> pieces) const {
   if (!same_kind(here.entry.type, entry.type)) return false;

@@ -35,6 +35,7 @@ class FolderSink final : public StagedSink {
  protected:
   Result<Opened> prepare(const wire::Offer& offer) override;
   std::optional<LocalPlace> find_local(const store::ChunkId& chunk) override;
+  std::uint64_t may_stay() const override;
 
  private:
   struct Here {  // what stands in the folder, as its scan found it

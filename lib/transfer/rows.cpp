@@ -11,6 +11,15 @@ namespace {
 bool is_link(EntryType type) {
   return type == EntryType::kSymlink || type == EntryType::kHardLink;
 }
+
+std::uint64_t sparse_bytes_of(const Row& row) {
+  if (!row.is_file()) return 0;
+  if (!row.hashed) return row.entry.size - std::min(row.entry.size, row.seen.allocated);
+  std::uint64_t holes = 0;
+  for (const store::Piece& piece : row.pieces) holes += piece.hole ? piece.length : 0;
+  return holes;
+}
+
 }  // namespace
 
 void Rows::push_back(const Row& row) {
@@ -37,6 +46,7 @@ void Rows::push_back(const Row& row) {
   else
     packed.text = texts_.add(below);
   rows_.push_back(packed);
+  sparse_bytes_ += sparse_bytes_of(row);
   if (entry.type == EntryType::kFolder) open_.emplace_back(number, entry.name);
   add_pieces(number, row.pieces);
   set_hashed(number, row.hashed);

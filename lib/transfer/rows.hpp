@@ -45,6 +45,8 @@ class Rows {
   // A file whose content is not known yet.
   bool is_open(std::size_t row) const { return is_file(row) && !hashed(row); }
   std::uint64_t bytes(std::size_t row) const { return is_file(row) ? rows_[row].size : 0; }
+  // Of all files together, as they came: so much of their sizes takes no room, or more.
+  std::uint64_t sparse_bytes() const { return sparse_bytes_; }
   std::size_t piece_count(std::size_t row) const;
   store::Piece piece(std::size_t row, std::size_t no) const;
   const crypto::Digest& chunk(std::size_t row, std::size_t no) const { return packed(row, no).id; }
@@ -84,6 +86,7 @@ class Rows {
   TextPile texts_;
   Pile<PackedPiece> pieces_;
   std::map<std::uint32_t, std::vector<PackedPiece>> many_;  // files whose pieces came in portions
+  std::uint64_t sparse_bytes_ = 0;
   std::vector<std::uint64_t> devices_;
   std::vector<std::pair<std::uint32_t, store::TreeName>> open_;  // folders around the newest row
 };

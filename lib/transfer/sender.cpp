@@ -84,7 +84,8 @@ void Sender::send_offer() {
   if (tree_) offer.root = tree_->root();
   if (base_ok_) offer.base = memory_.base->root();
   offer.files = progress_.files_total;
-  offer.bytes = progress_.bytes_total;
+  const std::uint64_t sparse = source_->rows.sparse_bytes();
+  offer.bytes = progress_.bytes_total - std::min(progress_.bytes_total, sparse);
   offer_open_ = true;
   post_.message(Lane::kControl, packed(offer));
 }

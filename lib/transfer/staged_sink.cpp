@@ -1,5 +1,7 @@
 #include "lib/transfer/staged_sink.hpp"
 
+#include <algorithm>
+
 namespace longhaul::transfer {
 
 using store::TreeName;
@@ -39,7 +41,18 @@ Result<Sink::Opened> StagedSink::open(const wire::Offer& offer) {
   if (opened.existing) return opened;
   staging_ = TRY(store::Staging::open(*files_, staging_name_));
   free_bytes_ = TRY(files_->free_space()).bytes;
+  // What surely does not fit is told before its first byte; the rest as the manifest names it.
+  const std::uint64_t here = staging_->held_bytes() + may_stay();
+  TRY(check_room(offer.bytes - std::min(offer.bytes, here)));
   return opened;
+}
+
+Result<> StagedSink::check_room(std::uint64_t bytes) const {
+  const std::uint64_t needed = bytes + std::min(kSpareBytes, ~bytes);
+  if (needed <= free_bytes_) return {};
+  return fail(Kind::kNoSpace, "receive the tree",
+              "it needs " + std::to_string(needed >> 20) + " MiB and " +
+                  std::to_string(free_bytes_ >> 20) + " MiB are free there");
 }
 
 Result<> StagedSink::begin_attempt(const wire::Offer&) {
@@ -60,11 +73,7 @@ Presence StagedSink::presence(const store::StagedChunk& place) {
 }
 
 Result<> StagedSink::reserve(std::uint64_t bytes) {
-  const std::uint64_t sum = reserved_bytes_ += bytes;
-  if (sum + kSpareBytes <= free_bytes_) return {};
-  return fail(Kind::kNoSpace, "receive the tree",
-              "it needs " + std::to_string((sum + kSpareBytes) >> 20) + " MiB and " +
-                  std::to_string(free_bytes_ >> 20) + " MiB are free there");
+  return check_room(reserved_bytes_ += bytes);
 }
 
 Result<> StagedSink::write(std::span<const store::StagedWrite> writes) {

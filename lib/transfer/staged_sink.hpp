@@ -38,6 +38,8 @@ class StagedSink : public Sink {
   // Called by open(), under the lock of this transfer.
   virtual Result<Opened> prepare(const wire::Offer& offer) = 0;
   virtual std::optional<LocalPlace> find_local(const store::ChunkId& chunk) = 0;
+  // Once prepared: so many bytes may become part of the tree as they lie here, unwritten.
+  virtual std::uint64_t may_stay() const { return 0; }
 
   store::Files& files() { return *files_; }
   store::Staging& staging() { return *staging_; }
@@ -51,6 +53,7 @@ class StagedSink : public Sink {
   void leave_no_trace();
 
  private:
+  Result<> check_room(std::uint64_t bytes) const;
   Result<ByteVector> read_checked(const LocalPlace& from, std::uint32_t length,
                                   const store::ChunkId& chunk);
 

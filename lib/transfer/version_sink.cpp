@@ -47,6 +47,10 @@ std::optional<LocalPlace> VersionSink::find_local(const store::ChunkId& chunk) {
   return LocalPlace{(*found)->file, (*found)->offset};
 }
 
+std::uint64_t VersionSink::may_stay() const {
+  return base_ ? base_->tree.totals().bytes : 0;
+}
+
 void VersionSink::on_manifest(const store::Tree& tree) {
   // A reader that hears nothing waits for the end of the push: no reason to stop it.
   (void)store::tell_incoming(root_.files(), dataset_, tree);

@@ -21,6 +21,7 @@ class VersionSink final : public StagedSink {
  protected:
   Result<Opened> prepare(const wire::Offer& offer) override;
   std::optional<LocalPlace> find_local(const store::ChunkId& chunk) override;
+  std::uint64_t may_stay() const override;
 
  private:
   store::Root& root_;

@@ -110,7 +110,7 @@ struct Offer {
     f(&Offer::root, "root", "of the tree, if all is hashed");
     f(&Offer::base, "base", "root of the version the manifest refers to");
     f(&Offer::files, "files", "to come");
-    f(&Offer::bytes, "bytes", "of content, for the space check");
+    f(&Offer::bytes, "bytes", "of content but holes, at least: for the space check");
   }
 };
 

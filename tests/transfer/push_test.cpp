@@ -202,6 +202,83 @@ TEST(Push, ToAFullDiskSaysSoAndPublishesNothing) {
   EXPECT_TRUE(snapshot(world.disk(End::kB), TreeName()).empty());
 }
 
+// Thousands of names, so that the manifest is many segments, and more than fits.
+void put_much(World& world) {
+  for (int i = 0; i < 4'000; ++i)
+    put_file(world.disk(End::kA), "src/" + std::to_string(i) + std::string(150, 'n'),
+             random_bytes(world.rng(), 10'000));
+}
+
+TEST(Push, OfMoreThanFitsIsRefusedBeforeItsFirstByte) {
+  World world(15);
+  put_much(world);
+  world.disk(End::kB).set_free_bytes(50U << 20);  // 38 MiB and 16 for what else is written there
+  std::uint64_t segments = 0;
+  world.link().tap([&](End, session::Lane, Slice message) -> std::optional<Slice> {
+    segments += !message.empty() && message.bytes()[0] == std::byte{3};
+    return message;
+  });
+  world.push("data", "src", true);
+  const auto end = world.run(End::kA);
+  ASSERT_TRUE(end && end->error);
+  EXPECT_EQ(end->error->kind(), Kind::kNoSpace);
+  EXPECT_NE(end->error->message().find("it needs 54 MiB and 49 MiB are free there"),
+            std::string::npos)
+      << end->error->message();
+  EXPECT_GE(world.disk(End::kB).free_space()->bytes, 49U << 20);
+  EXPECT_GT(segments, 3U);  // they were on their way
+  world.disk(End::kB).set_free_bytes(1U << 30);
+  world.push("data", "src", true);
+  const auto again = world.run(End::kA);
+  ASSERT_TRUE(again && !again->error);
+}
+
+TEST(Push, OfWhatIsHalfHereNeedsRoomForTheRestOnly) {
+  DoubleLink shape;
+  shape.rate = BytesPerSecond::from_bits(80'000'000);
+  World world(16, shape);
+  put_much(world);
+  constexpr std::uint64_t kPlenty = 1ULL << 30;
+  world.disk(End::kB).set_free_bytes(kPlenty);
+  world.push("data", "src", true);
+  world.run(End::kA, 3s);
+  world.kill(End::kA);
+  world.run(End::kB, 2s);
+  world.kill(End::kB);
+  ASSERT_LT(world.disk(End::kB).free_space()->bytes, kPlenty - (15U << 20));
+  world.boot(End::kA);
+  world.boot(End::kB);
+  world.disk(End::kB).set_free_bytes(50U << 20);  // all of it would need 54
+  transfer::SiteMemory memory;
+  memory.unfinished = true;
+  world.push("data", "src", true, std::move(memory));
+  const auto end = world.run(End::kA);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_FALSE(end->error.has_value()) << end->error->message();
+}
+
+TEST(Push, OffersTheRoomThatItNeedsWithoutItsHoles) {
+  for (const bool hashed : {false, true}) {
+    World world(17);
+    store::Files& disk = world.disk(End::kA);
+    ASSERT_TRUE(disk.make_folder(TreeName::known("src")));
+    const auto file = disk.open(TreeName::known("src/sparse"), store::Access::kCreate);
+    ASSERT_TRUE(file && (*file)->resize(20U << 20));
+    ASSERT_TRUE((*file)->write_at(random_bytes(world.rng(), 1U << 20), 0));
+    std::optional<std::uint64_t> offered;
+    world.link().tap([&](End, session::Lane, Slice message) -> std::optional<Slice> {
+      const auto decoded = wire::decode<wire::TransferMessage>(message);
+      if (const auto* offer = decoded ? std::get_if<wire::Offer>(&*decoded) : nullptr)
+        offered = offer->bytes;
+      return message;
+    });
+    world.push("data", "src", hashed);
+    const auto end = world.run(End::kA);
+    ASSERT_TRUE(end && !end->error);
+    EXPECT_EQ(offered, 1U << 20) << hashed;
+  }
+}
+
 TEST(Push, BesideAnotherOfTheSameDatasetIsRefused) {
   DoubleLink shape;
   shape.rate = BytesPerSecond::from_bits(1'000'000);  // so that the first is still under way
