@@ -127,7 +127,6 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
     return go_steady(now, options_.known.rate);
   if (pulsing() || 2 * trial.pace.value() <= pacing_.value()) return;
-  if (pulsing() || 2 * trial.pace.value() <= pacing_.value()) return;
   start_pace_ = BytesPerSecond(2 * trial.pace.value());
   open(now, phase_, start_pace_, Duration{});
 }
