@@ -112,7 +112,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
 // What runs for as long as it lives.
 void Connection::begin() {
   began_ = app_.env.now();
-  auto dialer = [this](std::uint32_t) { return dial(); };
+  auto dialer = [this](const session::Dial& how) { return dial(how.small_segments); };
   auto hear = [this](const session::Event& event) { on_event(event); };
   auto drained = [this] {
     if (probe_socket_ != nullptr) probe_socket_->kick();
@@ -137,8 +137,8 @@ void Connection::begin() {
   if (telemetry_ != nullptr) telling_ = tasks_.spawn(tell_telemetry());
 }
 
-io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial() {
-  Result<std::unique_ptr<io::Stream>> dialed = co_await reach_->dial();
+io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial(bool small_segments) {
+  Result<std::unique_ptr<io::Stream>> dialed = co_await reach_->dial(small_segments);
   if (!dialed) {
     dial_error_ = dialed.error();
     // ssh has told what is wrong (a key, a name, a password): trying on would only ask again.

@@ -85,7 +85,7 @@ class Connection {
   io::Task<> watch_addresses();
   io::Task<> tell_telemetry();
   void open_datagrams();
-  io::Task<Result<std::unique_ptr<io::Stream>>> dial();
+  io::Task<Result<std::unique_ptr<io::Stream>>> dial(bool small_segments);
 
   App& app_;
   Site site_;

@@ -80,7 +80,7 @@ io::Task<Finding> check_connection(App& app, Site site) {
     co_await (*reach)->close();
     co_return doctor::ok(check, way);
   }
-  const auto dialed = co_await (*reach)->dial();
+  const auto dialed = co_await (*reach)->dial(false);
   const auto took = (app.env.now() - began).count() / 1'000'000;
   if (!dialed) co_return doctor::from_error(check, dialed.error(), fix_for(site, dialed.error()));
   (*dialed)->close();

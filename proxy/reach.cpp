@@ -1,5 +1,6 @@
 #include "proxy/reach.hpp"
 
+#include "lib/session/segment_guess.hpp"
 #include "proxy/ssh.hpp"
 
 namespace longhaul::proxy {
@@ -21,10 +22,11 @@ Result<std::unique_ptr<Reach>> Reach::make(App& app, const Site& site) {
   return reach;
 }
 
-io::Task<Result<std::unique_ptr<io::Stream>>> Reach::dial() {
+io::Task<Result<std::unique_ptr<io::Stream>>> Reach::dial(bool small_segments) {
   if (callers_) co_return co_await callers_->take();
   if (by_ssh()) co_return co_await dial_by_ssh(app_, site_.tunnel, site_.root);
-  const io::StreamOptions options;
+  io::StreamOptions options;
+  if (small_segments) options.segment_max_bytes = session::kSmallSegment;
   const io::Endpoint to = site_.address;
   co_return co_await app_.env.dial(to, options);
 }

@@ -14,7 +14,7 @@ namespace longhaul::proxy {
 class Reach {
  public:
   static Result<std::unique_ptr<Reach>> make(App& app, const Site& site);
-  io::Task<Result<std::unique_ptr<io::Stream>>> dial();
+  io::Task<Result<std::unique_ptr<io::Stream>>> dial(bool small_segments);
   // A carrier costs a login, and its failures are for the user to mend: no dial after the first
   // that failed is of use before then.
   bool by_ssh() const { return !site_.tunnel.empty(); }

@@ -91,7 +91,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   options.datagrams = hub != nullptr;
   live->session = session::Session::accept(env.now(), arrival, options, services, &first);
   Live* self = live.get();
-  auto dialer = [](std::uint32_t) -> io::Task<Result<std::unique_ptr<io::Stream>>> {
+  auto dialer = [](const session::Dial&) -> io::Task<Result<std::unique_ptr<io::Stream>>> {
     co_return fail(Kind::kLink, "dial", "the accepting side does not");
   };
   live->began = env.now();

@@ -162,9 +162,14 @@ Task<Result<std::unique_ptr<Stream>>> AsioEnv::dial(Endpoint to, StreamOptions o
   const Time deadline = now() + options.connect_timeout;
   for (const auto& candidate : found) {
     TcpSocket socket(executor());
+    const tcp::endpoint target = candidate.endpoint();
+    if (options.segment_max_bytes > 0) {
+      boost::system::error_code ignored;  // one that stays closed is opened by async_connect
+      socket.open(target.protocol(), ignored);
+      limit_segments(socket.native_handle(), options.segment_max_bytes);
+    }
     SteadyTimer timer(executor());
     timer.expires_after(std::max(deadline - now(), Duration(0)));
-    const auto target = candidate.endpoint();
     auto race = socket.async_connect(target, kAwait) || timer.async_wait(kAwait);
     const auto ended = co_await std::move(race);
     if (ended.index() == 1) co_return fail(Kind::kTimeout, attempt, "no answer");

@@ -26,12 +26,15 @@ struct StreamInfo {
   std::uint64_t bytes_delivered = 0;  // acknowledged, out of order as well, in full segments
   std::uint32_t unsent_bytes = 0;
   std::uint32_t cwnd_packets = 0;
+  std::uint32_t segment_bytes = 0;  // the most that one carries here
   std::uint32_t send_buffer_bytes = 0, receive_buffer_bytes = 0;
   std::string congestion_control;
 };
 
 struct StreamOptions {
   Duration connect_timeout = 10s;
+  std::uint32_t segment_max_bytes =
+      0;  // TCP_MAXSEG, which the SYN tells the peer; zero: the system's
 };
 
 // Wishes; a system that lacks one still carries the bytes, and info() says what is.

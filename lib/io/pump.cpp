@@ -166,8 +166,9 @@ void Pump::closed(const PathRef& path, const Error& why) {
   drain();
 }
 
-Task<> Pump::dial(session::PathId path, std::uint32_t address) {
-  Result<std::unique_ptr<Stream>> dialed = co_await dialer_(address);
+Task<> Pump::dial(session::Dial how) {
+  const session::PathId path = how.path;
+  Result<std::unique_ptr<Stream>> dialed = co_await dialer_(how);
   dials_.erase(path);
   if (over_) co_return;
   if (!dialed) {
@@ -228,7 +229,7 @@ void Pump::obey(session::Write& output) {
 }
 
 void Pump::obey(session::Dial& output) {
-  dials_[output.path] = group_.spawn(dial(output.path, output.address));
+  dials_[output.path] = group_.spawn(dial(output));
 }
 
 void Pump::obey(session::Close& output) {

@@ -22,9 +22,8 @@ namespace longhaul::io {
 
 class Pump final : private DatagramHub::User {
  public:
-  // How to open a connection to the address with this place in the owner's list (ssh tunnels differ
-  // from TCP).
-  using Dialer = std::function<Task<Result<std::unique_ptr<Stream>>>(std::uint32_t address)>;
+  // How to open a connection (ssh tunnels differ from TCP).
+  using Dialer = std::function<Task<Result<std::unique_ptr<Stream>>>(const session::Dial& how)>;
   using OnEvent = std::function<void(const session::Event&)>;
 
   // on_drained: after every step; where the owner looks whether its services have something to
@@ -52,7 +51,7 @@ class Pump final : private DatagramHub::User {
   Task<> read(PathRef path);
   Task<> write(PathRef path);
   Task<> linger(PathRef path);
-  Task<> dial(session::PathId path, std::uint32_t address);
+  Task<> dial(session::Dial how);
   Task<> work(session::ServiceId service, Job job);
   Task<> keep_time();
   void drain();

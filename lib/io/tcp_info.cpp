@@ -25,6 +25,7 @@ StreamInfo read_stream_info(int socket) {
     out.bytes_delivered = std::uint64_t{raw.tcpi_delivered} * raw.tcpi_snd_mss;
     out.unsent_bytes = raw.tcpi_notsent_bytes;
     out.cwnd_packets = raw.tcpi_snd_cwnd;
+    out.segment_bytes = raw.tcpi_snd_mss;
   }
   const auto number = [socket](int name) {
     int value = 0;

@@ -32,6 +32,10 @@ void set(int socket, int level, int name, Int value) {
 
 }  // namespace
 
+void limit_segments(int socket, std::uint32_t bytes) {
+  set(socket, IPPROTO_TCP, TCP_MAXSEG, static_cast<int>(bytes));
+}
+
 TcpStream::TcpStream(TcpSocket socket) : socket_(std::move(socket)), pool_(4 * kReadBytes) {
   const int fd = socket_.native_handle();
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);

@@ -13,6 +13,8 @@ using TcpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executo
 
 // What the kernel says of a TCP socket; zeros and empty texts where it says nothing.
 StreamInfo read_stream_info(int socket);
+// TCP_MAXSEG before the SYN: neither end sends larger segments.
+void limit_segments(int socket, std::uint32_t bytes);
 
 class TcpStream final : public Stream {
  public:

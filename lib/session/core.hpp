@@ -18,6 +18,7 @@
 #include "lib/session/path_choice.hpp"
 #include "lib/session/path_set.hpp"
 #include "lib/session/rate.hpp"
+#include "lib/session/segment_guess.hpp"
 #include "lib/session/session.hpp"
 #include "lib/session/status.hpp"
 
@@ -167,6 +168,7 @@ class Core {
   Time budget_since_;
   RateModel rate_;
   KSearch k_;
+  SegmentGuess segments_;
   Time round_since_, epoch_since_, lossy_until_;
   std::uint64_t round_acked_ = 0, acked_bytes_ = 0, requeued_bytes_ = 0;
   std::uint64_t round_sent_ = 0, round_resent_ = 0;  // by the kernels, in this round

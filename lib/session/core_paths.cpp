@@ -24,7 +24,7 @@ Duration Core::dial_life() const {
 
 Path& Core::dial(PathRole role) {
   Path& path = paths_.add(role, now_);
-  outputs_.push(Dial{path.id, next_address_, role});
+  outputs_.push(Dial{path.id, next_address_, role, segments_.small(now_)});
   return path;
 }
 
@@ -205,7 +205,10 @@ void Core::drop_silent() {
     }
   }
   for (PathId id : dead) {
-    const bool was_open = paths_.find(id)->open();
+    const Path& path = *paths_.find(id);
+    const bool was_open = path.open();
+    if (path.stream != nullptr && !path.stream->error().has_value())
+      segments_.on_silent(now_, path.info ? path.info->bytes_delivered : 0);
     lose(id, Error(Kind::kTimeout, "hear from the peer",
                    was_open ? "the path has fallen silent" : "no answer to the dial"));
     if (!was_open && options_.addresses > 0) {
@@ -233,6 +236,7 @@ void Core::on_addresses_changed(Time now) {
   if (ended_) return;
   if (datagrams_ != nullptr) datagrams_->channel().on_addresses_changed(now_);
   if (!dials_) return settle();
+  segments_.on_addresses_changed();
   // Every path may be dead by now and not know it: a fresh one shows whether the peer is reachable.
   if (now_ >= next_probe_ - options_.probe_pause + kProbePauseLeast && !paths_.full()) {
     dial(PathRole::kControl);

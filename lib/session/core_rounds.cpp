@@ -46,6 +46,8 @@ void Core::measure(Path& path, const PathInfo& info) {
   if (info.bytes_delivered > before.bytes_delivered) {
     knows_delivered_ = true;
     round_delivered_ += info.bytes_delivered - before.bytes_delivered;
+    path.heart.on_progress(now_);
+    segments_.on_delivered(info.bytes_delivered);
   }
   if (info.bytes_sent < before.bytes_sent ||
       info.bytes_retransmitted < before.bytes_retransmitted) {

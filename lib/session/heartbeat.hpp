@@ -19,6 +19,12 @@ class Heartbeat {
  public:
   explicit Heartbeat(Time now) : heard_(now), next_ping_(now), ping_sent_(now) {}
 
+  // The peer's kernel acknowledged new bytes: what we say gets there, however long our ping and its
+  // answer wait behind bulk data on a slow connection.
+  void on_progress(Time now) {
+    on_heard(now);
+    progress_ = now;
+  }
   Duration interval() const {
     return std::clamp<Duration>(rtt_ * 3, kHeartbeatLeast, kHeartbeatMost);
   }
@@ -44,7 +50,8 @@ class Heartbeat {
   Time ping_at() const { return next_ping_; }
   Time silent_at() const {
     const Time unheard = heard_ + 2 * interval();
-    return ping_out_ ? std::min(unheard, ping_sent_ + interval() * 3 / 2) : unheard;
+    return ping_out_ ? std::min(unheard, std::max(ping_sent_, progress_) + interval() * 3 / 2)
+                     : unheard;
   }
   bool silent(Time now) const { return now >= silent_at(); }
   Time heard() const { return heard_; }
@@ -53,7 +60,7 @@ class Heartbeat {
   Duration last_rtt() const { return last_; }
 
  private:
-  Time heard_, next_ping_, ping_sent_;
+  Time heard_, next_ping_, ping_sent_, progress_{};
   std::uint64_t number_ = 0, timed_ = 0;
   bool ping_out_ = false;
   Duration rtt_{}, rtt_min_{}, last_{};

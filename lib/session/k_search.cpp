@@ -36,12 +36,14 @@ KChanged KSearch::change(std::uint32_t to, KReason reason, BytesPerSecond sum) {
   return event;
 }
 
+std::optional<KChanged> KSearch::rest(const Epoch& epoch, KReason reason) {
+  resting_ = true;
+  before_ = 0;
+  return KChanged{wanted_, wanted_, reason, epoch.sum};
+}
+
 std::optional<KChanged> KSearch::grow(const Epoch& epoch, KReason reason) {
-  if (wanted_ >= most_) {
-    resting_ = true;
-    before_ = 0;
-    return KChanged{wanted_, wanted_, KReason::kMost, epoch.sum};
-  }
+  if (wanted_ >= most_) return rest(epoch, KReason::kMost);
   before_ = wanted_;
   sum_before_ = epoch.sum;
   return change(std::min(wanted_ * 2, most_), reason, epoch.sum);
@@ -65,13 +67,10 @@ std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
     return grow(epoch, KReason::kRateFell);
   }
   lossy_epochs_ = epoch.loss_limited ? lossy_epochs_ + 1 : 0;
-  if (epoch.link_full) {
-    resting_ = true;
-    before_ = 0;
-    return KChanged{wanted_, wanted_, KReason::kLinkFull, epoch.sum};
-  }
+  if (epoch.link_full) return rest(epoch, KReason::kLinkFull);
   // Connections that are still to open or still ramp up say nothing yet.
   if (epoch.open < wanted_ && epochs_in_step_ < kOpenEpochsMost) return std::nullopt;
+  if (epoch.open < wanted_ / 2) return rest(epoch, KReason::kFewStay);
   if (lossy_epochs_ >= kLossyEpochs) return grow(epoch, KReason::kLossLimited);
   if (last.value() == 0 || over(epoch.sum, last, kStillRampingPercent)) return std::nullopt;
   if (before_ != 0) {

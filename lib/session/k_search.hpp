@@ -41,6 +41,7 @@ class KSearch {
 
  private:
   KChanged change(std::uint32_t to, KReason reason, BytesPerSecond sum);
+  std::optional<KChanged> rest(const Epoch& epoch, KReason reason);
   std::optional<KChanged> grow(const Epoch& epoch, KReason reason);
   std::optional<KChanged> judge_step(const Epoch& epoch);
 

@@ -45,6 +45,7 @@ struct Dial {
   PathId path;
   std::uint32_t address = 0;
   PathRole role = PathRole::kControl;
+  bool small_segments = false;  // TCP_MAXSEG of kSmallSegment, before the SYN (segment_guess.hpp)
 };
 
 // The path is over for the session: nothing more comes in or goes out.
@@ -126,6 +127,7 @@ enum class KReason : std::uint8_t {
   kMost,           // kPathsMax or the option's bound
   kRemembered,     // link memory says what served last time
   kRefusedByPeer,  // the peer takes no more connections
+  kFewStay,        // those that were asked for die as fast as they come
 };
 std::string_view name_of(KReason reason);
 

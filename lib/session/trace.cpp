@@ -61,7 +61,8 @@ std::string in_words(const Output& output) {
       return words("write", w.bytes.size(), "bytes to path", w.path.value());
     }
     std::string operator()(const Dial& d) const {
-      return words("dial path", d.path.value(), name_of(d.role), "to address", d.address);
+      return words("dial path", d.path.value(), name_of(d.role), "to address", d.address,
+                   d.small_segments ? "in small segments" : "in full ones");
     }
     std::string operator()(const Close& c) const {
       return words("close path", c.path.value(), c.finish ? "when written" : "at once");

@@ -53,6 +53,34 @@ TEST(AsioEnv, StreamsCarryBytesBothWays) {
   EXPECT_FALSE(info.congestion_control.empty());
 }
 
+// The accepted end's kernel is bound by what the SYN said.
+Task<> accept_segments(Listener& listener, int& bytes) {
+  auto accepted = co_await listener.accept();
+  bytes = static_cast<int>((*accepted)->info().segment_bytes);
+}
+
+Task<> dial_in_small_segments(Env& env, int& here, int& there) {
+  auto listener = env.listen({"127.0.0.1", 0});
+  TaskGroup group(env.executor());
+  group.spawn(accept_segments(**listener, there));
+  const Endpoint at = (*listener)->local();
+  StreamOptions options;
+  options.segment_max_bytes = 1208;
+  auto dialed = co_await env.dial(at, options);
+  here = static_cast<int>((*dialed)->info().segment_bytes);
+  co_await group.join();
+}
+
+TEST(AsioEnv, SmallSegmentsAreAgreedOnByTheSyn) {
+  AsioEnv env;
+  int here = 0, there = 0;
+  env.run(dial_in_small_segments(env, here, there), {});
+  EXPECT_GT(here, 1000);
+  EXPECT_LE(here, 1208);
+  EXPECT_GT(there, 1000);
+  EXPECT_LE(there, 1208);
+}
+
 Task<> dial_nobody(Env& env, Error& error) {
   auto listener = env.listen({"127.0.0.1", 0});
   const Endpoint closed = (*listener)->local();

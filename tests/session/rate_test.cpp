@@ -211,6 +211,19 @@ TEST(KSearch, RandomLossThatConnectionsYieldToNeedsNoProof) {
   EXPECT_EQ(steps, (std::vector<std::uint32_t>{28, 56, 62, 62}));
 }
 
+// Thirty-two were asked for and five live: twice as many would only be more handshakes.
+TEST(KSearch, ConnectionsThatDoNotStayAreNotDoubled) {
+  KSearch search(62, 32, 0);
+  std::vector<KReason> reasons;
+  for (int i = 0; i < 40; ++i) {
+    Epoch now = epoch(500'000, 5);
+    now.loss_limited = true;
+    if (const auto change = search.on_epoch(now)) reasons.push_back(change->reason);
+  }
+  EXPECT_EQ(reasons, std::vector{KReason::kFewStay});
+  EXPECT_EQ(search.wanted(), 32U);
+}
+
 // A listing before a push found that two connections served it.
 TEST(KSearch, WhatIsRememberedOnlyAdds) {
   EXPECT_EQ(KSearch(62, kStartPathsBulk, kStartPaths).wanted(), kStartPathsBulk);

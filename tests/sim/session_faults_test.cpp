@@ -38,6 +38,37 @@ TEST(SessionFaults, WorkOfAResetConnectionIsTakenOver) {
   EXPECT_LE(world.laptop.session->status().requeued_bytes, lost[0].second.requeued_bytes);
 }
 
+// A tunnel that takes full segments and says nothing, between kernels that never try smaller ones.
+TEST(SessionFaults, ABlackHoleForFullSegmentsIsPassedInSmallOnes) {
+  for (const std::uint32_t mtu : {1280U, 1400U}) {
+    WorldOptions options;
+    options.streams.find_mtu = false;
+    SessionWorld world(13, options);
+    netsim::LinkConfig link = make_link(options.link);
+    for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
+      way->mtu_bytes = mtu;
+      way->pmtu_reply = false;
+    }
+    world.wan.reconfigure(world.link, link);
+    world.laptop.service.send_bulk(kBulk);
+    world.start();
+    expect_all(world, kBulk, 60s);
+  }
+}
+
+// On a slow connection pings and their answers wait behind bulk: what still arrives there is life.
+TEST(SessionFaults, ASlowConnectionIsNotASilentOne) {
+  WorldOptions options;
+  options.link.megabits = 1;
+  options.link.queue_bdp = 30;  // 600 ms, as a modem's
+  options.link.loss = 0.05;
+  SessionWorld world(14, options);
+  world.laptop.service.send_bulk(kBulk / 16);
+  world.start();
+  expect_all(world, kBulk / 16, 120s);
+  EXPECT_EQ(world.laptop.events_of<session::PathLost>().size(), 0U);
+}
+
 TEST(SessionFaults, HalfOpenPathsAreNoticedAndReplaced) {
   for (const auto way : netsim::kBothWays) {
     SessionWorld world(12);

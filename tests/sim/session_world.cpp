@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/session/segment_guess.hpp"
+
 namespace longhaul::test {
 
 using namespace session;
@@ -222,8 +224,10 @@ void Node::apply(Output& output) {
   } else if (auto* to_dial = std::get_if<Dial>(&output)) {
     ++dials;
     const bool special = dials == 1 && options_.first_dial.has_value();
-    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this,
-                                                 special ? *options_.first_dial : options_.streams);
+    netsim::StreamOptions how = special ? *options_.first_dial : options_.streams;
+    if (to_dial->small_segments)
+      how.flow.mss_bytes = std::min(how.flow.mss_bytes, session::kSmallSegment);
+    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this, how);
     connections_[stream.value()].stream = stream;
     connections_[stream.value()].path = to_dial->path;
     if (dials == 1) connections_[stream.value()].finish_after = options_.laptop_finishes_after;
