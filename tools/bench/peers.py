@@ -39,25 +39,37 @@ def rsync_daemon(link, folder, source, target, most):
         server.wait()
 
 
-def rsync_ssh(link, folder, source, target, most):
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
-                       check=True)
-    config = folder / "sshd_config"
-    config.write_text(f"Port 2222\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
-                      "StrictModes no\nPermitRootLogin yes\nUsePAM no\n"
-                      f"PidFile {folder}/sshd.pid\n")
-    server = link.start("b", shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-f", config,
-                        stderr=subprocess.DEVNULL)
-    shell = (f"ssh -p 2222 -i {folder}/user -o StrictHostKeyChecking=no -o BatchMode=yes "
-             "-o UserKnownHostsFile=/dev/null")
-    try:
+class SshServer:
+    """sshd on b with keys of its own; `shell`: how a calls it. Use as a context."""
+
+    def __init__(self, link, folder):
+        self.link, self.folder = link, folder
+        self.shell = ["ssh", "-p", "2222", "-i", f"{folder}/user", "-o",
+                      "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o",
+                      "UserKnownHostsFile=/dev/null"]
+
+    def __enter__(self):
+        for name in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                            self.folder / name], check=True)
+        config = self.folder / "sshd_config"
+        config.write_text(f"Port 2222\nHostKey {self.folder}/host\n"
+                          f"AuthorizedKeysFile {self.folder}/user.pub\nStrictModes no\n"
+                          f"PermitRootLogin yes\nUsePAM no\nPidFile {self.folder}/sshd.pid\n")
+        self.server = self.link.start("b", shutil.which("sshd") or "/usr/sbin/sshd", "-D", "-f",
+                                      config, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
+        return self
+
+    def __exit__(self, *why):
+        self.server.terminate()
+        self.server.wait()
+
+
+def rsync_ssh(link, folder, source, target, most):
+    with SshServer(link, folder) as server:
         return timed(link, "a", target, size_of(source), most, "rsync", "-a", "--inplace", "-e",
-                     shell, f"{source}/", f"root@{link.site}:{target}/")
-    finally:
-        server.terminate()
-        server.wait()
+                     " ".join(server.shell), f"{source}/", f"root@{link.site}:{target}/")
 
 
 def over_http(link, source, fetch):
