@@ -56,7 +56,7 @@ struct PushOptions {
   std::string source, place;
   std::vector<std::string> excludes, exclude_from;
   std::string files_from;
-  std::string limit_rate, trace, telemetry;
+  std::string limit_rate, mode, trace, telemetry;
   bool dry_run = false, watch = false;
   bool queue = false;  // left with the proxy daemon, which pushes when the site can be reached
 };
@@ -70,7 +70,7 @@ io::Task<int> replay(App& app, ReplayOptions options);
 
 struct PullOptions {
   std::string place, target;
-  std::string limit_rate, trace, telemetry;
+  std::string limit_rate, mode, trace, telemetry;
   bool delete_extra = false, force = false;
 };
 io::Task<int> pull(App& app, PullOptions options);

@@ -39,6 +39,22 @@ Result<std::optional<std::uint32_t>> bulk_paths_wanted(const App& app) {
                   .advise("two connections are for control, the rest for files"));
 }
 
+Result<datagram::RateMode> mode_wanted(const App& app, const std::string& option) {
+  std::string mode = option;
+  std::string where = "read --mode";
+  if (const auto set = app.config.find("session.mode"); mode.empty() && set) {
+    mode = set->value;
+    where = "read session.mode from " + set->origin;
+  }
+  if (mode.empty()) return datagram::RateMode::kFair;
+  for (const auto one :
+       {datagram::RateMode::kFair, datagram::RateMode::kBackground, datagram::RateMode::kMax}) {
+    if (datagram::name_of(one) == mode) return one;
+  }
+  return fail(Error(Kind::kUsage, where, "'" + printable(mode, 80) + "' is no mode")
+                  .advise("it is fair, background or max (docs/rate.md)"));
+}
+
 }  // namespace
 
 Connection::Connection(App& app, Site site, crypto::Identity identity)
@@ -99,6 +115,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   const Datagrams datagrams = TRY(datagrams_wanted(app));
   if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
+  session_options.rate_mode = TRY(mode_wanted(app, options.mode));
   if (options.probe && made->hub_ != nullptr) {
     options.probe->buffers = &made->buffers_;
     made->prober_ = std::make_unique<probe::Prober>(*options.probe);

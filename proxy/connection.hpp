@@ -34,6 +34,7 @@ struct ConnectOptions {
   std::string trace;          // a file to record the session in; empty: as LONGHAUL_TRACE says
   std::string telemetry;      // a file for the session's state; empty: as LONGHAUL_TELEMETRY says
   BytesPerSecond rate_limit;  // zero: none
+  std::string mode;           // fair, background or max; empty: as session.mode says, or fair
   // session::kCapability*: what the command says is no use to a streamer without them.
   std::uint64_t required = 0;
   bool expects_bulk = false;  // files are going to cross

@@ -68,6 +68,7 @@ io::Task<int> pull(App& app, PullOptions options) {
   connect_options.trace = options.trace;
   connect_options.telemetry = options.telemetry;
   if (plan->limit.value() > 0) connect_options.required = session::kCapabilityPace;
+  connect_options.mode = options.mode;
   connect_options.expects_bulk = true;
   Result<std::unique_ptr<Connection>> made = Connection::make(app, plan->site, connect_options);
   if (!made) co_return app.failed(made.error());

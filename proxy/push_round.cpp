@@ -84,6 +84,7 @@ Result<PushTask> push_task(App& app, const PushOptions& options) {
   std::string limit = options.limit_rate;
   if (const auto set = app.config.find("push.limit_rate"); limit.empty() && set) limit = set->value;
   if (!limit.empty()) task.limit = TRY(cli::parse_rate(limit));
+  task.mode = options.mode;
   task.trace = options.trace;
   task.telemetry = options.telemetry;
   return task;
@@ -94,6 +95,7 @@ ConnectOptions connect_options(const PushTask& task) {
   options.trace = task.trace;
   options.telemetry = task.telemetry;
   options.rate_limit = task.limit;
+  options.mode = task.mode;
   options.expects_bulk = true;
   return options;
 }

@@ -16,7 +16,7 @@ struct PushTask {
   std::string dataset;
   ScanRequest scan;
   BytesPerSecond limit;  // zero: none
-  std::string trace, telemetry;
+  std::string mode, trace, telemetry;
 };
 
 // What the command line and the configuration ask for; reads the files they name.

@@ -43,15 +43,9 @@ Result<> flatten(const toml::table& table, const std::string& prefix, int depth,
 
 const std::vector<std::string_view>& Config::known_keys() {
   static const std::vector<std::string_view> kKeys{
-      "push.exclude_from",
-      "push.limit_rate",
-      "pull.limit_rate",
-      "session.connections_max",
-      "log.level",
-      "trace",
-      "udp",
-      "telemetry",
-      "ssh.command",
+      "push.exclude_from", "push.limit_rate", "pull.limit_rate", "session.connections_max",
+      "session.mode",      "log.level",       "trace",           "udp",
+      "telemetry",         "ssh.command",
   };
   return kKeys;
 }

@@ -164,6 +164,7 @@ ByteCount RateControl::burst(Time now) const {
 
 RateState RateControl::state() const {
   RateState s;
+  s.mode = options_.mode;
   s.phase = phase_;
   s.pacing = pacing_;
   s.delivered = delivered_;

@@ -63,6 +63,7 @@ std::string_view name_of(RateMode mode);
 
 // For telemetry, plots and tests; decides nothing.
 struct RateState {
+  RateMode mode = RateMode::kFair;
   RatePhase phase = RatePhase::kStart;
   BytesPerSecond pacing, delivered, capacity;  // sent at, delivered lately, estimate of the link
   ByteCount window, in_flight;

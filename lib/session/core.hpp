@@ -112,6 +112,8 @@ class Core {
   void end_datagrams();
   void tend_datagrams();
   void renew_datagrams();
+  void say_mode(Path& path);
+  void on_mode(const wire::Mode& mode);
   Outcome on_epoch_frame(Path& path, const wire::Epoch& epoch);
   bool datagrams_alive() const;
   std::optional<Output> next_datagrams();
@@ -164,6 +166,8 @@ class Core {
 
   // Rate.
   BytesPerSecond limit_;
+  datagram::RateMode mode_ = datagram::RateMode::kFair;
+  bool said_mode_ = false;
   std::int64_t budget_ = 0;  // bytes that may go now, under a cap
   Time budget_since_;
   RateModel rate_;

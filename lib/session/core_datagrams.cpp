@@ -1,6 +1,7 @@
 // The datagram path of a session: its keys, its inputs, what it takes over and what is taken over
 // from it.
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/escape.hpp"
 #include "lib/session/core.hpp"
@@ -28,7 +29,7 @@ void Core::begin_datagrams(const Path& primary, std::uint32_t number) {
   how.peer = dials_ ? datagram_peer_ : std::nullopt;
   how.limits = options_.datagram_limits;
   how.buffers = &pool_;
-  how.rate.mode = options_.rate_mode;
+  how.rate.mode = mode_;
   how.rate.limit = limit_;
   how.rate.handshake_rtt = primary.handshake_rtt;
   if (datagrams_ != nullptr) {
@@ -46,6 +47,23 @@ void Core::begin_datagrams(const Path& primary, std::uint32_t number) {
   datagrams_->channel().on_blocked(datagrams_blocked_);
   outputs_.push(ClaimDatagrams{keys.receive_id, true});
   choice_.on_begin(now_);
+}
+
+// Once; who does not know the frame sends as it did before there was one.
+void Core::say_mode(Path& path) {
+  if (std::exchange(said_mode_, true) || mode_ == datagram::RateMode::kFair) return;
+  wire::Mode said;
+  said.mode =
+      mode_ == datagram::RateMode::kMax ? wire::SendMode::kMax : wire::SendMode::kBackground;
+  path.stream->send(wire::FrameType::kMode, said);
+}
+
+void Core::on_mode(const wire::Mode& said) {
+  if (dials_) return;  // what we send is ours to choose
+  mode_ = said.mode == wire::SendMode::kMax          ? datagram::RateMode::kMax
+          : said.mode == wire::SendMode::kBackground ? datagram::RateMode::kBackground
+                                                     : datagram::RateMode::kFair;
+  if (datagrams_ != nullptr) datagrams_->channel().rate().set_mode(mode_);
 }
 
 // What was in flight goes over whatever path is next.

@@ -91,6 +91,9 @@ Core::Outcome Core::on_frame(Path& path, const FramePath::Frame& frame) {
       return {};
     case wire::FrameType::kEpoch:
       return on_epoch_frame(path, TRY(wire::decode<wire::Epoch>(frame.body)));
+    case wire::FrameType::kMode:
+      on_mode(TRY(wire::decode<wire::Mode>(frame.body)));
+      return {};
     case wire::FrameType::kHello:
     case wire::FrameType::kJoin:
     case wire::FrameType::kJoined:
@@ -115,6 +118,7 @@ Core::Outcome Core::on_accept(Path& path, const wire::Accept& accept) {
   if (!established_ || !up_) emit(Established{established_, version_, capabilities_});
   established_ = true;
   emit(PathUp{path.id, path.role});
+  say_mode(path);
   services_due_ = true;
   return {};
 }

@@ -42,4 +42,20 @@ struct Epoch {
   }
 };
 
+// How to treat others on the link (docs/rate.md).
+enum class SendMode : std::uint8_t { kFair = 0, kBackground = 1, kMax = 2 };
+constexpr auto wire_values(SendMode) {
+  return std::array{Known{SendMode::kFair, "fair"}, Known{SendMode::kBackground, "background"},
+                    Known{SendMode::kMax, "max"}};
+}
+
+// The dialler's wish for what comes to it; holds for the session. Fair where none came.
+struct Mode {
+  SendMode mode = SendMode::kFair;
+  template <class F>
+  static void fields(F& f) {
+    f(&Mode::mode, "mode", "of the receiver's rate control in datagrams");
+  }
+};
+
 }  // namespace longhaul::wire

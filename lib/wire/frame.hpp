@@ -34,6 +34,7 @@ enum class FrameType : std::uint8_t {
   kJoin = 10,
   kJoined = 11,
   kEpoch = 12,
+  kMode = kOptionalFrame | 1,
 };
 // Name and value: the body of frame kData is the message Data.
 constexpr auto wire_values(FrameType) {
@@ -42,7 +43,8 @@ constexpr auto wire_values(FrameType) {
                     Known{FrameType::kControl, "Control"}, Known{FrameType::kAck, "Ack"},
                     Known{FrameType::kPing, "Ping"},       Known{FrameType::kPong, "Pong"},
                     Known{FrameType::kGoodbye, "Goodbye"}, Known{FrameType::kJoin, "Join"},
-                    Known{FrameType::kJoined, "Joined"},   Known{FrameType::kEpoch, "Epoch"}};
+                    Known{FrameType::kJoined, "Joined"},   Known{FrameType::kEpoch, "Epoch"},
+                    Known{FrameType::kMode, "Mode"}};
 }
 
 // A range of a message. Offsets and lengths are multiples of 16 but for the message's end.

@@ -42,13 +42,18 @@ def values(laptop, folder):
     for name, value, why in (("LOG_LEVEL", "loud", "debug, info, warn or error"),
                              ("SESSION_CONNECTIONS_MAX", "2", "from 3 to 64"),
                              ("SESSION_CONNECTIONS_MAX", "many", "from 3 to 64"),
+                             ("SESSION_MODE", "polite", "fair, background or max"),
                              ("UDP", "perhaps", "auto or off")):
         code, _, said = tried(laptop, folder, **{f"LONGHAUL_{name}": value})
         assert code == 2 and why in said, said
     (folder / "source/more").write_text("more")
     code, _, said = tried(laptop, folder, LONGHAUL_LOG_LEVEL="info", LONGHAUL_UDP="off",
-                          LONGHAUL_SESSION_CONNECTIONS_MAX="3")
+                          LONGHAUL_SESSION_CONNECTIONS_MAX="3", LONGHAUL_SESSION_MODE="max")
     assert code == 0 and " info " in said, said
+    code, _, said = tried(laptop, folder, "--mode", "polite")
+    assert code == 2 and "{fair,background,max}" in said, said
+    code, _, said = tried(laptop, folder, "--mode", "background")
+    assert code == 0, said
     (folder / "longhaul.toml").write_text("[site]\ndefault = 'lab'\n")
     code, _, said = tried(laptop, folder)
     assert code == 2 and "longhaul.toml:2" in said and "there is no setting 'site.default'" in said, said

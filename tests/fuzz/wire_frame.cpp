@@ -45,6 +45,8 @@ void try_frame(FrameType type, Bytes frame) {
       return try_body<Joined>(type, frame);
     case FrameType::kEpoch:
       return try_body<Epoch>(type, frame);
+    case FrameType::kMode:
+      return try_body<Mode>(type, frame);
   }
 }
 

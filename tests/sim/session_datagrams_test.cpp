@@ -33,6 +33,21 @@ void expect_bulk(SessionWorld& world, std::uint64_t bytes, Duration limit) {
   world.site.session->check();
 }
 
+// The dialler's mode is the site's as well: what a pull brings obeys it.
+TEST(SessionDatagrams, BothSidesSendInTheDiallersMode) {
+  for (const auto mode :
+       {datagram::RateMode::kFair, datagram::RateMode::kBackground, datagram::RateMode::kMax}) {
+    WorldOptions options = fast();
+    options.session.rate_mode = mode;
+    SessionWorld world(2, options);
+    world.laptop.service.send_bulk(1U << 20);
+    world.start();
+    expect_bulk(world, 1U << 20, 10s);
+    EXPECT_EQ(status_of(world.laptop).datagram_rate.mode, mode);
+    EXPECT_EQ(status_of(world.site).datagram_rate.mode, mode);
+  }
+}
+
 TEST(SessionDatagrams, MessagesOfAllLanesArriveOnce) {
   WorldOptions options = fast();
   options.link.loss = 0.02;

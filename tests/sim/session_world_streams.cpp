@@ -109,6 +109,7 @@ void Node::judge(Connection& connection) {
   } else {
     SessionOptions session_options = options_.session;
     session_options.buffers = &buffers_;
+    session_options.rate_mode = datagram::RateMode::kFair;  // a site's is what the dialler says
     session_options.trace = trace;
     session_options.trace_payloads = trace_payloads;
     if (session != nullptr) {  // whoever it was has begun anew

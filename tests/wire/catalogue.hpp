@@ -29,6 +29,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Join>();
   visit.template operator()<Joined>();
   visit.template operator()<Epoch>();
+  visit.template operator()<Mode>();
   visit.template operator()<Window>();
   visit.template operator()<Offer>();
   visit.template operator()<Fetch>();

@@ -67,6 +67,7 @@ std::vector<GoldenBytes> all_golden() {
       golden_frame("observer", FrameType::kJoined,
                    Joined{Role::kObserver, counting<32>(0x80), "asuncion"}),
       golden_frame("second", FrameType::kEpoch, Epoch{1}),
+      golden_frame("background", FrameType::kMode, Mode{SendMode::kBackground}),
       golden_message("early", Window{1, (64U << 20) + 4096}),
   };
   for (GoldenBytes& one : transfer_golden()) all.push_back(std::move(one));

@@ -103,6 +103,14 @@ void add_probe(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_mode(CLI::App& command, std::string& mode) {
+  command
+      .add_option("--mode", mode,
+                  "beside others on the link: fair takes as much as they, background gives\n"
+                  "way, max does not (over UDP)")
+      ->check(CLI::IsMember({"fair", "background", "max"}));
+}
+
 void add_moving(CLI::App& root, Chosen& chosen) {
   CLI::App* push =
       add(root, chosen, "push", "send a folder or file to SITE:DATASET as a new version");
@@ -114,6 +122,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   push->add_option("--exclude-from", pushed->exclude_from, "read such patterns from a file");
   push->add_option("--files-from", pushed->files_from, "send only the names listed in this file");
   push->add_option("--limit-rate", pushed->limit_rate, "at most this fast, e.g. 10MB/s or 100mbit");
+  add_mode(*push, pushed->mode);
   push->add_option("--trace", pushed->trace, "record the session in this file; see `replay`");
   push->add_option("--telemetry", pushed->telemetry,
                    "write the session's state there, a JSON line ten times a second");
@@ -134,6 +143,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
   pull->add_option("SITE:DATASET", pulled->place)->required();
   pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
+  add_mode(*pull, pulled->mode);
   pull->add_option("--trace", pulled->trace, "record the session in this file; see `replay`");
   pull->add_option("--telemetry", pulled->telemetry,
                    "write the session's state there, a JSON line ten times a second");
