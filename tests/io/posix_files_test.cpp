@@ -144,6 +144,11 @@ TEST_P(PosixFilesTest, KeepsModeTimeLinksAndHoles) {
   EXPECT_EQ(stat->mode, 0400U);
   EXPECT_EQ(stat->mtime.ns, -1'500'000'000);
   ASSERT_TRUE(files_->link(name("f"), name("g")));
+  for (const std::uint32_t mode : {0U, 0640U}) {  // to one that nobody may read, and from there
+    ASSERT_TRUE(files_->set_attributes(name("f"), mode, WallTime{7}));
+    EXPECT_EQ(files_->stat(name("f"))->mode, mode);
+    EXPECT_EQ(files_->stat(name("f"))->mtime.ns, 7);
+  }
   EXPECT_EQ(files_->stat(name("g"))->links, 2U);
   EXPECT_EQ(files_->stat(name("g"))->inode, stat->inode);
 
