@@ -38,6 +38,7 @@ class Filler {
 
   // Whatever else lies there came from an attempt whose source looked otherwise.
   Result<> remove_strangers() {
+    if (staging_.is_fresh() && staging_.files_left() == staged_) return {};  // there is nothing
     ScanOptions options;
     options.top = top_;
     options.ignore_files = false;
@@ -128,6 +129,7 @@ class Filler {
     const auto no = staging_.find(entry.name);
     const auto content =
         no ? staging_.content(*no, entry.size, pieces) : Staging::Content::kMissing;
+    if (content != Staging::Content::kMissing) ++staged_;
     if (content == Staging::Content::kMissing) {
       const bool empty = std::all_of(pieces.begin(), pieces.end(), [](auto& p) { return p.hole; });
       TRY(give_up(entry.name));
@@ -228,6 +230,7 @@ class Filler {
   TreeName base_folder_;
   std::optional<TreeWalk> base_;
   bool base_left_ = false;
+  std::size_t staged_ = 0;  // files of the tree that were staged
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ Result<std::unique_ptr<Staging>> Staging::open(Files& files, const TreeName& fol
     // Nothing is staged, whatever a journal says: its files were published or never were.
     if (tree.error().kind() != Kind::kNotFound) return fail(tree.error());
     TRY(remove_tree(files, journal));
+    staging->fresh_ = true;
   }
   TRY(make_folders(files, staging->tree()));
   for (TreeName at = staging->tree(); !at.is_root(); at = at.parent())
@@ -280,6 +281,11 @@ std::uint64_t Staging::unsynced_bytes() const {
   return unsynced_bytes_;
 }
 
+std::size_t Staging::files_left() const {
+  const std::lock_guard lock(mutex_);
+  return staged_.size() - gone_;
+}
+
 std::vector<StagedChunk> Staging::held() const {
   const std::lock_guard lock(mutex_);
   std::vector<StagedChunk> all;
@@ -307,6 +313,7 @@ bool Staging::holds(const StagedChunk& chunk) const {
 void Staging::forget(StagedFile& file) {
   file.ranges.clear();
   file.gone = true;
+  ++gone_;
 }
 
 Result<> Staging::give_up(FileNo no) {

@@ -79,6 +79,9 @@ class Staging {
   std::uint64_t held_bytes() const;
   bool holds(const StagedChunk& chunk) const;
   std::optional<FileNo> find(const TreeName& name) const;
+  // All that lies in tree() was put there by this object, and so many of its files are left.
+  bool is_fresh() const { return fresh_; }
+  std::size_t files_left() const;
   TreeName name_of(FileNo file) const;
   // Whether the file holds exactly these chunks and they were written by this process, which hashed
   // them; resumed ones are to be read again before they are published.
@@ -164,8 +167,10 @@ class Staging {
   NumberTable by_name_;                                        // of staged_, those given up too
   std::unordered_map<FileNo, std::shared_ptr<File>> handles_;  // at most kHandlesMax
   std::set<TreeName> dirty_folders_;                           // names in them are not durable yet
+  std::size_t gone_ = 0;                                       // of staged_, given up
   std::uint64_t unsynced_bytes_ = 0;
   std::optional<Error> broken_;
+  bool fresh_ = false;  // set once, by open()
 };
 
 }  // namespace longhaul::store

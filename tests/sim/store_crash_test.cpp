@@ -342,5 +342,27 @@ INSTANTIATE_TEST_SUITE_P(
                                                                                        : "Copy");
     });
 
+TEST(Publish, LeavesOutWhatWasStagedForAnotherTree) {
+  for (const bool resumed : {false, true}) {
+    CrashFiles disk;
+    auto root = Root::open(disk);
+    ASSERT_TRUE(root);
+    const TreeName folder = *Root::staging_of("one");
+    auto staging = Staging::open(disk, folder);
+    ASSERT_TRUE(staging);
+    EXPECT_TRUE((*staging)->is_fresh());
+    ASSERT_TRUE((*staging)->add_file(TreeName::known("other/stranger"), 0));
+    if (resumed) {
+      staging->reset();
+      staging = Staging::open(disk, folder);
+      ASSERT_TRUE(staging);
+      EXPECT_FALSE((*staging)->is_fresh());
+    }
+    ASSERT_TRUE(prepare(make_dataset({{"d/a", {}}}).tree, **staging, nullptr, false));
+    EXPECT_TRUE(disk.stat(TreeName::known("d/a").under((*staging)->tree())));
+    EXPECT_FALSE(disk.stat(TreeName::known("other").under((*staging)->tree())));
+  }
+}
+
 }  // namespace
 }  // namespace longhaul::sim
