@@ -102,12 +102,19 @@ void FileHasher::cut(Bytes read, std::vector<Piece>& out) {
 }
 
 Result<> FileHasher::read_run(std::vector<Piece>& out) {
-  buffer_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, run_end_ - offset_)));
-  const std::size_t got = TRY(file_->read_at(buffer_, offset_));
-  if (got != buffer_.size()) return fail(changed("it shrank"));
-  feed(buffer_);
-  cut(buffer_, out);
+  read_ = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, run_end_ - offset_));
+  if (buffer_.bytes().size() < read_) buffer_ = Buffer(read_);
+  const MutableBytes read = buffer_.bytes().first(read_);
+  const std::size_t got = TRY(file_->read_at(read, offset_));
+  if (got != read_) return fail(changed("it shrank"));
+  feed(read);
+  cut(read, out);
   return {};
+}
+
+Slice FileHasher::take_content() {
+  const bool whole = offset_ == seen_.size && read_ == seen_.size;
+  return whole ? std::move(buffer_).freeze(read_) : Slice();
 }
 
 Result<FileHasher::Progress> FileHasher::step(std::uint64_t most, std::vector<Piece>& out) {

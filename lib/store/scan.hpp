@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "compression/chunker.hpp"
+#include "lib/base/slice.hpp"
 #include "lib/base/stage_clock.hpp"
 #include "lib/store/files.hpp"
 #include "lib/store/ignore.hpp"
@@ -97,6 +98,8 @@ class FileHasher {
   enum class Progress : std::uint8_t { kMore, kDone };
   Result<Progress> step(std::uint64_t most, std::vector<Piece>& out);
   std::uint64_t offset() const { return offset_; }  // bytes passed so far
+  // After kDone, once: all that the file holds, if one read had room for it; else nothing.
+  Slice take_content();
 
  private:
   FileHasher(std::unique_ptr<File> file, TreeName name, const FileStat& seen);
@@ -117,7 +120,8 @@ class FileHasher {
   std::vector<std::uint64_t> tensor_cuts_;  // rising, the last is the size; none: cut by content
   std::size_t next_cut_ = 0;
   std::unique_ptr<crypto::Sha256> hash_;  // of the chunk under way
-  ByteVector buffer_;
+  Buffer buffer_;
+  std::size_t read_ = 0;  // bytes of the newest read
   std::vector<std::uint64_t> cuts_;
   StageClock* stages_ = nullptr;
 };

@@ -14,9 +14,9 @@ struct EncodedBlock {
 };
 
 // Fills codec, raw_bytes and payload; raw if the rung does not shrink it.
-EncodedBlock encode_block(wire::Block header, Bytes raw, compression::Rung rung);
+EncodedBlock encode_block(wire::Block header, Slice raw, compression::Rung rung);
 
 // The chunks' bytes: exactly header.raw_bytes. `base` as the header names it, or empty.
-Result<ByteVector> decode_block(const wire::Block& block, Bytes base);
+Result<Slice> decode_block(const wire::Block& block, Bytes base);
 
 }  // namespace longhaul::transfer

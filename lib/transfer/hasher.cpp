@@ -6,6 +6,10 @@
 
 namespace longhaul::transfer {
 
+namespace {
+constexpr std::size_t kKeptOverheadBytes = 128;  // of each: its buffer's head, its place in the map
+}  // namespace
+
 std::uint32_t Hasher::round_of(std::uint32_t row) const {
   const auto it = rounds_.find(row);
   return it == rounds_.end() ? 0 : it->second;
@@ -71,7 +75,10 @@ Hasher::Outcome Hasher::take(HashWork& work) {
     for (const store::Piece& piece : item.pieces) outcome.bytes += piece.hole ? 0 : piece.length;
     rows.add_pieces(item.row, item.pieces);
     rows.set_hashed(item.row, item.done);
-    if (item.done) continue;
+    if (item.done) {
+      if (!item.content.empty()) keep(item.row, std::move(item.content));
+      continue;
+    }
     item.pieces.clear();
     item.look_anew = false;
     large_.push_back(std::move(item));
@@ -83,9 +90,33 @@ void Hasher::again(const std::vector<std::uint32_t>& rows) {
   for (const std::uint32_t row : rows) {
     ++rounds_[row];
     source_->rows.forget_pieces(row);
+    drop_kept(row);
     std::erase_if(large_, [row](const HashWork::Item& item) { return item.row == row; });
     if (std::find(again_.begin(), again_.end(), row) == again_.end()) again_.push_back(row);
   }
+}
+
+void Hasher::keep(std::uint32_t row, Slice content) {
+  drop_kept(row);
+  kept_bytes_ += content.size() + kKeptOverheadBytes;
+  kept_.emplace(row, std::move(content));
+  // Rows go out in order: the first is the one that should have left by now.
+  while (kept_bytes_ > kKeptMax) drop_kept(kept_.begin()->first);
+}
+
+void Hasher::drop_kept(std::uint32_t row) {
+  const auto found = kept_.find(row);
+  if (found == kept_.end()) return;
+  kept_bytes_ -= found->second.size() + kKeptOverheadBytes;
+  kept_.erase(found);
+}
+
+Slice Hasher::take_kept(std::uint32_t row, std::uint64_t offset, std::uint32_t length) {
+  const auto found = kept_.find(row);
+  if (found == kept_.end() || offset + length > found->second.size()) return {};
+  Slice part = found->second.part(static_cast<std::size_t>(offset), length);
+  if (offset + length == found->second.size()) drop_kept(row);
+  return part;
 }
 
 }  // namespace longhaul::transfer

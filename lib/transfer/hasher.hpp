@@ -29,11 +29,16 @@ class Hasher {
   Outcome take(HashWork& work);
   // Hashes these rows anew, as they are then.
   void again(const std::vector<std::uint32_t>& rows);
+  // The content of a small file that was hashed a moment ago, from `offset`; nothing if it is not
+  // at hand any more, nor once its last byte was asked for.
+  Slice take_kept(std::uint32_t row, std::uint64_t offset, std::uint32_t length);
   bool done() const {
     return jobs_ == 0 && again_.empty() && large_.empty() && row_ == source_->rows.size();
   }
 
  private:
+  void keep(std::uint32_t row, Slice content);
+  void drop_kept(std::uint32_t row);
   HashWork::Item item_for(std::uint32_t row, bool look_anew) const;
   std::uint32_t round_of(std::uint32_t row) const;
   std::optional<std::uint32_t> next_row();
@@ -46,6 +51,8 @@ class Hasher {
   std::map<std::uint32_t, std::uint32_t>
       rounds_;  // rows begun again; work of an older round is void
   std::size_t jobs_ = 0;
+  std::map<std::uint32_t, Slice> kept_;  // by row
+  std::size_t kept_bytes_ = 0;           // of them, with what keeping costs
 };
 
 }  // namespace longhaul::transfer

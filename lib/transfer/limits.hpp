@@ -14,9 +14,14 @@ namespace longhaul::transfer {
 constexpr std::size_t kInFlightMax = 32U << 20;
 // Sender: the same of chunks that somebody waits for, beside the others. Full: they wait.
 constexpr std::size_t kUrgentInFlightMax = 8U << 20;
-// Sender: content hashed and ready to go but not yet picked. Full: hashing rests, so that the
-// second read of each chunk finds it in the page cache; unless somebody waits for the manifest.
-constexpr std::uint64_t kHashAheadMax = 64U << 20;
+// Sender: content hashed and ready to go but not yet picked. Full: hashing rests, so that what is
+// kept of small files is still here when they are encoded, and the second read of large ones finds
+// them in the page cache; unless somebody waits for the manifest. More than a BDP, so that a Want
+// comes before what it denies is picked.
+constexpr std::uint64_t kHashAheadMax = 32U << 20;
+// Sender: content of small files kept from hashing to encoding: the above, and what all hash jobs
+// add to it. Full: the oldest goes and is read again.
+constexpr std::size_t kKeptMax = 40U << 20;
 // Sender: on the link before the receiver's first word. At least a BDP (1 Gbit/s x 220 ms = 27 MB).
 constexpr std::size_t kEarlyMax = 32U << 20;
 // Receiver: messages kept that came before what explains them; counted in held(), so that the
@@ -32,7 +37,7 @@ constexpr std::size_t kTransfersMax =
 constexpr std::size_t kAnswersQueuedMax = 256U << 10;
 constexpr std::uint32_t kAttemptsMax = 4;  // of a source that changes while it is sent
 constexpr std::size_t kHashJobsMax = 4;
-constexpr std::size_t kHashJobBytes = 4U << 20;
+constexpr std::size_t kHashJobBytes = 2U << 20;
 constexpr std::size_t kHashJobFiles = 512;
 constexpr Duration kEpochMax = 100ms;                // receiver: written but not fsynced, in time
 constexpr std::uint64_t kEpochBytesMax = 64U << 20;  // and in bytes

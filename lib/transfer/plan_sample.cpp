@@ -80,13 +80,14 @@ void SampleEncode::run() {
   for (const SampleRead::Block& block : blocks) {
     const std::uint64_t file_bytes = source->rows.bytes(block.row);
     std::optional<compression::Rung> last;
-    std::uint64_t size = block.bytes.size();
+    const Slice raw = Slice::copy_of(block.bytes);
+    std::uint64_t size = raw.size();
     for (int tries = 0; tries < tries_max; ++tries) {
       const auto rung = chooser.choose(block.row, file_bytes, link);
       if (rung == last) break;
       last = rung;
       const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();
-      size = encode_block({}, block.bytes, rung).payload_bytes;
+      size = encode_block({}, raw, rung).payload_bytes;
       tried_bytes += block.bytes.size();
       compression::Measured measured;
       measured.rung = rung;

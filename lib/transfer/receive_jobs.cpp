@@ -46,7 +46,7 @@ void BlockWork::run() {
   if (auto result = write(); !result) error = result.error();
 }
 
-Result<ByteVector> BlockWork::decode() {
+Result<Slice> BlockWork::decode() {
   const StageClock::Span span(stages, WorkStage::kCodec);
   return decode_block(block, {});
 }
@@ -61,9 +61,9 @@ Result<> BlockWork::write() {
   bool any = false;
   for (const Target& target : targets) any = any || target.wanted;
   if (!any) return {};
-  const ByteVector raw = TRY(decode());
+  const Slice raw = TRY(decode());
   std::vector<store::StagedWrite> writes;
-  Bytes left = raw;
+  Bytes left = raw.bytes();
   for (const Target& target : targets) {
     const Bytes bytes = left.first(target.place.length);
     left = left.subspan(bytes.size());

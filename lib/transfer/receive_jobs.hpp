@@ -92,7 +92,7 @@ class BlockWork final : public Work {
   std::optional<Error> error;
 
  private:
-  Result<ByteVector> decode();
+  Result<Slice> decode();
   bool is_named(Bytes bytes, const store::ChunkId& chunk);
   Result<> write();
 };

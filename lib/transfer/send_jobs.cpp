@@ -37,6 +37,10 @@ Result<> HashWork::hash(Item& item) {
     item.hasher = TRY(store::FileHasher::open(*files, item.name, item.seen, stages));
   const auto progress = TRY(item.hasher->step(kHashJobBytes, item.pieces));
   item.done = progress == store::FileHasher::Progress::kDone;
+  if (item.done) {
+    item.content = item.hasher->take_content();
+    item.hasher.reset();  // its file
+  }
   return {};
 }
 
@@ -59,12 +63,12 @@ void RootWork::run() {
 void EncodeWork::run() {
   std::size_t raw_bytes = 0;
   for (const Part& part : parts) raw_bytes += part.length;
-  ByteVector raw(raw_bytes);
-  const auto result = read(raw);
+  Buffer raw(raw_bytes);
+  const auto result = read(raw.bytes());
   if (!result) {
     error = result.error();
   } else if (changed.empty()) {
-    block = encode(raw);
+    block = encode(std::move(raw).freeze(raw_bytes));
   }
 }
 
@@ -74,6 +78,10 @@ Result<> EncodeWork::read(MutableBytes raw) {
   for (const Part& part : parts) {
     const MutableBytes into = raw.first(part.length);
     raw = raw.subspan(part.length);
+    if (!part.kept.empty()) {
+      std::copy(part.kept.bytes().begin(), part.kept.bytes().end(), into.begin());
+      continue;
+    }
     if (open_name == nullptr || *open_name != part.name) {
       auto opened = files->open(part.name, store::Access::kRead);
       if (!opened && opened.error().kind() != Kind::kNotFound) return fail(opened.error());
@@ -90,7 +98,7 @@ Result<> EncodeWork::read(MutableBytes raw) {
   return {};
 }
 
-Slice EncodeWork::encode(Bytes raw) {
+Slice EncodeWork::encode(Slice raw) {
   wire::Block header;
   header.transfer = transfer;
   header.attempt = attempt;
@@ -104,12 +112,12 @@ Slice EncodeWork::encode(Bytes raw) {
   const StageClock::Span span(clocks.stages, WorkStage::kCodec);
   const auto cpu_time = clocks.cpu_time;
   const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();
-  EncodedBlock encoded = encode_block(std::move(header), raw, rung);
   measured.rung = rung;
   measured.in_bytes = raw.size();
+  EncodedBlock encoded = encode_block(std::move(header), std::move(raw), rung);
   measured.out_bytes = encoded.payload_bytes;
-  measured.cpu =
-      cpu_time != nullptr ? cpu_time() - before : CodecChooser::nominal_cpu(rung, raw.size());
+  measured.cpu = cpu_time != nullptr ? cpu_time() - before
+                                     : CodecChooser::nominal_cpu(rung, measured.in_bytes);
   return std::move(encoded.message);
 }
 

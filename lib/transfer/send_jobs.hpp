@@ -35,6 +35,7 @@ class HashWork final : public Work {
     std::optional<store::FileHasher> hasher;  // of a file under way
     // result
     std::vector<store::Piece> pieces;
+    Slice content;  // of a small file that is done: what was hashed
     bool done = false;
     bool changed = false;
     std::optional<Error> error;
@@ -74,6 +75,7 @@ class EncodeWork final : public Work {
     std::uint32_t row = 0;
     std::uint64_t offset = 0;
     std::uint32_t length = 0;
+    Slice kept;  // the bytes that were hashed, if they are at hand
   };
   EncodeWork(std::shared_ptr<store::Files> files_in, wire::TransferId transfer_in,
              std::uint32_t attempt_in, std::vector<Part> parts_in, compression::Rung rung_in,
@@ -103,7 +105,7 @@ class EncodeWork final : public Work {
 
  private:
   Result<> read(MutableBytes raw);
-  Slice encode(Bytes raw);
+  Slice encode(Slice raw);
 };
 
 }  // namespace longhaul::transfer

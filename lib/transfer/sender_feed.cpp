@@ -143,7 +143,7 @@ void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urg
     const Rows& rows = source_->rows;
     parts.push_back({number, rows.chunk(chunk.row, chunk.piece),
                      rows.name(chunk.row).under(source_->root), chunk.row, chunk.offset,
-                     chunk.length});
+                     chunk.length, hasher_.take_kept(chunk.row, chunk.offset, chunk.length)});
     in_flight_bytes_ += chunk.length;
   }
   const std::uint32_t row = parts.front().row;

@@ -41,6 +41,9 @@ void CrashFiles::fail_change(std::uint64_t after, Error error) {
 std::uint64_t CrashFiles::changes() const {
   return changes_;
 }
+std::uint64_t CrashFiles::read_bytes() const {
+  return read_bytes_;
+}
 std::uint64_t CrashFiles::unsynced() const {
   return pending_.size();
 }

@@ -56,6 +56,7 @@ class CrashFiles final : public store::Files {
   // The change that comes after so many others fails with `error`, once.
   void fail_change(std::uint64_t after, Error error);
   std::uint64_t changes() const;             // made so far
+  std::uint64_t read_bytes() const;          // of files, so far
   std::uint64_t unsynced() const;            // operations that power loss may take
   void lose_power(Keep keep);                // and boots again: a new boot_id, no locks
   void kill_process();                       // nothing is lost, locks are free
@@ -125,6 +126,7 @@ class CrashFiles final : public store::Files {
   class OpenFolder;
   class HeldLock;
 
+  std::uint64_t read_bytes_ = 0;
   Result<> admit(const char* attempt);         // before any call: is the power on?
   Result<> admit_change(const char* attempt);  // and before one that changes something
   Result<Place> find(const store::TreeName& name, const char* attempt);

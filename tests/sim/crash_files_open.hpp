@@ -29,6 +29,7 @@ class CrashFiles::OpenFile final : public store::File {
     const Bytes from = Bytes(content).subspan(static_cast<std::size_t>(offset));
     const std::size_t count = std::min(out.size(), from.size());
     std::copy_n(from.begin(), count, out.begin());
+    disk_.read_bytes_ += count;
     return count;
   }
   Result<> write_at(Bytes bytes, std::uint64_t offset) override {

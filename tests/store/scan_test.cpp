@@ -181,6 +181,22 @@ TEST_F(ScanTest, CutsASafetensorsFileAtItsTensors) {
   EXPECT_EQ(lengths(disk_, "data/torn.safetensors"), lengths(disk_, "data/torn.bin"));
 }
 
+TEST_F(ScanTest, HandsOutTheContentOfAFileThatOneReadHeld) {
+  const ByteVector large = noise(1'100'000, 2);
+  write("data/small", "content");
+  write("data/large", large);
+  for (const auto& [file, content] :
+       {std::pair("data/small", Slice::copy_of("content")), std::pair("data/large", Slice())}) {
+    const TreeName name = TreeName::known(file);
+    auto hasher = FileHasher::open(disk_, name, *disk_.stat(name));
+    ASSERT_TRUE(hasher);
+    std::vector<Piece> pieces;
+    ASSERT_EQ(*hasher->step(2'000'000, pieces), FileHasher::Progress::kDone);
+    EXPECT_TRUE(equal(hasher->take_content().bytes(), content.bytes())) << file;
+    EXPECT_TRUE(hasher->take_content().empty()) << file;
+  }
+}
+
 TEST_F(ScanTest, NoticesAFileThatChangesWhileRead) {  // S8
   write("data/f", noise(3'000'000, 1));
   const FileStat seen = *disk_.stat(TreeName::known("data/f"));
