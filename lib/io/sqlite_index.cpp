@@ -74,6 +74,8 @@ Result<std::unique_ptr<SqliteIndex>> SqliteIndex::connect(const std::string& pat
   if (opened != SQLITE_OK) return index->failed("open");
   index->path_ = path;
   sqlite3_busy_timeout(raw, 5000);
+  // Who holds the root holds its index: locking anew for each look-up took as long as looking up.
+  TRY(index->run("PRAGMA locking_mode=EXCLUSIVE"));
   Statement form = TRY(index->prepare("PRAGMA user_version"));
   if (sqlite3_step(form.get()) != SQLITE_ROW) return index->failed("open");
   const int found = sqlite3_column_int(form.get(), 0);
@@ -158,8 +160,8 @@ Result<> SqliteIndex::add(const TreeName& file, std::span<const store::Piece> pi
     bind_bytes(add_file_.get(), 1, bytes_of(file.text()));
     TRY(step(add_file_.get()));
   }
-  std::int64_t id = 0;
-  {
+  std::int64_t id = sqlite3_last_insert_rowid(db_.get());
+  if (sqlite3_changes(db_.get()) == 0) {  // it is known
     const Reset reset(find_file_.get());
     bind_bytes(find_file_.get(), 1, bytes_of(file.text()));
     TRY(step(find_file_.get()));

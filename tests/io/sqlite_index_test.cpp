@@ -102,6 +102,16 @@ TEST_F(SqliteIndexTest, ADamagedFileIsBegunAnew) {  // S5
   EXPECT_TRUE(opened.index->add(TreeName::known("f"), std::vector<Piece>{{1, false, id("f")}}));
 }
 
+TEST_F(SqliteIndexTest, AFileThatIsAddedAgainIsTheSame) {
+  auto opened = open();
+  for (const auto& [file, chunk] :
+       {std::pair("one", "a"), std::pair("two", "b"), std::pair("one", "c")})
+    ASSERT_TRUE(
+        opened.index->add(TreeName::known(file), std::vector<Piece>{{1, false, id(chunk)}}));
+  EXPECT_EQ((*opened.index->find(id("c")))->file.text(), "one");
+  EXPECT_EQ((*opened.index->find(id("b")))->file.text(), "two");
+}
+
 TEST_F(SqliteIndexTest, AChunkIsKnownWhereItWasSeenLast) {
   auto opened = open();
   for (const char* file : {"one", "two"})
