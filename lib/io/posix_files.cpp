@@ -96,6 +96,8 @@ Result<std::unique_ptr<PosixFiles>> PosixFiles::at(const std::string& folder, Re
 Result<std::unique_ptr<store::File>> PosixFiles::open(const TreeName& name, Access access) {
   // O_NONBLOCK: a fifo somebody put there must not hold the thread for ever.
   Fd fd = TRY(beneath_.open(name, flags_of(access) | O_NONBLOCK | O_NOCTTY, kNewFileMode));
+  if (access == Access::kCreate)  // nothing but a file can have been made
+    return make_posix_file(std::move(fd), name, sync_failed_);
   struct stat raw {};
   if (::fstat(fd.get(), &raw) != 0) return fail_on("open", name, errno);
   if (!S_ISREG(raw.st_mode))

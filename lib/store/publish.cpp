@@ -141,6 +141,7 @@ class Filler {
         if (shared == Shared::kWithAttributes) return {};
       }
     }
+    if (content == Staging::Content::kWhole) TRY(staging_.make(*no));  // of holes, maybe
     if (content == Staging::Content::kResumed) TRY(check(*no, entry, pieces));
     return files_.set_attributes(name, mode_of(entry), entry.mtime);
   }

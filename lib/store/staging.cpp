@@ -80,10 +80,9 @@ void Staging::place(StagedFile& file, const Range& range) {
 FileNo Staging::add_record(const TreeName& name, std::uint64_t size) {
   const auto no = static_cast<std::uint32_t>(staged_.size());
   StagedFile file;
-  file.name_at = names_.add(name.text()) & 0xffffffffffffU;
+  file.name_at = names_.add(name.text()) & 0x7fffffffffffU;
   file.name_bytes = name.text().size() & 0x3fffU;  // at most kPathBytesMax
   file.size = size;
-  file.dirty = true;
   staged_.push_back(std::move(file));
   const std::hash<std::string_view> hash;
   by_name_.add(hash(name.text()), no,
@@ -121,23 +120,37 @@ Result<FileNo> Staging::add_file(const TreeName& name, std::uint64_t size) {
   }
   if (staged_.size() >= kStagedFilesMax)
     return fail(Kind::kLimit, "stage " + name.shown(), "too many files");
-  const TreeName path = name.under(tree());
-  // What is there is of an earlier boot, or shared with a published version by a publish that was
-  // cut short: it must not be written to, only replaced.
-  auto file = files_.open(path, Access::kCreate);
-  if (!file && file.error().kind() == Kind::kNotFound) TRY(make_folders(files_, path.parent()));
-  if (!file && file.error().kind() == Kind::kExists) TRY(remove_tree(files_, path));
-  if (!file) file = files_.open(path, Access::kCreate);
-  if (!file) return fail(file.error());
-  TRY((*file)->resize(size));
   const FileNo no(static_cast<std::uint32_t>(staged_.size()));
   TRY(journal_->append(file_note(no, name, size)));
-  add_record(name, size);
+  return add_record(name, size);
+}
+
+// Not when it is named: thousands are, before the first of their bytes, and each would be opened
+// twice.
+Result<std::shared_ptr<File>> Staging::create(FileNo no) {
+  StagedFile& staged = staged_[no.value()];
+  const TreeName path = name_of(staged).under(tree());
+  // What is there is of an earlier boot, or shared with a published version by a publish that was
+  // cut short: it must not be written to, only replaced.
+  auto opened = files_.open(path, Access::kCreate);
+  if (!opened && opened.error().kind() == Kind::kNotFound) TRY(make_folders(files_, path.parent()));
+  if (!opened && opened.error().kind() == Kind::kExists) TRY(remove_tree(files_, path));
+  if (!opened) opened = files_.open(path, Access::kCreate);
+  if (!opened) return fail(opened.error());
+  const std::shared_ptr<File> file = *std::move(opened);
+  TRY(file->resize(staged.size));
+  staged.made = staged.dirty = true;
   for (TreeName at = path.parent(); dirty_folders_.insert(at).second && !at.is_root();)
     at = at.parent();
-  if (handles_.size() >= kHandlesMax) handles_.clear();
-  handles_.emplace(no, *std::move(file));
-  return no;
+  return file;
+}
+
+Result<> Staging::make(FileNo no) {
+  const std::lock_guard lock(mutex_);
+  if (broken_) return fail(*broken_);
+  ASSERT(file_at(no) != nullptr);
+  if (!file_at(no)->made) TRY(create(no));
+  return {};
 }
 
 Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
@@ -152,13 +165,13 @@ Result<> Staging::resize_file(FileNo no, std::uint64_t size) {
     if (!synced) return break_off(synced.error());
   }
   file.size = size;
+  if (!file.made) return {};
   file.dirty = true;
   auto opened = TRY(handle(no));
   return opened->resize(size);
 }
 
-Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
-  if (const auto open = handles_.find(no); open != handles_.end()) return open->second;
+Result<std::shared_ptr<File>> Staging::reopen(FileNo no) {
   const TreeName path = name_of(staged_[no.value()]).under(tree());
   auto opened = files_.open(path, Access::kWrite);
   if (!opened && opened.error().kind() == Kind::kPermission) {
@@ -166,7 +179,12 @@ Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
     opened = files_.open(path, Access::kWrite);
   }
   if (!opened) return fail(opened.error());
-  std::shared_ptr<File> file = *std::move(opened);
+  return std::shared_ptr<File>(*std::move(opened));
+}
+
+Result<std::shared_ptr<File>> Staging::handle(FileNo no) {
+  if (const auto open = handles_.find(no); open != handles_.end()) return open->second;
+  auto file = TRY(staged_[no.value()].made ? reopen(no) : create(no));
   if (handles_.size() >= kHandlesMax) handles_.clear();  // rare enough: writes come in runs
   handles_.emplace(no, file);
   return file;

@@ -58,9 +58,10 @@ class Staging {
   // only what was synced is held.
   static Result<std::unique_ptr<Staging>> open(Files& files, const TreeName& folder);
 
-  // The file of this name with this size; made if need be, its folders too. The same name gives the
-  // same number; another size cuts or extends it.
+  // The file of this name with this size. The same name gives the same number; another size cuts or
+  // extends it. It is made, and its folders, with its first chunk, or by make().
   Result<FileNo> add_file(const TreeName& name, std::uint64_t size);
+  Result<> make(FileNo file);
   // Writes chunks into their files, then names them in the journal. Ranges must lie in the file;
   // what is held already is not written again.
   Result<> write(std::span<const StagedWrite> writes);
@@ -126,8 +127,9 @@ class Staging {
     std::unique_ptr<std::vector<Range>> many_;
   };
   struct StagedFile {
-    std::uint64_t name_at : 48 = 0;  // in names_
+    std::uint64_t name_at : 47 = 0;  // in names_
     std::uint64_t name_bytes : 14 = 0;
+    bool made : 1 = false;   // it stands in tree()
     bool dirty : 1 = false;  // written since the last sync
     bool gone : 1 = false;   // given up
     std::uint64_t size = 0;
@@ -142,6 +144,8 @@ class Staging {
   Result<> meet_disk();
   Result<> resize_file(FileNo no, std::uint64_t size);
   Result<std::shared_ptr<File>> handle(FileNo file);
+  Result<std::shared_ptr<File>> create(FileNo file);
+  Result<std::shared_ptr<File>> reopen(FileNo file);
   Result<> make_room(const StagedWrite& write);
   Result<> sync_each();
   StagedFile* file_at(FileNo no);  // null: no such, or given up

@@ -24,6 +24,7 @@ Result<> Staging::meet_disk() {
     const FileNo no(static_cast<std::uint32_t>(i));
     const auto stat = files_.stat(name_of(file).under(tree()));
     if (stat && stat->type == FileType::kFile) {
+      file.made = file.dirty = true;
       if (stat->size == file.size) continue;
       auto opened = TRY(handle(no));
       TRY(opened->resize(file.size));

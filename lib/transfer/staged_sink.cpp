@@ -112,7 +112,7 @@ Result<> StagedSink::check_staged(const store::Entry& entry, std::span<const sto
   const auto no = staging_->find(entry.name);
   const auto content =
       no ? staging_->content(*no, entry.size, pieces) : store::Staging::Content::kMissing;
-  if (content == store::Staging::Content::kWhole) return {};
+  if (content == store::Staging::Content::kWhole) return staging_->make(*no);
   bool right = content == store::Staging::Content::kResumed;
   std::uint64_t offset = 0;
   const TreeName name = entry.name.under(staging_->tree());

@@ -351,7 +351,9 @@ TEST(Publish, LeavesOutWhatWasStagedForAnotherTree) {
     auto staging = Staging::open(disk, folder);
     ASSERT_TRUE(staging);
     EXPECT_TRUE((*staging)->is_fresh());
-    ASSERT_TRUE((*staging)->add_file(TreeName::known("other/stranger"), 0));
+    const auto no = (*staging)->add_file(TreeName::known("other/stranger"), 0);
+    ASSERT_TRUE(no);
+    ASSERT_TRUE((*staging)->make(*no));
     if (resumed) {
       staging->reset();
       staging = Staging::open(disk, folder);
