@@ -32,6 +32,20 @@ def direct(laptop, sshd):
     assert "putting" not in again.stderr, again.stderr
 
 
+def state_apart(laptop, sshd):
+    """--state: index and locks of the site lie there, and are found again without saying so."""
+    state = sshd.home / "scratch/state"
+    laptop.run("join", "apart", "--ssh", "cluster", "--root", "third", "--state", state)
+    assert len(list(state.glob("longhaul-*/index.sqlite"))) == 1, list(state.rglob("*"))
+    laptop.run("push", laptop.home / "tree", "apart:corpus")
+    sshd.remote("stop", "--root", "third")
+    laptop.run("join", "apart2", "--ssh", "cluster", "--root", "third")  # starts it again
+    assert is_running(sshd, "third")
+    assert "corpus" in laptop.run("ls", "apart2").stdout
+    assert len(list(state.glob("longhaul-*/index.sqlite"))) == 1
+    assert not (sshd.home / "third/.longhaul/index.sqlite").exists()
+
+
 def old_version(laptop, sshd):
     """An old streamer is replaced and the new one runs; a newer one is left alone."""
     program = sshd.home / ".longhaul/bin/longhaul-streamer"
@@ -100,6 +114,8 @@ def texts(laptop, sshd):
     assert "no destination" in text, text
     text = error("x", "--ssh", "cluster", "--root", "a$(touch b)", code=2)
     assert "a shell could read it otherwise" in text and "use letters" in text, text
+    text = error("x", "--ssh", "cluster", "--state", "/scratch/$(touch b)", code=2)
+    assert "a shell could read it otherwise" in text and "use letters" in text, text
     text = error("x", "--ssh", "cluster", "--role", "king", code=2)
     assert "roles are owner, observer and site" in text, text
     text = error("x", "--tunnel", code=2)
@@ -125,12 +141,13 @@ def main(longhaul, streamer):
         laptop = Laptop(longhaul, folder / "home", LONGHAUL_SSH_COMMAND=sshd.command)
         try:
             direct(laptop, sshd)
+            state_apart(laptop, sshd)
             old_version(laptop, sshd)
             tunnel(laptop, sshd)
             carrier_killed(laptop, sshd)
             texts(laptop, sshd)
         finally:
-            for root in ("longhaul", "second"):
+            for root in ("longhaul", "second", "third"):
                 subprocess.run([streamer, "stop", "--root", sshd.home / root], capture_output=True)
             if sshd.process.poll() is None:
                 sshd.stop()
