@@ -7,8 +7,6 @@
 namespace longhaul::proxy {
 namespace {
 
-constexpr Duration kConnectTime = 30s;
-constexpr Duration kCarrierTime = 90s;  // a password may have to be typed
 constexpr Duration kTick = 250ms;
 constexpr std::size_t kLinesMax = 10'000'000;  // of an answer; more is a broken peer
 
@@ -33,22 +31,6 @@ Result<Target> target_of(App& app, const std::string& text) {
 
 }  // namespace
 
-Duration patience(const Connection& connection) {
-  return connection.reach().by_ssh() ? kCarrierTime : kConnectTime;
-}
-
-Error unreached(const Site& site, const Connection& connection) {
-  std::string why = "no answer for 30 s";
-  if (connection.dial_error()) {
-    const Error& error = *connection.dial_error();
-    why += "; the last try: " + error.message();
-  } else if (connection.reach().is_called()) {
-    why = "it has not called within 30 s";
-  }
-  return Error(Kind::kLink, "reach " + site.name, why)
-      .advise("`longhaul doctor " + site.name + "` finds what is in the way");
-}
-
 io::Task<Result<Answer>> ask(App& app, Asked asked) {
   const Result<Target> target = target_of(app, asked.place);
   if (!target) co_return fail(target.error());
@@ -65,7 +47,6 @@ io::Task<Result<Answer>> ask(App& app, Asked asked) {
 io::Task<Result<Answer>> ask_over(App& app, Connection& connection, Site site, Question question) {
   connection.exchange().ask(app.env.now(), question.type, question.dataset, question.version);
   connection.poke();
-  const Time began = app.env.now();
   Answer answer;
   std::optional<Error> error;
   bool done = false;
@@ -88,11 +69,8 @@ io::Task<Result<Answer>> ask_over(App& app, Connection& connection, Site site, Q
     }
     if (connection.ended()) error = *connection.ended();
     if (done || error) break;
-    const Time now = app.env.now();
-    if (!connection.established() && now - began > patience(connection))
-      error = unreached(site, connection);
-    if (error) break;
-    co_await connection.changed(now + kTick);
+    const Time until = app.env.now() + kTick;
+    co_await connection.changed(until);
   }
   app.on_stop = nullptr;
   if (error) co_return fail(*error);

@@ -19,10 +19,6 @@ struct Answer {
   wire::Outcome outcome;
   std::optional<Error> refused;
 };
-// How long the first answer of a site may take.
-Duration patience(const Connection& connection);
-// Why a site could not be reached in time, by what the last dial said.
-Error unreached(const Site& site, const Connection& connection);
 
 // Result: the link's or session's own failure.
 io::Task<Result<Answer>> ask(App& app, Asked asked);

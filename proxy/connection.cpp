@@ -236,6 +236,11 @@ void Connection::on_event(const session::Event& event) {
   }
   if (const auto* ended = std::get_if<session::Ended>(&event)) {
     over_ = true;
+    // A session that was never a session can say little; the last dial knows more.
+    if (!ended_ && !established_ && ended->why.attempt() == session::kReachThePeer) {
+      const Duration waited = app_.env.now() - began_;
+      ended_ = explain_silence(site_.name, waited, dial_error_, reach_->is_called());
+    }
     if (!ended_) ended_ = explain_end(*ended, site_.name);
     changed_.notify();
   }

@@ -122,7 +122,6 @@ class Logs {
       stop_ = true;
       connection->wake();
     });
-    const Time began = app_.env.now();
     std::optional<Result<>> result;
     while (!result) {
       result = hear(*connection);
@@ -130,10 +129,6 @@ class Logs {
       const Time now = app_.env.now();
       stood_ = stood_ || connection->established();
       say_wait(*connection, now);
-      if (!stood_ && now - began > patience(*connection)) {
-        result = Result<>(fail(unreached(place_.site, *connection)));
-        break;
-      }
       co_await connection->changed(now + kLogsTick);
     }
     app_.when_stopped([this] { stop_ = true; });

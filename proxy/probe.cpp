@@ -82,9 +82,8 @@ io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
     const Time now = app.env.now();
     if (connection.ended()) {
       error = *connection.ended();
-    } else if (!connection.established()) {
-      if (now - began > patience(connection)) error = unreached(site, connection);
-    } else if (prober == nullptr) {  // TLS alone: what the session knows is all
+    } else if (!connection.established()) {  // it gives up by itself
+    } else if (prober == nullptr) {          // TLS alone: what the session knows is all
       if (now - began > 3s) break;
     } else if (!started) {
       if ((connection.capabilities() & session::kCapabilityProbe) == 0) {

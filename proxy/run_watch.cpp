@@ -231,17 +231,12 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
     stop(user);
     connection->wake();
   });
-  const Time began = app_.env.now();
   std::optional<Result<>> result;
   while (!result) {
     result = hear(*connection, user);
     if (result) break;
     const Time now = app_.env.now();
     stood_ = stood_ || connection->established();
-    if (!stood_ && now - began > patience(*connection)) {
-      result = Result<>(fail(unreached(place_.site, *connection)));
-      break;
-    }
     user.on_tick(now, connection.get());
     if (user.done()) continue;
     co_await connection->changed(now + options_.tick);

@@ -33,7 +33,6 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
     error = Error(Kind::kInterrupted, "list runs");
     connection->wake();
   });
-  const Time began = app.env.now();
   while (!done && !error) {
     while (std::optional<feed::Event> event = connection->viewer().poll_event()) {
       if (auto* page = std::get_if<feed::RunsListed>(&*event)) {
@@ -46,10 +45,8 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
     }
     if (connection->ended() && (error || !done)) error = *connection->ended();
     if (done || error) break;
-    const Time now = app.env.now();
-    if (!connection->established() && now - began > patience(*connection))
-      error = unreached(site, *connection);
-    if (!error) co_await connection->changed(now + kRunsTick);
+    const Time until = app.env.now() + kRunsTick;
+    co_await connection->changed(until);
   }
   app.on_stop = nullptr;
   co_await connection->close();

@@ -30,6 +30,15 @@ Error explain_end(const session::Ended& ended, const std::string& site) {
   }
 }
 
+Error explain_silence(const std::string& site, Duration waited,
+                      const std::optional<Error>& last_try, bool called) {
+  const std::string span = std::to_string(waited / std::chrono::seconds(1)) + " s";
+  std::string why = called ? "it has not called within " + span : "no answer for " + span;
+  if (last_try) why += "; the last try: " + last_try->message();
+  return Error(Kind::kLink, "reach " + site, why)
+      .advise("`longhaul doctor " + site + "` finds what is in the way");
+}
+
 Error explain_answer(const Error& told, const std::string& site) {
   if (told.attempt() != transfer::kAskThePeer) return told;
   const std::size_t colon = told.why().find(": ");

@@ -8,7 +8,7 @@ namespace longhaul::session {
 
 namespace {
 constexpr std::size_t kMessagesPerTurn = 64;  // of one service, before the next is asked
-constexpr Duration kEstablishMost = 30s;      // the first connection, from the first dial
+constexpr Duration kEstablishMost = 30s;      // the first connection; beyond the life of a dial
 }  // namespace
 
 Core::Core(Time now, const SessionKeys& keys, const SessionOptions& options,
@@ -144,16 +144,18 @@ void Core::settle() {
   if (services_due_) ask_services();
 }
 
+Duration Core::patience() const {
+  return established_ ? options_.outage_max : kEstablishMost + options_.dial_life;
+}
+
 void Core::update_link() {
   const bool up =
       std::any_of(paths_.begin(), paths_.end(),
                   [this](const auto& path) { return path->accepted && path->alive(now_); }) ||
       (established_ && datagrams_alive());
   if (up == up_) {
-    const Duration most = established_ ? options_.outage_max : kEstablishMost;
-    if (!up && now_ - down_since_ >= most) {
-      end(now_,
-          Error(Kind::kLink, "reach the peer", established_ ? "gone for too long" : "no answer"),
+    if (!up && now_ - down_since_ >= patience()) {
+      end(now_, Error(Kind::kLink, kReachThePeer, established_ ? "gone for too long" : "no answer"),
           RefuseReason::kNone, false);
     }
     return;
@@ -234,7 +236,7 @@ std::optional<Time> Core::next_deadline() const {
     return path->alive(now_) && path->writable > 0;
   });
   if (const auto live = messages_.live_at(now_); live.has_value() && any_room) sooner(*live);
-  if (!up_) sooner(down_since_ + (established_ ? options_.outage_max : kEstablishMost));
+  if (!up_) sooner(down_since_ + patience());
   if (dials_) sooner(up_ ? std::max(next_extra_, now_ + kHeartbeatLeast) : next_probe_);
   return at;
 }

@@ -69,6 +69,7 @@ class Core {
   void ask_services();
   std::size_t held() const;
   void update_link();
+  Duration patience() const;  // without a link
   void flush(Path& path);
 
   // core_paths.cpp

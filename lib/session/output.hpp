@@ -160,6 +160,8 @@ struct PathChosen {  // how bulk travels from now on; also in Status
   bool datagrams = false;
   ChoiceReason why = ChoiceReason::kNone;
 };
+// Attempted, where a session ended because nobody answered.
+constexpr const char* kReachThePeer = "reach the peer";
 struct Ended {  // the session is over; services got on_end(); no output follows but Close
   Error why;
   RefuseReason refused = RefuseReason::kNone;

@@ -48,6 +48,19 @@ TEST(SessionEnd, WithoutARefusalTheSessionsOwnWordsStand) {
   EXPECT_EQ(explain_end({why, RefuseReason::kNone}, "lab").message(), why.message());
 }
 
+TEST(SessionEnd, OfASiteThatDoesNotAnswerTheLastTryIsTold) {
+  const auto told = [](const std::optional<Error>& last, bool called) {
+    return cli::explain(explain_silence("lab", 30'004ms, last, called));
+  };
+  const cli::Explanation mute = told(std::nullopt, false);
+  EXPECT_EQ(mute.what, "cannot reach lab");
+  EXPECT_EQ(mute.why, "no answer for 30 s");
+  EXPECT_EQ(mute.todo, "`longhaul doctor lab` finds what is in the way");
+  EXPECT_EQ(told(Error(Kind::kLink, "connect to gpu:7700", "no route"), false).why,
+            "no answer for 30 s; the last try: connect to gpu:7700: no route");
+  EXPECT_EQ(told(std::nullopt, true).why, "it has not called within 30 s");
+}
+
 TEST(SessionEnd, WhatASiteToldIsReadAsWhatFailedThereAndWhy) {
   const auto told = [](Error error) { return cli::explain(explain_answer(error, "lab")); };
   const cli::Explanation text = told(Error(Kind::kNoSpace, std::string(transfer::kAskThePeer),

@@ -287,6 +287,23 @@ TEST(SessionFaults, AServiceThatLetsNothingGoStopsTheSender) {
   EXPECT_EQ(world.site.service.bytes_in(Lane::kUpdate), 100'000U);
 }
 
+// Through ssh a password may have to be typed first.
+TEST(SessionFaults, APeerThatNeverAnswersIsGivenUpLaterThanADial) {
+  for (const Duration dial_life : {Duration(0s), Duration(60s)}) {
+    WorldOptions options;
+    options.session.dial_life = dial_life;
+    SessionWorld world(25, options);
+    world.wan.apply(world.link, netsim::Outage{300s});
+    const Time began = world.wan.now();
+    world.start();
+    const auto ended = [&] { return world.laptop.events_of<session::Ended>(); };
+    ASSERT_TRUE(world.run_until([&] { return !ended().empty(); }, 200s));
+    EXPECT_EQ(ended()[0].first - began, 30s + dial_life);
+    EXPECT_EQ(ended()[0].second.why.attempt(), session::kReachThePeer);
+    EXPECT_EQ(ended()[0].second.why.why(), "no answer");
+  }
+}
+
 TEST(SessionFaults, JobsComeBackToTheirService) {
   struct Nothing final : Work {
     void run() override {}
