@@ -16,6 +16,7 @@ import demo_live
 import demo_training
 
 PORT = 7700
+EDIT_MOST = 2 * 256 * 1024  # of two chunks, should it lie across their border
 
 
 class Failed(Exception):
@@ -163,17 +164,41 @@ def start_site(ocean, streamer, root, folder):
     raise Failed("the streamer did not start:\n" + (folder / "streamer.log").read_text())
 
 
-def pushed_until_killed(laptop, ocean, source, place, wire_share):
-    """Starts a push, kills it (SIGKILL) once `wire_share` bytes have crossed; returns what crossed."""
+def staged_bytes(root):
+    """Content of a push under way that the site has written down."""
+    total = 0
+    for folder, _, files in os.walk(root / ".longhaul/staging"):
+        for name in files if "tree" in pathlib.Path(folder).relative_to(root).parts else ():
+            try:
+                status = os.stat(os.path.join(folder, name))
+            except FileNotFoundError:  # just published
+                continue
+            total += min(status.st_size, status.st_blocks * 512)  # of a large file only parts may be there
+    return total
+
+
+def settled_bytes(root):
+    """The same, once the site has written what had arrived before the kill."""
+    before, now = -1, staged_bytes(root)
+    while now != before:
+        time.sleep(1)
+        before, now = now, staged_bytes(root)
+    return now
+
+
+def pushed_until_killed(laptop, ocean, source, place, enough, arrived):
+    """Starts a push, kills it (SIGKILL) once `enough` bytes have crossed and the site has arrived() some of them;
+    returns how many had crossed."""
     before = ocean.wire_bytes("up")
     process = laptop.start("push", str(source), place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
-        if ocean.wire_bytes("up") - before >= wire_share:
+        if ocean.wire_bytes("up") - before >= enough and arrived():
             laptop.kill_all()
-            process.wait()
-            return ocean.wire_bytes("up") - before, True
-        time.sleep(0.05)
-    return ocean.wire_bytes("up") - before, False
+            if process.wait() == 0:
+                break
+            return ocean.wire_bytes("up") - before
+        time.sleep(0.02)
+    raise Failed("the push ended before it could be killed")
 
 
 def tell(options, folder):
@@ -201,13 +226,19 @@ def tell(options, folder):
         digest, size, count = tree_digest(source)
         say(f"demo: a tree of {count} files, {mb(size)}")
 
+        plan = laptop.result("push", str(source), "asuncion:corpus", "--dry-run")
+        say(f"demo: --dry-run expects {mb(plan['bytes_wire'])} on the wire; the push is killed at half of that")
         started = time.monotonic()
-        part, killed = pushed_until_killed(laptop, ocean, source, "asuncion:corpus", size // 12)
-        table.add("push, killed -9 on the way" if killed else "push", size, part, time.monotonic() - started, up)
+        part = pushed_until_killed(laptop, ocean, source, "asuncion:corpus", plan["bytes_wire"] // 2,
+                                   lambda: staged_bytes(folder / "site") > size // 20)
+        table.add("push, killed -9 half-way", size, part, time.monotonic() - started, up)
+        held = settled_bytes(folder / "site")
         started, before = time.monotonic(), ocean.wire_bytes("up")
         second = laptop.result("push", str(source), "asuncion:corpus")
         table.add("push again: goes on", size, ocean.wire_bytes("up") - before, time.monotonic() - started, up)
-        say(f"demo: published {second['version']}")
+        if second["bytes_raw"] > size - held:
+            raise Failed(f"{mb(held)} were there, and {mb(second['bytes_raw'])} of {mb(size)} were sent again")
+        say(f"demo: published {second['version']}; of {mb(size)}, {mb(held)} were there and are not sent twice")
 
         started, before = time.monotonic(), ocean.wire_bytes("down")
         laptop.run("pull", "asuncion:corpus", str(folder / "back"))
@@ -223,6 +254,8 @@ def tell(options, folder):
         started, before = time.monotonic(), ocean.wire_bytes("up")
         third = laptop.result("push", str(source), "asuncion:corpus")
         table.add("edit one file, push", size, ocean.wire_bytes("up") - before, time.monotonic() - started, up)
+        if third["existed"] or third["bytes_raw"] > EDIT_MOST:
+            raise Failed(f"an edit of 25 bytes sent {third['bytes_raw']} bytes of content")
         say(f"demo: published {third['version']}; `longhaul verify` re-reads it there")
         laptop.run("verify", "asuncion:corpus")
         say()
