@@ -22,7 +22,9 @@ Result<Datagrams> datagrams_wanted(const App& app) {
   const auto udp = app.config.find("udp");
   if (!udp || udp->value == "auto" || udp->value == "on") return Datagrams::kAuto;
   if (udp->value == "off") return Datagrams::kOff;
-  return fail(Kind::kUsage, "read the setting udp", "it is auto or off, not " + udp->value);
+  return fail(Error(Kind::kUsage, "read udp from " + udp->origin,
+                    "it is auto or off, not '" + printable(udp->value, 80) + "'")
+                  .advise("leave it out: then both ways are tried and the better one is used"));
 }
 
 // How many connections a session may hold; two of them are for control.

@@ -18,6 +18,7 @@ constexpr std::uint64_t kBudgetLeast = 500'000, kBudgetMost = 1'000'000'000;
 constexpr Duration kTimeLeast = 3s, kTimeMost = 60s;
 // For what is on its way when the time is over.
 constexpr Duration kProbeSlack = 15s;
+constexpr const char* kBudgetLike = "a size, a time or both: --budget 20MB,10s";
 
 // "20MB", "20MB,10s", "5s".
 Result<> read_budget(const std::string& text, probe::ProberOptions& into) {
@@ -32,13 +33,15 @@ Result<> read_budget(const std::string& text, probe::ProberOptions& into) {
       into.time = *span;
     } else {
       return fail(Error(Kind::kUsage, "read the budget " + text, "'" + part + "' is neither")
-                      .advise("a size, a time or both: --budget 20MB,10s"));
+                      .advise(kBudgetLike));
     }
   }
   if (into.budget_bytes < kBudgetLeast || into.budget_bytes > kBudgetMost)
-    return fail(Kind::kUsage, "read the budget " + text, "from 500kB to 1GB");
+    return fail(Error(Kind::kUsage, "read the budget " + text, "it may send from 500kB to 1GB")
+                    .advise(kBudgetLike));
   if (into.time < kTimeLeast || into.time > kTimeMost)
-    return fail(Kind::kUsage, "read the budget " + text, "from 3s to 60s");
+    return fail(Error(Kind::kUsage, "read the budget " + text, "it may take from 3s to 60s")
+                    .advise(kBudgetLike));
   return {};
 }
 

@@ -18,6 +18,7 @@
 namespace longhaul::proxy {
 namespace {
 
+constexpr const char* kNamesLike = "write one name a line, as it stands below the source";
 constexpr int kRoundTrips = 3;  // two to connect, one to end: as transfer/plan.hpp has it
 
 Result<std::string> text_of_file(const std::string& path) {
@@ -39,12 +40,19 @@ Result<ScanRequest> scan_request(const App& app, const PushOptions& options) {
     const std::string listed = TRY(text_of_file(options.files_from));
     for (std::size_t at = 0; at < listed.size();) {
       const std::size_t end = std::min(listed.find('\n', at), listed.size());
-      if (end > at)
-        request.only.push_back(TRY(store::TreeName::parse(listed.substr(at, end - at))));
+      const std::string line = listed.substr(at, end - at);
       at = end + 1;
+      if (line.empty()) continue;
+      auto name = store::TreeName::parse(line);
+      if (!name)
+        return fail(
+            Error(Kind::kUsage, "read " + printable(options.files_from), name.error().message())
+                .advise(kNamesLike));
+      request.only.push_back(*std::move(name));
     }
     if (request.only.empty())
-      return fail(Kind::kUsage, "read " + printable(options.files_from), "it lists no file");
+      return fail(Error(Kind::kUsage, "read " + printable(options.files_from), "it lists no file")
+                      .advise(kNamesLike));
   }
   return request;
 }

@@ -37,8 +37,9 @@ Result<Site> site_of(const std::string& name, const std::map<std::string, std::s
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
   });
   if (site.pin.size() != kPinDigits || !hex)
-    return fail(Kind::kMalformed, "read sites.toml",
-                "the pin of '" + name + "' is not 64 hex digits");
+    return fail(
+        Error(Kind::kMalformed, "read sites.toml", "the pin of '" + name + "' is not 64 hex digits")
+            .advise("mend that line, or remove the site's part and join it again"));
   return site;
 }
 

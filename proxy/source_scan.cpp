@@ -52,7 +52,8 @@ Result<Opened> open_source(ScanRequest request) {
     out.top = slash == 0 ? "/" : out.path.substr(0, slash);
     out.options.only = {TRY(store::TreeName::parse(out.path.substr(slash + 1)))};
   } else {
-    return fail(Kind::kUsage, attempt, "it is neither a folder nor a file");
+    return fail(Error(Kind::kUsage, attempt, "it is neither a folder nor a file")
+                    .advise("push a folder, or one file"));
   }
   out.files = TRY(io::PosixFiles::at(out.top));
   return out;

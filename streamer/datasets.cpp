@@ -10,8 +10,7 @@ namespace longhaul::streamer {
 namespace {
 
 Error forbidden(const char* what) {
-  return Error(Kind::kAuth, what, "this node's role does not allow it")
-      .advise("ask the site's owner for an invite with --role owner");
+  return {Kind::kAuth, what, "this node's role does not allow it"};
 }
 
 }  // namespace
@@ -32,17 +31,17 @@ RoleHost::RoleHost(std::shared_ptr<Datasets> datasets, auth::Role role)
       host_(*datasets_->root, *datasets_->index, transfer::SiteRights{}) {}
 
 Result<std::shared_ptr<transfer::Sink>> RoleHost::receive(const wire::Offer& offer) {
-  if (role_ != auth::Role::kOwner) return fail(forbidden("push to this site"));
+  if (role_ != auth::Role::kOwner) return fail(forbidden("take a push"));
   return host_.receive(offer);
 }
 
 Result<std::unique_ptr<transfer::FetchWork>> RoleHost::send(const wire::Fetch& fetch) {
-  if (role_ != auth::Role::kOwner) return fail(forbidden("pull from this site"));
+  if (role_ != auth::Role::kOwner) return fail(forbidden("give a dataset"));
   return host_.send(fetch);
 }
 
 Result<std::unique_ptr<transfer::FetchWork>> RoleHost::send(const wire::FetchCheckpoint& fetch) {
-  if (role_ != auth::Role::kOwner) return fail(forbidden("fetch a checkpoint from this site"));
+  if (role_ != auth::Role::kOwner) return fail(forbidden("give a checkpoint"));
   return checkpoint::open_checkpoint(*datasets_->files, fetch);
 }
 
@@ -50,7 +49,7 @@ Result<std::unique_ptr<transfer::AskWork>> RoleHost::answer(const wire::Ask& ask
   const bool lists = ask.type == wire::AskType::kDatasets || ask.type == wire::AskType::kVersions ||
                      ask.type == wire::AskType::kFiles || ask.type == wire::AskType::kCheckpoints;
   const bool may = role_ == auth::Role::kOwner || (role_ == auth::Role::kObserver && lists);
-  if (!may) return fail(forbidden("ask that of this site"));
+  if (!may) return fail(forbidden("answer that"));
   if (ask.type == wire::AskType::kCheckpoints)
     return checkpoint::list_checkpoints(*datasets_->files, ask);
   return host_.answer(ask);

@@ -64,7 +64,8 @@ std::string_view advice_for(Kind kind) {
     case Kind::kNotFound:
       return "check the name; `longhaul sites` and `longhaul ls SITE` list what there is";
     case Kind::kAuth:
-      return "pair again: `longhaul-streamer invite` there, then `longhaul join NAME` here";
+      return "pair again: `longhaul-streamer invite` there, by its owner and with --role owner to "
+             "change things, then `longhaul join NAME` here";
     case Kind::kLink:
     case Kind::kTimeout:
       return "run the same command again; what has arrived is not sent twice";

@@ -10,6 +10,7 @@ using store::TreeName;
 
 namespace {
 const char* const kOwn = ".longhaul";
+const char* const kMoveAway = "move it away, or use --force";
 constexpr std::size_t kScanStep = 1000;
 
 bool same_kind(EntryType a, EntryType b) {
@@ -175,10 +176,11 @@ Result<> FolderSink::check_conflicts(const store::Tree& tree) {
   }
   if (options_.remove_others) TRY(check_removals(tree));
   if (count == 0) return {};
+  const std::string more = " and " + std::to_string(count - 1) + " more were";
   return fail(
-      Kind::kExists, "replace " + first,
-      (count > 1 ? "it and " + std::to_string(count - 1) + " more were" : std::string("it was")) +
-          " changed here; nothing was touched. Move them away or use --force");
+      Error(Kind::kExists, "replace " + first,
+            "it" + (count > 1 ? more : std::string(" was")) + " changed here; nothing was touched")
+          .advise(kMoveAway));
 }
 
 // A file that a pull put here and that was changed since is somebody's work: --delete alone does
@@ -190,8 +192,9 @@ Result<> FolderSink::check_removals(const store::Tree& tree) {
     TRY(check_unchanged(name));
     if (options_.force || is_as_pulled(here)) continue;
     if (!pulled_.contains(name) && !begun_.contains(name)) continue;
-    return fail(Kind::kExists, "remove " + name.shown(),
-                "it was changed here; nothing was touched. Move it away or use --force");
+    return fail(
+        Error(Kind::kExists, "remove " + name.shown(), "it was changed here; nothing was touched")
+            .advise(kMoveAway));
   }
   return {};
 }
@@ -207,13 +210,14 @@ Result<> FolderSink::check_unchanged(const TreeName& name) {
   const auto found = here_.find(name);
   if (found == here_.end()) {
     if (stat->type == store::FileType::kFolder || options_.force) return {};
-    return fail(Kind::kExists, "replace " + name.shown(),
-                "something of yours stands there. Move it away or use --force");
+    return fail(Error(Kind::kExists, "replace " + name.shown(), "something of yours stands there")
+                    .advise(kMoveAway));
   }
   const auto ours = touched_.find({stat->device, stat->inode});
   if (is_same_object(ours == touched_.end() ? found->second.seen : ours->second, *stat)) return {};
-  return fail(Kind::kChanged, "replace " + name.shown(),
-              "it changed while it was pulled, so it stays; pull again");
+  return fail(Error(Kind::kChanged, "replace " + name.shown(),
+                    "it changed while it was pulled, so it stays")
+                  .advise("pull again when nothing writes there"));
 }
 
 Result<Published> FolderSink::publish(const store::Tree& tree) {
@@ -258,8 +262,9 @@ Result<> FolderSink::clear_the_way(const Entry& entry) {
 
 // Looked at now: what came into the folder since the walk is somebody's, too.
 Result<> FolderSink::check_all_pulled(const TreeName& folder) {
-  const Error yours(Kind::kExists, "replace " + folder.shown(),
-                    "a folder with files of yours stands there. Move it away or use --force");
+  const Error yours =
+      Error(Kind::kExists, "replace " + folder.shown(), "a folder with files of yours stands there")
+          .advise(kMoveAway);
   store::ScanOptions everything;
   everything.top = folder;
   everything.ignore_files = false;

@@ -34,8 +34,8 @@ Result<Sink::Opened> StagedSink::open(const wire::Offer& offer) {
     locked = files_->lock(lock);
   }
   if (!locked && locked.error().kind() == Kind::kBusy)
-    return fail(Kind::kBusy, "receive the tree",
-                "another transfer writes there; try again when it has ended");
+    return fail(Error(Kind::kBusy, "receive the tree", "another transfer writes there")
+                    .advise("try again when it has ended"));
   lock_ = TRY(std::move(locked));
   Opened opened = TRY(prepare(offer));
   if (opened.existing) return opened;

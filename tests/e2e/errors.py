@@ -30,8 +30,8 @@ class Site:
         self.process.terminate()
         self.process.wait(60)
 
-    def invite(self):
-        done = subprocess.run([*self.before, self.streamer, "invite", "--root", self.root,
+    def invite(self, role="owner"):
+        done = subprocess.run([*self.before, self.streamer, "invite", "--root", self.root, "--role", role,
                                "--address", f"127.0.0.1:{self.port}"],
                               text=True, capture_output=True, check=True)
         return done.stdout

@@ -62,6 +62,21 @@ def old_version(laptop, sshd):
     real.replace(program)
 
 
+def closed_port(laptop, sshd):
+    """ssh reaches the host and nothing else does, as behind a firewall: what helps is said."""
+    program = sshd.home / ".longhaul/bin/longhaul-streamer"
+    real = program.with_name("real")
+    program.rename(real)
+    other_port = f'{{ {real} "$@" | sed "s/:[0-9]*#/:1#/"; exit; }}'
+    program.write_text(f'#!/bin/sh\n[ "$1" = invite ] && {other_port}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    text = laptop.run("join", "shut", "--ssh", "cluster", code=5).stderr
+    assert "the streamer runs there, but we cannot reach its port" in text, text
+    assert "  do:  add --tunnel: " in text, text
+    assert "shut" not in laptop.run("sites").stdout
+    real.replace(program)
+
+
 def tunnel(laptop, sshd):
     """All connections through ssh, remembered: push, pull, a carrier that dies, a streamer that stopped."""
     laptop.run("join", "far", "--ssh", "hop", "--tunnel", "--root", "second")
@@ -143,6 +158,7 @@ def main(longhaul, streamer):
             direct(laptop, sshd)
             state_apart(laptop, sshd)
             old_version(laptop, sshd)
+            closed_port(laptop, sshd)
             tunnel(laptop, sshd)
             carrier_killed(laptop, sshd)
             texts(laptop, sshd)

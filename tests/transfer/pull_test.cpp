@@ -26,10 +26,16 @@ std::optional<Finished> pull(World& world, FolderOptions options = {}) {
   return world.run(End::kA);
 }
 
-void expect_refused(const std::optional<Finished>& end, Kind kind) {
+void expect_refused(const std::optional<Finished>& end, Kind kind, const std::string& why,
+                    const std::string& advice = "") {
   ASSERT_TRUE(end && end->error);
   EXPECT_EQ(end->error->kind(), kind) << end->error->message();
+  EXPECT_EQ(end->error->why(), why);
+  EXPECT_EQ(end->error->advice(), advice);
 }
+const std::string kMoveAway = "move it away, or use --force";
+const std::string kAppeared = "something of yours stands there";
+const std::string kChangedHere = "it was changed here; nothing was touched";
 
 void expect_pulled(World& world) {
   EXPECT_EQ(snapshot(world.disk(End::kA), TreeName()),
@@ -87,10 +93,11 @@ TEST(Pull, NeverReplacesAChangedFileNorDeletesUnlessTold) {
   const auto before = snapshot(here, TreeName());
   FolderOptions options;
   world.pull("data", std::make_shared<FolderSink>(world.shared_disk(End::kA), "data", options));
-  auto end = world.run(End::kA);
-  ASSERT_TRUE(end && end->error);
-  EXPECT_EQ(end->error->kind(), Kind::kExists);
+  expect_refused(world.run(End::kA), Kind::kExists, kChangedHere, kMoveAway);
   EXPECT_EQ(snapshot(here, TreeName()), before);
+  put_file(here, "b", bytes_of("mine as well"));
+  expect_refused(pull(world), Kind::kExists, "it and 1 more were changed here; nothing was touched",
+                 kMoveAway);
 
   options.force = true;
   world.pull("data", std::make_shared<FolderSink>(world.shared_disk(End::kA), "data", options));
@@ -202,7 +209,7 @@ TEST(Pull, TellsAnOldFileFromOneThatWasChangedHere) {
   options.pulled = offered(world);
   write(world, End::kB, "out/a", "three");
   write(world, End::kA, "a", "mine");
-  expect_refused(pull(world, options), Kind::kExists);
+  expect_refused(pull(world, options), Kind::kExists, kChangedHere, kMoveAway);
   EXPECT_EQ(content(world, "a"), "mine");
   options.force = true;
   ASSERT_FALSE(pull(world, options)->error);
@@ -243,7 +250,8 @@ TEST(Pull, LeavesAFileThatChangesMeanwhile) {
     options.force = force;
     put_file(world.disk(End::kB), "out/b", random_bytes(world.rng(), 300'000));
     expect_refused(pull_while(world, options, [&] { write(world, End::kA, "a", "mine"); }),
-                   Kind::kChanged);
+                   Kind::kChanged, "it changed while it was pulled, so it stays",
+                   "pull again when nothing writes there");
     EXPECT_EQ(content(world, "a"), "mine");
     write(world, End::kA, "a", "old");
   }
@@ -252,7 +260,8 @@ TEST(Pull, LeavesAFileThatChangesMeanwhile) {
 TEST(Pull, LeavesWhatAppearsMeanwhileWhereAFileShouldGo) {
   World world(7);
   put_file(world.disk(End::kB), "out/a", random_bytes(world.rng(), 300'000));
-  expect_refused(pull_while(world, {}, [&] { write(world, End::kA, "a", "mine"); }), Kind::kExists);
+  expect_refused(pull_while(world, {}, [&] { write(world, End::kA, "a", "mine"); }), Kind::kExists,
+                 kAppeared, kMoveAway);
   EXPECT_EQ(content(world, "a"), "mine");
   // A folder that should become a file, and that somebody puts something into.
   World other(7);
@@ -263,7 +272,7 @@ TEST(Pull, LeavesWhatAppearsMeanwhileWhereAFileShouldGo) {
   ASSERT_TRUE(store::remove_tree(other.disk(End::kB), TreeName::known("out/d")));
   put_file(other.disk(End::kB), "out/d", random_bytes(other.rng(), 300'000));
   expect_refused(pull_while(other, options, [&] { write(other, End::kA, "d/mine", "mine"); }),
-                 Kind::kExists);
+                 Kind::kExists, "a folder with files of yours stands there", kMoveAway);
   EXPECT_EQ(content(other, "d/mine"), "mine");
 }
 
@@ -272,7 +281,7 @@ TEST(Pull, ThinksNothingOfIgnoreFilesInTheFolder) {
   write(world, End::kB, "out/notes.log", "theirs");
   write(world, End::kA, ".longhaulignore", "*.log\n");
   write(world, End::kA, "notes.log", "mine");
-  expect_refused(pull(world), Kind::kExists);
+  expect_refused(pull(world), Kind::kExists, kChangedHere, kMoveAway);
   EXPECT_EQ(content(world, "notes.log"), "mine");
 }
 
@@ -288,7 +297,7 @@ TEST(Pull, WithDeleteKeepsWhatWasChangedHereUnlessForced) {
   ASSERT_TRUE(world.disk(End::kB).remove(TreeName::known("out/old")));
   ASSERT_TRUE(world.disk(End::kB).remove(TreeName::known("out/mine")));
   write(world, End::kA, "mine", "my work");
-  expect_refused(pull(world, options), Kind::kExists);
+  expect_refused(pull(world, options), Kind::kExists, kChangedHere, kMoveAway);
   EXPECT_EQ(content(world, "mine"), "my work");
   EXPECT_EQ(content(world, "old"), "old");  // nothing was touched
   write(world, End::kA, "mine", "theirs");
@@ -360,7 +369,7 @@ TEST(Pull, FromASiteThatFallsSilentEndsInTime) {
     world.pull("data",
                std::make_shared<FolderSink>(world.shared_disk(End::kA), "data", FolderOptions{}));
     const auto end = world.run(End::kA, 700s);
-    expect_refused(end, Kind::kTimeout);
+    expect_refused(end, Kind::kTimeout, "the sender fell silent");
   }
 }
 

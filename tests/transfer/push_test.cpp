@@ -303,6 +303,7 @@ TEST(Push, BesideAnotherOfTheSameDatasetIsRefused) {
   const auto end = world.run(End::kA);  // of the one whose offer was opened later
   ASSERT_TRUE(end && end->error);
   EXPECT_EQ(end->error->kind(), Kind::kBusy) << end->error->message();
+  EXPECT_EQ(end->error->why(), "receive the tree: another transfer writes there");
   expect_done(world);
   expect_arrived(world);
 }
@@ -355,6 +356,25 @@ TEST(Push, GoesOnAfterALinkWasDown) {
 }
 
 // Its rate is capped so low that blocks leave further apart than a receiver waits for a sender.
+TEST(Push, ToASiteThatFallsSilentEndsInTime) {
+  for (const bool after_the_answer : {false, true}) {
+    World world(12);
+    put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 900'000));
+    int heard = 0;
+    world.link().tap([&](End from, session::Lane, Slice message) -> std::optional<Slice> {
+      if (from == End::kB && ++heard > (after_the_answer ? 1 : 0)) return std::nullopt;
+      return message;
+    });
+    world.push("data");
+    const auto end = world.run(End::kA, 700s);
+    ASSERT_TRUE(end && end->error);
+    EXPECT_EQ(end->error->kind(), Kind::kTimeout);
+    EXPECT_EQ(end->error->attempt(), "send data");
+    EXPECT_EQ(end->error->why(), "the peer fell silent");
+    EXPECT_GT(heard, 0);
+  }
+}
+
 TEST(Push, CappedVeryLowIsNotTakenForSilent) {
   World world(8);
   put_file(world.disk(End::kA), "src/a", random_bytes(world.rng(), 2'500'000));
