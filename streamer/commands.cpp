@@ -166,14 +166,20 @@ int peers(cli::Console& console, const PeersOptions& options) {
   if (!root) return failed(console, root.error());
   if (!options.revoke.empty()) {
     io::AsioEnv env;
-    std::string name;
+    auth::Peer gone;
     const WallTime now = env.wall();
     const auto changed = auth::change_ledger(*root->node, [&](auth::Ledger& ledger) -> Result<> {
-      name = TRY(ledger.peers.revoke(options.revoke, now)).name;
+      gone = TRY(ledger.peers.revoke(options.revoke, now));
       return {};
     });
     if (!changed) return failed(console, changed.error());
-    console.err(name + " is revoked; its sessions end within a minute\n");
+    if (options.json) {
+      cli::JsonLine out;
+      out.add("name", gone.name).add("pin", to_hex(gone.pin)).add("revoked", true);
+      console.out(out.text() + "\n");
+    } else {
+      console.err(gone.name + " is revoked; its sessions end within a minute\n");
+    }
     return cli::kOk;
   }
   const auto ledger = auth::load_ledger(*root->node);

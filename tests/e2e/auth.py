@@ -3,6 +3,7 @@
 Usage: auth.py LONGHAUL LONGHAUL-STREAMER. Exit code 0: all held.
 """
 import base64
+import json
 import os
 import pathlib
 import re
@@ -125,7 +126,8 @@ def a3_revoked(world):
     push = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     staging = world.root / ".longhaul/staging"
     wait_for(lambda: any(p.stat().st_size for p in staging.rglob("*") if p.is_file()))
-    operator(world, "peers", "revoke", name)
+    told = json.loads(operator(world, "peers", "revoke", name, "--json").stdout)
+    assert told["name"] == name and told["revoked"] is True and len(told["pin"]) == 64, told
     began = time.monotonic()
     said = push.communicate(timeout=REVOKED_WITHIN)[1]
     assert push.returncode == 4, (push.returncode, said)

@@ -1,4 +1,8 @@
-"""A mistyped command or option is named, and what was meant. Usage: mistyped.py LONGHAUL LONGHAUL-STREAMER."""
+"""A mistyped command or option is named, and what was meant; both programs say what they are and can.
+
+Usage: mistyped.py LONGHAUL LONGHAUL-STREAMER.
+"""
+import json
 import subprocess
 import sys
 
@@ -9,7 +13,23 @@ def said(program, *words):
     return done.stderr
 
 
+def about(program, name):
+    """version, --version and help, as text and as JSON."""
+    def out(*words):
+        return subprocess.run([program, *words], text=True, capture_output=True, timeout=60, check=True).stdout
+    version = json.loads(out("version", "--json"))
+    assert version["program"] == name and version["version"][0].isdigit(), version
+    assert out("version") == out("--version") == f"{name} {version['version']}\n"
+    assert out("help") == out("--help") and out("help", "version") == out("version", "--help")
+    text = said(program, "help", "versoin")
+    assert "there is no command 'versoin'" in text and "did you mean 'version'?" in text, text
+
+
 def main(longhaul, streamer):
+    about(longhaul, "longhaul")
+    about(streamer, "longhaul-streamer")
+    done = subprocess.run([streamer, "help", "peers", "revoke"], text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0 and "PEER" in done.stdout and "let one in no more" in done.stdout, done
     text = said(longhaul, "psh", "src", "lab:corpus")
     assert text.splitlines()[:2] == ["longhaul: there is no command 'psh'", "  do:  did you mean 'push'?"], text
     assert "`longhaul --help`" in text, text

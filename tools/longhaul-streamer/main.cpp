@@ -14,6 +14,7 @@
 #include "streamer/daemon.hpp"
 #include "streamer/doctor.hpp"
 #include "streamer/verify.hpp"
+#include "tools/about.hpp"
 #include "tools/longhaul/version.hpp"
 #include "tools/mistyped.hpp"
 #include "tools/no_empty_values.hpp"
@@ -141,6 +142,7 @@ void add_peers(CLI::App& root, Chosen& chosen) {
   add_root(revoke, options->root);
   revoke->add_option("PEER", options->revoke, "its name, or 8 or more digits of its key")
       ->required();
+  revoke->add_flag("--json", options->json, "one JSON object on stdout");
   peers->callback([&chosen, options] {
     chosen.start = [options](auto& console, Log&) { return streamer::peers(console, *options); };
   });
@@ -162,19 +164,16 @@ int main(int argc, char** argv) {
   add_verify(root, chosen);
   add_peers(root, chosen);
   add_carry(root, chosen);
-  CLI::App* version = root.add_subcommand("version", "print the version");
+  const About about(root, "longhaul-streamer", LONGHAUL_VERSION);
   refuse_empty_values(root);
   io::keep_no_core_files();
   io::keep_few_arenas();
   io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
+    if (const std::optional<int> code = about.answer()) return *code;
     cli::StandardConsole console;
     cli::LogLines log(console, LogLevel::kInfo);
-    if (version->parsed()) {
-      console.out("longhaul-streamer " LONGHAUL_VERSION "\n");
-      return cli::kOk;
-    }
     return chosen.start(console, log);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {

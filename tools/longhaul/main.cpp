@@ -15,6 +15,7 @@
 #include "lib/io/asio_env.hpp"
 #include "lib/io/own_limits.hpp"
 #include "proxy/commands.hpp"
+#include "tools/about.hpp"
 #include "tools/longhaul/chosen.hpp"
 #include "tools/longhaul/ckpt_commands.hpp"
 #include "tools/longhaul/completion.hpp"
@@ -348,7 +349,7 @@ int main(int argc, char** argv) {
   add_proxy(root, chosen);
   add_replay(root, chosen);
 
-  CLI::App* version = root.add_subcommand("version", "print the version");
+  const About about(root, "longhaul", LONGHAUL_VERSION);
   CLI::App* completion =
       root.add_subcommand("completion", "print a completion script: bash, zsh or fish");
   std::string shell;
@@ -359,10 +360,7 @@ int main(int argc, char** argv) {
   io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
-    if (version->parsed()) {
-      std::cout << "longhaul " LONGHAUL_VERSION "\n";
-      return cli::kOk;
-    }
+    if (const std::optional<int> code = about.answer()) return *code;
     if (completion->parsed()) {
       std::cout << *completion_script(root, shell);
       return cli::kOk;
