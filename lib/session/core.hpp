@@ -129,6 +129,7 @@ class Core {
   void tune();
   void tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths);
   Duration rtt() const;
+  bool rests() const;
   Duration round_length() const;
 
   const SessionOptions options_;

@@ -25,8 +25,15 @@ Duration Core::rtt() const {
   return control == Duration{} ? bulk : std::min(bulk, control);
 }
 
+// Nothing to send, nothing unacknowledged: no round has anything to judge, and one a second leaves
+// the processor of a laptop asleep. The next message ends such a round.
+bool Core::rests() const {
+  return messages_.queued_bytes() == 0 && messages_.outbox().held_bytes() == 0 &&
+         acked_bytes_ == round_acked_;
+}
+
 Duration Core::round_length() const {
-  return std::clamp<Duration>(rtt(), kRoundLeast, kRoundMost);
+  return rests() ? kRoundMost : std::clamp<Duration>(rtt(), kRoundLeast, kRoundMost);
 }
 
 void Core::on_path_info(Time now, PathId id, const PathInfo& info) {

@@ -116,5 +116,29 @@ TEST(SessionSim, R6WhatIsRequiredAndMissingIsRefusedBeforeAnyMessage) {
   EXPECT_TRUE(newer.site.service.received().empty());
 }
 
+// What a laptop's battery pays while nothing is said: a ping twice a second on each connection, and
+// one look a second at its sockets.
+TEST(SessionSim, AnIdleSessionWakesSeldom) {
+  for (const bool datagrams : {false, true}) {
+    WorldOptions options;
+    options.session.datagrams = datagrams;
+    SessionWorld world(8, options);
+    world.laptop.service.send_bulk(1U << 20);
+    world.start();
+    world.run_for(20s);
+    const std::uint64_t wakes = world.laptop.wakes, samples = world.laptop.samples;
+    const auto streams = world.laptop.open_streams();
+    world.run_for(60s);
+    EXPECT_LE(world.laptop.samples - samples, 61 * streams);
+    EXPECT_LE(world.laptop.wakes - wakes, 60 * (2 * streams + 2));
+    const Time sent = world.wan.now();  // and is there at once
+    world.laptop.service.send(Lane::kControl, 1, 100);
+    world.laptop.drain();
+    const auto there = [&] { return world.site.service.numbers(Lane::kControl).size() == 1; };
+    EXPECT_TRUE(world.run_until(there, 10s));
+    EXPECT_LE(world.wan.now() - sent, options.link.rtt / 2 + 10ms);
+  }
+}
+
 }  // namespace
 }  // namespace longhaul::test

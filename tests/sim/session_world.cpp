@@ -250,6 +250,7 @@ void Node::apply(Output& output) {
       connection->pacing = how->pacing;
     }
   } else if (auto* sample = std::get_if<Sample>(&output)) {
+    ++samples;
     Connection* connection = by_path(sample->path);
     if (connection == nullptr || !options_.give_path_info) return;
     const netsim::StreamInfo info = streams.info(connection->stream);
@@ -304,8 +305,12 @@ void Node::arm() {
     const Duration late = clock_ppm == 0 ? Duration{} : Duration(1us) + passed / 1'000'000;
     wake_ = wan_.clock().at(std::max(wan_.now(), *at - ahead + late), [this] { tick(); });
   }
+  const bool any = std::any_of(connections_.begin(), connections_.end(), [](const auto& held) {
+    return held.second.path.has_value() || !held.second.pending.empty();
+  });
+  if (beat_ != netsim::TimerId{} || !any) return;
   const Status status = session->status();
-  if (beat_ == netsim::TimerId{} && (status.queued_bytes > 0 || status.unacked_bytes > 0)) {
+  if (status.queued_bytes > 0 || status.unacked_bytes > 0) {
     beat_ = wan_.clock().after(kSocketBeat, [this] {
       beat_ = {};
       for (auto at = connections_.begin(); at != connections_.end();) {
@@ -319,6 +324,7 @@ void Node::arm() {
 
 void Node::tick() {
   wake_ = {};
+  ++wakes;
   if (session == nullptr || stopped_) return;
   session->on_deadline(clock());
   drain();
