@@ -126,7 +126,7 @@ transfer::TransferId start_pull(Time now, Connection& connection, const std::str
                                 const CheckpointHome& home, checkpoint::HomeOptions options) {
   transfer::Exchange::PullOptions pull;
   pull.dataset = run;
-  pull.unfinished = checkpoint::is_begun(*home.files, options.run, options.wanted);
+  pull.unfinished = checkpoint::may_be_here(*home.files, options.run, options.wanted);
   const Wanted& wanted = options.wanted;
   pull.limit = home.limit;
   pull.checkpoint = {wanted.checkpoint.step, wanted.form == Form::kFull};

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "lib/base/escape.hpp"
+#include "lib/store/manifest_file.hpp"
 #include "lib/store/publish.hpp"
 
 namespace longhaul::checkpoint {
@@ -16,6 +17,8 @@ using store::TreeName;
 namespace {
 
 constexpr std::string_view kNote = ".longhaul-checkpoint";
+constexpr std::string_view kChunks = ".longhaul-chunks";
+constexpr std::size_t kHomeCompared = 2;  // checkpoints whose chunks are known while one comes
 constexpr std::string_view kNoteHead = "longhaul checkpoint 2";
 constexpr std::string_view kNoteHeadBefore = "longhaul checkpoint 1";  // without a time
 constexpr std::size_t kNoteBytesMax = 2048;
@@ -117,6 +120,15 @@ bool is_begun(store::Files& home, const std::string& run, const Wanted& wanted) 
   return home.stat(transfer::staging_folder(staged_as(run, wanted))).has_value();
 }
 
+bool may_be_here(store::Files& home, const std::string& run, const Wanted& wanted) {
+  if (is_begun(home, run, wanted)) return true;
+  const auto held = list_held(home);
+  return held && std::any_of(held->begin(), held->end(), [&](const Held& one) {
+           return one.run == run && one.what.form == wanted.form &&
+                  home.stat(home_name(one.what).child(kChunks).value());
+         });
+}
+
 void sweep(store::Files& home, const std::string& run, const std::vector<Wanted>& but) {
   (void)store::remove_tree(home, TreeName::known(kTrash));
   const TreeName stagings = transfer::staging_folder("").parent();
@@ -173,7 +185,35 @@ Result<transfer::Sink::Opened> HomeSink::prepare(const wire::Offer&) {
   TRY(store::write_whole(
       files(), beside(transfer::staging_folder(staged_as(options_.run, options_.wanted)), ".run"),
       bytes_of(options_.run)));
+  look_at_home();
   return Opened();
+}
+
+// A list that is missing or rotten costs the link, nothing else.
+void HomeSink::look_at_home() {
+  local_.clear();
+  const auto held = newest_held();
+  if (!held) return;
+  for (std::size_t i = 0; i < std::min(held->size(), kHomeCompared); ++i) {
+    const TreeName folder = home_name((*held)[i].what);
+    const auto tree = store::read_manifest(files(), folder.child(kChunks).value());
+    if (!tree) continue;
+    for (store::TreeWalk walk(*tree); walk.next();) {
+      if (walk.entry().type != store::EntryType::kFile) continue;
+      std::uint64_t offset = 0;
+      for (const store::Piece& piece : walk.pieces()) {
+        if (!piece.hole)
+          local_.emplace(piece.chunk,
+                         transfer::LocalPlace{walk.entry().name.under(folder), offset});
+        offset += piece.length;
+      }
+    }
+  }
+}
+
+std::optional<transfer::LocalPlace> HomeSink::find_local(const store::ChunkId& chunk) {
+  const auto found = local_.find(chunk);
+  return found == local_.end() ? std::nullopt : std::optional(found->second);
 }
 
 Result<transfer::Published> HomeSink::publish(const store::Tree& tree) {
@@ -196,6 +236,7 @@ Result<> HomeSink::put_note(const store::Tree& tree) {
   const std::string text = fmt::format(
       "{}\n{}\n{}\n{}\n{}\n{}\n{}\n", kNoteHead, options_.run, wanted.checkpoint.attempt,
       wanted.checkpoint.step, word_of(wanted.form), tree.root().hex(), wanted.checkpoint.at.ns);
+  TRY(store::write_manifest(files(), TRY(staging().tree().child(kChunks)), tree));
   return store::write_whole(files(), TRY(staging().tree().child(kNote)), bytes_of(text));
 }
 
@@ -227,20 +268,25 @@ Result<> HomeSink::discard(const TreeName& name) {
   return {};
 }
 
-// By when they were announced: the attempts of a run that was begun anew under its name count from
-// 1 again.
-Result<> HomeSink::prune() {
-  if (options_.keep == 0) return {};
-  const TreeName mine = home_name(options_.wanted);
-  std::vector<Held> others = TRY(list_held(files()));
-  std::erase_if(others, [this, &mine](const Held& held) {
-    return held.run != options_.run || held.what.form != options_.wanted.form ||
-           home_name(held.what) == mine;
+// Of this run and form, those announced last first: the attempts of a run that was begun anew under
+// its name count from 1 again.
+Result<std::vector<Held>> HomeSink::newest_held() {
+  std::vector<Held> all = TRY(list_held(files()));
+  std::erase_if(all, [this](const Held& held) {
+    return held.run != options_.run || held.what.form != options_.wanted.form;
   });
-  std::sort(others.begin(), others.end(), [](const Held& a, const Held& b) {
+  std::sort(all.begin(), all.end(), [](const Held& a, const Held& b) {
     const Checkpoint &one = a.what.checkpoint, &two = b.what.checkpoint;
     return std::tie(one.at, one.attempt, one.step) > std::tie(two.at, two.attempt, two.step);
   });
+  return all;
+}
+
+Result<> HomeSink::prune() {
+  if (options_.keep == 0) return {};
+  const TreeName mine = home_name(options_.wanted);
+  std::vector<Held> others = TRY(newest_held());
+  std::erase_if(others, [&mine](const Held& held) { return home_name(held.what) == mine; });
   for (std::size_t i = options_.keep - 1; i < others.size(); ++i)
     TRY(discard(home_name(others[i].what)));
   return {};

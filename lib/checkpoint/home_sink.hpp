@@ -3,13 +3,15 @@
 // one rename, whole, checked and durable. A note in it (.longhaul-checkpoint) says what it is of,
 // so that nothing else is ever replaced or deleted: the newer attempt's step takes the place of the
 // older one's, and with `keep` those of the run and form that were announced first go, never the
-// one that has just come.
+// one that has just come. A list of its chunks (.longhaul-chunks) lies beside that note: what the
+// newest ones at home hold is taken from there, hashed again, and does not cross.
 //
 // Called from jobs, as every transfer::Sink.
 #pragma once
 
 #include <compare>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/checkpoint/checkpoint_files.hpp"
@@ -48,6 +50,8 @@ std::optional<Held> read_held(store::Files& home, const store::TreeName& name);
 Result<std::vector<Held>> list_held(store::Files& home);
 // Whether some of it is staged.
 bool is_begun(store::Files& home, const std::string& run, const Wanted& wanted);
+// That, or one of its run and form is home: chunks of it may be here, and are asked for by name.
+bool may_be_here(store::Files& home, const std::string& run, const Wanted& wanted);
 // Removes what is staged of this run but for `but` and what somebody is at, and what a deletion
 // that was cut short left.
 void sweep(store::Files& home, const std::string& run, const std::vector<Wanted>& but);
@@ -69,18 +73,19 @@ class HomeSink final : public transfer::StagedSink {
 
  protected:
   Result<Opened> prepare(const wire::Offer& offer) override;
-  std::optional<transfer::LocalPlace> find_local(const store::ChunkId&) override {
-    return std::nullopt;
-  }
+  std::optional<transfer::LocalPlace> find_local(const store::ChunkId& chunk) override;
 
  private:
+  void look_at_home();
   Result<> put_note(const store::Tree& tree);
   Result<> check_place();
   Result<> clear_place();
   Result<> discard(const store::TreeName& name);
+  Result<std::vector<Held>> newest_held();
   Result<> prune();
 
   const HomeOptions options_;
+  std::unordered_map<store::ChunkId, transfer::LocalPlace> local_;  // only looked up
 };
 
 }  // namespace longhaul::checkpoint

@@ -76,6 +76,40 @@ TEST(HomeSink, KeepsWhatHasJustComeOfARunBegunAnew) {
   EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000200", "step-00005000"}));
 }
 
+// Half of the weights are frozen: of the second checkpoint they do not cross.
+TEST(HomeSink, P6WhatTheOneBeforeHoldsIsNotSent) {
+  Home home;
+  for (const std::uint64_t step : {100U, 200U}) home.announce(step, kModelFloats, kModelFloats);
+  ASSERT_EQ(home.pull(weights(100)), std::nullopt);
+  const std::uint64_t first = home.link().sent_bytes(End::kB, Lane::kBulk);
+  EXPECT_GT(first, 2 * kModelFloats);
+  ASSERT_EQ(home.pull(weights(200)), std::nullopt);
+  home.expect_whole(weights(200));
+  const std::uint64_t second = home.link().sent_bytes(End::kB, Lane::kBulk) - first;
+  EXPECT_LT(second, first * 6 / 10);
+  // Nothing of what stands in the folders of others.
+  put_file(*home.laptop, "step-00000050/.longhaul-chunks", bytes_of("no list"));
+  home.announce(300, kModelFloats, kModelFloats);
+  ASSERT_EQ(home.pull(weights(300)), std::nullopt);
+  home.expect_whole(weights(300));
+}
+
+// What somebody changed at home, or a list that rotted, is no reason for a wrong or missing one.
+TEST(HomeSink, WhatWasChangedAtHomeIsSentAgain) {
+  for (const char* const changed : {"model.safetensors", ".longhaul-chunks"}) {
+    Home home;
+    for (const std::uint64_t step : {100U, 200U}) home.announce(step, kModelFloats, kModelFloats);
+    ASSERT_EQ(home.pull(weights(100)), std::nullopt);
+    const std::string name = std::string("step-00000100/") + changed;
+    for (std::uint64_t at = 0; at < home.content(name).size(); at += 4096)
+      home.laptop->rot(TreeName::known(name), at);
+    const std::uint64_t first = home.link().sent_bytes(End::kB, Lane::kBulk);
+    EXPECT_EQ(home.pull(weights(200)), std::nullopt) << changed;
+    home.expect_whole(weights(200));
+    EXPECT_GT(home.link().sent_bytes(End::kB, Lane::kBulk) - first, first * 9 / 10) << changed;
+  }
+}
+
 // The trash is one for all who bring checkpoints here.
 TEST(HomeSink, TakesItsPlaceWhileOthersUseTheTrash) {
   Home home;

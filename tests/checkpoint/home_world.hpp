@@ -53,11 +53,14 @@ class Home {
     boot(End::kA);
     boot(End::kB);
   }
-  void announce(std::uint64_t step, std::uint64_t floats_in_it = 1000) {
+  // frozen: weights that are the same in every step.
+  void announce(std::uint64_t step, std::uint64_t floats_in_it = 1000, std::uint64_t frozen = 0) {
+    Rng same(7, "frozen");
     const std::string folder = "runs/r/checkpoints/step-" + std::to_string(step);
     put_file(site, folder + "/config.json", bytes_of("{}"));
     put_file(site, folder + "/model.safetensors",
-             safetensors({{"w", "F32", std::to_string(floats_in_it), floats(rng_, floats_in_it)}}));
+             safetensors({{"e", "F32", std::to_string(frozen), floats(same, frozen)},
+                          {"w", "F32", std::to_string(floats_in_it), floats(rng_, floats_in_it)}}));
     put_file(site, folder + "/state.safetensors",
              safetensors({{"m", "F32", "500", floats(rng_, 500)}}));
     log_.event(run::EventKind::kCheckpoint, step, 0, "/cluster/" + folder);
@@ -82,7 +85,7 @@ class Home {
     options.keep = keep;
     Exchange::PullOptions pull;
     pull.dataset = "r";
-    pull.unfinished = checkpoint::is_begun(*laptop, "s/r", wanted);
+    pull.unfinished = checkpoint::may_be_here(*laptop, "s/r", wanted);
     pull.checkpoint = {wanted.checkpoint.step, wanted.form == Form::kFull};
     at(End::kA).start_pull(link_.now(), pull, std::make_shared<HomeSink>(laptop, options));
     link_.pump();

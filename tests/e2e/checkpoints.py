@@ -18,6 +18,7 @@ from push_pull import World, same
 
 FLOATS = 3_000_037
 RUN = "here/group/saved"
+OURS = [".longhaul-checkpoint", ".longhaul-chunks"]  # what is added to a checkpoint that is home
 
 
 def tensors(path):
@@ -89,7 +90,7 @@ def pulled(world, run, steps):
     done = world.result("ckpt", "pull", RUN, here)
     assert done["step"] == steps[-1] and done["form"] == "weights" and not done["existed"], done
     assert done["folder"] == str(here / f"step-{steps[-1]:08}"), done
-    assert names(pathlib.Path(done["folder"])) == [".longhaul-checkpoint", "config.json", "model.safetensors"]
+    assert names(pathlib.Path(done["folder"])) == OURS + ["config.json", "model.safetensors"]
     is_rounded(run.place(steps[-1]) / "model.safetensors", here / f"step-{steps[-1]:08}/model.safetensors")
     assert done["bytes"] < 2 * FLOATS + 2000 and done["bytes_wire"] < done["bytes"] * 0.95, done
     again = world.result("ckpt", "pull", f"{RUN}@{steps[-1]}", here)
@@ -97,7 +98,8 @@ def pulled(world, run, steps):
     all_of_it = world.result("ckpt", "pull", f"{RUN}@{steps[0]}", here, "--full")
     copy = pathlib.Path(all_of_it["folder"])
     assert copy.name == f"step-{steps[0]:08}.full", copy
-    (copy / ".longhaul-checkpoint").unlink()
+    for name in OURS:
+        (copy / name).unlink()
     same(run.place(steps[0]), copy)
     world.run("ckpt", "pull", f"{RUN}@1", here, code=3)
     world.run("ckpt", "pull", "here/group/none", here, code=3)
@@ -150,7 +152,8 @@ def killed(world, run, step):
     done = world.result("ckpt", "pull", f"{RUN}@{step}", here, "--full")
     assert done["bytes_present"] > arrived * 0.9, (arrived, done)
     copy = here / f"step-{step:08}.full"
-    (copy / ".longhaul-checkpoint").unlink()
+    for name in OURS:
+        (copy / name).unlink()
     same(run.place(step), copy)
     assert names(here) == [copy.name], names(here)
 
