@@ -30,6 +30,7 @@ class SteerWork final : public Work {
     const auto control = TRY(folder_.child("control"));
     if (auto made = files_.make_folder(control); !made && made.error().kind() != Kind::kExists)
       return fail(made.error());
+    TRY(files_.sync_folder(folder_));  // also where a killed process made it
     const auto name = TRY(control.child(fmt::format("{:016x}.cmd", command_.id)));
     return store::write_whole(files_, name, run::command_file(command_));
   }

@@ -41,6 +41,10 @@ TEST(Mirror, KeepsWhatCameAndSaysHowFarItIs) {
   EXPECT_EQ(mirror->have()[0].next, log.next());
   EXPECT_EQ(mirror->have()[0].offset, log.bytes());
   EXPECT_EQ(mirror->append(all[0]).error().kind(), Kind::kIntegrity);  // twice
+  wire::History far = all.back();
+  far.after = far.first = log.next() + 1;  // one record is missing between
+  far.next = far.first + 1;
+  EXPECT_EQ(mirror->append(far).error().kind(), Kind::kIntegrity);
 }
 
 TEST(Mirror, IsCutAnywhereAndGoesOn) {

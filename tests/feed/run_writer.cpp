@@ -8,6 +8,7 @@ RunWriter::RunWriter(store::Files& files, const std::string& run, std::uint32_t 
                      std::string config, WallTime began) {
   const auto folder = feed::run_folder(run);
   ASSERT(folder.has_value());
+  folder_ = *folder;
   const auto name = feed::log_name(*folder, attempt);
   ASSERT(store::make_folders(files, name.parent()).has_value());
   auto file = files.open(name, store::Access::kCreate);
@@ -47,6 +48,30 @@ void RunWriter::step(std::uint64_t step, std::uint32_t series) {
 
 void RunWriter::event(run::EventKind kind, std::uint64_t step, std::uint64_t id, std::string text) {
   frame(run::RunEvent{kind, step, WallTime{2'000'000'000}, id, "ana", std::move(text)});
+}
+
+std::uint64_t RunWriter::obey(store::Files& files, run::ControlBook& book, WallTime now,
+                              std::uint64_t step) {
+  const auto control = folder_.child("control");
+  auto folder = files.open_folder(*control);
+  if (!folder) return 0;
+  std::uint64_t applied = 0;
+  const std::vector<store::Found> listed = (*folder)->next(100).value();
+  for (const store::Found& found : listed) {
+    if (!found.name.ends_with(".cmd")) continue;
+    const auto name = *control->child(found.name);
+    const auto command = run::read_command_file(*store::read_whole(files, name, 1024));
+    ASSERT(command.has_value());
+    if (auto event = book.on_command(now, step, *command)) frame(*event);
+    std::vector<run::RunEvent> expired;
+    if (auto ready = book.take(now, step, expired)) {
+      ++applied;
+      frame(book.done(now, step, *ready, run::EventKind::kApplied));
+    }
+    for (const auto& event : expired) frame(event);
+    ASSERT(files.remove(name).has_value());
+  }
+  return applied;
 }
 
 void RunWriter::end(std::string why) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/feed/run_files.hpp"
+#include "lib/run/command.hpp"
 #include "lib/run/run_log.hpp"
 #include "lib/store/files.hpp"
 
@@ -24,9 +25,13 @@ class RunWriter {
   std::uint64_t next() const { return log_.next(); }
   std::uint64_t bytes() const { return end_; }
   run::LogEncoder& log() { return log_; }
+  // What a training program does between two steps: commands that wait in the run's folder are
+  // carried out, each once, and their files go. How many took effect.
+  std::uint64_t obey(store::Files& files, run::ControlBook& book, WallTime now, std::uint64_t step);
   static double value_at(std::uint32_t series, std::uint64_t step);
 
  private:
+  store::TreeName folder_;  // of the run
   std::unique_ptr<store::File> file_;
   run::LogEncoder log_;
   std::uint64_t end_ = 0;
