@@ -16,6 +16,7 @@
 // Thread-safe. Holes: 4 KiB of zeros count as one.
 #pragma once
 
+#include <atomic>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -66,6 +67,7 @@ class CrashFiles final : public store::Files {
   // Syncs that do nothing, to show that a test would notice: the nth from now is left out.
   void skip_sync(std::uint64_t nth);
   std::uint64_t syncs() const;
+  std::size_t open_files() const { return open_files_; }
 
   Result<std::unique_ptr<store::File>> open(const store::TreeName& name,
                                             store::Access access) override;
@@ -145,6 +147,7 @@ class CrashFiles final : public store::Files {
 
   const Options options_;
   mutable std::mutex mutex_;
+  std::atomic<std::size_t> open_files_ = 0;
   std::vector<Node> nodes_;
   std::vector<Change> pending_;
   std::set<std::string> locks_;

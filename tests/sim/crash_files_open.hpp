@@ -15,7 +15,8 @@ inline bool is_zero(Bytes bytes) {
 
 class CrashFiles::OpenFile final : public store::File {
  public:
-  OpenFile(CrashFiles& disk, NodeNo node) : disk_(disk), node_(node) {}
+  OpenFile(CrashFiles& disk, NodeNo node) : disk_(disk), node_(node) { ++disk_.open_files_; }
+  ~OpenFile() override { --disk_.open_files_; }
   Result<store::FileStat> stat() override {
     const std::lock_guard lock(disk_.mutex_);
     TRY(disk_.admit("stat"));

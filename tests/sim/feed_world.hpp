@@ -45,12 +45,14 @@ class FeedWorld {
       return *viewers_.back();
     };
   }
-  ~FeedWorld() {
-    // Sessions before the services that they know, and both before the buffers that they lend.
-    net.laptop.session.reset();
-    net.site.session.reset();
+  ~FeedWorld() { end_all(); }
+  // Sessions before the services that they know, and both before the buffers that they lend.
+  void end_all() {
+    net.laptop.forget_session();
+    net.site.forget_session();
     feeders_.clear();
     viewers_.clear();
+    mirror_.reset();
   }
 
   WallTime wall() const { return WallTime{(net.wan.now() - Time{}).count() + 1'000'000'000'000}; }
@@ -80,39 +82,16 @@ class FeedWorld {
     begin_watch();
   }
 
-  // A step of the run each kStepTime, from now on.
+  // A step of the run each step_time, from now on.
   void train(RunWriter& log) {
-    net.wan.clock().after(kStepTime, [this, &log] {
+    net.wan.clock().after(step_time, [this, &log] {
       if (!training) return;
-      obey(log);
+      applied += log.obey(site_disk, book, wall(), next_step);
       log.step(next_step);
       logged_at[next_step++] = net.wan.now();
       train(log);
     });
   }
-  // Commands that wait are carried out, each once.
-  void obey(RunWriter& log) {
-    auto folder = site_disk.open_folder(store::TreeName::known("runs/r/control"));
-    if (!folder) return;
-    const std::vector<store::Found> listed = (*folder)->next(100).value();
-    for (const store::Found& found : listed) {
-      if (!found.name.ends_with(".cmd")) continue;
-      const auto name = store::TreeName::known("runs/r/control/" + found.name);
-      const auto command = run::read_command_file(*store::read_whole(site_disk, name, 1024));
-      ASSERT_TRUE(command.has_value());
-      EXPECT_EQ(command->who, "ana");
-      if (book.decided(command->id)) continue;
-      if (auto event = book.on_command(wall(), next_step, *command)) log.frame(*event);
-      std::vector<run::RunEvent> expired;
-      if (auto ready = book.take(wall(), next_step, expired)) {
-        ++applied;
-        log.frame(book.done(wall(), next_step, *ready, run::EventKind::kApplied));
-      }
-      for (const auto& event : expired) log.frame(event);
-      ASSERT_TRUE(site_disk.remove(name).has_value());
-    }
-  }
-
   void hear() {
     while (auto event = viewer().poll_event()) {
       if (auto* open = std::get_if<feed::Opened>(&*event)) {
@@ -169,6 +148,7 @@ class FeedWorld {
   wire::WatchId watch;
 
   bool training = true;
+  Duration step_time = kStepTime;
   std::uint64_t next_step = 1'000'000;
   std::map<std::uint64_t, Time> logged_at;
   run::ControlBook book;
