@@ -126,8 +126,22 @@ void RateControl::on_start_trial(Time now, const Trial& trial) {
   if (late && trial.delivered() < permille(arriving, 980)) return;
   if (phase_ == RatePhase::kResume && trial.pace >= permille(options_.known.rate, 450))
     return go_steady(now, options_.known.rate);
-  if (pulsing() || 2 * trial.pace.value() <= pacing_.value()) return;
-  start_pace_ = BytesPerSecond(2 * trial.pace.value());
+  // What a pulse said of the link was not trusted; to go far beyond it unasked would be to trust
+  // the opposite: a round trip at twice the link's rate fills the longest queue.
+  BytesPerSecond next(2 * trial.pace.value());
+  if (pulse_failed_) {
+    const BytesPerSecond beyond = permille(pulse_delivered_, 1100);
+    if (trial.pace < beyond)
+      next = std::min(next, beyond);
+    else if (look_back(trial.id, interval() / 2, 32).delivered < permille(pulse_delivered_, 1050))
+      return;
+  }
+  if (noise_ > kUnquiet) {  // one trial may look well by chance
+    const Window many = look_back(trial.id, interval() / 4, 32);
+    if (many.delivered < permille(many.sent, 970)) return;
+  }
+  if (pulsing() || next <= pacing_) return;
+  start_pace_ = next;
   open(now, phase_, start_pace_, Duration{});
 }
 
