@@ -211,6 +211,19 @@ Node::Connection* Node::by_path(PathId path) {
   return nullptr;
 }
 
+void Node::dial(const Dial& how_to) {
+  ++dials;
+  const bool special = dials == 1 && options_.first_dial.has_value();
+  netsim::StreamOptions how = special ? *options_.first_dial : options_.streams;
+  if (how_to.small_segments)
+    how.flow.mss_bytes = std::min(how.flow.mss_bytes, session::kSmallSegment);
+  const netsim::StreamId stream = wan_.streams().dial(host_, peer_address_, *this, how);
+  connections_[stream.value()].stream = stream;
+  connections_[stream.value()].path = how_to.path;
+  if (dials == 1) connections_[stream.value()].finish_after = options_.laptop_finishes_after;
+  roles_[how_to.path.value()] = how_to.role;
+}
+
 void Node::apply(Output& output) {
   auto& streams = wan_.streams();
   if (auto* write = std::get_if<Write>(&output)) {
@@ -222,16 +235,7 @@ void Node::apply(Output& output) {
       flush(*connection);
     }
   } else if (auto* to_dial = std::get_if<Dial>(&output)) {
-    ++dials;
-    const bool special = dials == 1 && options_.first_dial.has_value();
-    netsim::StreamOptions how = special ? *options_.first_dial : options_.streams;
-    if (to_dial->small_segments)
-      how.flow.mss_bytes = std::min(how.flow.mss_bytes, session::kSmallSegment);
-    const netsim::StreamId stream = streams.dial(host_, peer_address_, *this, how);
-    connections_[stream.value()].stream = stream;
-    connections_[stream.value()].path = to_dial->path;
-    if (dials == 1) connections_[stream.value()].finish_after = options_.laptop_finishes_after;
-    roles_[to_dial->path.value()] = to_dial->role;
+    dial(*to_dial);
   } else if (auto* close = std::get_if<Close>(&output)) {
     if (Connection* connection = by_path(close->path)) {
       connection->path.reset();

@@ -123,6 +123,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   void turn_away(Connection& connection, wire::Refusal reason);
   bool holds(const wire::SessionToken& token) const;
   void apply(session::Output& output);
+  void dial(const session::Dial& dial);
   void send_datagrams(const session::SendDatagrams& output);
   void flush(Connection& connection);
   void offer_room();
