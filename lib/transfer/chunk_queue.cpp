@@ -5,9 +5,18 @@ namespace longhaul::transfer {
 using State = SendChunk::State;
 
 void ChunkQueue::set(SendChunk& chunk, State state) {
-  if (sendable(chunk.state)) sendable_bytes_ -= chunk.length;
+  if (sendable(chunk.state)) {
+    sendable_bytes_ -= chunk.length;
+    --sendable_chunks_;
+  }
   chunk.state = state;
-  if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
+  count(chunk);
+}
+
+void ChunkQueue::count(const SendChunk& chunk) {
+  if (!sendable(chunk.state)) return;
+  sendable_bytes_ += chunk.length;
+  ++sendable_chunks_;
 }
 
 void ChunkQueue::clear() {
@@ -16,7 +25,7 @@ void ChunkQueue::clear() {
   wanted_.clear();
   urgent_.clear();
   soon_.clear();
-  ahead_from_ = sendable_bytes_ = resent_bytes_ = 0;
+  ahead_from_ = sendable_bytes_ = sendable_chunks_ = resent_bytes_ = 0;
 }
 
 void ChunkQueue::add(SendChunk chunk, bool wait) {
@@ -27,7 +36,7 @@ void ChunkQueue::add(SendChunk chunk, bool wait) {
       first_of_.find(hash(content), [&](std::uint32_t n) { return id(n) == content; }).has_value();
   if (!twin) first_of_.add(hash(content), number, [&](std::uint32_t n) { return hash(id(n)); });
   chunk.state = wait || twin ? State::kWaiting : State::kAhead;
-  if (sendable(chunk.state)) sendable_bytes_ += chunk.length;
+  count(chunk);
   chunks_.push_back(chunk);
 }
 
@@ -112,10 +121,13 @@ std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t name
 }
 
 void ChunkQueue::check() const {
-  std::uint64_t sendable_bytes = 0;
-  for (std::size_t i = 0; i < chunks_.size(); ++i)
-    if (sendable(chunks_[i].state)) sendable_bytes += chunks_[i].length;
-  ASSERT(sendable_bytes == sendable_bytes_);
+  std::uint64_t sendable_bytes = 0, sendable_chunks = 0;
+  for (std::size_t i = 0; i < chunks_.size(); ++i) {
+    if (!sendable(chunks_[i].state)) continue;
+    sendable_bytes += chunks_[i].length;
+    ++sendable_chunks;
+  }
+  ASSERT(sendable_bytes == sendable_bytes_ && sendable_chunks == sendable_chunks_);
 }
 
 }  // namespace longhaul::transfer

@@ -52,6 +52,7 @@ class ChunkQueue {
   }
   std::uint64_t size() const { return chunks_.size(); }
   std::uint64_t sendable_bytes() const { return sendable_bytes_; }
+  std::uint64_t sendable_chunks() const { return sendable_chunks_; }
   std::uint64_t resent_bytes() const { return resent_bytes_; }
   void check() const;
 
@@ -60,6 +61,7 @@ class ChunkQueue {
   std::optional<std::uint64_t> next(std::uint64_t named);
   std::optional<std::uint64_t> first_sendable(Numbers& numbers);
   void set(SendChunk& chunk, SendChunk::State state);
+  void count(const SendChunk& chunk);
   static bool sendable(SendChunk::State s) {
     return s == SendChunk::State::kAhead || s == SendChunk::State::kWanted;
   }
@@ -74,7 +76,7 @@ class ChunkQueue {
   // In the order of their turns; those that have had it are passed over.
   Numbers wanted_, urgent_, soon_;
   std::uint64_t ahead_from_ = 0;  // no kAhead below it
-  std::uint64_t sendable_bytes_ = 0;
+  std::uint64_t sendable_bytes_ = 0, sendable_chunks_ = 0;
   std::uint64_t resent_bytes_ = 0;
 };
 

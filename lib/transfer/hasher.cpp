@@ -6,10 +6,6 @@
 
 namespace longhaul::transfer {
 
-namespace {
-constexpr std::size_t kKeptOverheadBytes = 128;  // of each: its buffer's head, its place in the map
-}  // namespace
-
 std::uint32_t Hasher::round_of(std::uint32_t row) const {
   const auto it = rounds_.find(row);
   return it == rounds_.end() ? 0 : it->second;
@@ -98,16 +94,16 @@ void Hasher::again(const std::vector<std::uint32_t>& rows) {
 
 void Hasher::keep(std::uint32_t row, Slice content) {
   drop_kept(row);
-  kept_bytes_ += content.size() + kKeptOverheadBytes;
+  kept_bytes_ += content.size();
   kept_.emplace(row, std::move(content));
   // Rows go out in order: the first is the one that should have left by now.
-  while (kept_bytes_ > kKeptMax) drop_kept(kept_.begin()->first);
+  while (kept_bytes_ > kKeptMax || kept_.size() > kKeptFilesMax) drop_kept(kept_.begin()->first);
 }
 
 void Hasher::drop_kept(std::uint32_t row) {
   const auto found = kept_.find(row);
   if (found == kept_.end()) return;
-  kept_bytes_ -= found->second.size() + kKeptOverheadBytes;
+  kept_bytes_ -= found->second.size();
   kept_.erase(found);
 }
 

@@ -52,7 +52,7 @@ class Hasher {
       rounds_;  // rows begun again; work of an older round is void
   std::size_t jobs_ = 0;
   std::map<std::uint32_t, Slice> kept_;  // by row
-  std::size_t kept_bytes_ = 0;           // of them, with what keeping costs
+  std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace longhaul::transfer

@@ -19,9 +19,11 @@ constexpr std::size_t kUrgentInFlightMax = 8U << 20;
 // them in the page cache; unless somebody waits for the manifest. More than a BDP, so that a Want
 // comes before what it denies is picked.
 constexpr std::uint64_t kHashAheadMax = 32U << 20;
+constexpr std::size_t kHashAheadChunksMax = 4096;
 // Sender: content of small files kept from hashing to encoding: the above, and what all hash jobs
 // add to it. Full: the oldest goes and is read again.
 constexpr std::size_t kKeptMax = 40U << 20;
+constexpr std::size_t kKeptFilesMax = 6144;
 // Sender: on the link before the receiver's first word. At least a BDP (1 Gbit/s x 220 ms = 27 MB).
 constexpr std::size_t kEarlyMax = 32U << 20;
 // Receiver: messages kept that came before what explains them; counted in held(), so that the

@@ -18,7 +18,8 @@ Slice packed(const TransferMessage& message) {
 }  // namespace
 
 void Sender::feed_jobs() {
-  while (is_read_ || queue_.sendable_bytes() < kHashAheadMax) {
+  while (is_read_ || (queue_.sendable_bytes() < kHashAheadMax &&
+                      queue_.sendable_chunks() < kHashAheadChunksMax)) {
     auto task = hasher_.next();
     if (!task) return;
     give(task->where, std::move(task->work));
