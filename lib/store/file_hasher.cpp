@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "compression/safetensors.hpp"
 #include "lib/store/scan.hpp"
@@ -113,8 +114,9 @@ Result<> FileHasher::read_run(std::vector<Piece>& out) {
 }
 
 Slice FileHasher::take_content() {
-  const bool whole = offset_ == seen_.size && read_ == seen_.size;
-  return whole ? std::move(buffer_).freeze(read_) : Slice();
+  const std::size_t bytes = std::exchange(read_, 0);
+  const bool whole = bytes > 0 && offset_ == seen_.size && bytes == seen_.size;
+  return whole ? std::move(buffer_).freeze(bytes) : Slice();
 }
 
 Result<FileHasher::Progress> FileHasher::step(std::uint64_t most, std::vector<Piece>& out) {
