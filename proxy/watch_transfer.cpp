@@ -31,6 +31,8 @@ cli::ProgressView view_of(const std::string& title, const transfer::Progress& pr
   view.total = ByteCount(progress.bytes_total);
   view.rate = progress.rate;
   view.left = progress.remaining;
+  view.present = ByteCount(progress.bytes_present);
+  view.raw = ByteCount(progress.bytes_raw);
   view.on_wire = ByteCount(progress.bytes_wire);
   view.files_done = progress.files_done;
   view.files_total = progress.files_total;
@@ -58,6 +60,7 @@ void tell_json(App& app, const cli::ProgressView& view) {
       .add("files_done", view.files_done)
       .add("files_total", view.files_total);
   line.add("rate_bytes_per_second", view.rate.value()).add("bytes_wire", view.on_wire.value());
+  line.add("bytes_present", view.present.value()).add("bytes_raw", view.raw.value());
   line.add("limit", view.waiting.empty() ? view.limit : "waiting: " + view.waiting);
   line.add("path", view.path);
   if (view.left) line.add("seconds_left", static_cast<double>(view.left->count()) / 1e9);

@@ -19,11 +19,10 @@ std::string amount(const ProgressView& view) {
   return fmt::format("{}% {} of {}", percent, human(view.done), human(view.total));
 }
 
-std::string saving(const ProgressView& view) {
-  if (view.done == ByteCount(0) || view.on_wire >= view.done) return "";
+std::string compression(const ProgressView& view) {
   const double share =
-      1.0 - static_cast<double>(view.on_wire.value()) / static_cast<double>(view.done.value());
-  return fmt::format("saved {:.0f}%", share * 100.0);
+      1.0 - static_cast<double>(view.on_wire.value()) / static_cast<double>(view.raw.value());
+  return fmt::format("compressed {:.0f}%", share * 100.0);
 }
 
 }  // namespace
@@ -39,7 +38,8 @@ std::string render(const ProgressView& view, unsigned width) {
     parts.push_back({fmt::format("{}/{} files", view.files_done, view.files_total), 2});
   if (view.rate.value() > 0) parts.push_back({human(view.rate), 8});
   if (view.left) parts.push_back({human(*view.left) + " left", 7});
-  if (std::string saved = saving(view); !saved.empty()) parts.push_back({std::move(saved), 3});
+  if (view.present > ByteCount(0)) parts.push_back({human(view.present) + " were there", 5});
+  if (view.on_wire < view.raw) parts.push_back({compression(view), 3});
   if (!view.limit.empty() && view.waiting.empty()) parts.push_back({"limit: " + view.limit, 4});
   if (!view.path.empty()) parts.push_back({"over " + view.path, 1});
 

@@ -2,7 +2,8 @@
 // terminal it is redrawn in place a few times a second; elsewhere a plain line now and then. Pure:
 // the caller has the clock, the terminal's width and stderr.
 //
-//   push corpus  43% 1.2 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link  over UDP
+//   push corpus  43% 1.2 GB of 2.8 GB  11.9 MB/s  2m14s left  310.0 MB were there  compressed 31%
+//   limit: link  over UDP
 #pragma once
 
 #include <optional>
@@ -18,7 +19,8 @@ struct ProgressView {
   std::uint64_t files_done = 0, files_total = 0;
   BytesPerSecond rate;           // source bytes, recent
   std::optional<Duration> left;  // nullopt: not known
-  ByteCount on_wire;             // bytes that crossed the link so far
+  ByteCount present;             // of `done`: were there already
+  ByteCount raw, on_wire;        // content that crossed the link so far, and what it became
   std::string limit;             // "link", "disk"
   std::string waiting;           // "no link for 12.0 s"; instead of a limit, and never left out
   std::string path;              // "UDP", "TLS, UDP is not answered"; empty: not known

@@ -12,14 +12,32 @@ ProgressView half_way() {
   view.total = ByteCount(2'800'000'000);
   view.rate = BytesPerSecond(11'900'000);
   view.left = 134s;
+  view.raw = ByteCount(1'400'000'000);
   view.on_wire = ByteCount(966'000'000);
   view.limit = "link";
   return view;
 }
 
-TEST(ProgressLine, ShowsShareRateTimeSavingAndLimit) {
-  EXPECT_EQ(render(half_way(), 200),
-            "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left  saved 31%  limit: link");
+TEST(ProgressLine, ShowsShareRateTimeCompressionAndLimit) {
+  EXPECT_EQ(
+      render(half_way(), 200),
+      "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left  compressed 31%  limit: link");
+}
+
+TEST(ProgressLine, TellsWhatWasThereApartFromWhatShrank) {
+  ProgressView view = half_way();
+  view.present = ByteCount(1'000'000'000);
+  view.raw = ByteCount(400'000'000);
+  view.on_wire = ByteCount(100'000'000);
+  EXPECT_EQ(
+      render(view, 200),
+      "push corpus  50% 1.4 GB of 2.8 GB  11.9 MB/s  2m14s left  1.0 GB were there  compressed "
+      "75%  limit: link");
+  view.on_wire = view.raw;  // sent as it is
+  EXPECT_EQ(render(view, 200).find("compressed"), std::string::npos);
+  view.raw = view.on_wire = ByteCount(0);  // nothing had to be sent
+  EXPECT_EQ(render(view, 200).find("compressed"), std::string::npos);
+  EXPECT_NE(render(view, 200).find("1.0 GB were there"), std::string::npos);
 }
 
 TEST(ProgressLine, SaysWhichPathIsInUse) {
@@ -34,7 +52,7 @@ TEST(ProgressLine, ShowsWhatItWaitsForBeforeAllElse) {
   EXPECT_EQ(render(view, 70), "waiting: connecting, dial gpu:7171: Connection refused");
   view.rate = BytesPerSecond(0);
   view.left.reset();
-  EXPECT_TRUE(render(view, 200).ends_with("saved 31%")) << render(view, 200);
+  EXPECT_TRUE(render(view, 200).ends_with("compressed 31%")) << render(view, 200);
   EXPECT_EQ(render(view, 200).find("limit"), std::string::npos);
 }
 
