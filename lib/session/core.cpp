@@ -276,6 +276,7 @@ Status Core::status() const {
   status.received = messages_.received();
   status.received_messages = messages_.inbox().delivered();
   status.duplicate_fragments = messages_.inbox().duplicates();
+  status.control_repeats = messages_.control_repeats();
   status.partial_bytes = messages_.inbox().partial_bytes();
   if (datagrams_ != nullptr) {
     const datagram::Channel& channel = datagrams_->channel();

@@ -55,6 +55,7 @@ class Messages {
   std::optional<Arrived> take();  // messages for services, in the order to deliver
   std::uint64_t credit(std::size_t held_bytes) { return inbox_.limit(held_bytes); }
   std::uint64_t control_next() const { return control_in_.next(); }
+  std::uint64_t control_repeats() const { return control_in_.duplicates(); }
 
   const Outbox& outbox() const { return outbox_; }
   const Inbox& inbox() const { return inbox_; }

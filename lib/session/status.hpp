@@ -28,8 +28,9 @@ struct Status {
   std::uint64_t acked_bytes = 0;     // since the start
   LaneBytes sent{}, received{};      // of messages, by lane, since the start; sent: repeats too
   std::uint64_t received_messages = 0, duplicate_fragments = 0;
-  std::uint64_t partial_bytes = 0;  // of messages not yet whole
-  bool waits_for_peer = false;      // the peer's window is closed
+  std::uint64_t control_repeats = 0;  // control messages that had come already
+  std::uint64_t partial_bytes = 0;    // of messages not yet whole
+  bool waits_for_peer = false;        // the peer's window is closed
   // The fast path, and why it is in use or not (name_of()). The rest only while it has keys.
   ChoiceReason choice = ChoiceReason::kNone;
   bool datagrams = false;  // bulk goes in datagrams now

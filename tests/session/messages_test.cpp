@@ -168,6 +168,9 @@ TEST_F(MessagesTest, ControlIsDeliveredInOrderAndOnceOverTwoPaths) {
   }
   EXPECT_FALSE(receiver.take().has_value());
   EXPECT_EQ(receiver.duplicates(), 4U);
+  for (unsigned number : {0U, 4U}) give(number);  // the other path is behind
+  EXPECT_FALSE(receiver.take().has_value());
+  EXPECT_EQ(receiver.duplicates(), 6U);
 }
 
 TEST_F(MessagesTest, BulkLeavesTheReserveToUrgentLanes) {

@@ -287,6 +287,26 @@ TEST(SessionFaults, AServiceThatLetsNothingGoStopsTheSender) {
   EXPECT_EQ(world.site.service.bytes_in(Lane::kUpdate), 100'000U);
 }
 
+// While packets are lost, both connections for control say the same.
+TEST(SessionFaults, ControlThatComesTwiceCostsNoConnection) {
+  WorldOptions options;
+  options.link.loss = 0.01;
+  SessionWorld world(26, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(3s);
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    world.laptop.service.send(Lane::kControl, i, 200);
+    world.laptop.drain();
+    world.run_for(40ms);
+  }
+  world.run_for(2s);
+  EXPECT_EQ(world.site.service.numbers(Lane::kControl).size(), 300U);
+  EXPECT_GT(world.site.session->status().control_repeats, 100U);
+  EXPECT_TRUE(world.site.events_of<session::PathLost>().empty());
+  EXPECT_TRUE(world.laptop.events_of<session::PathLost>().empty());
+}
+
 // Through ssh a password may have to be typed first.
 TEST(SessionFaults, APeerThatNeverAnswersIsGivenUpLaterThanADial) {
   for (const Duration dial_life : {Duration(0s), Duration(60s)}) {
