@@ -114,6 +114,13 @@ void Inviter::on_stored(const Result<>& stored) {
   output_ = joined;
 }
 
+void Inviter::check() const {
+  if (!output_) return;
+  ASSERT(stage_ != Stage::kWaiting);  // nothing is said before the proof is judged
+  // Joined leaves behind the durable step alone, and Commit never behind it.
+  ASSERT(std::holds_alternative<Commit>(*output_) == (stage_ == Stage::kStoring));
+}
+
 std::optional<Inviter::Output> Inviter::poll_output() {
   return std::exchange(output_, std::nullopt);
 }

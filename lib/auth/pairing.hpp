@@ -69,6 +69,7 @@ class Inviter {
   void on_join(WallTime now, const wire::Join& join, const Invites& invites);
   void on_stored(const Result<>& stored);
   std::optional<Output> poll_output();
+  void check() const;  // invariants
 
  private:
   enum class Stage : std::uint8_t { kWaiting, kStoring, kDone };

@@ -102,6 +102,17 @@ std::optional<ByteVector> Drain::next_frame() {
   return std::nullopt;
 }
 
+void Drain::check() const {
+  ASSERT(rings_.size() <= shared_.rings_claimed());
+  ASSERT(series_ <= shared_.series_count());
+  ASSERT(dropped_ <= shared_.dropped());
+  if (!pending_) return;
+  ASSERT(!unwritten_);  // one frame at a time
+  ASSERT(!pending_->taken.empty() || !pending_->kept.empty());
+  const std::uint32_t known = shared_.series_count();
+  for (const Point& point : pending_->points) ASSERT(point.series.value() < known);
+}
+
 void Drain::written() {
   if (!unwritten_) return;
   for (RingConsumer& ring : rings_) ring.let_go();

@@ -43,6 +43,7 @@ class Drain {
   // Nothing: all that was logged is in the log. One frame at a time: written() before the next.
   std::optional<ByteVector> next_frame();
   void written();
+  void check() const;  // invariants
   // A record that does not come out of a ring, between two frames.
   ByteVector frame(const LogRecord& record) { return log_.frame(record); }
   const LogEncoder& log() const { return log_; }

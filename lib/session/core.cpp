@@ -243,6 +243,8 @@ std::optional<Time> Core::next_deadline() const {
 
 void Core::check() const {
   messages_.check();
+  choice_.check();
+  k_.check();
   if (datagrams_ != nullptr) datagrams_->channel().check();
   for (const auto& path : paths_) {
     ASSERT(path->state == Path::State::kDialling || path->stream != nullptr);

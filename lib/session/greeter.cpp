@@ -17,6 +17,14 @@ Result<> Greeter::on_stream(const Slice& in) {
   return look();
 }
 
+void Greeter::check() const {
+  ASSERT(stream_ == nullptr || returned_ == nullptr);
+  if (stream_ == nullptr)
+    ASSERT(knock_.has_value() && knock_->hello() != nullptr);  // it was taken
+  else
+    ASSERT(!knock_.has_value() || stream_->secured());
+}
+
 Result<> Greeter::look() {
   auto frame = TRY(stream_->next_frame());
   if (!frame.has_value()) return {};

@@ -46,6 +46,7 @@ class Greeter {
 
   // An error: close the connection, after writing what poll_output() gives.
   Result<> on_stream(const Slice& in);
+  void check() const;  // invariants
   bool wants_input() const { return stream_ != nullptr && stream_->bytes_in() < kGreeterBytesMax; }
   std::optional<Slice> poll_output();
   bool secured() const { return stream_ != nullptr && stream_->secured(); }  // a stage is finished

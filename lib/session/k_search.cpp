@@ -28,6 +28,13 @@ KChanged KSearch::first() const {
   return KChanged{0, wanted_, wanted_ > start_ ? KReason::kRemembered : KReason::kStart, {}};
 }
 
+void KSearch::check() const {
+  ASSERT(1 <= wanted_ && wanted_ <= most_);
+  ASSERT(before_ < wanted_);  // a step is one up
+  ASSERT(!resting_ || before_ == 0);
+  ASSERT(last_ <= best_);
+}
+
 KChanged KSearch::change(std::uint32_t to, KReason reason, BytesPerSecond sum) {
   const KChanged event{wanted_, to, reason, sum};
   wanted_ = to;

@@ -38,6 +38,7 @@ class KSearch {
   // The peer takes no more than `open`.
   std::optional<KChanged> on_refused(std::uint32_t open);
   KChanged first() const;
+  void check() const;  // invariants
 
  private:
   KChanged change(std::uint32_t to, KReason reason, BytesPerSecond sum);

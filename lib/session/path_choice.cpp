@@ -7,7 +7,7 @@ namespace longhaul::session {
 namespace {
 constexpr Duration kTestLeast = 4s;
 constexpr std::int64_t kTestRoundTrips = 20;
-constexpr Duration kPauseMost = 16min;
+constexpr Duration kPauseLeast = 30s, kPauseMost = 16min;
 constexpr std::uint64_t kPauseFactor = 8;
 
 BytesPerSecond rate_of(std::uint64_t bytes, Duration span) {
@@ -51,6 +51,14 @@ ChoiceReason PathChoice::reason() const {
       return ChoiceReason::kThrottled;
   }
   return ChoiceReason::kNone;
+}
+
+void PathChoice::check() const {
+  ASSERT(datagrams() || streams());
+  ASSERT(kPauseLeast <= pause_ && pause_ <= kPauseMost);
+  const bool tests = mode_ == Mode::kTestStreams || mode_ == Mode::kTestDatagrams;
+  ASSERT(tests || (test_bytes_ == 0 && test_span_ == Duration{}));
+  ASSERT(Duration{} <= test_span_ && test_span_ <= busy_for_);
 }
 
 void PathChoice::enter(Time now, Mode mode) {

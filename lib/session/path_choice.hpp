@@ -43,6 +43,7 @@ class PathChoice {
   }
   bool streams() const { return mode_ != Mode::kDatagrams; }
   ChoiceReason reason() const;
+  void check() const;  // invariants
 
  private:
   enum class Mode : std::uint8_t {

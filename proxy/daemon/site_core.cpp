@@ -311,6 +311,23 @@ void SiteCore::restore(Time now, RunList list) {
   board_.on_list(now, list_.runs);
 }
 
+void SiteCore::check() const {
+  ASSERT(coming_.size() <= kRunsKnownMax);
+  ASSERT(asking_ || !asked_);
+  ASSERT(asked_ || coming_.empty());
+  std::size_t pushes = 0;
+  for (const auto& [number, tracked] : orders_) {
+    const Order& order = tracked.order;
+    ASSERT(number == order.number && !is_final(order.state));
+    ASSERT(!tracked.sent || !tracked.unkept);  // the disk first
+    ASSERT(!tracked.unkept || order.state != OrderState::kQueued);
+    ASSERT(!tracked.running || order.kind == OrderKind::kPush);
+    ASSERT(tracked.running == (order.state == OrderState::kRunning));
+    if (tracked.running) ++pushes;
+  }
+  ASSERT(pushes <= 1);
+}
+
 // Whatever else happens is told: by the link, the site or whoever gives an order.
 Time SiteCore::next_deadline(Time now) const {
   const bool up = link_.state() == LinkState::kUp;

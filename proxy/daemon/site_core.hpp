@@ -75,6 +75,8 @@ class SiteCore {
   std::optional<Act> poll(Time now, WallTime wall);
   Time next_deadline(Time now) const;  // something is due then at the latest
 
+  void check() const;  // invariants
+
   const LinkPlan& link() const { return link_; }
   const RunList& list() const { return list_; }
   bool list_is_fresh(Time now) const { return fresh_until_ && now < *fresh_until_; }

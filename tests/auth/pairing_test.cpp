@@ -38,12 +38,16 @@ struct Site {
   }
   Inviter::Output answer(WallTime now, const wire::Join& join, const PairingBinding& on) {
     Inviter inviter("asuncion", on);
+    inviter.check();
     inviter.on_join(now, join, invites);
+    inviter.check();
     auto output = inviter.poll_output();
     EXPECT_TRUE(output.has_value());
     const auto* wish = std::get_if<Inviter::Commit>(&*output);
     if (wish == nullptr) return *output;
+    inviter.check();
     inviter.on_stored(commit(*wish, now, peers, invites));
+    inviter.check();
     return inviter.poll_output().value();
   }
 };

@@ -43,7 +43,9 @@ struct Laptop {
     EXPECT_TRUE(core.begins(now) || core.next_deadline(now) > now);
   }
   void obey_all() {
+    core.check();
     while (auto act = core.poll(now, wall())) {
+      core.check();
       if (std::holds_alternative<AskRuns>(*act)) {
         ++lists;
         core.on_asked(wire::FeedRequest(++requests));
@@ -116,6 +118,7 @@ struct Laptop {
     order.made = wall();
     order.expires.ns = wall().ns + lifetime.count();
     core.on_order(now, order);
+    core.check();
     return order;
   }
 };

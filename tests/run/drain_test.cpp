@@ -42,8 +42,10 @@ Read read(Bytes file) {
 
 void drain_all(Drain& drain, ByteVector& file) {
   while (auto frame = drain.next_frame()) {
+    drain.check();
     append(file, *frame);
     drain.written();
+    drain.check();
   }
 }
 

@@ -41,6 +41,7 @@ class Doorway : public testing::Test {
   void talk(Guest& guest) {
     for (Slice out = guest.stream->take_output(); !out.empty(); out = guest.stream->take_output())
       EXPECT_TRUE(guest.greeter->on_stream(out).has_value());
+    guest.greeter->check();
     while (auto out = guest.greeter->poll_output())
       EXPECT_TRUE(guest.stream->feed(*out).has_value());
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/base/rng.hpp"
 #include "lib/session/k_search.hpp"
 
 namespace longhaul::test {
@@ -250,6 +251,24 @@ TEST(KSearch, StaysWithinTheMostAndThePeersLimit) {
   const auto refused = search.on_refused(3);
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(search.wanted(), 3U);
+}
+
+TEST(KSearch, HoldsWhateverComes) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed, "k");
+    KSearch search(62, kStartPaths, static_cast<std::uint32_t>(rng.below(100)));
+    for (int i = 0; i < 5'000; ++i) {
+      const std::uint32_t open = static_cast<std::uint32_t>(rng.below(search.wanted() + 1));
+      Epoch now = epoch(rng.below(search.wanted() * 1'000'000ULL), open, rng.below(30) == 0);
+      now.limited_by_link = rng.below(20) != 0;
+      now.loss_limited = rng.below(3) == 0;
+      search.on_epoch(now);
+      search.check();
+      if (rng.below(500) == 0) search.on_refused(open);
+      search.check();
+    }
+  }
 }
 
 }  // namespace

@@ -24,7 +24,6 @@ inline WorldOptions ocean(std::uint64_t megabits, double loss = 0) {
   options.link.megabits = megabits;
   options.link.loss = loss;
   options.job_time_max = 3ms;
-  options.check_every_step = true;
   return options;
 }
 

@@ -125,7 +125,6 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults, bool data
 
 WorldOptions ProductWorld::make_options() {
   WorldOptions options;
-  options.check_every_step = true;
   options.job_time_max = 1ms + some(20ms);
   if (has(Fault::kL12Slices)) options.streams.slice_bytes = 1;
   if (has(Fault::kL15Untuned)) {

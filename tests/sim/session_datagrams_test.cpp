@@ -51,7 +51,6 @@ TEST(SessionDatagrams, BothSidesSendInTheDiallersMode) {
 TEST(SessionDatagrams, MessagesOfAllLanesArriveOnce) {
   WorldOptions options = fast();
   options.link.loss = 0.02;
-  options.check_every_step = true;
   SessionWorld world(1, options);
   for (std::uint64_t i = 0; i < 20; ++i) {
     world.laptop.service.send(Lane::kControl, i, 100);

@@ -220,7 +220,7 @@ TEST(SessionFaults, OneByteAtATimeIsEnough) {
   WorldOptions options;
   options.link.rtt = 40ms;
   options.streams.slice_bytes = 1;
-  options.check_every_step = false;
+  options.check_every_step = false;  // there are as many steps as bytes
   SessionWorld world(19, options);
   world.laptop.service.send_bulk(64 << 10, 16 << 10);
   world.site.service.send(Lane::kDemand, 5, 20'000);

@@ -35,7 +35,7 @@ struct WorldOptions {
   std::optional<std::uint64_t> laptop_finishes_after, site_finishes_after;
   Duration job_time_max{};  // jobs come back after up to so long; zero: at once
   bool give_path_info = true;
-  bool check_every_step = false;
+  bool check_every_step = true;
   bool udp_blocked = false;  // a network that lets no UDP through
 };
 

@@ -29,6 +29,7 @@ void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
       connection->pending_bytes += out->size();
       connection->pending.push_back(std::move(*out));
     }
+    if (options_.check_every_step) connection->greeter->check();
     flush(*connection);
     if (!read.has_value()) {
       wan_.streams().close(stream);
@@ -103,6 +104,7 @@ void Node::judge(Connection& connection) {
     auto adopted = session->adopt(clock(), arrival);
     if (!adopted.has_value()) {
       connection.greeter->give_back(std::move(arrival));
+      connection.greeter->check();
       return turn_away(connection, refusal_of(adopted.error()));
     }
     path = *adopted;

@@ -28,7 +28,6 @@ class Swizzle {
         root_(*store::Root::open(*disk_)),
         host_(*root_, index_, transfer::SiteRights()) {
     wan_.checking(true);
-    options_.check_every_step = true;
     options_.job_time_max = 5ms;
     for (std::size_t i = 0; i < kPeers; ++i) add_peer(seed * 100 + i, i);
   }

@@ -30,7 +30,6 @@ void run_recorded(Recorded& traces, bool payloads) {
   WorldOptions options;
   options.link.loss = 0.003;
   options.link.megabits = 30;
-  options.check_every_step = true;
   SessionWorld world(41, options);
   world.laptop.trace = &traces.laptop;
   world.site.trace = &traces.site;
