@@ -224,5 +224,29 @@ TEST(SessionDatagrams, ASenderThatStoodStillLosesNothingAndGoesOnAtItsRate) {
   }
 }
 
+// Its keys are due anew after each leap; the site's clock saw seconds pass.
+TEST(SessionDatagrams, NewKeysMayBeDueTwiceAtOnceButNotWithoutEnd) {
+  SessionWorld world(11, fast());
+  world.start();
+  world.run_for(2s);
+  for (std::uint32_t leap = 1; leap <= 2; ++leap) {
+    world.laptop.clock_ahead += std::chrono::hours(2);
+    world.laptop.wake();
+    ASSERT_TRUE(world.run_until([&] { return status_of(world.site).epoch == leap; }, 4s)) << leap;
+  }
+  world.laptop.service.send_bulk(1U << 20);
+  expect_bulk(world, 1U << 20, 10s);
+  const auto ends = [&world] { return world.site.events_of<session::Ended>(); };
+  EXPECT_TRUE(ends().empty());
+  for (int leap = 0; leap < 20 && ends().empty(); ++leap) {
+    world.laptop.clock_ahead += std::chrono::hours(2);
+    world.laptop.wake();
+    world.run_for(1s);
+  }
+  ASSERT_EQ(ends().size(), 1U);
+  EXPECT_EQ(ends()[0].second.why.kind(), Kind::kLimit);
+  EXPECT_LE(status_of(world.site).epoch, 2U + 8U + 4U);
+}
+
 }  // namespace
 }  // namespace longhaul::test
