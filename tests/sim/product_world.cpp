@@ -109,6 +109,7 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults, bool data
   options.udp_blocked = has(Fault::kUdpBlocked);
   net_ = std::make_unique<SessionWorld>(seed, options);
   net_->wan.reconfigure(net_->link, make_way());
+  if (datagrams) feed_ = std::make_unique<FeedBeside>(*net_, *site_disk_);
   net_->laptop.make_service = [this]() -> session::Service& { return laptop_service(); };
   net_->site.make_service = [this]() -> session::Service& { return site_service(); };
   net_->site.on_each_read = [this](const Slice& bytes) {
@@ -226,6 +227,7 @@ ProductWorld::~ProductWorld() {
   laptop_exchanges_.clear();
   site_exchanges_.clear();
   strangers_.clear();
+  feed_.reset();
   net_.reset();
 }
 
@@ -366,13 +368,17 @@ std::string ProductWorld::run() {
   const std::uint64_t most = has(Fault::kL12Slices) ? kSlicedTreeMost : kTreeMost;
   put_random_tree(*laptop_disk_, "src", rng_, rng_.below(most) + 1);
   net_->start();
+  if (feed_) feed_->start();
   schedule_faults();
   for (int attempt = 1;; ++attempt) {
     push();
     const auto end = await_end();
     if (!end) return "the push hangs";
     const session::Status status = net_->laptop.session->status();
-    if (!status.ended) return judge(*end);
+    if (!status.ended) {
+      const std::string wrong = judge(*end);
+      return wrong.empty() ? judge_feed() : wrong;
+    }
     // A site that nobody could reach for half a minute is an honest answer, before anything was
     // agreed: the user tries again. A session that stood once outlives every fault here.
     const int attempts = has(Fault::kLongOutage) || has(Fault::kLid) ? 200 : 5;
@@ -418,12 +424,24 @@ std::optional<transfer::Finished> ProductWorld::await_end() {
   std::optional<transfer::Finished> end;
   net_->wan.run_until(
       [&] {
+        if (feed_) feed_->hear();
         while (auto event = laptop_exchanges_.back()->poll_event())
           if (auto* one = std::get_if<transfer::Finished>(&*event)) end = std::move(*one);
         return end.has_value();
       },
       kLimit);
   return end;
+}
+
+std::string ProductWorld::judge_feed() {
+  if (!feed_) return {};
+  net_->wan.run_until(
+      [this] {
+        feed_->hear();
+        return feed_->done();
+      },
+      kLimit);
+  return feed_->judge();
 }
 
 std::string ProductWorld::judge(const transfer::Finished& end) {

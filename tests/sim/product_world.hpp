@@ -1,7 +1,7 @@
 // ProductWorld: a laptop and a site as they are, but for sockets and disks: the session over
 // simulated TCP, real TLS, an exchange at each end, a store on disks in memory. A push goes across
-// while faults happen to the link, the clocks and the connections. Invariants of every core are
-// checked after each step.
+// while faults happen to the link, the clocks and the connections; with datagrams a run is watched
+// and steered in the same session. Invariants of every core are checked after each step.
 #pragma once
 
 #include <deque>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/feed_beside.hpp"
 #include "tests/sim/session_world.hpp"
 #include "tests/transfer/world.hpp"
 
@@ -93,6 +94,7 @@ class ProductWorld {
   void kill(Side side);
   void open_site();
   std::string judge(const transfer::Finished& end);
+  std::string judge_feed();
   bool has(Fault fault) const;
 
   const std::uint64_t seed_;
@@ -108,6 +110,7 @@ class ProductWorld {
   std::vector<Slice> first_read_;  // what the site's first connection read
   std::size_t first_read_bytes_ = 0;
   std::unique_ptr<SessionWorld> net_;
+  std::unique_ptr<FeedBeside> feed_;  // with datagrams
   std::vector<std::unique_ptr<Stranger>> strangers_;
   std::vector<netsim::Datagram> first_datagrams_;  // that came to the site
 };

@@ -54,10 +54,11 @@ Node::Node(netsim::Wan& wan, netsim::HostId host, const crypto::TlsContext& tls,
       buffers_(buffers),
       job_times_(seed, "jobs") {}
 
-Service& Node::service_of_next() {
+std::span<Service* const> Node::services_of_next() {
   ++life_;
-  used_ = make_service ? &make_service() : &service;
-  return *used_;
+  used_ = {make_service ? &make_service() : &service};
+  if (make_second) used_.push_back(&make_second());
+  return used_;
 }
 
 void Node::hand_out(HandOut work) {
@@ -68,7 +69,8 @@ void Node::hand_out(HandOut work) {
   const auto shared = std::make_shared<HandOut>(std::move(work));
   const Duration span(static_cast<std::int64_t>(
       job_times_.below(static_cast<std::uint64_t>(options_.job_time_max.count()))));
-  wan_.clock().after(span, [this, shared, life = life_, deaths = deaths_, used = used_] {
+  Service* const used = used_[shared->service.value()];
+  wan_.clock().after(span, [this, shared, life = life_, deaths = deaths_, used] {
     if (deaths != deaths_) return;  // nothing runs in a process that was killed
     shared->job.work->run();
     if (life != life_ && make_service) return used->on_job(clock(), std::move(shared->job));
@@ -104,8 +106,8 @@ void Node::dial(netsim::Endpoint to, const crypto::Pin& peer) {
   session_options.buffers = &buffers_;
   session_options.trace = trace;
   session_options.trace_payloads = trace_payloads;
-  Service* services[] = {&service_of_next()};
-  session = Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services);
+  session =
+      Session::dial(clock(), SessionKeys{&tls_, peer, seed_}, session_options, services_of_next());
   session->on_datagram_peer(clock(), address_of(to));
   drain();
 }
@@ -291,7 +293,7 @@ void Node::drain() {
     while (auto output = session->poll_output()) apply(*output);
     if (options_.check_every_step) {
       session->check();
-      if (used_ != nullptr) used_->check();
+      for (const Service* used : used_) used->check();
     }
   } while (again_);
   draining_ = false;

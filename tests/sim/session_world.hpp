@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "lib/crypto/tls_context.hpp"
@@ -51,8 +52,8 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   void drain();           // after using the service or the session directly
 
   ScriptService service;
-  // What the next session carries instead of `service`; it outlives the session.
-  std::function<session::Service&()> make_service;
+  // What the next session carries instead of `service`, and beside it; both outlive the session.
+  std::function<session::Service&()> make_service, make_second;
   session::TraceSink* trace = nullptr;  // of the sessions that begin from now on
   bool trace_payloads = false;
   std::unique_ptr<session::Session> session;
@@ -113,7 +114,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
     bool finish = false;
     std::optional<std::uint64_t> finish_after;
   };
-  session::Service& service_of_next();
+  std::span<session::Service* const> services_of_next();
   void hand_out(session::HandOut work);
   bool cut_by_finish(Connection& connection);
   Connection* by_stream(netsim::StreamId stream);
@@ -141,7 +142,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   std::map<std::uint64_t, Connection> connections_;  // by StreamId
   std::map<std::uint32_t, session::PathRole> roles_;
   std::uint64_t greeted_ = 0;
-  session::Service* used_ = nullptr;
+  std::vector<session::Service*> used_;  // by the session that began last
   std::uint64_t life_ = 0;  // sessions begun: a job of an earlier one ends at its service
   std::uint64_t deaths_ = 0;
   Rng job_times_;

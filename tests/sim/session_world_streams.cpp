@@ -119,8 +119,7 @@ void Node::judge(Connection& connection) {
       while (auto output = session->poll_output()) {
       }
     }
-    Service* services[] = {&service_of_next()};
-    session = Session::accept(clock(), arrival, session_options, services, &path);
+    session = Session::accept(clock(), arrival, session_options, services_of_next(), &path);
   }
   connection.greeter.reset();
   connection.path = path;
