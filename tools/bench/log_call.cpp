@@ -1,8 +1,9 @@
-// log_call [--json] [--calls N]: what longhaul_log costs the thread that trains, with the writer's
-// thread at work behind it. Hot: bursts that the ring holds; cold: 96 MB touched between two calls.
-// Each with the disk as it is, and with a disk that takes nothing more and a ring that is full.
-// Bars: hot p50 40 ns, p99.9 150 ns; cold p50 400 ns, p99 1.5 us; no system call, no page fault.
-// No streamer reads here: what it does with the log's file is another process's affair.
+// log_call [--json] [--calls N] [--run FOLDER]: what longhaul_log costs the thread that trains,
+// with the writer's thread at work behind it. Hot: bursts that the ring holds; cold: 96 MB touched
+// between two calls. Each with the disk as it is, and with a disk that takes nothing more and a
+// ring that is full. Bars: hot p50 40 ns, p99.9 150 ns; cold p50 400 ns, p99 1.5 us; no system
+// call, no page fault. No streamer reads here; tools/bench/log-call has one that does, is stopped,
+// or lost its laptop.
 #include <fmt/format.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -42,8 +43,8 @@ double nanoseconds() {
 
 class Run {
  public:
-  explicit Run(const fs::path& folder) {
-    const std::string run = folder / "run", shared = "/dev/shm";
+  explicit Run(const std::string& run) {
+    const std::string shared = "/dev/shm";
     longhaul_options options{};
     options.size = sizeof options;
     options.folder = run.c_str();
@@ -127,7 +128,7 @@ void limit_files(rlim_t bytes) {
 
 // System calls of 100,000 log calls, counted by a filter that traps each of this thread's.
 volatile std::sig_atomic_t g_trapped = 0;
-int system_calls(const fs::path& folder) {
+int system_calls(const std::string& folder) {
   const int child = fork();
   if (child == 0) {
     Run run(folder);
@@ -173,13 +174,16 @@ void print(const char* cell, const Cost& cost, bool hot, bool json) {
 int main(int argc, char** argv) {
   bool json = false;
   int calls = 1'000'000, cold_calls = 600;
+  std::string place;
   for (int i = 1; i < argc; ++i) {
     if (std::string_view(argv[i]) == "--json") json = true;
     if (std::string_view(argv[i]) == "--calls" && i + 1 < argc) calls = std::atoi(argv[++i]);
+    if (std::string_view(argv[i]) == "--run" && i + 1 < argc) place = argv[++i];
   }
   std::string pattern = "/tmp/longhaul-log-call-XXXXXX";
   const fs::path folder = mkdtemp(pattern.data());
-  const int trapped = system_calls(folder);
+  if (place.empty()) place = folder / "run";
+  const int trapped = system_calls(place);
   std::vector<unsigned char> cold(kTouched, 1);
   const auto touch = [&cold](int) {
     for (std::size_t k = 0; k < cold.size(); k += 64) cold[k] ^= 1;
@@ -190,7 +194,7 @@ int main(int argc, char** argv) {
                            .p50;
   const double cold_clock = measure(cold_calls, touch, nullptr).p50;  // the clock's page, cold too
   {
-    Run run(folder);
+    Run run(place);
     print("hot", less(measure(calls, rest, &run), clock), true, json);
     print("cold", less(measure(cold_calls, touch, &run), cold_clock), false, json);
     const longhaul_counts before = run.counts();
