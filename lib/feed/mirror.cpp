@@ -72,6 +72,8 @@ Result<> Mirror::append(const wire::History& message) {
   const std::uint64_t here = known == places_.end() ? 0 : known->second.next;
   if (message.after != here)
     return fail(Kind::kIntegrity, "keep a run's history", "it does not follow what is here");
+  if (known == places_.end() && places_.size() >= kAttemptsHeldMax)
+    return fail(Kind::kLimit, "keep a run's history", "it has too many attempts");
   wire::History kept = message;
   kept.watch = wire::WatchId();
   const ByteVector body = wire::encode(kept);

@@ -19,6 +19,8 @@ namespace longhaul::feed {
 
 constexpr std::size_t kRunDepthMax = 4;
 constexpr std::uint32_t kAttemptsMax = 999'999;
+// Of one run on a laptop, which a site could name without end.
+constexpr std::size_t kAttemptsHeldMax = 65'536;
 
 // kUsage: no run can have this name.
 Result<store::TreeName> run_folder(std::string_view name);

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -121,6 +122,7 @@ class Viewer final : public session::Service {
     bool opened = false, past = true, taking = false;
     std::map<std::uint32_t, std::uint64_t> next;   // of each attempt: the record that comes next
     std::map<std::uint32_t, std::uint64_t> known;  // here, although the site was not told so
+    std::set<std::uint32_t> attempts;              // that the site named
     // Arrived, by attempt and what it follows.
     std::map<std::pair<std::uint32_t, std::uint64_t>, wire::History> early;
     std::deque<wire::History> ready;
@@ -141,6 +143,8 @@ class Viewer final : public session::Service {
   template <class Other>
   void take(const Other& other);  // what only a viewer says
   void broken(Error why);
+  // Whether the site may name it; if not, it is broken.
+  bool admit(Watching& watching, std::uint32_t attempt);
   void sort(Watching& watching);
   void drop(std::map<wire::WatchId, Watching>::iterator watch);
   void send(session::Lane lane, const wire::FeedMessage& message);

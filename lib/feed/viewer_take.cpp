@@ -30,6 +30,20 @@ void Viewer::broken(Error why) {
   events_.push_back(FeedBroken{std::move(why)});
 }
 
+bool Viewer::admit(Watching& watching, std::uint32_t attempt) {
+  if (watching.attempts.contains(attempt)) return true;
+  if (attempt > kAttemptsMax) {
+    broken(Error(Kind::kMalformed, "watch the run", "no run has such an attempt"));
+    return false;
+  }
+  if (watching.attempts.size() >= kAttemptsHeldMax) {
+    broken(Error(Kind::kLimit, "watch the run", "it has too many attempts"));
+    return false;
+  }
+  watching.attempts.insert(attempt);
+  return true;
+}
+
 template <class Other>
 void Viewer::take(const Other&) {
   broken(Error(Kind::kMalformed, "watch runs", "the site sent what only a laptop says"));
@@ -79,6 +93,7 @@ void Viewer::take(const wire::History& history) {
   const auto found = watches_.find(history.watch);
   if (found == watches_.end()) return;
   Watching& watching = found->second;
+  if (!admit(watching, history.attempt)) return;
   held_bytes_ += size_of(history);
   const auto key = std::pair(history.attempt, history.after);
   if (!watching.early.emplace(key, history).second) {
@@ -114,7 +129,8 @@ void Viewer::sort(Watching& watching) {
 }
 
 void Viewer::take(const wire::News& news) {
-  if (!watches_.contains(news.watch)) return;
+  const auto found = watches_.find(news.watch);
+  if (found == watches_.end() || !admit(found->second, news.attempt)) return;
   auto entries = unpack_frames(news.frames.bytes());
   if (!entries) return broken(entries.error());
   events_.push_back(Heard{news.watch, news.attempt, news.recorded, news.wrote, news.site_time,
@@ -122,7 +138,8 @@ void Viewer::take(const wire::News& news) {
 }
 
 void Viewer::take(const wire::Live& live) {
-  if (!watches_.contains(live.watch)) return;
+  const auto found = watches_.find(live.watch);
+  if (found == watches_.end() || !admit(found->second, live.attempt)) return;
   events_.push_back(Fresh{live.watch, live.attempt, live.recorded, live.values});
 }
 

@@ -47,6 +47,21 @@ TEST(Mirror, KeepsWhatCameAndSaysHowFarItIs) {
   EXPECT_EQ(mirror->append(far).error().kind(), Kind::kIntegrity);
 }
 
+TEST(Mirror, ASiteCannotNameAttemptsWithoutEnd) {
+  sim::CrashFiles laptop;
+  const auto mirror = open_mirror(laptop);
+  EXPECT_TRUE(rest_of(*mirror).empty());
+  wire::History history;
+  Result<> kept;
+  for (history.attempt = 1; history.attempt < 200'000 && kept; ++history.attempt)
+    kept = mirror->append(history);
+  ASSERT_FALSE(kept.has_value());
+  EXPECT_EQ(kept.error().kind(), Kind::kLimit);
+  EXPECT_EQ(mirror->have().size(), kAttemptsHeldMax);
+  history.attempt = 7;  // those that are here go on
+  EXPECT_TRUE(mirror->append(history).has_value());
+}
+
 TEST(Mirror, IsCutAnywhereAndGoesOn) {
   sim::CrashFiles site;
   RunWriter log(site, "r", 1);

@@ -141,6 +141,27 @@ TEST(Viewer, TakesHistoryInItsOrderWhateverOrderItComesIn) {
   EXPECT_TRUE(pair.broken.empty());
 }
 
+// Each would be remembered for as long as the run is watched.
+TEST(Viewer, ASiteCannotNameAttemptsWithoutEnd) {
+  sim::CrashFiles files;
+  const auto kind_of = [&files](auto message, std::uint32_t first) -> std::optional<Kind> {
+    Pair pair(files);
+    message.watch = pair.watch("r");
+    for (message.attempt = first; message.attempt - first < 200'000 && pair.broken.empty();
+         ++message.attempt) {
+      pair.viewer.on_message(pair.now, session::Lane::kDemand,
+                             Slice::copy_of(wire::encode(wire::FeedMessage(message))));
+      while (auto event = pair.viewer.poll_event())
+        if (auto* one = std::get_if<FeedBroken>(&*event)) pair.broken.push_back(one->why);
+    }
+    return pair.broken.empty() ? std::nullopt : std::optional(pair.broken[0].kind());
+  };
+  EXPECT_EQ(kind_of(wire::News(), 1), Kind::kLimit);
+  EXPECT_EQ(kind_of(wire::Live(), 1), Kind::kLimit);
+  EXPECT_EQ(kind_of(wire::History(), 1), Kind::kLimit);
+  EXPECT_EQ(kind_of(wire::News(), kAttemptsMax + 1), Kind::kMalformed);
+}
+
 // Newest values are told of the first 8,192; the history has all.
 TEST(Feeder, AHundredThousandSeriesCome) {
   constexpr std::uint32_t kMany = 100'000, kOfAFrame = 10'000;
