@@ -5,6 +5,7 @@
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "proxy/daemon/lines.hpp"
+#include "proxy/daemon/mirror_reading.hpp"
 #include "proxy/daemon_place.hpp"
 #include "proxy/files.hpp"
 #include "proxy/mirror_place.hpp"
@@ -19,8 +20,7 @@ constexpr Duration kUnservedLook = std::chrono::minutes(1);
 struct OpenedMirror {
   std::unique_ptr<store::Files> folder;
   std::unique_ptr<feed::Mirror> mirror;
-  daemon::MirrorRead read;
-  std::map<std::uint32_t, WallTime> began;
+  daemon::MirrorReading reading;
 };
 
 // Reads a mirror to its end: where each attempt is, and what became of commands.
@@ -41,25 +41,7 @@ class OpenMirrorWork final : public Work {
                                 TRY(store::TreeName::parse(put_away_)), store::Replace::kNo));
     }
     opened.mirror = TRY(feed::Mirror::open(*opened.folder, store::TreeName::known("mirror")));
-    std::map<std::uint32_t, wire::History> last;
-    while (auto message = TRY(opened.mirror->next())) {
-      const auto entries = TRY(feed::unpack_frames(message->frames.bytes()));
-      for (const run::LogEntry& entry : entries) {
-        if (const auto* event = std::get_if<run::RunEvent>(&entry.record);
-            event != nullptr && event->id != 0)
-          opened.read.decided.emplace_back(message->attempt, *event);
-        if (const auto* start = std::get_if<run::Start>(&entry.record))
-          opened.began.emplace(message->attempt, start->at);
-      }
-      last[message->attempt] = *std::move(message);
-    }
-    for (const auto& [attempt, history] : last) {
-      const auto unpacked = TRY(feed::unpack_history(history));
-      for (const run::Point& point : unpacked.points)
-        opened.read.steps[attempt] = std::max(opened.read.steps[attempt], point.step);
-    }
-    opened.read.have = opened.mirror->have();
-    opened.read.appends = opened.mirror->appends();
+    opened.reading = TRY(daemon::read_mirror(*opened.mirror));
     return opened;
   }
   const std::string path_, put_away_;
@@ -294,8 +276,9 @@ io::Task<> SiteKeeper::open_mirror(std::string run, std::string put_away) {
         opened.error().message());
     core_.board().on_mirror_failed(now, run);
   } else {
-    const daemon::MirrorRead read = std::move(opened->read);
-    Kept kept{std::move(opened->folder), std::move(opened->mirror), now, std::move(opened->began)};
+    const daemon::MirrorRead read = std::move(opened->reading.read);
+    Kept kept{std::move(opened->folder), std::move(opened->mirror), now,
+              std::move(opened->reading.began)};
     if (read.appends) mirrors_[run] = std::move(kept);
     core_.on_mirror(now, run, read);
   }
