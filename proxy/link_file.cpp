@@ -22,7 +22,8 @@ std::string link_text(const session::LinkMemory& learned) {
                       {"rtt_min_ns", std::to_string(learned.rtt_min.count())},
                       {"loss_ppm", std::to_string(learned.loss_ppm)},
                       {"connections", std::to_string(learned.bulk_paths)},
-                      {"bbr", learned.bbr ? "1" : "0"}};
+                      {"bbr", learned.bbr ? "1" : "0"},
+                      {"datagrams", learned.datagrams ? "1" : "0"}};
   return cli::write_sections(sections);
 }
 
@@ -49,6 +50,8 @@ session::LinkMemory link_in(std::string_view text) {
   out.loss_ppm = static_cast<std::uint32_t>(number("loss_ppm") % 1'000'001);
   out.bulk_paths = static_cast<std::uint32_t>(number("connections") % 65);
   out.bbr = number("bbr") == 1;
+  const auto datagrams = values.find("datagrams");  // which older files do not have
+  out.datagrams = datagrams != values.end() && datagrams->second == "1";
   return whole ? out : session::LinkMemory{};
 }
 

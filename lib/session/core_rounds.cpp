@@ -209,6 +209,7 @@ LinkMemory Core::learned() const {
   memory.rtt_min = rate_.rtt_min();
   memory.loss_ppm = rate_.loss_ppm();
   memory.bulk_paths = k_.wanted();
+  memory.datagrams = datagrams_ != nullptr && choice_.datagrams();
   for (const auto& path : paths_) memory.bbr = memory.bbr || (path->info && path->info->bbr);
   return memory;
 }

@@ -15,6 +15,7 @@ struct LinkMemory {
   std::uint32_t loss_ppm = 0;    // of bytes sent
   std::uint32_t bulk_paths = 0;  // K that served; zero: nothing known
   bool bbr = false;              // the kernel granted it
+  bool datagrams = false;        // bulk went in them at the end, which begin where they were
 
   bool empty() const { return rate.value() == 0; }
   bool operator==(const LinkMemory&) const = default;

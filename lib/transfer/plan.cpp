@@ -105,6 +105,10 @@ Duration sending_time(std::uint64_t bytes, const session::LinkMemory& link,
   if (limit && limit->value() > 0) rate = std::min(rate, *limit);
   if (bytes == 0 || rate.value() == 0) return Duration::zero();
   const std::uint64_t full = rate.bytes_in(link.rtt_min).value();
+  if (link.datagrams) {  // a round trip at half of what is remembered (docs/rate.md)
+    const std::uint64_t slowly = std::min(bytes, full / 2);
+    return rate.time_for(ByteCount(2 * slowly)) + rate.time_for(ByteCount(bytes - slowly));
+  }
   std::uint64_t window = kFirstWindowBytes * std::max(1U, link.bulk_paths);
   Duration time{};
   while (window < full && bytes > window) {

@@ -94,6 +94,11 @@ TEST(Plan, ALinkOpensItsWindowOnceARoundTrip) {
   EXPECT_EQ(sending_time(14'480ULL * 252 + 100'000'000, link(10'000'000, 200ms, 4), {}),
             6 * 200ms + 10s);
   EXPECT_EQ(transfer::opening_time(link(10'000'000, 200ms, 4)).count() / 1'000'000, 835);
+  session::LinkMemory fast = known;  // UDP: a round trip at half the rate
+  fast.datagrams = true;
+  EXPECT_EQ(sending_time(100'000'000, fast, {}),
+            100ms + known.rate.time_for(ByteCount(100'000'000)));
+  EXPECT_EQ(sending_time(500'000, fast, {}), known.rate.time_for(ByteCount(1'000'000)));
   EXPECT_EQ(sending_time(10'000'000, known, BytesPerSecond(10'000)).count() / 1'000'000'000, 1000);
 }
 
