@@ -1,6 +1,7 @@
 // kill -9 of the daemon at every step of an order's life: whatever was on its way is lost, the disk
 // stays. The order takes effect once, and the disk says at which step.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <deque>
 #include <functional>
@@ -183,6 +184,23 @@ TEST(SiteCore, KilledAtAnyStepAnOrderTakesEffectOnceAndItsStepIsKept) {
     }
     EXPECT_GT(steps, 8U);  // list, mirror, watch, sent, the command, received, applied
   }
+}
+
+// What ASan's own allocator holds is not told: there this shows nothing.
+TEST(SiteCore, TenThousandLostSessionsGrowNothing) {
+  constexpr int kTimes = 10'000, kWarm = 100;
+  Laptop laptop;
+  std::size_t before = 0;
+  for (int i = 0; i < kTimes; ++i) {
+    laptop.now += 2min;
+    laptop.connect();
+    laptop.list({running("r", i), running("of its own " + std::to_string(i), i)});
+    laptop.opened("r");
+    laptop.heard_all("r", static_cast<std::uint64_t>(i));
+    laptop.lose(true);
+    if (i == kWarm) before = ::mallinfo2().uordblks;
+  }
+  EXPECT_LE(::mallinfo2().uordblks, before + (64U << 10));
 }
 
 }  // namespace
