@@ -11,7 +11,11 @@ function(longhaul_either NAME SHARED)
 endfunction()
 add_library(longhaul_fmt_functions STATIC EXCLUDE_FROM_ALL
   "${PROJECT_SOURCE_DIR}/streamer/static/fmt_functions.cpp")
-longhaul_either(longhaul_fmt fmt::fmt longhaul_fmt_functions)
+if(LONGHAUL_PARTS STREQUAL "pure")  # with another standard library than the distribution's
+  add_library(longhaul_fmt ALIAS fmt::fmt-header-only)
+else()
+  longhaul_either(longhaul_fmt fmt::fmt longhaul_fmt_functions)
+endif()
 find_package(tl-expected REQUIRED)
 if(NOT LONGHAUL_NETSIM_ONLY)
   include(torch)

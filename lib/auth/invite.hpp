@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -45,7 +46,7 @@ struct OpenInvite {
   Secret secret{};
   Role role = Role::kObserver;
   WallTime expires;
-  auto operator<=>(const OpenInvite&) const = default;
+  std::strong_ordering operator<=>(const OpenInvite&) const = default;
 };
 class Invites {
  public:

@@ -54,7 +54,7 @@ class TextPile {
     const bool fits = end_ % kTextMax + text.size() <= kTextMax;
     if (!fits) end_ = blocks_.size() * std::uint64_t{kTextMax};
     if (end_ == blocks_.size() * std::uint64_t{kTextMax})
-      blocks_.push_back(std::make_unique_for_overwrite<char[]>(kTextMax));
+      blocks_.emplace_back(new char[kTextMax]);  // unset; libc++ 14 has no function for it
     const std::uint64_t at = end_;
     std::copy(text.begin(), text.end(), blocks_.back().get() + at % kTextMax);
     end_ += text.size();

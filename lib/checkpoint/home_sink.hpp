@@ -23,7 +23,7 @@ struct Checkpoint {  // the newest: of the newest attempt
   std::uint32_t attempt = 0;
   std::uint64_t step = 0;
   WallTime at = {};  // announced: one of another time has other content, or is of another run
-  auto operator<=>(const Checkpoint&) const = default;
+  std::strong_ordering operator<=>(const Checkpoint&) const = default;
 };
 
 struct Wanted {

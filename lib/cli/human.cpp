@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "lib/base/escape.hpp"
+#include "lib/base/read_number.hpp"
 
 namespace longhaul::cli {
 namespace {
@@ -35,12 +35,11 @@ Result<double> parse(std::string_view text, const std::array<Unit, N>& units, co
     return fail(Kind::kUsage, "read '" + printable(text, 40) + "'",
                 std::string("write it like ") + example);
   };
-  double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc{} || !std::isfinite(value) || value < 0) return refuse();
+  const NumberRead read = read_number(text);
+  const double value = read.value;
+  if (read.length == 0 || !std::isfinite(value) || value < 0) return refuse();
   std::string tail;
-  for (const char* at = end; at != text.data() + text.size(); ++at) {
-    const char c = *at;
+  for (const char c : text.substr(read.length)) {
     if (c == ' ' && tail.empty()) continue;
     tail.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
   }

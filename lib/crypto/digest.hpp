@@ -33,7 +33,7 @@ class Digest {
   std::span<std::byte, kSize> writable() { return bytes_; }
   std::string hex() const { return to_hex(bytes_); }
   bool is_zero() const { return *this == Digest{}; }
-  auto operator<=>(const Digest&) const = default;
+  std::strong_ordering operator<=>(const Digest&) const = default;
 
  private:
   std::array<std::byte, kSize> bytes_{};

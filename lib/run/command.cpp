@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
+#include "lib/base/read_number.hpp"
 #include "lib/run/crc32c.hpp"
 
 namespace longhaul::run {
@@ -63,10 +63,10 @@ Result<Command> parse_command(const std::string& text) {
   const bool scales = text[equals - 1] == '*';
   command.kind = scales ? CommandKind::kScale : CommandKind::kSet;
   command.name = wire::Text<63>(text.substr(0, scales ? equals - 1 : equals));
-  const char* const begin = text.data() + equals + 1;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, command.value);
-  if (error != std::errc{} || stop != end || !std::isfinite(command.value))
+  const std::string_view number = std::string_view(text).substr(equals + 1);
+  const NumberRead read = read_number(number);
+  command.value = read.value;
+  if (read.length == 0 || read.length != number.size() || !std::isfinite(read.value))
     return refuse("the value is not a finite number");
   command.id = 1;  // so that only name and value are judged
   if (!makes_sense(command))

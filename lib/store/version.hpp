@@ -7,6 +7,7 @@
 // Thread-safe: publishing and removing take turns.
 #pragma once
 
+#include <compare>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,7 +29,7 @@ class DatasetName {
   static Result<DatasetName> parse(std::string_view raw);
   const std::string& text() const { return name_.text(); }
   const TreeName& name() const { return name_; }
-  auto operator<=>(const DatasetName&) const = default;
+  std::strong_ordering operator<=>(const DatasetName&) const = default;
 
  private:
   explicit DatasetName(TreeName name) : name_(std::move(name)) {}

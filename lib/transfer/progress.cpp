@@ -37,7 +37,8 @@ BytesPerSecond RateMeter::rate(Time now) const {
     if (slot.number >= oldest && slot.number <= here) sum += slot.bytes;
   // The window ends now, inside the newest slot; a young meter divides by its age, at least one
   // slot.
-  const std::int64_t span = std::max(now.time_since_epoch().count() - oldest * kSlotNs, kSlotNs);
+  const std::int64_t span =
+      std::max<std::int64_t>(now.time_since_epoch().count() - oldest * kSlotNs, kSlotNs);
   const long double rate = static_cast<long double>(sum) * 1e9L / static_cast<long double>(span);
   return BytesPerSecond(static_cast<std::uint64_t>(rate));
 }
