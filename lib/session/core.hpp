@@ -165,6 +165,7 @@ class Core {
   std::uint64_t capabilities_seen_ = 0;  // what the dialler's first Hello said
   std::uint64_t datagram_lost_ = 0, round_datagram_bytes_ = 0;
   Time next_epoch_{};
+  std::uint32_t next_epoch_number_ = 0;  // the least that has not been begun
 
   // Rate.
   BytesPerSecond limit_;

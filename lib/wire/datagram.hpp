@@ -38,7 +38,8 @@ struct Epoch {
   std::uint32_t number = 0;
   template <class F>
   static void fields(F& f) {
-    f(&Epoch::number, "number", "one more than the epoch before; the first is 0 and not announced");
+    f(&Epoch::number, "number",
+      "above all before; the first is 0 and not announced; one that is not is skipped");
   }
 };
 

@@ -33,6 +33,21 @@ void expect_bulk(SessionWorld& world, std::uint64_t bytes, Duration limit) {
   world.site.session->check();
 }
 
+// New keys are due while the link is away: the frame that announces them dies with its connection.
+TEST(SessionDatagrams, AnEpochThatIsLostWithItsConnectionIsFollowedByTheNext) {
+  SessionWorld world(31, fast());
+  world.start();
+  world.run_for(std::chrono::hours(1));
+  const std::uint32_t before = status_of(world.site).epoch;
+  world.wan.apply(world.link, netsim::Outage{90s});
+  world.run_for(25min);
+  EXPECT_FALSE(status_of(world.laptop).ended);
+  EXPECT_GT(status_of(world.laptop).epoch, before + 1);
+  EXPECT_EQ(status_of(world.site).epoch, status_of(world.laptop).epoch);
+  world.laptop.service.send_bulk(1U << 20);
+  expect_bulk(world, 1U << 20, 10s);
+}
+
 // The dialler's mode is the site's as well: what a pull brings obeys it.
 TEST(SessionDatagrams, BothSidesSendInTheDiallersMode) {
   for (const auto mode :

@@ -68,9 +68,9 @@ TEST(CodecChooser, OnlyLargeFilesAreTriedAsTensors) {
 TEST(CodecChooser, RemembersSixtyFourFiles) {
   CodecChooser chooser(2);
   for (std::uint32_t row = 0; row < 64; ++row)
-    EXPECT_EQ(blocks(chooser, row, kLarge, 100, 4).codec, Codec::kRaw);
+    EXPECT_EQ(blocks(chooser, row, kLarge, 100).codec, Codec::kRaw);
   EXPECT_EQ(chooser.choose(0, kLarge, kLink).codec, Codec::kRaw);
-  blocks(chooser, 64, kLarge, 100, 4);  // and the first is forgotten
+  blocks(chooser, 64, kLarge, 100);  // and the first is forgotten
   EXPECT_EQ(chooser.choose(63, kLarge, kLink).codec, Codec::kRaw);
   EXPECT_NE(chooser.choose(0, kLarge, kLink).codec, Codec::kRaw);
 }
