@@ -19,12 +19,10 @@ class Heartbeat {
  public:
   explicit Heartbeat(Time now) : heard_(now), next_ping_(now), ping_sent_(now) {}
 
-  // The peer's kernel acknowledged new bytes: what we say gets there, however long our ping and its
-  // answer wait behind bulk data on a slow connection.
-  void on_progress(Time now) {
-    on_heard(now);
-    progress_ = now;
-  }
+  // The peer's kernel acknowledged new bytes: what we say gets there, however long our ping or its
+  // answer wait behind bulk data on a slow connection. A kernel also does that for a process that
+  // stands still: of that we hear nothing more.
+  void on_progress(Time now) { progress_ = now; }
   Duration interval() const {
     return std::clamp<Duration>(rtt_ * 3, kHeartbeatLeast, kHeartbeatMost);
   }

@@ -69,6 +69,22 @@ TEST(SessionFaults, ASlowConnectionIsNotASilentOne) {
   EXPECT_EQ(world.laptop.events_of<session::PathLost>().size(), 0U);
 }
 
+// Its kernel goes on to acknowledge what comes.
+TEST(SessionFaults, APeerWhoseProcessStandsStillIsNoticed) {
+  for (const std::uint64_t bulk : {std::uint64_t{0}, kBulk}) {
+    SessionWorld world(15);
+    world.start();
+    world.run_for(2s);
+    world.laptop.service.send_bulk(bulk);
+    world.run_for(200ms);
+    const Time stopped = world.wan.now();
+    world.site.stop_for(60s);
+    ASSERT_TRUE(world.run_until(
+        [&] { return world.laptop.service.links().back().second == LinkState::kDown; }, 30s));
+    EXPECT_LE(world.wan.now() - stopped, 10s) << bulk;
+  }
+}
+
 TEST(SessionFaults, HalfOpenPathsAreNoticedAndReplaced) {
   for (const auto way : netsim::kBothWays) {
     SessionWorld world(12);
