@@ -25,8 +25,6 @@ void Server::receive(std::unique_ptr<io::Stream> stream, Slice first) {
   const auto closed = admission_.on_accept(env_.now(), guest->id, guest->source());
   for (const auth::ConnectionId id : closed) show_out(id);
   if (std::find(closed.begin(), closed.end(), guest->id) != closed.end()) return;
-  auto engine = crypto::TlsEngine::server(tls_, pool_);  // 16 KiB: only for whom there is room
-  guest->greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
   guests_[guest->id] = guest;
   tasks_.spawn(greet(guest));
 }
@@ -35,6 +33,7 @@ void Server::show_out(auth::ConnectionId id) {
   const auto found = guests_.find(id);
   if (found == guests_.end()) return;
   found->second->evicted = true;
+  found->second->turn.notify();
   if (found->second->stream) found->second->stream->close();
 }
 
@@ -51,7 +50,7 @@ io::Task<> Server::greet(std::shared_ptr<Guest> guest) {
     const session::Knock& knock = *guest->greeter->knock();
     guest->waits_since = env_.now();
     if (knock.join() != nullptr) {
-      co_await pair(*guest);
+      pair(*guest);
     } else {
       while (waits_for_session(*guest)) {
         co_await guest->changed.wait();
@@ -79,7 +78,7 @@ bool Server::waits_for_session(const Guest& guest) const {
   if (stopping_ || guest.evicted || env_.now() - guest.waits_since >= kOvertakenMost) return false;
   return std::any_of(guests_.begin(), guests_.end(), [&guest](const auto& entry) {
     const Guest& other = *entry.second;
-    return other.greeter->knock() == nullptr && !other.evicted && other.source() == guest.source();
+    return other.knock() == nullptr && !other.evicted && other.source() == guest.source();
   });
 }
 
@@ -92,7 +91,7 @@ io::Task<Result<>> Server::listen_to(Guest& guest) {
   // No more than it may send before it is known: its Hello fits, and what it sends behind that,
   // without waiting for an answer, stays with the kernel until its session reads it.
   std::size_t left = options_.strangers.connection_bytes_max;
-  while (guest.greeter->knock() == nullptr) {
+  while (guest.knock() == nullptr) {
     if (left == 0) co_return fail(Kind::kLimit, "greet a peer", "it sent too much");
     Result<Slice> in = std::exchange(guest.first, Slice());
     if (in->empty()) {
@@ -104,9 +103,16 @@ io::Task<Result<>> Server::listen_to(Guest& guest) {
     if (in->empty()) co_return fail(Kind::kLink, "greet a peer", "it closed the connection");
     if (admission_.on_bytes(guest.id, in->size()) == auth::Admission::Verdict::kClose)
       co_return fail(Kind::kLimit, "greet a peer", "it sent too much before it was known");
-    const Result<> fed = guest.greeter->on_stream(*in);
+    guest.in = *std::move(in);
+    guest.fed.reset();
+    admission_.on_waiting(env_.now(), guest.id);
+    give_turn();
+    while (!guest.fed && !guest.evicted && !stopping_) {
+      co_await guest.turn.wait();
+    }
+    if (!guest.fed) co_return fail(Kind::kLimit, "greet a peer", "its turn never came");
     const bool flushed = co_await flush(guest);
-    if (!fed) co_return fail(fed.error());
+    if (!*guest.fed) co_return fail(guest.fed->error());
     if (!flushed) co_return fail(Kind::kLink, "greet a peer", "the connection broke");
     if (guest.greeter->secured() && !std::exchange(guest.staged, true))
       admission_.on_stage(env_.now(), guest.id);
@@ -114,7 +120,30 @@ io::Task<Result<>> Server::listen_to(Guest& guest) {
   co_return Result<>();
 }
 
+// One at a time, so that a session's bytes pass between a stranger and the next.
+void Server::give_turn() {
+  if (const auto id = admission_.poll_turn(env_.now())) {
+    Guest& guest = *guests_.at(*id);
+    const Charge charge(*this, *id);
+    if (!guest.greeter) {
+      auto engine = crypto::TlsEngine::server(tls_, pool_);  // 16 KiB: only for who said something
+      guest.greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
+    }
+    guest.fed = guest.greeter->on_stream(std::exchange(guest.in, Slice()));
+    guest.turn.notify();
+  }
+  turns_->set(admission_.next_turn());
+}
+
+io::Task<> Server::give_turns() {
+  while (!stopping_) {
+    co_await turns_->ring();
+    if (!stopping_) give_turn();
+  }
+}
+
 io::Task<bool> Server::flush(Guest& guest) {
+  if (!guest.greeter) co_return true;
   std::vector<Slice> parts;
   while (std::optional<Slice> part = guest.greeter->poll_output())
     parts.push_back(*std::move(part));

@@ -40,7 +40,8 @@ Server::Server(io::Env& env, Log& log, Root root, std::shared_ptr<Datasets> data
       tasks_(env.executor()),
       reaching_(env.executor()),
       collecting_(env.executor()),
-      stopped_(env.executor()) {}
+      stopped_(env.executor()),
+      turns_(env.alarm()) {}
 
 Server::~Server() = default;
 
@@ -54,6 +55,7 @@ io::Task<Result<>> Server::run() {
     for (int i = 0; i < kOffersKept; ++i) reaching_.spawn(reach(to));
   }
   tasks_.spawn(watch());
+  tasks_.spawn(give_turns());
   collecting_.spawn(collect_abandoned(env_, log_, datasets_));
   while (!stopping_) {
     co_await stopped_.wait();
@@ -63,8 +65,10 @@ io::Task<Result<>> Server::run() {
   collecting_.cancel();
   co_await reaching_.join();
   co_await collecting_.join();
+  turns_->set(env_.now());
   for (const auto& [id, guest] : guests_) {
     if (guest->stream) guest->stream->close();
+    guest->turn.notify();
   }
   for (const auto& [token, live] : sessions_)
     live->pump->end(Error(Kind::kInterrupted, "go on with the session", "the streamer stops"));
@@ -119,7 +123,8 @@ io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
   }
 }
 
-io::Task<> Server::pair(Guest& guest) {
+void Server::pair(Guest& guest) {
+  const Charge charge(*this, guest.id);
   const session::Knock& knock = *guest.greeter->knock();
   const auth::PairingBinding binding{guest.greeter->exported(auth::kPairingLabel), knock.peer,
                                      identity_.pin()};
@@ -149,7 +154,6 @@ io::Task<> Server::pair(Guest& guest) {
       guest.greeter->refuse(std::get<wire::Refuse>(*output).reason);
     }
   }
-  co_return;
 }
 
 // Whether this refusal is written down; a minute's others are counted.
@@ -171,6 +175,7 @@ void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
 }
 
 void Server::admit(const std::shared_ptr<Guest>& guest) {
+  const Charge charge(*this, guest->id);
   const session::Knock knock = *guest->greeter->knock();
   const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
   if (!ledger) LOG(log_, kError, "{}: nobody is let in", ledger.error().message());
@@ -181,6 +186,7 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   if (peer == nullptr || peer->revoked)
     return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
   admission_.on_known(env_.now(), guest->id);
+  turns_->set(admission_.next_turn());  // its neighbours wait no longer
   // Last: what we speak is nothing for a stranger to know.
   if (const auto bad = session::judge_version(*knock.hello()))
     return refuse(*guest, *bad, "it speaks another version");

@@ -46,6 +46,7 @@ class Server {
  private:
   using StreamRef = std::shared_ptr<io::Stream>;
   struct Guest;  // a connection before its peer is known
+  class Charge;
   Result<> start_listening();
   io::Task<> accept_all(std::shared_ptr<io::Listener> listener);
   io::Task<> reach(io::Endpoint to);
@@ -56,8 +57,10 @@ class Server {
   bool make_room();
   io::Task<> greet(std::shared_ptr<Guest> guest);
   io::Task<Result<>> listen_to(Guest& guest);
+  void give_turn();
+  io::Task<> give_turns();
   io::Task<bool> flush(Guest& guest);
-  io::Task<> pair(Guest& guest);
+  void pair(Guest& guest);
   bool waits_for_session(const Guest& guest) const;
   void wake_waiting();
   void admit(const std::shared_ptr<Guest>& guest);
@@ -92,6 +95,7 @@ class Server {
   io::TaskGroup reaching_;
   io::TaskGroup collecting_;
   io::Signal stopped_;
+  std::unique_ptr<io::Alarm> turns_;
   std::shared_ptr<io::Listener> listener_;
   bool stopping_ = false;
 };

@@ -1,8 +1,16 @@
 #include "lib/auth/admission.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace longhaul::auth {
+namespace {
+
+// A source's use counts half after so long, and not at all once it is less than any handshake.
+constexpr Duration kHalfLife = 10s;
+constexpr Duration kForgotten = 20us;
+
+}  // namespace
 
 std::string source_of(const std::string& address) {
   constexpr std::size_t kGroups = 8, kNetworkGroups = 4;
@@ -25,25 +33,29 @@ std::string source_of(const std::string& address) {
 }
 
 void Admission::drop(std::map<ConnectionId, Stranger>::iterator at) {
-  const auto source = per_source_.find(at->second.source);
-  ASSERT(source != per_source_.end() && source->second > 0);
-  if (--source->second == 0) per_source_.erase(source);
+  const auto source = at->second.source;
+  ASSERT(source->second.connections > 0);
+  if (--source->second.connections == 0 && source->second.cpu < kForgotten) sources_.erase(source);
   bytes_ -= at->second.bytes;
+  leave_line(at->first, at->second);
   by_id_.erase(at);
+  while (sources_.size() > by_id_.size() + limits_.sources_charged_max) forget_by_half();
 }
 
 std::vector<ConnectionId> Admission::on_accept(Time now, ConnectionId id,
                                                const std::string& address) {
   ASSERT(!by_id_.contains(id));
-  const std::string source = source_of(address);
-  const auto known = known_.find(source);
-  const bool exempt = known != known_.end() && known->second > now;
-  const auto same = per_source_.find(source);
-  if (!exempt && same != per_source_.end() && same->second >= limits_.per_source_max) return {id};
+  const auto [source, is_new] = sources_.try_emplace(source_of(address));
+  if (is_new) {
+    const auto known = known_.find(source->first);
+    if (known != known_.end()) source->second.exempt_until = known->second;
+  }
+  const bool exempt = source->second.exempt_until > now;
+  if (!exempt && source->second.connections >= limits_.per_source_max) return {id};
+  ++source->second.connections;
   std::vector<ConnectionId> close;
   if (by_id_.size() >= limits_.connections_max) close.push_back(*evict());
-  by_id_.emplace(id, Stranger{source, now + limits_.deadline, now, 0});
-  ++per_source_[source];
+  by_id_.emplace(id, Stranger{source, now + limits_.deadline, now, 0, {}, {}});
   return close;
 }
 
@@ -75,9 +87,92 @@ void Admission::on_known(Time now, ConnectionId id) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
   std::erase_if(known_, [&](const auto& entry) { return entry.second <= now; });
-  if (known_.size() < limits_.sources_known_max || known_.contains(found->second.source))
-    known_[found->second.source] = now + limits_.known_for;
+  auto& [name, source] = *found->second.source;
+  if (known_.size() < limits_.sources_known_max || known_.contains(name)) {
+    known_[name] = source.exempt_until = now + limits_.known_for;
+    for (auto& [other, stranger] : by_id_) {
+      if (stranger.source != found->second.source || !stranger.place) continue;
+      leave_line(other, stranger);
+      may_work_.insert(other);
+    }
+  }
   drop(found);
+}
+
+void Admission::on_waiting(Time now, ConnectionId id) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end() || found->second.place) return;
+  if (found->second.source->second.exempt_until > now) {
+    may_work_.insert(id);
+  } else {
+    found->second.place = next_place_++;
+    ++waiting_;
+  }
+}
+
+void Admission::leave_line(ConnectionId id, Stranger& stranger) {
+  may_work_.erase(id);
+  if (!stranger.place) return;
+  stranger.place.reset();
+  --waiting_;
+}
+
+std::optional<ConnectionId> Admission::poll_turn(Time now) {
+  refill(now);
+  auto best = by_id_.end();
+  if (!may_work_.empty()) {
+    best = by_id_.find(*may_work_.begin());
+  } else if (waiting_ > 0 && cpu_left_ > Duration(0)) {
+    const auto key = [](const Stranger& stranger) {
+      return std::tuple(stranger.others_cpu(), stranger.cpu == Duration(0), *stranger.place);
+    };
+    for (auto at = by_id_.begin(); at != by_id_.end(); ++at) {
+      if (!at->second.place) continue;
+      if (best == by_id_.end() || key(at->second) < key(best->second)) best = at;
+    }
+  }
+  if (best == by_id_.end()) return std::nullopt;
+  leave_line(best->first, best->second);
+  return best->first;
+}
+
+std::optional<Time> Admission::next_turn() const {
+  if (!may_work_.empty()) return refilled_;
+  if (waiting_ == 0) return std::nullopt;
+  return refilled_ + limits_.cpu_one_in * std::max(Duration(1) - cpu_left_, Duration(0));
+}
+
+void Admission::on_work(Time now, ConnectionId id, Duration cpu) {
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return;
+  Stranger& stranger = found->second;
+  if (stranger.source->second.exempt_until > now) return;
+  refill(now);
+  cpu_left_ -= cpu;
+  stranger.cpu += cpu;
+  stranger.source->second.cpu += cpu;
+}
+
+void Admission::refill(Time now) {
+  if (now < refilled_) refilled_ = halved_ = now;  // the clock was set back: nothing is earned
+  const Duration earned = (now - refilled_) / limits_.cpu_one_in;
+  refilled_ += earned * limits_.cpu_one_in;  // the rest is earned with the next
+  cpu_left_ = std::min(cpu_left_ + earned, limits_.cpu_burst);
+  for (int times = 0; now - halved_ >= kHalfLife; ++times) {
+    if (times == 64)
+      halved_ = now;  // nothing is left to halve
+    else
+      halved_ += kHalfLife;
+    forget_by_half();
+  }
+}
+
+void Admission::forget_by_half() {
+  for (auto at = sources_.begin(); at != sources_.end();) {
+    at->second.cpu /= 2;
+    const bool forget = at->second.connections == 0 && at->second.cpu < kForgotten;
+    at = forget ? sources_.erase(at) : std::next(at);
+  }
 }
 
 void Admission::on_closed(ConnectionId id) {
@@ -107,15 +202,23 @@ std::optional<Time> Admission::next_deadline() const {
 
 void Admission::check() const {
   ASSERT(by_id_.size() <= limits_.connections_max);
-  std::size_t sum = 0;
+  std::size_t sum = 0, waiting = 0;
   for (const auto& [id, stranger] : by_id_) {
     ASSERT(stranger.bytes <= limits_.connection_bytes_max);
     sum += stranger.bytes;
+    waiting += stranger.place ? 1U : 0U;
+    ASSERT(!stranger.place || !may_work_.contains(id));
   }
-  ASSERT(sum == bytes_);
+  ASSERT(sum == bytes_ && waiting == waiting_);
+  for (const ConnectionId id : may_work_) ASSERT(by_id_.contains(id));
   std::size_t count = 0;
-  for (const auto& [source, number] : per_source_) count += number;
+  for (const auto& [name, source] : sources_) {
+    ASSERT(source.connections > 0 || source.cpu >= kForgotten);
+    count += source.connections;
+  }
   ASSERT(count == by_id_.size());
+  ASSERT(sources_.size() <= by_id_.size() + limits_.sources_charged_max);
+  ASSERT(cpu_left_ <= limits_.cpu_burst);
 }
 
 }  // namespace longhaul::auth

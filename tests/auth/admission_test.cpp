@@ -107,5 +107,155 @@ TEST(Admission, WithoutDescriptorsTheSlowestMakesRoom) {
   admission.check();
 }
 
+// Each of them always has one that waits, and comes again when its handshake is done.
+Duration work_of_a_minute(std::uint64_t sources) {
+  constexpr Duration kStep = 600us;
+  Admission admission;
+  Time now = kStart;
+  Duration worked{};
+  std::uint64_t next = 0;
+  const auto come = [&] {
+    const ConnectionId id(next);
+    admission.on_accept(now, id, std::to_string(next++ % sources));
+    admission.on_waiting(now, id);
+  };
+  for (std::uint64_t i = 0; i < sources; ++i) come();
+  while (now < kStart + 60s) {
+    for (const ConnectionId late : admission.on_deadline(now)) {
+      static_cast<void>(late);
+      come();
+    }
+    while (const auto id = admission.poll_turn(now)) {
+      admission.on_work(now, *id, kStep);
+      worked += kStep;
+      now += kStep;
+      admission.on_closed(*id);
+      come();
+    }
+    admission.check();
+    now = std::max(now, *admission.next_turn());
+  }
+  return worked;
+}
+
+TEST(Admission, U2StrangersTogetherGetAQuarterOfACore) {
+  for (const std::uint64_t sources : {1U, 4U, 60U, 900U}) {
+    const Duration worked = work_of_a_minute(sources);
+    EXPECT_LE(worked, 15s + 250ms + 1ms) << sources;
+    EXPECT_GE(worked, 15s) << sources;
+  }
+}
+
+// A burst's worth is gone: what waits now waits for its turn.
+Admission spent(Time now) {
+  Admission admission;
+  admission.on_accept(now, ConnectionId(0), "flood");
+  admission.on_waiting(now, ConnectionId(0));
+  EXPECT_EQ(admission.poll_turn(now), ConnectionId(0));
+  admission.on_work(now, ConnectionId(0), 250ms);
+  admission.on_closed(ConnectionId(0));
+  return admission;
+}
+
+TEST(Admission, U2TheSourceThatUsedLeastGoesFirst) {
+  const Time now = kStart + 1h;
+  Admission admission = spent(now);
+  admission.on_accept(now, ConnectionId(1), "flood");
+  admission.on_accept(now, ConnectionId(2), "newcomer");
+  admission.on_accept(now, ConnectionId(3), "another newcomer");
+  for (const std::uint64_t id : {1U, 2U, 3U}) admission.on_waiting(now, ConnectionId(id));
+  EXPECT_EQ(admission.poll_turn(now), std::nullopt);
+  EXPECT_EQ(admission.next_turn(), now + 4ns);
+  const Time turn = *admission.next_turn();
+  EXPECT_EQ(admission.poll_turn(turn - 1ns), std::nullopt);
+  EXPECT_EQ(admission.poll_turn(turn), ConnectionId(2));
+  admission.on_work(turn, ConnectionId(2), 1ms);
+  EXPECT_EQ(admission.next_turn(), turn + 4ms);
+  // Its handshake goes on before another begins: what it cost itself does not put it back.
+  admission.on_waiting(now, ConnectionId(2));
+  EXPECT_EQ(admission.poll_turn(turn + 4ms), ConnectionId(2));
+  EXPECT_EQ(admission.poll_turn(turn + 4ms), ConnectionId(3));
+  EXPECT_EQ(admission.poll_turn(turn + 4ms), ConnectionId(1));
+  EXPECT_EQ(admission.next_turn(), std::nullopt);
+  admission.check();
+}
+
+// A source's connections come and go; what they cost is remembered, and forgotten in time.
+TEST(Admission, U2WhatASourceUsedIsForgottenByHalves) {
+  const Time now = kStart + 1h;
+  for (const Duration later : {Duration(60s), Duration(600s)}) {
+    Admission admission = spent(now);
+    admission.on_accept(now + later, ConnectionId(1), "flood");
+    admission.on_accept(now + later, ConnectionId(2), "newcomer");
+    admission.on_waiting(now + later, ConnectionId(1));
+    admission.on_waiting(now + later, ConnectionId(2));
+    const bool remembered = later == 60s;
+    EXPECT_EQ(admission.poll_turn(now + later), ConnectionId(remembered ? 2 : 1));
+    admission.check();
+  }
+}
+
+TEST(Admission, U2ASourceThatIsKnownWaitsForNothing) {
+  const Time now = kStart + 1h;
+  Admission admission = spent(now);
+  for (const std::uint64_t id : {1U, 2U, 3U})
+    admission.on_accept(now, ConnectionId(id), id == 3 ? "flood" : "laptop");
+  for (const std::uint64_t id : {1U, 3U}) admission.on_waiting(now, ConnectionId(id));
+  EXPECT_EQ(admission.poll_turn(now), std::nullopt);
+  admission.on_known(now, ConnectionId(2));
+  EXPECT_LE(admission.next_turn(), now);
+  EXPECT_EQ(admission.poll_turn(now), ConnectionId(1));
+  admission.on_work(now, ConnectionId(1), 10s);  // nobody else pays for it
+  EXPECT_EQ(admission.next_turn(), now + 4ns);
+  EXPECT_EQ(admission.poll_turn(now + 4ns), ConnectionId(3));
+  admission.on_waiting(now + 1s, ConnectionId(1));  // its handshake goes on
+  EXPECT_EQ(admission.poll_turn(now + 1s), ConnectionId(1));
+  admission.on_accept(now + 2h, ConnectionId(4), "laptop");  // and then it is like any other
+  admission.on_work(now + 2h, ConnectionId(4), 1s);
+  admission.on_waiting(now + 2h, ConnectionId(4));
+  EXPECT_EQ(admission.poll_turn(now + 2h), std::nullopt);
+  admission.check();
+}
+
+TEST(Admission, U2AClockThatLeapsEarnsABurstAtMost) {
+  for (const Duration leap : {Duration(23h), Duration(-23h)}) {
+    Time now = kStart + 100h;
+    Admission admission = spent(now);
+    now += leap;
+    Duration worked{};
+    const Time end = now + 1s;
+    for (std::uint64_t id = 1; now < end; ++id) {
+      admission.on_accept(now, ConnectionId(id), "flood");
+      admission.on_waiting(now, ConnectionId(id));
+      if (admission.poll_turn(now)) {
+        admission.on_work(now, ConnectionId(id), 1ms);
+        worked += 1ms;
+      }
+      admission.on_closed(ConnectionId(id));
+      admission.check();
+      now += 1ms;
+    }
+    const Duration burst = leap > Duration(0) ? Duration(250ms) : Duration(0);
+    EXPECT_LE(worked, burst + 250ms + 1ms);
+    EXPECT_GE(worked, burst + 249ms);
+  }
+}
+
+// An IPv6 network has more sources than anybody can remember.
+TEST(Admission, U2SourcesWithoutEndAreForgotten) {
+  Admission admission;
+  Time now = kStart;
+  for (std::uint64_t i = 0; i < 50'000; ++i) {
+    now += 400us;
+    admission.on_accept(now, ConnectionId(i), std::to_string(i));
+    admission.on_waiting(now, ConnectionId(i));
+    if (const auto id = admission.poll_turn(now)) {
+      admission.on_work(now, *id, 100us);
+      admission.on_closed(*id);
+    }
+    if (i % 100 == 0) admission.check();  // what is remembered is bounded there
+  }
+}
+
 }  // namespace
 }  // namespace longhaul::auth

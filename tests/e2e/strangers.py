@@ -166,6 +166,39 @@ def u2_one_source(world, keys):
     assert lines <= 2 * LOGGED, lines  # a minute, and this took less than two
 
 
+def u2_share_of_a_core(world, keys):
+    """First flights from four sources, as fast as they are answered: all together they get a quarter of a core."""
+    flight = client_hello()
+    stop, answered = threading.Event(), []
+
+    def flood(source):
+        while not stop.is_set():
+            try:
+                with connect(world, source) as sock:
+                    sock.sendall(flight)
+                    if sock.recv(1 << 14):
+                        answered.append(1)
+            except OSError:
+                pass
+    threads = [threading.Thread(target=flood, args=(f"127.4.1.{i % 4 + 1}",)) for i in range(32)]
+    [thread.start() for thread in threads]
+    try:
+        wait_for(lambda: len(answered) > 1000)  # a second's worth was left over, and is gone
+        before, began = cpu_of(world.process), time.monotonic()
+        for i in range(3):  # newcomers, of whom each has a handshake and a verdict before its deadline
+            peer = RawPeer(world.address, keys, source=f"127.4.2.{i + 1}")
+            peer.say(hello())
+            assert peer.hear_all() == [(REFUSE, b"\x02")]
+        timed("ls beside a flood of first flights", lambda: world.run("ls", "here"))
+        time.sleep(max(0, began + 4 - time.monotonic()))
+        share = (cpu_of(world.process) - before) / (time.monotonic() - began)
+    finally:
+        stop.set()
+        [thread.join() for thread in threads]
+    print(f"CPU beside {len(answered)} first flights: {100 * share:.0f} %")
+    assert share < 0.75, share  # a quarter, and as much again for sockets; without a bound it is a whole core
+
+
 def u3_descriptors(world):
     """No descriptor left: accepting rests, the slowest stranger makes room, a paired peer comes in."""
     pid = world.process.pid
@@ -252,6 +285,7 @@ def story(folder):
         u1_half_open(world, count)
         u1_deadline(world)
         u2_one_source(world, stranger)
+        u2_share_of_a_core(world, stranger)
         u3_descriptors(world)
         u5_noise(world)
         u6_hostile_peers(world, hostile)
