@@ -118,7 +118,7 @@ void Node::on_datagram(Time now, const netsim::Datagram& datagram) {
     if (waiting_.size() < kSocketPackets) waiting_.push_back({now, datagram, {}, {}});
     return;
   }
-  if (session == nullptr || asleep_since_.has_value()) return;
+  if (session == nullptr || asleep_since_.has_value() || reads_nothing_) return;
   session->on_datagrams(clock(), address_of(datagram.from), datagram.payload,
                         datagram.payload.size());
   drain();

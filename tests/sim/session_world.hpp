@@ -75,6 +75,8 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   // The process is stopped: what comes meanwhile waits in its sockets, and is read when it goes on,
   // behind its timers.
   void stop_for(Duration span);
+  // From now on its sockets fill, and whoever writes to them waits; its timers go on.
+  void read_nothing();
   void wake() { tick(); }  // its timers are looked at, whatever they say
   // Told of each byte that a connection of ours hands to its session or greeter.
   std::function<void(const Slice&)> on_each_read;
@@ -155,7 +157,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
     Slice bytes;
   };
   static constexpr std::size_t kSocketPackets = 2'000;
-  bool stopped_ = false;
+  bool stopped_ = false, reads_nothing_ = false;
   std::deque<Waiting> waiting_;
   bool draining_ = false, again_ = false, listens_ = false, dials_ = false;
 };

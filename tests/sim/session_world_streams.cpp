@@ -11,8 +11,14 @@ using namespace session;
 void Node::on_connected(Time, netsim::StreamId stream) {
   Connection* connection = by_stream(stream);
   if (connection == nullptr || session == nullptr) return;
+  if (reads_nothing_) wan_.streams().pause_reading(stream);
   session->on_dialed(clock(), *connection->path, {});
   drain();
+}
+
+void Node::read_nothing() {
+  reads_nothing_ = true;
+  for (const auto& [id, connection] : connections_) wan_.streams().pause_reading(connection.stream);
 }
 
 void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
