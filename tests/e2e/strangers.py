@@ -3,6 +3,7 @@
 Connections come from addresses of 127.0.0.0/8, so that each may be a source of its own. Times are printed and
 decide nothing. Usage: strangers.py LONGHAUL LONGHAUL-STREAMER. Exit code 0: all held.
 """
+import contextlib
 import os
 import pathlib
 import resource
@@ -166,8 +167,9 @@ def u2_one_source(world, keys):
     assert lines <= 2 * LOGGED, lines  # a minute, and this took less than two
 
 
-def u2_share_of_a_core(world, keys):
-    """First flights from four sources, as fast as they are answered: all together they get a quarter of a core."""
+@contextlib.contextmanager
+def first_flights(world):
+    """A flood of them from four sources, as fast as they are answered; given is the list of answers."""
     flight = client_hello()
     stop, answered = threading.Event(), []
 
@@ -184,17 +186,23 @@ def u2_share_of_a_core(world, keys):
     [thread.start() for thread in threads]
     try:
         wait_for(lambda: len(answered) > 1000)  # a second's worth was left over, and is gone
+        yield answered
+    finally:
+        stop.set()
+        [thread.join() for thread in threads]
+
+
+def u2_share_of_a_core(world, keys):
+    """All strangers together get a quarter of a core, and newcomers their turn among them."""
+    with first_flights(world) as answered:
         before, began = cpu_of(world.process), time.monotonic()
-        for i in range(3):  # newcomers, of whom each has a handshake and a verdict before its deadline
+        for i in range(3):  # of whom each has a handshake and a verdict before its deadline
             peer = RawPeer(world.address, keys, source=f"127.4.2.{i + 1}")
             peer.say(hello())
             assert peer.hear_all() == [(REFUSE, b"\x02")]
         timed("ls beside a flood of first flights", lambda: world.run("ls", "here"))
         time.sleep(max(0, began + 4 - time.monotonic()))
         share = (cpu_of(world.process) - before) / (time.monotonic() - began)
-    finally:
-        stop.set()
-        [thread.join() for thread in threads]
     print(f"CPU beside {len(answered)} first flights: {100 * share:.0f} %")
     assert share < 0.75, share  # a quarter, and as much again for sockets; without a bound it is a whole core
 
@@ -289,7 +297,8 @@ def story(folder):
         u3_descriptors(world)
         u5_noise(world)
         u6_hostile_peers(world, hostile)
-        assert world.stop() == 0
+        with first_flights(world):  # those that wait for their turn do not keep it
+            assert world.stop() == 0
     finally:
         if world.process.poll() is None:
             world.process.kill()
