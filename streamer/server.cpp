@@ -123,13 +123,22 @@ io::Task<> Server::accept_all(std::shared_ptr<io::Listener> listener) {
   }
 }
 
+// Strangers may hold the descriptor that it takes.
+Result<auth::Ledger> Server::read_ledger() {
+  Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
+  while (!ledger && ledger.error().kind() == Kind::kLimit && make_room())
+    ledger = auth::load_ledger(*root_.node);
+  return ledger;
+}
+
 void Server::pair(Guest& guest) {
   const Charge charge(*this, guest.id);
   const session::Knock& knock = *guest.greeter->knock();
   const auth::PairingBinding binding{guest.greeter->exported(auth::kPairingLabel), knock.peer,
                                      identity_.pin()};
   auth::Inviter inviter(options_.name, binding);
-  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
+  const Result<auth::Ledger> ledger = read_ledger();
+  if (guest.evicted) return;
   const auth::Invites none;
   if (!ledger) LOG(log_, kError, "{}: nobody can pair", ledger.error().message());
   inviter.on_join(env_.wall(), *knock.join(), ledger ? ledger->invites : none);
@@ -177,12 +186,18 @@ void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
 void Server::admit(const std::shared_ptr<Guest>& guest) {
   const Charge charge(*this, guest->id);
   const session::Knock knock = *guest->greeter->knock();
-  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
-  if (!ledger) LOG(log_, kError, "{}: nobody is let in", ledger.error().message());
+  const Result<auth::Ledger> ledger = read_ledger();
+  if (!ledger) {
+    LOG(log_, kError, "{}: nobody is let in", ledger.error().message());
+    const bool full = ledger.error().kind() == Kind::kLimit;
+    return refuse(*guest, full ? wire::Refusal::kBusy : wire::Refusal::kForbidden,
+                  "who is paired cannot be read");
+  }
+  if (guest->evicted) return;
   auth::Pin pin{};
   const auto bytes = knock.peer.bytes();
   std::copy(bytes.begin(), bytes.end(), pin.begin());
-  const auth::Peer* peer = ledger ? ledger->peers.find(pin) : nullptr;
+  const auth::Peer* peer = ledger->peers.find(pin);
   if (peer == nullptr || peer->revoked)
     return refuse(*guest, wire::Refusal::kForbidden, "it is not paired");
   admission_.on_known(env_.now(), guest->id);
@@ -255,8 +270,9 @@ void Server::end_abandoned() {
 
 void Server::expel_revoked() {
   if (sessions_.empty()) return;
-  const Result<auth::Ledger> ledger = auth::load_ledger(*root_.node);
-  const auto snapshot = sessions_;  // ending one changes the map
+  const Result<auth::Ledger> ledger = read_ledger();
+  if (!ledger && ledger.error().kind() == Kind::kLimit) return;  // too busy to read it: soon again
+  const auto snapshot = sessions_;                               // ending one changes the map
   for (const auto& [token, live] : snapshot) {
     const auto role = ledger ? ledger->peers.role_of(live->peer) : std::nullopt;
     if (role == live->role) continue;

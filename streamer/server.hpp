@@ -55,6 +55,7 @@ class Server {
   void close_stale_offers();
   void show_out(auth::ConnectionId id);
   bool make_room();
+  Result<auth::Ledger> read_ledger();
   io::Task<> greet(std::shared_ptr<Guest> guest);
   io::Task<Result<>> listen_to(Guest& guest);
   void give_turn();

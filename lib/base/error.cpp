@@ -77,6 +77,9 @@ Kind Error::kind_of_errno(int os) {
     case ENOSPC:
     case EDQUOT:
       return Kind::kNoSpace;
+    case EMFILE:
+    case ENFILE:
+      return Kind::kLimit;
     case EBUSY:
     case EAGAIN:
     case ETXTBSY:
