@@ -105,11 +105,9 @@ void add_probe(CLI::App& root, Chosen& chosen) {
 }
 
 void add_mode(CLI::App& command, std::string& mode) {
-  command
-      .add_option("--mode", mode,
-                  "beside others on the link: fair takes as much as they, background gives\n"
-                  "way, max does not (over UDP)")
-      ->check(CLI::IsMember({"fair", "background", "max"}));
+  command.add_option("--mode", mode,
+                     "beside others on the link: fair takes as much as they, background gives\n"
+                     "way, max does not (over UDP)");
 }
 
 void add_moving(CLI::App& root, Chosen& chosen) {
