@@ -14,6 +14,8 @@ using store::TreeName;
 namespace {
 
 constexpr std::size_t kSector = 512;
+// A file system refuses what is longer than it can address (EFBIG); this one's files lie in memory.
+constexpr std::uint64_t kLongestFile = 256ULL << 20;
 
 tl::unexpected<Error> refuse(Kind kind, const char* attempt, const TreeName& name) {
   return fail(kind, std::string(attempt) + ' ' + name.shown());
@@ -285,6 +287,7 @@ Result<> CrashFiles::write_node(NodeNo no, Bytes bytes, std::uint64_t offset) {
   Node& node = nodes_[no];
   const std::uint64_t size =
       std::max<std::uint64_t>(node.seen.content.size(), offset + bytes.size());
+  if (size > kLongestFile) return fail(Kind::kLimit, "write", "file too large");
   if (used_bytes() - node.seen.content.size() + size > free_bytes_)
     return fail(Kind::kNoSpace, "write", "no space left on device");
   put_bytes(node.seen.content, bytes, offset);
@@ -299,6 +302,7 @@ Result<> CrashFiles::write_node(NodeNo no, Bytes bytes, std::uint64_t offset) {
 
 Result<> CrashFiles::resize_node(NodeNo no, std::uint64_t size) {
   TRY(admit_change("resize"));
+  if (size > kLongestFile) return fail(Kind::kLimit, "resize", "file too large");
   nodes_[no].seen.content.resize(static_cast<std::size_t>(size));
   nodes_[no].seen.mtime = nodes_[no].ctime = tick();
   Change change;

@@ -13,7 +13,7 @@
 //     check(disk);
 //   }
 //
-// Thread-safe. Holes: 4 KiB of zeros count as one.
+// Thread-safe. Holes: 4 KiB of zeros count as one. A file holds 256 MiB at most.
 #pragma once
 
 #include <atomic>
