@@ -17,7 +17,8 @@ endforeach()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  # The two allowances are what it asks for to hold objects made with a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
   set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
 endif()
 find_program(LLD ld.lld)
@@ -40,6 +41,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
 endif()
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # A tenth of the time of a compilation is g++ collecting garbage below this many KiB.
+  add_compile_options(--param=ggc-min-heapsize=524288)
   # A coroutine's frame may hold what an unnamed namespace declares, also where its file is included in another.
   target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
 endif()

@@ -5,7 +5,7 @@
 namespace longhaul::store {
 namespace {
 
-constexpr std::string_view kMagic = "longhaul journal 1\n";
+constexpr std::string_view kJournalMagic = "longhaul journal 1\n";
 constexpr std::size_t kBootIdMax = 64;
 constexpr std::size_t kHeadBytes = 12;  // length u32, check u64
 
@@ -22,7 +22,7 @@ std::uint64_t check_of(std::uint64_t chain, Bytes record) {
 // magic, length of the boot id, boot id: the first link of the chain covers all of it.
 ByteVector header_for(const std::string& boot_id) {
   ByteVector header;
-  append(header, bytes_of(kMagic));
+  append(header, bytes_of(kJournalMagic));
   header.push_back(static_cast<std::byte>(boot_id.size()));
   append(header, bytes_of(boot_id));
   return header;
@@ -44,12 +44,13 @@ Result<JournalContent> read_journal(Bytes bytes) {
     return fail(Kind::kMalformed, "read a journal", "it does not begin like one");
   };
   JournalContent content;
-  if (bytes.size() < kMagic.size() + 1 || text_of(bytes.first(kMagic.size())) != kMagic)
+  if (bytes.size() < kJournalMagic.size() + 1 ||
+      text_of(bytes.first(kJournalMagic.size())) != kJournalMagic)
     return foreign();
-  const auto boot_bytes = std::to_integer<std::size_t>(bytes[kMagic.size()]);
-  const std::size_t start = kMagic.size() + 1 + boot_bytes;
+  const auto boot_bytes = std::to_integer<std::size_t>(bytes[kJournalMagic.size()]);
+  const std::size_t start = kJournalMagic.size() + 1 + boot_bytes;
   if (boot_bytes > kBootIdMax || bytes.size() < start) return foreign();
-  content.boot_id = text_of(bytes.subspan(kMagic.size() + 1, boot_bytes));
+  content.boot_id = text_of(bytes.subspan(kJournalMagic.size() + 1, boot_bytes));
   content.chain = check_of(0, bytes.first(start));
   std::size_t at = start;
   while (bytes.size() - at >= kHeadBytes) {

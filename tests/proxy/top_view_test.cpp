@@ -215,7 +215,7 @@ TEST(Matches, TakesTheShortestThenMore) {
   EXPECT_TRUE(matches("*a*b*c", "xxaybbzc"));
   EXPECT_FALSE(matches("*a*b*c", "xxaybbzd"));
   EXPECT_FALSE(matches("a", "ab"));
-  EXPECT_FALSE(matches(std::string(60, '*') + "b", std::string(10'000, 'a')));
+  EXPECT_FALSE(matches(std::string(60, '*').append("b"), std::string(10'000, 'a')));
 }
 
 }  // namespace
