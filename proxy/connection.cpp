@@ -102,6 +102,10 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   if (!options.telemetry.empty()) made->telemetry_ = TRY(TelemetryFile::create(options.telemetry));
   made->reach_ = TRY(Reach::make(app, site));
   made->reach_->fit(session_options);
+  session_options.rate_mode = TRY(mode_wanted(app, options.mode));
+  made->gives_way_ = session_options.rate_mode == datagram::RateMode::kBackground;
+  // A bundle of TCP connections yields to nobody: of a link that it shares, each takes its part.
+  if (made->gives_way_) session_options.bulk_paths_max = 1;
   if (const auto most = TRY(bulk_paths_wanted(app)))
     session_options.bulk_paths_max = std::min(session_options.bulk_paths_max, *most);
   transfer::ExchangeOptions exchange_options;
@@ -117,7 +121,6 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   const Datagrams datagrams = TRY(datagrams_wanted(app));
   if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();
   session_options.datagrams = made->hub_ != nullptr;
-  session_options.rate_mode = TRY(mode_wanted(app, options.mode));
   if (options.probe && made->hub_ != nullptr) {
     options.probe->buffers = &made->buffers_;
     made->prober_ = std::make_unique<probe::Prober>(*options.probe);
@@ -250,8 +253,10 @@ void Connection::on_event(const session::Event& event) {
 
 io::Task<> Connection::close() {
   closing_ = true;
-  save_link(app_, site_.name,
-            worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
+  if (!gives_way_) {  // what it left to others says nothing of the link
+    save_link(app_, site_.name,
+              worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
+  }
   if (!over_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());
   if (telling_) tasks_.cancel(*telling_);

@@ -117,6 +117,7 @@ class Connection {
   std::optional<Time> down_since_;
   bool established_ = false;
   std::uint64_t moved_bytes_ = 0;
+  bool gives_way_ = false;
   bool over_ = false;  // the session has ended
   bool closing_ = false;
 };

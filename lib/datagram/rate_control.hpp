@@ -49,6 +49,8 @@ class RateControl {
   void on_path_change(Time now);
   void on_deadline(Time now);  // call at or after next_deadline()
   void set_mode(RateMode mode) { options_.mode = mode; }
+  // Others are on the link, and we send less than it carries for their sake.
+  bool beside_others() const { return others_ != RatePhase::kSteady; }
   void set_limit(BytesPerSecond limit) { options_.limit = limit; }  // zero: none
 
   // ---- Outputs ----

@@ -101,8 +101,10 @@ void Core::on_round() {
                                             round_resent_ * 1'000'000 / round_sent_, 1'000'000));
   const bool busy = up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
   const std::uint64_t by_datagram = std::min(round.delivered_bytes, round_datagram_bytes_);
-  choice_.on_round(now_,
-                   {round.length, by_datagram, round.delivered_bytes - by_datagram, rtt(), busy});
+  const bool gives_way = mode_ == datagram::RateMode::kBackground ||
+                         (datagrams_ != nullptr && datagrams_->channel().rate().beside_others());
+  choice_.on_round(now_, {round.length, by_datagram, round.delivered_bytes - by_datagram, rtt(),
+                          busy, gives_way});
   round_datagram_bytes_ = 0;
   // What datagrams carry says nothing about the connections.
   const bool alone = choice_.reason() == ChoiceReason::kNone ||

@@ -95,12 +95,14 @@ void PathChoice::on_round(Time now, const Round& round) {
     return;
   }
   busy_for_ += round.length;
+  if (round.gives_way) gave_way_ = now;
   const bool by_datagram = mode_ == Mode::kDatagrams;
   if (by_datagram || mode_ == Mode::kStreams) {
     const std::uint64_t bytes = by_datagram ? round.datagram_bytes : round.stream_bytes;
     const BytesPerSecond rate = rate_of(bytes, round.length);
     alone_ = std::max(rate, BytesPerSecond(alone_.value() - alone_.value() / 64));
     if (busy_for_ < pause_) return;
+    if (by_datagram && gave_way_ && now - *gave_way_ < kPauseLeast) return;
     pause_ = std::min<Duration>(pause_ * kPauseFactor, kPauseMost);
     enter(now, by_datagram ? Mode::kTestStreams : Mode::kTestDatagrams);
     return;

@@ -2,7 +2,9 @@
 // as soon as they are answered; until then both carry, so that neither has to be waited for. While
 // there is always something to send the other way is tried beside the one in use, now and then: a
 // network that throttles one of them shows it by carrying more on the other than the first carried
-// alone. A pure rule over rounds of about one round trip. Not thread-safe.
+// alone. Not while datagrams give way to others: a bundle of TLS connections would take from them
+// what we leave to them, and then be called the faster. A pure rule over rounds of about one round
+// trip. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,8 @@ class PathChoice {
     std::uint64_t datagram_bytes = 0, stream_bytes = 0;  // acknowledged in it
     Duration rtt{};
     bool busy = false;  // there was always something to send
+    // Datagrams carried less than they might, for the sake of others on the link: not throttled.
+    bool gives_way = false;
   };
 
   void on_begin(Time now);  // keys for datagrams are there
@@ -59,6 +63,7 @@ class PathChoice {
   Mode mode_ = Mode::kOff;
   Time since_{};
   Duration busy_for_{};
+  std::optional<Time> gave_way_;  // last
   // A test is not free: both ways at once take from each other, and each takes the other for a
   // full link. What is over sooner than this is not worth one.
   Duration pause_ = std::chrono::seconds(30);

@@ -17,9 +17,10 @@ struct Link {
     choice.on_begin(now);
     choice.on_life(now, true, false);
   }
+  bool gives_way = false;
   void round(std::uint64_t datagram_bytes, std::uint64_t stream_bytes, bool busy = true) {
     now += 1s;
-    choice.on_round(now, {1s, datagram_bytes, stream_bytes, 180ms, busy});
+    choice.on_round(now, {1s, datagram_bytes, stream_bytes, 180ms, busy, gives_way});
     choice.check();
   }
   // Rounds of the way in use, until the other is tested; how many there were.
@@ -101,6 +102,16 @@ TEST(PathChoice, AThrottledWayIsLeftForTheOtherAndTriedAgain) {
   EXPECT_GT(link.until_test(11 * kMb), 0);
   link.test(50 * kMb, 1 * kMb);
   expect_datagrams(link.choice);
+}
+
+// A bundle of TLS connections would take from others what the datagrams leave to them.
+TEST(PathChoice, WhatGivesWayToOthersIsNotThrottled) {
+  Link link;
+  link.gives_way = true;
+  EXPECT_EQ(link.until_test(10 * kMb), 0);
+  expect_datagrams(link.choice);
+  link.gives_way = false;
+  EXPECT_EQ(link.until_test(10 * kMb), 30);  // once they have been gone for as long as ever
 }
 
 TEST(PathChoice, TheFirstHalfOfATestCountsForNothing) {

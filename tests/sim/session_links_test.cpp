@@ -105,6 +105,59 @@ TEST(SessionLinks, P4ACold256MiBFillTheLink) {
   }
 }
 
+// A TCP flow of somebody else's on the session's link, with CUBIC and tuned buffers, without an
+// end.
+class Stranger final : public netsim::StreamUser {
+ public:
+  explicit Stranger(SessionWorld& world) : streams_(world.wan.streams()) {
+    netsim::StreamOptions how;
+    how.flow.send_buffer_bytes = how.flow.receive_buffer_bytes = 32U << 20;
+    const netsim::Endpoint there = netsim::endpoint(world.site_host, 9);
+    streams_.listen(there, [this](Time, netsim::StreamId, netsim::Endpoint) { return this; });
+    stream_ = streams_.dial(world.laptop_host, there, *this, how);
+  }
+  std::uint64_t received() const { return received_; }
+
+  void on_connected(Time, netsim::StreamId) override { fill(); }
+  void on_writable(Time, netsim::StreamId) override { fill(); }
+  void on_bytes(Time, netsim::StreamId, Slice bytes) override { received_ += bytes.size(); }
+  void on_closed(Time, netsim::StreamId, netsim::CloseReason) override {}
+
+ private:
+  void fill() {
+    while (streams_.write(stream_, zeros_) > 0) {
+    }
+  }
+  netsim::Streams& streams_;
+  netsim::StreamId stream_;
+  Slice zeros_ = Slice::copy_of(std::string(1U << 20, 0));
+  std::uint64_t received_ = 0;
+};
+
+// Slow for the sake of others is not slow: a bundle of TLS connections is not tried then, which
+// would take from them what the datagrams leave. Seconds 30 to 120.
+TEST(SessionLinks, WhatDatagramsLeaveToOthersTlsDoesNotTake) {
+  for (const auto mode : {datagram::RateMode::kFair, datagram::RateMode::kBackground}) {
+    WorldOptions options;
+    options.link = {.rtt = 180ms, .megabits = 50};
+    options.session.datagrams = true;
+    options.session.expects_bulk = true;
+    options.session.rate_mode = mode;
+    options.check_every_step = false;
+    SessionWorld world(37, options);
+    Stranger stranger(world);
+    world.run_for(5s);
+    world.laptop.service.send_endless_bulk(true);
+    world.start();
+    world.run_for(30s);
+    const std::uint64_t before = stranger.received();
+    world.run_for(90s);
+    const double share = static_cast<double>(stranger.received() - before) / (90 * 6.25e6);
+    EXPECT_GE(share, mode == datagram::RateMode::kFair ? 0.25 : 0.85) << share;
+    EXPECT_TRUE(world.laptop.session->status().datagrams);
+  }
+}
+
 TEST(SessionLinks, ALongerRouteIsNoLoss) {
   SessionWorld world(34);
   world.laptop.service.send_endless_bulk(true);
