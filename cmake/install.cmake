@@ -1,11 +1,17 @@
 # What `cmake --install` puts where, and `cpack` into a .deb: programs, the streamer that `join --ssh` carries along,
-# completions, the systemd unit. Libraries stay inside: longhaul's own interfaces are its programs and longhaul.h.
+# completions, the systemd unit, longhaul.h with its library and longhaul.py for programs of other people. All other
+# libraries stay inside.
 include(GNUInstallDirs)
 install(TARGETS netsim RUNTIME)
 if(NOT LONGHAUL_NETSIM_ONLY)
   install(TARGETS longhaul longhaul-streamer RUNTIME)
   if(TARGET longhaul-streamer-static)
     install(TARGETS longhaul-streamer-static RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/longhaul)
+  endif()
+  if(TARGET longhaul_shared)
+    install(TARGETS longhaul_shared LIBRARY)
+    install(FILES lib/client/longhaul.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(FILES lib/client/longhaul.py DESTINATION ${CMAKE_INSTALL_DATADIR}/longhaul/python)
   endif()
   install(FILES tools/deploy/longhaul-proxy.service tools/deploy/longhaul-streamer.service DESTINATION lib/systemd/user)
   foreach(completion bash:bash-completion/completions/longhaul zsh:zsh/vendor-completions/_longhaul

@@ -1,4 +1,5 @@
-"""What `cmake --install` lays down works where it lies: programs, the uploaded streamer, completions, the unit.
+"""What `cmake --install` lays down works where it lies: programs, the uploaded streamer, completions, the unit,
+the library for other programs and for Python.
 
 Usage: install.py CMAKE BUILD-FOLDER
 """
@@ -33,6 +34,12 @@ def main(cmake, build):
             unit = (prefix / f"lib/systemd/user/{program}.service").read_text()
             assert f"ExecStart={starts}" in unit, unit
         output_of(prefix / "bin/longhaul-streamer", "run", "--help", env=home)
+        [library] = (prefix / "lib").rglob("liblonghaul.so")
+        assert "longhaul_open" in (prefix / "include/longhaul.h").read_text()
+        found = dict(os.environ, PYTHONPATH=str(prefix / "share/longhaul/python"), LONGHAUL_LIBRARY=str(library))
+        begins = f"import longhaul; longhaul.Run('{folder}/run', shared='{folder}').close()"
+        output_of(sys.executable, "-c", begins, env=found)
+        assert list(pathlib.Path(folder).glob("run/log/000001.run"))
 
 
 if __name__ == "__main__":
