@@ -90,7 +90,8 @@ void ControlBook::on_event(const RunEvent& event) {
 
 std::optional<RunEvent> ControlBook::on_command(WallTime now, std::uint64_t step,
                                                 const Command& command) {
-  if (known_.contains(command.id)) return std::nullopt;
+  // Without an id nothing would ever be known of it: each look at its file would log it anew.
+  if (command.id == 0 || known_.contains(command.id)) return std::nullopt;
   if (!makes_sense(command))
     return done(now, step, command, EventKind::kRefused, "it makes no sense");
   if (expired(command, now)) return done(now, step, command, EventKind::kExpired, shown(command));

@@ -71,8 +71,8 @@ class ControlBook {
   // Events of this run's logs, oldest first: what was decided, and what is in force.
   void on_event(const RunEvent& event);
 
-  // A command arrived. Nothing: it is pending, or was known before. Else the event to log: expired,
-  // or refused because it makes no sense or too many are pending.
+  // A command arrived. Nothing: it is pending, was known before, or has no id. Else the event to
+  // log: expired, or refused because it makes no sense or too many are pending.
   std::optional<RunEvent> on_command(WallTime now, std::uint64_t step, const Command& command);
   // The oldest pending one that has not expired; it is no longer pending. The events of those that
   // have, for the log, are appended to `expired`.

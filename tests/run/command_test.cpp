@@ -41,6 +41,13 @@ TEST(ControlBook, HandsEachCommandOutOnce) {
   EXPECT_FALSE(book.pending());
 }
 
+TEST(ControlBook, PassesOverACommandWithoutAnIdHoweverOftenItsFileIsRead) {
+  ControlBook book;
+  for (int look = 0; look < 3; ++look)
+    EXPECT_FALSE(book.on_command(WallTime{10}, 1, command("pause", 0)).has_value());
+  EXPECT_FALSE(book.pending());
+}
+
 TEST(ControlBook, ExpiryIsJudgedWhereItWouldTakeEffect) {
   ControlBook book;
   std::vector<RunEvent> expired;
