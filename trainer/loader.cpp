@@ -2,17 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "lib/base/escape.hpp"
 
 namespace longhaul::trainer {
 namespace {
 
-// Named to the source beyond the window at hand: 128 MiB to 1 GiB, which is what a feed tells.
-constexpr std::size_t kHintBlocksLeast = 16, kHintBlocksMost = 128;
+constexpr Duration kLook = 100ms;  // between looks at whether to stop
 
 }  // namespace
 
@@ -20,6 +17,9 @@ Loader::Loader(std::unique_ptr<DataSource> source, SampleOrder order, std::uint6
                const LoaderOptions& options)
     : source_(std::move(source)),
       order_(std::move(order)),
+      lookahead_({.prefetch_seconds = options.prefetch_seconds,
+                  .sample_bytes = sequence * options.token_bytes,
+                  .first_index = options.first_index}),
       sequence_(sequence),
       options_(options),
       slots_(options.ring) {
@@ -38,7 +38,6 @@ Loader::~Loader() {
 }
 
 Result<> Loader::read_sample(const TokenRange& range, std::span<Token> out) {
-  constexpr Duration kLook = 100ms;  // between looks at whether to stop
   for (;;) {
     const Presence presence = TRY(source_->read(range, out));
     {
@@ -56,6 +55,9 @@ Result<> Loader::read_sample(const TokenRange& range, std::span<Token> out) {
 
 Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   const std::uint64_t samples = options_.global_batch / options_.ranks;
+  const auto now = Time(std::chrono::steady_clock::now().time_since_epoch());
+  if (const auto soon = lookahead_.due(order_, index, now))
+    source_->will_need(*soon, order_.window_blocks());
   batch.first_index = index;
   batch.tokens.resize(samples * sequence_);
   batch.targets.resize(samples * sequence_);
@@ -75,21 +77,8 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   return {};
 }
 
-// The window at hand, and what `prefetch` seconds take of it at the pace so far.
-std::size_t Loader::blocks_ahead(std::uint64_t samples, Duration spent) const {
-  const double seconds = std::max(1.0, std::chrono::duration<double>(spent).count());
-  const double a_second = static_cast<double>(samples * sequence_ * options_.token_bytes) / seconds;
-  const double blocks = std::ceil(static_cast<double>(options_.prefetch_seconds) * a_second /
-                                  static_cast<double>(kShuffleBlockBytes));
-  return order_.window_blocks() +
-         std::clamp<std::size_t>(static_cast<std::size_t>(std::min(blocks, 1e9)), kHintBlocksLeast,
-                                 kHintBlocksMost);
-}
-
 void Loader::run() {
   std::uint64_t index = options_.first_index;
-  std::uint64_t hinted = ~std::uint64_t{0};  // the window for which the source was told
-  Time began{};
   for (;;) {
     std::size_t slot = 0;
     {
@@ -98,14 +87,6 @@ void Loader::run() {
       changed_.wait(lock, [&] { return stopping_ || filled_ - taken_ + 1 < slots_.size(); });
       if (stopping_) return;
       slot = filled_ % slots_.size();
-    }
-    if (const std::uint64_t window = order_.window_begin(index); window != hinted) {
-      hinted = window;
-      const Time now = Time(std::chrono::steady_clock::now().time_since_epoch());
-      if (index == options_.first_index) began = now;
-      const std::uint64_t samples = index - options_.first_index;
-      source_->will_need(order_.blocks_from(index, blocks_ahead(samples, now - began)),
-                         order_.window_blocks());
     }
     Result<> filled = fill(slots_[slot], index);
     {

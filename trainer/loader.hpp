@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "trainer/sample_order.hpp"
+#include "trainer/lookahead.hpp"
 
 namespace longhaul::trainer {
 
@@ -51,13 +51,13 @@ class Loader {
   std::size_t ready() const;  // batches in the ring; any thread
 
  private:
-  std::size_t blocks_ahead(std::uint64_t samples, Duration spent) const;
   void run();
   Result<> fill(LoadedBatch& batch, std::uint64_t index);
   Result<> read_sample(const TokenRange& range, std::span<Token> out);
 
   std::unique_ptr<DataSource> source_;  // the thread's
   SampleOrder order_;                   // the thread's
+  Lookahead lookahead_;                 // the thread's
   std::uint64_t sequence_;
   LoaderOptions options_;
   std::vector<LoadedBatch> slots_;

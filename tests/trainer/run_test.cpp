@@ -8,7 +8,6 @@
 #include "trainer/checkpoint.hpp"
 #include "trainer/control.hpp"
 #include "trainer/ledger.hpp"
-#include "trainer/loader.hpp"
 #include "trainer/options.hpp"
 #include "trainer/plan.hpp"
 #include "trainer/reporter.hpp"
@@ -140,117 +139,6 @@ TEST(CheckpointWriter, WritesBehindAndTellsTheOutcome) {
   ASSERT_EQ(outcomes.size(), 3U);
   for (const auto& outcome : outcomes) EXPECT_FALSE(outcome.error);
   EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000003"});
-}
-
-// Two shards' worth of blocks of which some have not arrived; what is missing reads as poison.
-class ArrivingSource final : public DataSource {
- public:
-  const std::vector<ShardInfo>& shards() const override { return infos_; }
-  std::string identity() const override { return "arriving"; }
-  Result<Presence> read(const TokenRange& range, std::span<Token> out) override {
-    if (asked_[range.first]++ < 3) return Presence::kNotYet;
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<Token>(range.first + i) % 251;
-    return Presence::kThere;
-  }
-  void wait_for_arrival(Duration) override { ++waits; }
-  int waits = 0;
-
- private:
-  std::vector<ShardInfo> infos_ = {{"a", 1001, 2}};
-  std::map<std::uint64_t, int> asked_;
-};
-
-SampleOrder order_of(const DataSource& source) {
-  return SampleOrder::make(source.shards(), {.seed = 3, .sequence = 10}).value();
-}
-
-TEST(Loader, WaitsForWhatHasNotArrivedAndGivesOnlyThat) {
-  auto source = std::make_unique<ArrivingSource>();
-  SampleOrder order = order_of(*source), expected = order_of(*source);
-  Loader loader(std::move(source), std::move(order), 10, {.global_batch = 4, .ring = 3});
-  for (std::uint64_t step = 0; step < 60; ++step) {
-    const auto batch = loader.take();
-    ASSERT_TRUE(batch);
-    EXPECT_EQ((*batch)->first_index, step * 4);
-    for (std::uint64_t s = 0; s < 4; ++s) {
-      const TokenRange range = expected.at(step * 4 + s);
-      for (std::uint64_t i = 0; i < 10; ++i) {
-        EXPECT_EQ((*batch)->tokens[s * 10 + i], static_cast<std::int64_t>((range.first + i) % 251));
-        EXPECT_EQ((*batch)->targets[s * 10 + i],
-                  static_cast<std::int64_t>((range.first + i + 1) % 251));
-      }
-    }
-  }
-}
-
-// All is there; what was said to be needed must hold what is read.
-class HintedSource final : public DataSource {
- public:
-  explicit HintedSource(std::vector<std::size_t>& told) : told_(told) {}
-  const std::vector<ShardInfo>& shards() const override { return infos_; }
-  std::string identity() const override { return "hinted"; }
-  void will_need(std::span<const TokenRange> ranges, std::size_t urgent) override {
-    told_.push_back(ranges.size());
-    urgent_.assign(ranges.begin(), ranges.begin() + static_cast<std::ptrdiff_t>(urgent));
-  }
-  Result<Presence> read(const TokenRange& range, std::span<Token> out) override {
-    const bool named = std::any_of(urgent_.begin(), urgent_.end(), [&](const TokenRange& block) {
-      return block.first <= range.first && range.first + range.count <= block.first + block.count;
-    });
-    EXPECT_TRUE(named) << range.first;
-    std::fill(out.begin(), out.end(), 7U);
-    return Presence::kThere;
-  }
-
- private:
-  std::vector<ShardInfo> infos_ = {{"a", 1001, 2}};
-  std::vector<std::size_t>& told_;
-  std::vector<TokenRange> urgent_;
-};
-
-TEST(Loader, NamesEachWindowBeforeItReadsOfIt) {
-  std::vector<std::size_t> told;
-  {
-    auto source = std::make_unique<HintedSource>(told);
-    SampleOrder order =
-        SampleOrder::make(source->shards(),
-                          {.seed = 3, .sequence = 10, .window_blocks = 2, .block_bytes = 200})
-            .value();
-    const std::uint64_t samples = order.samples_per_epoch();
-    Loader loader(std::move(source), std::move(order), 10, {.global_batch = 1, .ring = 2});
-    for (std::uint64_t step = 0; step < 2 * samples; ++step) ASSERT_TRUE(loader.take());
-  }
-  EXPECT_GE(told.size(), 10U);  // 5 windows of two blocks, 2 epochs; and one is begun
-  EXPECT_LE(told.size(), 11U);
-  for (const std::size_t ranges : told) EXPECT_EQ(ranges, 10U) << "all that there is";
-}
-
-TEST(Loader, RanksTogetherReadTheGlobalBatch) {
-  std::vector<std::int64_t> whole, parts;
-  for (const std::uint64_t ranks : {1U, 2U, 4U}) {
-    parts.clear();
-    for (std::uint64_t rank = 0; rank < ranks; ++rank) {
-      auto source = std::make_unique<ArrivingSource>();
-      SampleOrder order = order_of(*source);
-      Loader loader(std::move(source), std::move(order), 10,
-                    {.global_batch = 4, .rank = rank, .ranks = ranks, .first_index = 8});
-      const LoadedBatch* batch = loader.take().value();
-      parts.insert(parts.end(), batch->tokens.begin(), batch->tokens.end());
-    }
-    if (ranks == 1) whole = parts;
-    EXPECT_EQ(parts, whole);
-  }
-}
-
-TEST(Loader, RefusesIdsOverTheVocabulary) {
-  auto source = std::make_unique<ArrivingSource>();
-  SampleOrder order = order_of(*source);
-  Loader loader(std::move(source), std::move(order), 10, {.vocab = 100});
-  Result<const LoadedBatch*> batch = loader.take();
-  for (int i = 0; i < 20 && batch; ++i) batch = loader.take();
-  ASSERT_FALSE(batch);
-  EXPECT_EQ(batch.error().kind(), Kind::kMalformed);
-  EXPECT_NE(batch.error().message().find("vocabulary"), std::string::npos);
 }
 
 TEST(Ledger, ColumnsSumToTheWall) {
