@@ -15,21 +15,22 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "trainer"))
+
+from killing import losses
 from push_pull import World
 
 SHARDS, TOKENS, STEPS = 12, 262_144, 700  # 512 KiB a shard, 256 steps each
 SEED = 2  # whose first block is of the last shard
 
 
-def make_shards(folder, seed):
+def make_shards(folder, seed, shards=SHARDS, tokens=TOKENS):
     folder.mkdir()
     rng = random.Random(seed)
-    for i in range(SHARDS):
-        ids = rng.randbytes(TOKENS)
-        packed = bytes(2 * TOKENS)
-        packed = bytearray(packed)
-        packed[0::2] = ids
-        header = struct.pack("<3i", 20240520, 1, TOKENS).ljust(1024, b"\0")
+    for i in range(shards):
+        packed = bytearray(2 * tokens)
+        packed[0::2] = rng.randbytes(tokens)
+        header = struct.pack("<3i", 20240520, 1, tokens).ljust(1024, b"\0")
         (folder / f"shard_{i:06}.bin").write_bytes(header + packed)
 
 
@@ -58,14 +59,6 @@ class Trainer:
         out, _ = self.process.communicate(timeout=120)
         assert self.process.returncode == code, (self.process.returncode, self.log.read_text()[-500:])
         return json.loads(out)
-
-    def losses(self):
-        found = {}
-        for line in (self.run / "metrics.jsonl").read_text().splitlines():
-            point = json.loads(line)
-            if "train/loss" in point:
-                found[point["step"]] = point["train/loss"]
-        return found
 
 
 def staged(world):
@@ -124,7 +117,7 @@ def story(world, program):
     whole = Trainer(world, program, "whole", "--data", world.root / "datasets/words/v000001")
     whole.start()
     whole.end(0)
-    early, late = trainer.losses(), whole.losses()
+    early, late = losses(trainer.run), losses(whole.run)
     assert sorted(early) == sorted(late) == list(range(STEPS)) and early == late
 
 

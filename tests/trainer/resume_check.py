@@ -12,8 +12,9 @@ import os
 import random
 import subprocess
 import tempfile
-import time
 from pathlib import Path
+
+from killing import expect_the_same, kill_at_random
 
 STEPS, KILLS_EACH = 24, 5
 
@@ -27,64 +28,12 @@ def command(program, folder, run, ranks, *more):
             "--ranks", str(ranks), *more]
 
 
-def losses(run):
-    found = {}
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        try:
-            point = json.loads(line)
-        except ValueError:
-            continue   # what kill -9 cut short
-        if "train/loss" in point:
-            found.setdefault(point["step"], set()).add(point["train/loss"])
-    return found
-
-
-def children(pid):
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-
-
-def kill(pid):
-    try:
-        os.kill(pid, 9)
-    except ProcessLookupError:
-        pass   # it has just ended
-
-
-def kill_at_random(child, ranks, rng):
-    """Whom, and then until all are gone. Lines of stderr are the moments, and a little after them."""
-    last = rng.randrange(1, 12)
-    said = ""
-    for count, line in enumerate(child.stderr):
-        said += line.decode()
-        if count == last:
-            break
-    time.sleep(rng.random() * 0.03)
-    fellows = children(child.pid) if ranks > 1 else []
-    one = fellows and rng.random() < 0.6
-    if one:
-        victim = rng.randrange(len(fellows))
-        kill(fellows[victim])
-    else:
-        for pid in [child.pid, *fellows]:
-            kill(pid)
-    said += child.stderr.read().decode()
-    child.wait()
-    if one and f"step     {STEPS - 1}" not in said:   # else the run had ended, or nearly
-        assert child.returncode == 5, (child.returncode, said)
-        assert "ended by signal 9" in said, said
-        gone = "rank 0 is gone" if victim == 0 else f"rank {victim} is gone"
-        assert gone in said, (victim, said)
-
-
 def round_of_kills(program, folder, ranks, kills, rng, name):
     run = folder / name
     for _ in range(kills):
         with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-            kill_at_random(child, ranks, rng)
+            kill_at_random(child, ranks, rng, STEPS - 1)
     # And once asked to stop, which saves first and says so by its exit code.
     with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
@@ -96,17 +45,10 @@ def round_of_kills(program, folder, ranks, kills, rng, name):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == STEPS, done.stdout
 
-    last = f"checkpoints/step-{STEPS:08}"
-    for file in ("model.safetensors", "state.safetensors"):
-        whole, killed = ((folder / one / last / file).read_bytes() for one in ("whole", name))
-        assert whole == killed, f"{file} differs"
-    whole, killed = losses(folder / "whole"), losses(run)
-    assert sorted(whole) == list(range(STEPS)), sorted(whole)
-    for step, values in killed.items():
-        assert values == whole[step], f"step {step}: {values} against {whole[step]}"
+    reported = expect_the_same(folder / "whole", run, STEPS)
     attempts = len(list((run / "log").glob("*.run")))
     assert attempts <= kills + 2, attempts
-    return len(killed)
+    return reported
 
 
 def main():

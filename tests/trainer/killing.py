@@ -1,0 +1,70 @@
+"""What the tests share that kill a training run: its processes, and the losses that it reported."""
+import json
+import os
+import time
+from pathlib import Path
+
+
+def losses(run):
+    """{step: the losses reported of it}, of all attempts."""
+    found = {}
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        try:
+            point = json.loads(line)
+        except ValueError:
+            continue   # what kill -9 cut short
+        if "train/loss" in point:
+            found.setdefault(point["step"], set()).add(point["train/loss"])
+    return found
+
+
+def children(pid):
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def kill(pid):
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass   # it has just ended
+
+
+def kill_at_random(child, ranks, rng, last_step):
+    """Whom, and then until all are gone. Lines of stderr are the moments, and a little after them."""
+    last = rng.randrange(1, 12)
+    said = ""
+    for count, line in enumerate(child.stderr):
+        said += line.decode()
+        if count == last:
+            break
+    time.sleep(rng.random() * 0.03)
+    fellows = children(child.pid) if ranks > 1 else []
+    one = fellows and rng.random() < 0.6
+    if one:
+        victim = rng.randrange(len(fellows))
+        kill(fellows[victim])
+    else:
+        for pid in [child.pid, *fellows]:
+            kill(pid)
+    said += child.stderr.read().decode()
+    child.wait()
+    if one and f"step {last_step:>6} " not in said:   # else the run had ended, or nearly
+        assert child.returncode == 5, (child.returncode, said)
+        assert "ended by signal 9" in said, said
+        gone = "rank 0 is gone" if victim == 0 else f"rank {victim} is gone"
+        assert gone in said, (victim, said)
+
+
+def expect_the_same(whole, killed, last):
+    """Weights, optimizer and losses of two runs, bit for bit; returns how many steps `killed` reported."""
+    for file in ("model.safetensors", "state.safetensors"):
+        one, other = ((run / f"checkpoints/step-{last:08}" / file).read_bytes() for run in (whole, killed))
+        assert one == other, f"{file} differs"
+    right, told = losses(whole), losses(killed)
+    assert sorted(right) == list(range(last)), sorted(right)
+    for step, values in told.items():
+        assert values == right[step], f"step {step}: {values} against {right[step]}"
+    return len(told)
