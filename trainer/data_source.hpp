@@ -40,6 +40,8 @@ class DataSource {
   // Fills out (range.count ids) only if every byte of the range has arrived and its hash matched;
   // else kNotYet with `out` untouched.
   virtual Result<Presence> read(const TokenRange& range, std::span<Token> out) = 0;
+  // Whether read() would give all of the range now.
+  virtual Result<Presence> here(const TokenRange&) { return Presence::kThere; }
   // What will be read next, soonest first, the first `urgent` of it before anything can go on; a
   // hint that replaces the last one.
   virtual void will_need(std::span<const TokenRange>, std::size_t /*urgent*/) {}

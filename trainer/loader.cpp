@@ -53,8 +53,27 @@ Result<> Loader::read_sample(const TokenRange& range, std::span<Token> out) {
   }
 }
 
+Result<> Loader::know(std::uint64_t index) {
+  while (!order_.knows(index)) {
+    ASSERT(options_.arrival.has_value());
+    const Presence presence = TRY(options_.arrival->next(order_, *source_));
+    {
+      const std::lock_guard lock(mutex_);
+      if (presence == Presence::kThere) {
+        waiting_.reset();
+        continue;
+      }
+      if (stopping_) return fail(Kind::kInterrupted, "read tokens");
+      waiting_ = "any block that was not read yet";
+    }
+    source_->wait_for_arrival(kLook);
+  }
+  return {};
+}
+
 Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   const std::uint64_t samples = options_.global_batch / options_.ranks;
+  TRY(know(index));
   const auto now = Time(std::chrono::steady_clock::now().time_since_epoch());
   if (const auto soon = lookahead_.due(order_, index, now))
     source_->will_need(*soon, order_.window_blocks());
@@ -63,7 +82,9 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   batch.targets.resize(samples * sequence_);
   std::vector<Token> ids(sequence_ + 1);
   for (std::uint64_t s = 0; s < samples; ++s) {
-    const TokenRange range = order_.at(index + options_.rank * samples + s);
+    const std::uint64_t number = index + options_.rank * samples + s;
+    TRY(know(number));
+    const TokenRange range = order_.at(number);
     TRY(read_sample(range, ids));
     for (std::uint64_t i = 0; i <= sequence_; ++i) {
       if (ids[i] >= options_.vocab)

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "trainer/arrival_order.hpp"
 #include "trainer/lookahead.hpp"
 
 namespace longhaul::trainer {
@@ -27,6 +28,7 @@ struct LoaderOptions {
   std::uint64_t prefetch_seconds =
       600;                        // at the pace of training: named to the source ahead of need
   std::uint64_t token_bytes = 2;  // on the disk
+  std::optional<ArrivalOrder> arrival{};  // of an order of that kind
 };
 struct LoadedBatch {
   std::uint64_t first_index = 0;              // global index of the step's first sample
@@ -52,6 +54,7 @@ class Loader {
 
  private:
   void run();
+  Result<> know(std::uint64_t index);  // waits until the order does
   Result<> fill(LoadedBatch& batch, std::uint64_t index);
   Result<> read_sample(const TokenRange& range, std::span<Token> out);
 

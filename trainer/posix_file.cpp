@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -19,6 +20,16 @@ constexpr mode_t kFileMode = 0644;
 
 std::string named(const char* verb, const Path& path) {
   return fmt::format("{} {}", verb, printable(path.native()));
+}
+
+Path folder_of(const Path& path) {
+  return path.has_parent_path() ? path.parent_path() : Path(".");
+}
+
+Result<> write_synced(const Path& path, std::string_view text) {
+  File file = TRY(File::create(path));
+  TRY(file.write(bytes_of(text)));
+  return file.sync();
 }
 
 }  // namespace
@@ -124,13 +135,21 @@ Result<std::string> read_text(const Path& path, std::uint64_t max_bytes) {
 Result<> write_text_atomically(const Path& path, std::string_view text) {
   Path beside = path;
   beside += ".new";
-  {
-    File file = TRY(File::create(beside));
-    TRY(file.write(bytes_of(text)));
-    TRY(file.sync());
-  }
+  TRY(write_synced(beside, text));
   TRY(move_file(beside, path));
-  return sync_folder(path.has_parent_path() ? path.parent_path() : Path("."));
+  return sync_folder(folder_of(path));
+}
+
+Result<> write_text_once(const Path& path, std::string_view text) {
+  std::array<char, 64> host{};
+  static_cast<void>(::gethostname(host.data(), host.size() - 1));
+  Path beside = path;
+  beside += fmt::format(".{}.{}", printable(host.data()), ::getpid());
+  TRY(write_synced(beside, text));
+  const int linked = ::link(beside.c_str(), path.c_str()), os = errno;
+  ::unlink(beside.c_str());
+  if (linked != 0) return fail_errno(named("make", path), os);
+  return sync_folder(folder_of(path));
 }
 
 Result<> sync_folder(const Path& folder) {

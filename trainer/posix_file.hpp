@@ -43,6 +43,9 @@ class File {
 Result<std::string> read_text(const Path& path, std::uint64_t max_bytes);
 // A new file of that content under a name beside `path`, synced, then renamed over it.
 Result<> write_text_atomically(const Path& path, std::string_view text);
+// The same for a name that is given once: kExists, and that file as it is, if it is there. Of all
+// that write one name, on one host or on several, one wins.
+Result<> write_text_once(const Path& path, std::string_view text);
 Result<> sync_folder(const Path& folder);
 Result<> move_file(const Path& from, const Path& to);
 Result<> make_folders(const Path& folder);

@@ -33,8 +33,10 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("shuffle-window", run.window, "blocks of 8 MiB within which samples are shuffled");
   o.add("prefetch", run.prefetch,
         "what so many seconds of training read is asked for first, of a dataset on its way");
-  o.add("order", run.order,
-        "shuffled, or upload: the first epoch's blocks in the order in which a push sends them");
+  o.add(
+      "order", run.order,
+      "shuffled; upload or arrival: the first epoch's blocks as a push sends them, or as they are "
+      "here");
   o.add("dtype", run.dtype, "of the layers' products: fp32 or bf16 (weights and sums stay fp32)");
   o.add("threads", run.threads, "CPU threads of each rank");
   o.add("ranks", run.ranks,

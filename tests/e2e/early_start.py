@@ -1,6 +1,7 @@
 """The trainer starts on a dataset that is still on its way: before the push has ended, through a
 kill -9 of the push, a stop and a pause while it waits; it ends with the losses of a run on the whole. In
-the shuffled order, too: what it needs first crosses first.
+the shuffled order, too: what it needs first crosses first. In the order of arrival a trainer that is killed reads
+again what it had read, and so does another that is given the record.
 
 Usage: early_start.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN]. 0: all held; 77: no trainer.
 """
@@ -141,6 +142,35 @@ def shuffled_story(world, program):
     assert not (world.root / ".longhaul/demand/mixed").exists()
 
 
+def arrival_story(world, program):
+    source = world.folder / "third"
+    make_shards(source, 3)
+    trainer = Trainer(world, program, "arrived", "--dataset", "late", "--store", world.root, order="arrival")
+    trainer.start()
+    trainer.until("waits for the manifest of late")
+    sending = push(world, source, "500kB/s", "late")
+    trainer.until("step      1 ")
+    assert sending.poll() is None, "the first steps came before the push had ended"
+    trainer.until("step    200 ")
+    trainer.process.kill()
+    trainer.process.communicate()
+    assert not list((trainer.run / "checkpoints").glob("step-*")), "it begins anew"
+    assert sending.wait(60) == 0, "all is here now, and is not what is read first"
+    trainer.start()
+    assert trainer.end(0)["steps"] == STEPS
+    told = losses(trainer.run)
+    assert sorted(told) == list(range(STEPS)) and all(len(values) == 1 for values in told.values()), told
+    again = Trainer(world, program, "again", "--data", world.root / "datasets/late/v000001", order="arrival")
+    shutil.copytree(trainer.run / "order", again.run / "order")
+    again.start()
+    again.end(0)
+    assert losses(again.run) == told
+    shutil.rmtree(again.run / "order")
+    again.start()
+    again.process.communicate(timeout=120)
+    assert again.process.returncode == 3 and "does not reach so far" in again.log.read_text()
+
+
 def main():
     if len(sys.argv) < 4 or not sys.argv[3]:
         print("skipped: there is no longhaul-train: LibTorch is not installed (tools/setup --trainer)")
@@ -153,6 +183,7 @@ def main():
         world.run("join", "here", stdin=world.invite())
         story(world, sys.argv[3])
         shuffled_story(world, sys.argv[3])
+        arrival_story(world, sys.argv[3])
         assert world.stop() == 0
         print("all held")
         return 0

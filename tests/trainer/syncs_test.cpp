@@ -30,6 +30,11 @@ TEST_F(TrainerSyncs, ATextPutInPlace) {
   expect_put_in_place(root_ / "notes");
 }
 
+TEST_F(TrainerSyncs, ATextThatIsGivenOnce) {
+  ASSERT_TRUE(write_text_once(root_ / "first", "one"));
+  expect_put_in_place(root_ / "first");
+}
+
 TEST_F(TrainerSyncs, AShardOfTokens) {
   auto shard = ShardWriter::create(root_ / "train.bin", 2);
   ASSERT_TRUE(shard) << shard.error().message();

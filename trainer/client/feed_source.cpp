@@ -104,8 +104,8 @@ Result<Presence> FeedSource::look_at(std::size_t shard) {
   return Presence::kThere;
 }
 
-Result<Presence> FeedSource::read(const TokenRange& range, std::span<Token> out) {
-  ASSERT(range.shard < places_.size() && out.size() == range.count);
+Result<Presence> FeedSource::fetch(const TokenRange& range) {
+  ASSERT(range.shard < places_.size());
   const Place& place = places_[range.shard];
   if (!place.seen && TRY(look_at(range.shard)) == Presence::kNotYet) return Presence::kNotYet;
   scratch_.resize(range.count * place.layout.token_bytes);
@@ -114,9 +114,18 @@ Result<Presence> FeedSource::read(const TokenRange& range, std::span<Token> out)
   const int found = longhaul_feed_read(feed_, place.file, offset, scratch_.data(), scratch_.size(),
                                        why, sizeof why);
   if (found == LONGHAUL_BROKEN) return broken(why);
-  if (found == LONGHAUL_NOT_YET) return Presence::kNotYet;
-  widen(scratch_, place.layout.token_bytes, out);
-  return Presence::kThere;
+  return found == LONGHAUL_NOT_YET ? Presence::kNotYet : Presence::kThere;
+}
+
+Result<Presence> FeedSource::read(const TokenRange& range, std::span<Token> out) {
+  ASSERT(out.size() == range.count);
+  const Presence presence = TRY(fetch(range));
+  if (presence == Presence::kThere) widen(scratch_, places_[range.shard].layout.token_bytes, out);
+  return presence;
+}
+
+Result<Presence> FeedSource::here(const TokenRange& range) {
+  return fetch(range);
 }
 
 void FeedSource::will_need(std::span<const TokenRange> ranges, std::size_t urgent) {

@@ -18,6 +18,7 @@ class FeedSource final : public DataSource {
   const std::vector<ShardInfo>& shards() const override { return infos_; }
   std::string identity() const override { return longhaul_feed_identity(feed_); }
   Result<Presence> read(const TokenRange& range, std::span<Token> out) override;
+  Result<Presence> here(const TokenRange& range) override;
   void will_need(std::span<const TokenRange> ranges, std::size_t urgent) override;
   void wait_for_arrival(Duration most) override;
   std::string waiting_for(const TokenRange&) const override {
@@ -35,6 +36,7 @@ class FeedSource final : public DataSource {
   Result<> wait(const FeedOpening& opening, Call&& call);
   Result<> open_shards(const FeedOpening& opening);
   Result<Presence> look_at(std::size_t shard);
+  Result<Presence> fetch(const TokenRange& range);  // into scratch_
 
   longhaul_feed* feed_;
   std::vector<ShardInfo> infos_;

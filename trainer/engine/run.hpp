@@ -39,6 +39,7 @@ class TrainingRun {
  private:
   Result<> open_data();
   Result<std::unique_ptr<DataSource>> open_dataset();
+  Result<> follow_arrivals();
   Result<> resume();
   Result<> restore(const Found& found);
   Result<> evaluate();
@@ -86,6 +87,7 @@ class TrainingRun {
   Settings settings_;
   std::unique_ptr<DataSource> source_;
   std::optional<SampleOrder> order_;
+  std::optional<ArrivalOrder> arrival_;  // of --order arrival
   std::unique_ptr<Loader> loader_;
   std::optional<EvalSet> eval_;
   std::unique_ptr<Reporter> reporter_;

@@ -54,11 +54,12 @@ Result<> TrainingRun::open_data() {
     source_ = std::move(folder);
   }
   data_identity_ = source_->identity();
-  order_ = TRY(
-      SampleOrder::make(source_->shards(), {.seed = options_.seed,
-                                            .sequence = options_.sequence,
-                                            .window_blocks = options_.window,
-                                            .first_epoch_in_order = options_.order == "upload"}));
+  order_ =
+      TRY(SampleOrder::make(source_->shards(), {.seed = options_.seed,
+                                                .sequence = options_.sequence,
+                                                .window_blocks = options_.window,
+                                                .first_epoch_in_order = options_.order == "upload",
+                                                .arrival = options_.order == "arrival"}));
   if (!options_.eval_data.empty())
     eval_ = TRY(EvalSet::open(options_.eval_data, model_.config(), options_));
   return {};
@@ -90,6 +91,7 @@ Result<> TrainingRun::open() {
                                                     model_.config(), options_.keep);
   if (leads()) checkpoints_->prepare(floats_of(model_.weights()), optimizer_state());
   first_step_ = step_;
+  if (options_.order == "arrival") TRY(follow_arrivals());
   const std::uint64_t token_bytes = source_->shards().front().token_bytes;
   loader_ = std::make_unique<Loader>(
       std::move(source_), *std::move(order_), options_.sequence,
@@ -99,10 +101,21 @@ Result<> TrainingRun::open() {
                     .vocab = static_cast<std::uint64_t>(model_.config().vocab),
                     .first_index = step_ * options_.batch,
                     .prefetch_seconds = options_.prefetch,
-                    .token_bytes = token_bytes});
+                    .token_bytes = token_bytes,
+                    .arrival = arrival_});
   if (resumed_from_) reporter_->resumed(step_, *resumed_from_);
   if (team_) join_sums();
   return {};
+}
+
+// What the steps so far have read is read again in that order, or not at all.
+Result<> TrainingRun::follow_arrivals() {
+  arrival_.emplace(options_.run / "order", options_.seed);
+  TRY(arrival_->replay(*order_));
+  if (step_ == 0 || order_->knows(step_ * options_.batch - 1)) return {};
+  return fail(Error(Kind::kNotFound, "go on in the order of arrival",
+                    printable((options_.run / "order").native()) + " does not reach so far")
+                  .advise("copy that folder from the run that wrote the checkpoint"));
 }
 
 Result<> TrainingRun::resume() {

@@ -55,8 +55,8 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
     return nonsense("--noise-alpha lies in (1, 2]");
   if (o.keep == 0) return nonsense("--keep 0 would delete what was just written");
   if (o.eval_every > 0 && o.eval_data.empty()) return nonsense("--eval-data is missing");
-  if (o.order != "shuffled" && o.order != "upload")
-    return nonsense("--order is shuffled or upload");
+  if (o.order != "shuffled" && o.order != "upload" && o.order != "arrival")
+    return nonsense("--order is shuffled, upload or arrival");
   TRY(parse_schedule(o.schedule));
   TRY(products_of(o));
   return {};
