@@ -167,6 +167,7 @@ void Wan::put_on(LinkId via, HostId here, std::uint32_t index) {
   const Direction direction = lane.a == here ? Direction::kUp : Direction::kDown;
   lane.link.advance(now());
   drain(via);
+  lane.nat.advance(now());
   if (direction == Direction::kUp) packet.from = lane.nat.outward(packet.from);
   ++hops_;
   trace(Trace::kSent, packet.bytes);
@@ -222,6 +223,7 @@ void Wan::on_delivery(Lane& lane, Direction direction, const Delivery& delivery)
   }
   const HostId here = direction == Direction::kUp ? lane.b : lane.a;
   if (direction == Direction::kDown) {
+    lane.nat.advance(now());
     const auto inside = lane.nat.inward(packet.to);
     if (!inside) {
       trace(Trace::kNoNat, packet.bytes);
@@ -313,6 +315,10 @@ void Wan::reconfigure(LinkId id, const LinkConfig& config) {
   lanes_[id.value()].link.reconfigure(now(), config);
   drain(id);
   arm(id);
+}
+
+void Wan::forget_idle_mappings(LinkId link, Duration span) {
+  lanes_[link.value()].nat.forget_idle(span);
 }
 
 void Wan::crash(HostId host) {

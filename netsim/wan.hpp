@@ -79,6 +79,8 @@ class Wan {
   // Faults.
   void apply(LinkId link, const EventKind& what);
   void reconfigure(LinkId link, const LinkConfig& config);
+  // The NAT in front of the link's side a forgets what nothing left by for so long (nat.hpp).
+  void forget_idle_mappings(LinkId link, Duration span);
   void crash(HostId host);  // packets to it vanish, its streams and sockets are gone without a word
   void restart(HostId host);  // empty: what was open before is answered with a reset
   bool is_up(HostId host) const { return hosts_[host.value()].up; }

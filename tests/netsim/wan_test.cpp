@@ -149,6 +149,33 @@ TEST_F(WanNet, ARebindingChangesThePortAndForgetsTheOld) {
   EXPECT_THAT(back.texts, ElementsAre("found"));
 }
 
+TEST_F(WanNet, AnIdleMappingIsForgottenUnlessSomethingLeavesByIt) {
+  const auto [a, b, link] = join(wan_of(10ms));
+  Inbox back;
+  wan.bind(endpoint(b, 9000), inbox);
+  wan.bind(endpoint(a, 5000), back);
+  wan.forget_idle_mappings(link, 30s);
+  const auto answer = [&](const char* text) {
+    wan.send({endpoint(b, 9000), inbox.from.back(), Slice::copy_of(text)});
+  };
+  send(a, b, "one");
+  wan.run_for(29s);
+  send(a, b, "two");
+  wan.run_for(29s);
+  answer("in time");
+  wan.run_for(2s);
+  answer("too late");
+  wan.run();
+  EXPECT_EQ(inbox.from.front(), inbox.from.back());
+  EXPECT_THAT(back.texts, ElementsAre("in time"));
+  send(a, b, "three");
+  wan.run();
+  answer("found");
+  wan.run();
+  EXPECT_NE(inbox.from.front(), inbox.from.back());
+  EXPECT_THAT(back.texts, ElementsAre("in time", "found"));
+}
+
 TEST_F(WanNet, QueuesMarkInsteadOfDroppingWhenAsked) {
   auto config = wan_of(10ms, 8'000'000);
   config.up.queue.mark_above = 2000_B;
