@@ -41,6 +41,8 @@ Result<std::optional<std::uint32_t>> bulk_paths_wanted(const App& app) {
                   .advise("two connections are for control, the rest for files"));
 }
 
+}  // namespace
+
 Result<datagram::RateMode> mode_wanted(const App& app, const std::string& option) {
   std::string mode = option;
   std::string where = "read --mode";
@@ -56,8 +58,6 @@ Result<datagram::RateMode> mode_wanted(const App& app, const std::string& option
   return fail(Error(Kind::kUsage, where, "'" + printable(mode, 80) + "' is no mode")
                   .advise("it is fair, background or max (docs/rate.md)"));
 }
-
-}  // namespace
 
 Connection::Connection(App& app, Site site, crypto::Identity identity)
     : app_(app),

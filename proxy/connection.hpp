@@ -42,6 +42,9 @@ struct ConnectOptions {
   std::optional<probe::ProberOptions> probe;
 };
 
+// --mode, session.mode or fair; kUsage: it is none.
+Result<datagram::RateMode> mode_wanted(const App& app, const std::string& option);
+
 class Connection {
  public:
   // Reads the identity and what was learned of the link; dials when run. Nothing has been sent yet.

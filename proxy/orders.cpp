@@ -7,6 +7,7 @@
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
+#include "proxy/connection.hpp"
 #include "proxy/daemon/order_queue.hpp"
 #include "proxy/daemon/site_core.hpp"
 #include "proxy/daemon_client.hpp"
@@ -326,6 +327,7 @@ Result<daemon::Order> push_order(App& app, const PushOptions& options) {
   order.limit_rate = options.limit_rate;
   if (const auto set = app.config.find("push.limit_rate"); order.limit_rate.empty() && set)
     order.limit_rate = set->value;
+  order.mode = datagram::name_of(TRY(mode_wanted(app, options.mode)));
   if (std::max(order.excludes.size(), order.exclude_from.size()) > daemon::kOrderListMax)
     return fail(Kind::kLimit, "queue the push", "more than 256 patterns");
   while (order.id == 0) {

@@ -309,6 +309,7 @@ io::Task<> SiteKeeper::push(daemon::Order order) {
   for (const std::string& path : order.exclude_from) add("--exclude-from", path);
   add("--files-from", order.files_from);
   add("--limit-rate", order.limit_rate);
+  add("--mode", order.mode);
   LOG(app_.log, kInfo, "{}: try {}", in_words(order), order.tries);
   Result<std::unique_ptr<io::Process>> started = app_.env.run_program(std::move(command));
   if (!started) {

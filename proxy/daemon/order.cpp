@@ -68,7 +68,7 @@ std::string to_text(const Order& order) {
     line.add("command", order.command);
   } else {
     line.add("source", order.source).add("files_from", order.files_from);
-    line.add("limit_rate", order.limit_rate).add("tries", order.tries);
+    line.add("limit_rate", order.limit_rate).add("mode", order.mode).add("tries", order.tries);
     line.add("exclude", list_json(order.excludes));
     line.add("exclude_from", list_json(order.exclude_from));
   }
@@ -104,6 +104,7 @@ Result<Order> parse_order(std::string_view text) {
     if (!order.source.starts_with('/')) return broken("it names no source");
     order.files_from = fields.text("files_from");
     order.limit_rate = fields.text("limit_rate");
+    order.mode = fields.text("mode");  // empty in orders of older versions
     order.excludes = list_of(fields, "exclude");
     order.exclude_from = list_of(fields, "exclude_from");
     order.tries = static_cast<std::uint32_t>(fields.count("tries").value_or(0));

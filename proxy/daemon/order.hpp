@@ -48,7 +48,8 @@ struct Order {
   std::string target;   // run or dataset
   std::string command;  // kSteer: as run::parse_command() takes it
   // kPush: absolute paths.
-  std::string source, files_from, limit_rate;
+  std::string source, files_from;
+  std::string limit_rate, mode;  // as --limit-rate and --mode; empty: as the settings say
   std::vector<std::string> excludes, exclude_from;
   // By this machine's clock. expires: kSteer; zero: never.
   WallTime made, expires;

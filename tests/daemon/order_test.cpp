@@ -27,6 +27,8 @@ Order push(std::uint64_t id) {
   order.target = "corpus";
   order.source = "/data/a \"b\"\n/c";
   order.files_from = "/data/list";
+  order.limit_rate = "1MB/s";
+  order.mode = "background";
   order.excludes = {"*.tmp", "a/b", ""};
   order.exclude_from = {"/x"};
   order.tries = 3;
@@ -43,6 +45,18 @@ TEST(Order, ReadsTheSameAsItWasWritten) {
       EXPECT_EQ(*again, order);
     }
   }
+}
+
+TEST(Order, OfAnOlderVersionHasNoMode) {
+  Order order = push(7);
+  std::string text = to_text(order);
+  const std::string mode = ",\"mode\":\"background\"";
+  ASSERT_NE(text.find(mode), std::string::npos) << text;
+  text.erase(text.find(mode), mode.size());
+  order.mode.clear();
+  const auto again = parse_order(text);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(*again, order);
 }
 
 TEST(Order, IsRefusedWhenAnythingIsMissing) {

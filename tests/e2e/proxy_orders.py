@@ -97,18 +97,33 @@ def hostile_list(world):
     shutil.rmtree(lists)
 
 
+def command_with(word):
+    """The command line of a push that names it; empty: there is none."""
+    for place in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "push" in words and word in words and "--queue" not in words:
+            return words
+    return []
+
+
 def push_goes_on(world):
     """A push that is cut short by the daemon's end is begun again by the next one."""
     source = world.folder / "source"
     source.mkdir()
     (source / "blob").write_bytes(os.urandom(12_000_000))
     with daemon(world) as first:
-        world.run("push", source, "here:pushed", "--queue", "--limit-rate", "1MB/s")
-        wait_for(lambda: of(world, "order", kind="push", state="running"))
+        world.run("push", source, "here:pushed", "--queue", "--limit-rate", "1MB/s", "--mode",
+                  "background")
+        wait_for(lambda: of(world, "order", kind="push", state="running", mode="background"))
+        wait_for(lambda: "--mode=background" in command_with(str(source)))
         wait_for(lambda: sum(file.stat().st_size for file in world.root.rglob("*") if file.is_file()) > 1_000_000)
         assert first.stop() == 0
     waiting = [json.loads(file.read_text()) for file in (world.home / "state/queue/waiting").glob("*.json")]
     assert [order["state"] for order in waiting] == ["queued"], (waiting, ended(world))
+    assert "no mode" in world.run("push", source, "here:pushed", "--queue", "--mode", "fast", code=2).stderr
     with daemon(world) as second:
         wait_for(lambda: of(world, "order", kind="push", state="applied"), 60)
         assert second.stop() == 0
