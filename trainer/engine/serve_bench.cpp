@@ -12,19 +12,12 @@
 #include "lib/base/rng.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "trainer/engine/commands.hpp"
+#include "trainer/engine/serve_options.hpp"
 #include "trainer/engine/serving.hpp"
 #include "trainer/engine/train_setup.hpp"
-#include "trainer/serving/serve_report.hpp"
 
 namespace longhaul::trainer {
 namespace {
-
-struct ServeOptions {
-  TrainOptions model;
-  std::uint64_t requests = 64, prompt = 128, output = 64, most = 16, round = 64, pool = 8192;
-  std::uint64_t repetitions = 5;
-  double rate = 4, spread = 0, ttft_ms = 1000, tpot_ms = 100;
-};
 
 void list(Options& o, ServeOptions& s) {
   o.add("model", s.model.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
@@ -42,6 +35,10 @@ void list(Options& o, ServeOptions& s) {
   o.add("ttft-ms", s.ttft_ms, "goodput's limit to the first token");
   o.add("tpot-ms", s.tpot_ms, "goodput's limit a token after it");
   o.add("repetitions", s.repetitions, "of pp512 and tg128 (0: without them)");
+  o.add("url", s.url,
+        "instead of --model: an OpenAI-compatible server, http://HOST:PORT/v1 or its "
+        "..completions; $OPENAI_API_KEY is its key");
+  o.add("served-model", s.served_model, "with --url: which of the server's");
 }
 
 Result<> check(const ServeOptions& s) {
@@ -57,36 +54,21 @@ Result<> check(const ServeOptions& s) {
   return {};
 }
 
-struct Arrival {
-  Duration at{};  // from the start
-  Prompt prompt;
-};
-
-std::vector<Arrival> arrivals_of(const ServeOptions& s, std::int64_t vocab) {
-  Rng when(s.model.seed, "serve.arrivals"), length(s.model.seed, "serve.lengths"),
-      ids(s.model.seed, "serve.prompts");
-  const auto some = [&](std::uint64_t tokens) {
-    const auto off = static_cast<std::uint64_t>(s.spread * static_cast<double>(tokens));
-    return static_cast<std::uint32_t>(
-        length.between(std::max<std::uint64_t>(1, tokens - off), tokens + off));
-  };
-  std::vector<Arrival> out;
-  double at = 0;
-  for (std::uint64_t i = 0; i < s.requests; ++i) {
-    if (s.rate > 0 && i > 0) at += -std::log(1 - when.unit()) / s.rate;
-    Arrival one;
-    one.at = Duration(static_cast<std::int64_t>(at * 1e9));
-    one.prompt.tokens.resize(some(s.prompt));
-    for (std::int64_t& id : one.prompt.tokens)
+std::vector<Prompt> prompts_of(const ServeOptions& s, const std::vector<Arrival>& arrivals,
+                               std::int64_t vocab) {
+  Rng ids(s.model.seed, "serve.prompts");
+  std::vector<Prompt> out;
+  for (const Arrival& arrival : arrivals) {
+    Prompt one{std::vector<std::int64_t>(arrival.prompt), arrival.output};
+    for (std::int64_t& id : one.tokens)
       id = static_cast<std::int64_t>(ids.below(static_cast<std::uint64_t>(vocab)));
-    one.prompt.output = some(s.output);
     out.push_back(std::move(one));
   }
   return out;
 }
 
 Result<std::vector<Served>> serve(Server& server, const std::vector<Arrival>& arrivals,
-                                  const Control& control) {
+                                  const std::vector<Prompt>& prompts, const Control& control) {
   std::map<std::uint64_t, Served> open;
   std::vector<Served> out;
   const Time began = time_now();
@@ -94,10 +76,9 @@ Result<std::vector<Served>> serve(Server& server, const std::vector<Arrival>& ar
   while (next < arrivals.size() || server.busy()) {
     if (control.stop_asked()) return fail(Kind::kInterrupted, "serve");
     for (; next < arrivals.size() && began + arrivals[next].at <= time_now(); ++next) {
-      TRY(server.add(next, arrivals[next].prompt));
+      TRY(server.add(next, prompts[next]));
       // From when it came, not from when this loop looked.
-      open[next] = {began + arrivals[next].at,
-                    static_cast<std::uint32_t>(arrivals[next].prompt.tokens.size())};
+      open[next] = {began + arrivals[next].at, arrivals[next].prompt};
     }
     if (!server.busy()) {
       const Duration left = began + arrivals[next].at - time_now();
@@ -159,11 +140,6 @@ double read_bandwidth() {
   return best;
 }
 
-std::string to_json(const Spread3& s) {
-  return fmt::format("{{\"mean\":{:.6f},\"median\":{:.6f},\"p99\":{:.6f}}}", s.mean, s.median,
-                     s.p99);
-}
-
 }  // namespace
 
 Result<int> serve_bench_command(Outside& outside, std::span<const std::string> arguments) {
@@ -173,6 +149,7 @@ Result<int> serve_bench_command(Outside& outside, std::span<const std::string> a
   if (TRY(read_options(outside.console, options, "serve-bench", arguments)) == Asked::kHelp)
     return cli::kOk;
   TRY(check(work));
+  if (!work.url.empty()) return serve_remote(outside, work);
   at::set_num_threads(static_cast<int>(work.model.threads));
   constexpr std::uint32_t kPrompt = 512, kMade = 128;
   work.model.sequence = std::max<std::uint64_t>(2 * (work.prompt + work.output), kPrompt + kMade);
@@ -181,10 +158,10 @@ Result<int> serve_bench_command(Outside& outside, std::span<const std::string> a
   Server server(model, {.pool_tokens = work.pool,
                         .most_requests = static_cast<std::uint32_t>(work.most),
                         .round_tokens = static_cast<std::uint32_t>(work.round)});
-  const auto served = TRY(serve(server, arrivals_of(work, model.config().vocab), outside.control));
-  const auto milliseconds = [](double ms) { return Duration(static_cast<std::int64_t>(ms * 1e6)); };
-  const ServeReport report =
-      report_of(served, {milliseconds(work.ttft_ms), milliseconds(work.tpot_ms)});
+  const std::vector<Arrival> arrivals = arrivals_of(work);
+  const auto prompts = prompts_of(work, arrivals, model.config().vocab);
+  const auto served = TRY(serve(server, arrivals, prompts, outside.control));
+  const ServeReport report = report_of(served, work.limits());
   std::vector<double> pp, tg;
   for (std::uint64_t i = 0; i < work.repetitions; ++i) {
     pp.push_back(TRY(alone(server, kPrompt, 1)));
@@ -203,15 +180,9 @@ Result<int> serve_bench_command(Outside& outside, std::span<const std::string> a
   }
   outside.console.out(fmt::format(
       "{{\"bench\":\"serve\",\"model\":\"{}\",\"parameters\":{},\"dtype\":\"fp32\",\"threads\":{},"
-      "\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},\"seconds\":{:.3f},"
-      "\"requests_per_second\":{:.4f},\"output_tokens_per_second\":{:.2f},"
-      "\"total_tokens_per_second\":{:.2f},\"goodput\":{:.4f},\"within\":{},\"ttft\":{},\"tpot\":{},"
-      "\"itl\":{},\"end_to_end\":{}{}}}\n",
+      "\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},{}{}}}\n",
       work.model.model, model.layout().size(), work.model.threads, report.requests, work.rate,
-      work.prompt, work.output, report.seconds, report.requests_per_second,
-      report.output_per_second, report.total_per_second, report.goodput, report.within,
-      to_json(report.ttft), to_json(report.tpot), to_json(report.itl), to_json(report.end_to_end),
-      single));
+      work.prompt, work.output, to_json(report), single));
   return cli::kOk;
 }
 

@@ -9,13 +9,6 @@ double seconds(Duration span) {
   return std::chrono::duration<double>(span).count();
 }
 
-Spread3 spread_of(const std::vector<double>& values) {
-  if (values.empty()) return {};
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return {sum / static_cast<double>(values.size()), percentile(values, 50), percentile(values, 99)};
-}
-
 }  // namespace
 
 double percentile(std::vector<double> values, double p) {
@@ -25,6 +18,13 @@ double percentile(std::vector<double> values, double p) {
   const auto below = static_cast<std::size_t>(place);
   const std::size_t above = std::min(below + 1, values.size() - 1);
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+}
+
+Spread3 spread_of(const std::vector<double>& values) {
+  if (values.empty()) return {};
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return {sum / static_cast<double>(values.size()), percentile(values, 50), percentile(values, 99)};
 }
 
 ServeReport report_of(const std::vector<Served>& served, const ServeLimits& limits) {

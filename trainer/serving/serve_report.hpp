@@ -19,6 +19,7 @@ struct Served {  // one request that was answered in full
 struct Spread3 {  // of some times, in seconds
   double mean = 0, median = 0, p99 = 0;
 };
+Spread3 spread_of(const std::vector<double>& values);
 struct ServeReport {
   std::size_t requests = 0, within = 0;  // within: both limits were met
   double seconds = 0;                    // from the first arrival to the last token
