@@ -48,6 +48,8 @@ struct ProbeOptions {
   std::string site;
   std::string budget = "20MB,10s";
   std::string save_profile;  // a netsim profile of the link, in this file
+  std::string nat;           // the longest silence to try; empty: none
+  std::string compare;       // a size, to be moved over UDP and over TLS; empty: do not
 };
 // What the link to a site is like: docs/probe.md.
 io::Task<int> probe(App& app, ProbeOptions options);

@@ -119,16 +119,26 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   std::vector<session::Service*> services{made->exchange_.get(), made->viewer_.get()};
   // ssh carries TCP alone, and a site that calls us may have no other way in or out.
   const Datagrams datagrams = TRY(datagrams_wanted(app));
-  if (is_direct(site) && datagrams == Datagrams::kAuto) made->open_datagrams();
+  if (is_direct(site) && options.datagrams && datagrams == Datagrams::kAuto)
+    made->hub_ = made->open_datagrams(io::DatagramLoad::kBulk);
   session_options.datagrams = made->hub_ != nullptr;
-  if (options.probe && made->hub_ != nullptr) {
-    options.probe->buffers = &made->buffers_;
-    made->prober_ = std::make_unique<probe::Prober>(*options.probe);
-    services.push_back(made->prober_.get());
-  }
+  if (session::Service* const third = made->third_service(options)) services.push_back(third);
   made->session_ = session::Session::dial(app.env.now(), made->keys_, session_options, services);
   made->begin();
   return made;
+}
+
+// Who asks what the link is like; null: nobody.
+session::Service* Connection::third_service(const ConnectOptions& options) {
+  if (options.fill) {
+    filler_ = std::make_unique<probe::Filler>(*options.fill);
+    return filler_.get();
+  }
+  if (!options.probe || hub_ == nullptr) return nullptr;
+  probe::ProberOptions prober_options = *options.probe;
+  prober_options.buffers = &buffers_;
+  prober_ = std::make_unique<probe::Prober>(prober_options);
+  return prober_.get();
 }
 
 // What runs for as long as it lives.
@@ -138,6 +148,7 @@ void Connection::begin() {
   auto hear = [this](const session::Event& event) { on_event(event); };
   auto drained = [this] {
     if (probe_socket_ != nullptr) probe_socket_->kick();
+    for (const QuietSocket& quiet : quiet_) quiet.socket->kick();
     changed_.notify();
   };
   pump_ = std::make_unique<io::Pump>(app_.env, *session_, dialer, hear, drained);
@@ -149,6 +160,7 @@ void Connection::begin() {
     probe_socket_ =
         std::make_unique<io::ProbeSocket>(app_.env, *hub_, *prober_, [this] { pump_->poke(); });
     tasks_.spawn(probe_socket_->run());
+    open_quiet_ports();
   }
   tasks_.spawn(pump_->run());
   if (auto watch = io::AddressWatch::open(app_.env.executor())) {
@@ -178,14 +190,28 @@ io::Task<Result<std::unique_ptr<io::Stream>>> Connection::dial(bool small_segmen
 }
 
 // UDP and TCP share what the site's address says; without UDP everything crosses over TLS.
-void Connection::open_datagrams() {
-  auto port = app_.env.datagrams({"::", 0});
-  if (!port) port = app_.env.datagrams({"0.0.0.0", 0});  // a host without IPv6
+std::unique_ptr<io::DatagramHub> Connection::open_datagrams(io::DatagramLoad load) {
+  auto port = app_.env.datagrams({"::", 0}, load);
+  if (!port) port = app_.env.datagrams({"0.0.0.0", 0}, load);  // a host without IPv6
   if (!port) {
     LOG(app_.log, kInfo, "no UDP: {}", port.error().message());
-    return;
+    return nullptr;
   }
-  hub_ = std::make_unique<io::DatagramHub>(app_.env.executor(), *std::move(port));
+  return std::make_unique<io::DatagramHub>(app_.env.executor(), *std::move(port));
+}
+
+// One that cannot be opened is as good as unanswered.
+void Connection::open_quiet_ports() {
+  for (const auto& port : prober_->quiet_ports()) {
+    QuietSocket quiet;
+    quiet.hub = open_datagrams(io::DatagramLoad::kLittle);
+    if (quiet.hub == nullptr) continue;
+    quiet.socket =
+        std::make_unique<io::ProbeSocket>(app_.env, *quiet.hub, *port, [this] { pump_->poke(); });
+    tasks_.spawn(quiet.hub->run());
+    tasks_.spawn(quiet.socket->run());
+    quiet_.push_back(std::move(quiet));
+  }
 }
 
 io::Task<> Connection::tell_telemetry() {
@@ -262,6 +288,10 @@ io::Task<> Connection::close() {
   if (telling_) tasks_.cancel(*telling_);
   if (addresses_ != nullptr) addresses_->close();
   if (probe_socket_ != nullptr) probe_socket_->close();
+  for (const QuietSocket& quiet : quiet_) {
+    quiet.socket->close();
+    quiet.hub->close();
+  }
   if (hub_ != nullptr) hub_->close();
   co_await reach_->close();
   co_await tasks_.join();

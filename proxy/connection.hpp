@@ -18,6 +18,7 @@
 #include "lib/io/probe_socket.hpp"
 #include "lib/io/pump.hpp"
 #include "lib/io/task_group.hpp"
+#include "lib/probe/filler.hpp"
 #include "lib/probe/prober.hpp"
 #include "lib/session/handshake.hpp"
 #include "lib/session/session.hpp"
@@ -40,6 +41,9 @@ struct ConnectOptions {
   bool expects_bulk = false;  // files are going to cross
   // The link is going to be probed: prober() is there if this session may use UDP.
   std::optional<probe::ProberOptions> probe;
+  // Or only be filled, over the ways that are allowed: filler() is there.
+  std::optional<probe::FillerOptions> fill;
+  bool datagrams = true;  // false: TLS alone, whatever udp says
 };
 
 // --mode, session.mode or fair; kUsage: it is none.
@@ -60,6 +64,7 @@ class Connection {
   const session::Session& session() const { return *session_; }
   void poke() { pump_->poke(); }
   probe::Prober* prober() { return prober_.get(); }
+  probe::Filler* filler() { return filler_.get(); }
   // Where the site's UDP socket is; nullopt before the first connection.
   const std::optional<datagram::Address>& udp_peer() const { return udp_peer_; }
   std::uint64_t capabilities() const { return capabilities_; }  // of both; once established
@@ -88,7 +93,9 @@ class Connection {
   io::Task<> keep_time();
   io::Task<> watch_addresses();
   io::Task<> tell_telemetry();
-  void open_datagrams();
+  std::unique_ptr<io::DatagramHub> open_datagrams(io::DatagramLoad load);
+  void open_quiet_ports();
+  session::Service* third_service(const ConnectOptions& options);
   io::Task<Result<std::unique_ptr<io::Stream>>> dial(bool small_segments);
 
   App& app_;
@@ -103,11 +110,17 @@ class Connection {
   std::unique_ptr<transfer::Exchange> exchange_;
   std::unique_ptr<feed::Viewer> viewer_;
   std::unique_ptr<probe::Prober> prober_;
+  std::unique_ptr<probe::Filler> filler_;
   std::unique_ptr<session::Session> session_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: no UDP here, or not wanted
   std::unique_ptr<io::AddressWatch> addresses_;
   std::unique_ptr<io::Pump> pump_;
   std::unique_ptr<io::ProbeSocket> probe_socket_;
+  struct QuietSocket {
+    std::unique_ptr<io::DatagramHub> hub;
+    std::unique_ptr<io::ProbeSocket> socket;
+  };
+  std::vector<QuietSocket> quiet_;  // of the prober's quiet ports
   std::optional<datagram::Address> udp_peer_;
   std::uint64_t capabilities_ = 0;
   io::TaskGroup tasks_;

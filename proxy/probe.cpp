@@ -1,4 +1,5 @@
 // `longhaul probe SITE`: what the link to a site is like.
+#include <array>
 #include <charconv>
 #include <fstream>
 
@@ -45,6 +46,22 @@ Result<> read_budget(const std::string& text, probe::ProberOptions& into) {
   return {};
 }
 
+// Longer and longer ones, up to `longest`.
+Result<std::vector<Duration>> silences_of(const std::string& longest) {
+  constexpr std::array<Duration, 12> kSilences = {10s, 15s,  20s,  30s,  45s,  60s,
+                                                  90s, 2min, 3min, 4min, 5min, 7min};
+  const auto most = cli::parse_duration(longest);
+  if (!most || *most < kSilences.front() || *most > probe::ProbeSite::kSilenceMax)
+    return fail(Error(Kind::kUsage, "read the silence " + longest, "it may last from 10s to 10m")
+                    .advise("most home routers forget a port after 30s to 5m: --nat 5m"));
+  std::vector<Duration> out;
+  for (const Duration one : kSilences) {
+    if (one < *most) out.push_back(one);
+  }
+  out.push_back(*most);
+  return out;
+}
+
 struct ProfileFile {
   std::string path, name;
 };
@@ -72,7 +89,7 @@ Error cannot(const Site& site, const std::string& why) {
 }
 
 // Until the probe is over; an error where there is nothing to show.
-io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
+io::Task<Result<>> follow(App& app, Site site, Connection& connection, Duration silence) {
   const Time began = app.env.now();
   std::optional<Time> started;
   std::optional<Error> error;
@@ -97,7 +114,7 @@ io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
         prober->start(now, *connection.udp_peer());
         connection.poke();
       }
-    } else if (prober->finished() || now - *started > kTimeMost + kProbeSlack) {
+    } else if (prober->finished() || now - *started > kTimeMost + kProbeSlack + silence) {
       break;
     }
     if (error) break;
@@ -108,6 +125,64 @@ io::Task<Result<>> follow(App& app, Site site, Connection& connection) {
   co_return Result<>();
 }
 
+struct Wanted {
+  probe::ProberOptions prober;
+  std::optional<ProfileFile> file;
+  std::uint64_t compared_bytes = 0;
+  Duration silence{};  // the longest
+};
+Result<Wanted> wanted_of(const ProbeOptions& options) {
+  Wanted out;
+  TRY(read_budget(options.budget, out.prober));
+  if (!options.save_profile.empty()) out.file = TRY(profile_file(options.save_profile));
+  if (!options.compare.empty()) {
+    const auto size = cli::parse_size(options.compare);
+    if (!size || size->value() < kBudgetLeast || size->value() > kBudgetMost / 2)
+      return fail(Kind::kUsage, "read the size " + options.compare,
+                  "it may be from 500kB to 500MB");
+    out.compared_bytes = size->value();
+  }
+  if (!options.nat.empty()) {
+    out.prober.silences = TRY(silences_of(options.nat));
+    out.silence = out.prober.silences.back();
+  }
+  return out;
+}
+
+// An error: there is nothing to tell.
+Result<ProbeStory> story_of(const Site& site, Connection& connection) {
+  ProbeStory story;
+  story.site = site.name;
+  const session::Status status = connection.session().status();
+  story.path = status.datagrams ? "UDP" : "TLS";
+  story.why = session::name_of(status.choice);
+  story.tls_rtt_ms = static_cast<double>(status.rtt.count()) / 1e6;
+  story.tls_rtt_least_ms = static_cast<double>(status.rtt_min.count()) / 1e6;
+  const probe::Prober* prober = connection.prober();
+  if (prober == nullptr) return story;
+  // A silent UDP port is a finding, any other failure is one.
+  if (prober->error() && prober->error()->kind() != Kind::kTimeout) return fail(*prober->error());
+  story.udp = !prober->error();
+  if (!story.udp) return story;
+  story.figures = probe::estimate(prober->samples());
+  story.nat = prober->nat();
+  story.figures.mtu_bytes = prober->mtu_bytes();
+  story.figures.bytes_up = prober->bytes_up();
+  story.figures.bytes_down = prober->bytes_down();
+  story.figures.took = prober->took();
+  story.figures.cut_short = prober->cut_short();
+  return story;
+}
+
+int keep_profile(App& app, const ProfileFile& file, const Site& site, const ProbeStory& story) {
+  if (!story.udp) return app.failed(cannot(site, "no profile is written: UDP is not answered"));
+  const Result<> written = write_profile(file, story);
+  if (!written) return app.failed(written.error());
+  if (!app.json)
+    app.console.err("wrote " + file.path + ": netsim run --profile ./" + file.path + " -- CMD\n");
+  return cli::kOk;
+}
+
 }  // namespace
 
 io::Task<int> probe(App& app, ProbeOptions options) {
@@ -115,59 +190,34 @@ io::Task<int> probe(App& app, ProbeOptions options) {
   if (!sites) co_return app.failed(sites.error());
   const auto site = sites->find(options.site);
   if (!site) co_return app.failed(site.error());
+  const Result<Wanted> wanted = wanted_of(options);
+  if (!wanted) co_return app.failed(wanted.error());
   ConnectOptions connect;
-  connect.probe.emplace();
-  const Result<> budget = read_budget(options.budget, *connect.probe);
-  if (!budget) co_return app.failed(budget.error());
-  std::optional<ProfileFile> file;
-  if (!options.save_profile.empty()) {
-    const auto named = profile_file(options.save_profile);
-    if (!named) co_return app.failed(named.error());
-    file = *named;
-  }
+  connect.probe = wanted->prober;
   app.env.entropy(connect.probe->seed.writable());
   connect.probe->wall_less_now_ns = app.env.wall().ns - app.env.now().time_since_epoch().count();
   Result<std::unique_ptr<Connection>> made = Connection::make(app, *site, connect);
   if (!made) co_return app.failed(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
-  const Result<> followed = co_await follow(app, *site, *connection);
-
-  ProbeStory story;
-  story.site = site->name;
-  const session::Status status = connection->session().status();
-  story.path = status.datagrams ? "UDP" : "TLS";
-  story.why = session::name_of(status.choice);
-  story.tls_rtt_ms = static_cast<double>(status.rtt.count()) / 1e6;
-  story.tls_rtt_least_ms = static_cast<double>(status.rtt_min.count()) / 1e6;
-  std::optional<Error> error;
-  if (!followed) error = followed.error();
-  if (const probe::Prober* prober = connection->prober(); prober != nullptr && !error) {
-    // A silent UDP port is a finding, any other failure is one.
-    if (prober->error() && prober->error()->kind() != Kind::kTimeout) error = prober->error();
-    story.udp = !prober->error();
-    if (story.udp) {
-      story.figures = probe::estimate(prober->samples());
-      story.figures.mtu_bytes = prober->mtu_bytes();
-      story.figures.bytes_up = prober->bytes_up();
-      story.figures.bytes_down = prober->bytes_down();
-      story.figures.took = prober->took();
-      story.figures.cut_short = prober->cut_short();
-    }
-  }
+  const Result<> followed = co_await follow(app, *site, *connection, wanted->silence);
+  Result<ProbeStory> story = story_of(*site, *connection);
   co_await connection->close();
-  if (error) co_return app.failed(*error);
-  if (app.json) {
-    app.json_line(probe_json(story));
-  } else {
-    app.console.out(probe_text(story));
+  if (!followed) co_return app.failed(followed.error());
+  if (!story) co_return app.failed(story.error());
+  std::optional<Error> not_compared;
+  if (story->udp && wanted->compared_bytes > 0) {
+    const auto compared = co_await compare_ways(app, *site, wanted->compared_bytes);
+    if (compared) story->compared = *compared;
+    if (!compared) not_compared = compared.error();
   }
-  if (!file) co_return cli::kOk;
-  if (!story.udp) co_return app.failed(cannot(*site, "no profile is written: UDP is not answered"));
-  const Result<> written = write_profile(*file, story);
-  if (!written) co_return app.failed(written.error());
-  if (!app.json)
-    app.console.err("wrote " + file->path + ": netsim run --profile ./" + file->path + " -- CMD\n");
-  co_return cli::kOk;
+  if (app.json) {
+    app.json_line(probe_json(*story));
+  } else {
+    app.console.out(probe_text(*story));
+  }
+  if (not_compared) co_return app.failed(*not_compared);
+  if (!wanted->file) co_return cli::kOk;
+  co_return keep_profile(app, *wanted->file, *site, *story);
 }
 
 }  // namespace longhaul::proxy

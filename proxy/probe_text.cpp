@@ -8,7 +8,56 @@
 namespace longhaul::proxy {
 namespace {
 
-constexpr const char* kNatNote = "not tested: it takes minutes of silence";
+double seconds_of(Duration span) {
+  return static_cast<double>(span / 1ms) / 1000;
+}
+
+std::string nat_text(const std::optional<probe::NatFigures>& nat) {
+  if (!nat) return "not tested: --nat 2m takes two minutes of silence";
+  if (!nat->answered) return "not known: the site does not answer such questions, it may be older";
+  const std::string alive = nat->alive ? fmt::format("a port is remembered for {:g} s of silence",
+                                                     seconds_of(*nat->alive))
+                                       : "";
+  if (!nat->expired) return alive + ", the longest that was tried";
+  const std::string expired = fmt::format("{:.1f} s", seconds_of(*nat->expired));
+  return nat->alive ? alive + ", and forgotten within " + expired
+                    : "a port is forgotten within " + expired + " of silence";
+}
+
+std::string took_text(const std::optional<Duration>& took) {
+  return took ? fmt::format("{:.2f} s", seconds_of(*took)) : "over a minute";
+}
+
+std::string compared_text(const std::optional<Comparison>& compared) {
+  if (!compared) return "not compared: --compare 8MB moves as much over each";
+  return fmt::format("{} up {} over UDP, {} over TLS; down {}, {}",
+                     cli::human(ByteCount(compared->bytes)), took_text(compared->udp.up),
+                     took_text(compared->tls.up), took_text(compared->udp.down),
+                     took_text(compared->tls.down));
+}
+
+// A way that took too long has no member.
+cli::JsonLine compared_json(const Comparison& compared) {
+  cli::JsonLine out;
+  out.add("bytes", compared.bytes);
+  const auto add = [&out](const char* name, const std::optional<Duration>& took) {
+    if (took) out.add(name, seconds_of(*took));
+  };
+  add("udp_up_s", compared.udp.up);
+  add("tls_up_s", compared.tls.up);
+  add("udp_down_s", compared.udp.down);
+  add("tls_down_s", compared.tls.down);
+  return out;
+}
+
+cli::JsonLine nat_json(const probe::NatFigures& nat) {
+  cli::JsonLine out;
+  out.add("answered", nat.answered);
+  if (nat.alive) out.add("alive_s", seconds_of(*nat.alive));
+  if (nat.expired) out.add("expired_s", seconds_of(*nat.expired));
+  if (nat.answered) out.add("longest_tried_s", seconds_of(nat.tried));
+  return out;
+}
 
 std::string bits(double bytes_per_second) {
   const double mbit = bytes_per_second * 8e-6;
@@ -125,7 +174,8 @@ std::string probe_text(const ProbeStory& story) {
     out += fmt::format("clock       the site's is {:+.1f} ms from ours, to {:.0f} ms\n",
                        figures.clock_offset_ms->value,
                        figures.clock_offset_ms->high - figures.clock_offset_ms->value);
-  out += fmt::format("NAT timer   {}\n", kNatNote);
+  out += fmt::format("NAT timer   {}\n", nat_text(story.nat));
+  out += "UDP, TLS    " + compared_text(story.compared) + "\n";
   out += way_lines("up", figures.up);
   out += way_lines("down", figures.down);
   out += fmt::format(
@@ -148,7 +198,8 @@ cli::JsonLine probe_json(const ProbeStory& story) {
   if (figures.loaded) out.add("rtt_loaded", rtt_json(*figures.loaded));
   out.add("propagation_ms", figures.propagation_ms).add("mtu_bytes", figures.mtu_bytes);
   if (figures.clock_offset_ms) out.add("clock_offset_ms", figure_json(*figures.clock_offset_ms, 1));
-  out.add("nat_timeout", kNatNote);
+  if (story.nat) out.add("nat", nat_json(*story.nat));
+  if (story.compared) out.add("compared", compared_json(*story.compared));
   out.add("up", way_json(figures.up)).add("down", way_json(figures.down));
   out.add("bytes_up", figures.bytes_up).add("bytes_down", figures.bytes_down);
   out.add("seconds", static_cast<double>(figures.took / 1ms) / 1000);

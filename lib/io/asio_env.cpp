@@ -212,8 +212,8 @@ Result<std::unique_ptr<Listener>> AsioEnv::listen(Endpoint at) {
   return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor)));
 }
 
-Result<std::unique_ptr<DatagramPort>> AsioEnv::datagrams(Endpoint at) {
-  return UdpPort::open(executor(), at);
+Result<std::unique_ptr<DatagramPort>> AsioEnv::datagrams(Endpoint at, DatagramLoad load) {
+  return UdpPort::open(executor(), at, load);
 }
 
 Result<std::unique_ptr<Process>> AsioEnv::run_program(std::vector<std::string> command) {

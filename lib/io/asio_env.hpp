@@ -24,7 +24,8 @@ class AsioEnv final : public Env {
   std::unique_ptr<Alarm> alarm() override;
   Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) override;
   Result<std::unique_ptr<Listener>> listen(Endpoint at) override;
-  Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) override;
+  Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at,
+                                                  DatagramLoad load = DatagramLoad::kBulk) override;
   Result<std::unique_ptr<Process>> run_program(std::vector<std::string> command) override;
   // This process's own stdin and stdout; once.
   Result<std::unique_ptr<Stream>> stdio();

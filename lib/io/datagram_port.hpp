@@ -24,6 +24,9 @@ struct ReceivedDatagrams {
   std::uint64_t dropped_before = 0;  // by this socket since it was opened, for want of room
 };
 
+// kLittle: a packet now and then, for which one socket has room.
+enum class DatagramLoad : std::uint8_t { kBulk, kLittle };
+
 struct DatagramInfo {
   std::uint64_t sent = 0, received = 0;  // datagrams
   std::uint64_t send_calls = 0, receive_calls = 0;

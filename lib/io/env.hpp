@@ -91,7 +91,8 @@ class Env {
   virtual Task<Result<std::unique_ptr<Stream>>> dial(Endpoint to, StreamOptions options) = 0;
   virtual Result<std::unique_ptr<Listener>> listen(Endpoint at) = 0;
   // A UDP socket at an address of this machine; port 0: the system picks.
-  virtual Result<std::unique_ptr<DatagramPort>> datagrams(Endpoint at) = 0;
+  virtual Result<std::unique_ptr<DatagramPort>> datagrams(
+      Endpoint at, DatagramLoad load = DatagramLoad::kBulk) = 0;
   // Starts a program of the user's (found by PATH); kNotFound when there is none of that name.
   virtual Result<std::unique_ptr<Process>> run_program(std::vector<std::string> command) = 0;
   virtual Task<Job> work(Job job) = 0;         // runs on the pool, comes back to the strand

@@ -90,14 +90,14 @@ Endpoint to_endpoint(const datagram::Address& address) {
   return {v6.to_string(), address.port};
 }
 
-UdpPort::UdpPort(const Executor& executor, int socket, bool v6)
+UdpPort::UdpPort(const Executor& executor, int socket, bool v6, DatagramLoad load)
     : executor_(executor),
       socket_(socket),
       v6_(v6),
       pool_(4 * UdpReader::kReceiveBatch * UdpReader::kReceiveBytes),
       watched_(::fcntl(socket, F_DUPFD_CLOEXEC, 0)) {
   tune(socket_);
-  siblings_ = open_siblings(socket_, kSiblings);
+  if (load == DatagramLoad::kBulk) siblings_ = open_siblings(socket_, kSiblings);
   for (const int fd : siblings_) tune(fd);
 }
 
@@ -110,7 +110,8 @@ UdpPort::~UdpPort() {
   for (const int fd : siblings_) ::close(fd);
 }
 
-Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, const Endpoint& at) {
+Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, const Endpoint& at,
+                                                    DatagramLoad load) {
   const std::string attempt = "open UDP port " + to_text(at);
   boost::system::error_code status;
   const auto address = asio::ip::make_address(at.host, status);
@@ -129,7 +130,7 @@ Result<std::unique_ptr<DatagramPort>> UdpPort::open(const Executor& executor, co
   if (status) return fail(Error::kind_of_errno(status.value()), attempt, status.value());
   // The strand's thread, which is this one: woken 10 ms late, it sends that much less.
   ask_for_short_slices();
-  std::unique_ptr<UdpPort> port(new UdpPort(executor, fd, address.is_v6()));
+  std::unique_ptr<UdpPort> port(new UdpPort(executor, fd, address.is_v6(), load));
   if (port->watched_ < 0) return fail(Kind::kLimit, attempt, "no descriptor is left");
   try {
     std::vector<int> sockets{fd};

@@ -23,7 +23,8 @@ class UdpPort final : public DatagramPort {
  public:
   ~UdpPort() override;
   // A socket of the address's family, bound; on "::" it serves IPv4 too.
-  static Result<std::unique_ptr<DatagramPort>> open(const Executor& executor, const Endpoint& at);
+  static Result<std::unique_ptr<DatagramPort>> open(const Executor& executor, const Endpoint& at,
+                                                    DatagramLoad load);
 
   Task<Result<std::vector<ReceivedDatagrams>>> receive() override;
   Sent send(const datagram::Address& to, const Slice& bytes, std::size_t each_bytes) override;
@@ -41,7 +42,7 @@ class UdpPort final : public DatagramPort {
     Slice bytes;
     std::size_t each_bytes;
   };
-  UdpPort(const Executor& executor, int socket, bool v6);
+  UdpPort(const Executor& executor, int socket, bool v6, DatagramLoad load);
   void tune(int fd);
   Task<Result<>> send_waiting();
   void unwatch();

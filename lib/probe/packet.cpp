@@ -27,6 +27,7 @@ void write_packet(MutableBytes out, const Packet& packet) {
   writer.fixed<std::uint32_t>(packet.number);
   writer.fixed<std::uint64_t>(packet.sent_us);
   if (packet.type == PacketType::kTrain) writer.fixed<std::uint32_t>(packet.train);
+  if (packet.type == PacketType::kLater) writer.fixed<std::uint32_t>(packet.after_ms);
   if (packet.type == PacketType::kAnswer) {
     writer.fixed<std::uint64_t>(packet.received_us);
     writer.raw(packet.token);
@@ -39,12 +40,13 @@ std::optional<Packet> read_packet(Bytes in) {
   Packet packet;
   const std::uint8_t type = reader.byte();
   if (type < static_cast<std::uint8_t>(PacketType::kEcho) ||
-      type > static_cast<std::uint8_t>(PacketType::kTrain))
+      type > static_cast<std::uint8_t>(PacketType::kLater))
     return std::nullopt;
   packet.type = static_cast<PacketType>(type);
   packet.number = reader.fixed<std::uint32_t>();
   packet.sent_us = reader.fixed<std::uint64_t>();
   if (packet.type == PacketType::kTrain) packet.train = reader.fixed<std::uint32_t>();
+  if (packet.type == PacketType::kLater) packet.after_ms = reader.fixed<std::uint32_t>();
   if (packet.type == PacketType::kAnswer) {
     packet.received_us = reader.fixed<std::uint64_t>();
     const Bytes token = reader.raw(packet.token.size());

@@ -19,13 +19,15 @@ enum class PacketType : std::uint8_t {
   kEcho = 1,    // please answer
   kAnswer = 2,  // never larger than what it answers
   kTrain = 3,   // one of many
+  kLater = 4,   // please answer, but only then
 };
 
 // Times are microseconds since the probe began at their end.
 struct Packet {
   PacketType type = PacketType::kEcho;
   std::uint32_t train = 0;        // kTrain
-  std::uint32_t number = 0;       // of the echo, or of the packet within its train
+  std::uint32_t after_ms = 0;     // kLater
+  std::uint32_t number = 0;       // of the question, or of the packet within its train
   std::uint64_t sent_us = 0;      // kAnswer: by the site's clock
   std::uint64_t received_us = 0;  // kAnswer: when the echo came, by the site's clock
   wire::ProbeToken token{};       // kAnswer

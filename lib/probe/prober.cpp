@@ -31,7 +31,7 @@ constexpr std::size_t kFillTrainsMax = 6;
 }  // namespace
 
 std::string_view name_of(Prober::Stage stage) {
-  constexpr std::array<std::string_view, 10> kNames = {"waiting",
+  constexpr std::array<std::string_view, 11> kNames = {"waiting",
                                                        "asking the site",
                                                        "looking for a way by UDP",
                                                        "round trips, MTU",
@@ -40,8 +40,16 @@ std::string_view name_of(Prober::Stage stage) {
                                                        "loss and jitter",
                                                        "holding the way up full",
                                                        "holding the way down full",
+                                                       "silence, for the NAT",
                                                        "done"};
   return kNames[static_cast<std::size_t>(stage)];
+}
+
+Prober::Prober(const ProberOptions& options)
+    : options_(options), sealing_(options.seed, true, *options.buffers) {
+  std::uint32_t index = 0;
+  for (const Duration silence : options_.silences)
+    quiet_.push_back(std::make_unique<QuietPort>(sealing_, silence, index++));
 }
 
 void Prober::send(session::Lane lane, const wire::ProbeMessage& message) {
@@ -55,7 +63,6 @@ void Prober::start(Time now, const datagram::Address& site) {
   ASSERT(stage_ == Stage::kWaiting);
   site_ = site;
   began_ = now;
-  sealing_.emplace(options_.seed, true, *options_.buffers);
   const std::uint32_t around = ip_bytes(site_, 0);
   for (const std::uint32_t size : kMtuSizes) sizes_.push_back(size - around);
   for (const std::uint32_t size : kMtuSizes) sizes_.push_back(size - around);
@@ -76,8 +83,8 @@ void Prober::enter(Time now, Stage stage) {
 
 void Prober::finish(Time now) {
   if (stage_ == Stage::kDone) return;
-  send(session::Lane::kControl, wire::ProbeStop{kTheProbe});
-  ended_at_ = now;
+  if (!std::exchange(stopped_, true)) send(session::Lane::kControl, wire::ProbeStop{kTheProbe});
+  if (stage_ != Stage::kQuiet) ended_at_ = now;
   up_.sending.reset();
   enter(now, Stage::kDone);
 }
@@ -86,6 +93,7 @@ void Prober::finish(Time now) {
 
 void Prober::step(Time now) {
   if (stage_ == Stage::kWaiting || stage_ == Stage::kDone) return;
+  if (stage_ == Stage::kQuiet) return tend_quiet(now);
   if (stage_ == Stage::kOpening) {
     if (now - stage_at_ < kOpenPatience) return;
     error_ = Error(Kind::kTimeout, "probe the site", "it does not answer");
@@ -112,7 +120,7 @@ void Prober::step(Time now) {
     if (used.samples.came() > 0) down_.trains.push_back(std::move(used));
     down_.record.reset();
   }
-  while (stage_ != Stage::kDone && !up_.busy() && !down_.busy()) {
+  while (pinging() && !up_.busy() && !down_.busy()) {
     const Stage before = stage_;
     next_stage(now);
     if (stage_ == before) break;
@@ -123,7 +131,7 @@ void Prober::step(Time now) {
 void Prober::next_stage(Time now) {
   if (now >= end_at() && stage_ < Stage::kSustainDown) {
     cut_short_ = true;
-    return finish(now);
+    return be_quiet(now);
   }
   switch (stage_) {
     case Stage::kFillUp:
@@ -144,7 +152,7 @@ void Prober::next_stage(Time now) {
       return;
     case Stage::kSustainDown:
       if (!std::exchange(begun_, true)) sustain(now, down_, true);
-      if (!down_.busy()) finish(now);
+      if (!down_.busy()) be_quiet(now);
       return;
     default:
       return;

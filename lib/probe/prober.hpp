@@ -10,11 +10,13 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "lib/probe/estimate.hpp"
 #include "lib/probe/packet.hpp"
+#include "lib/probe/quiet_port.hpp"
 #include "lib/probe/site.hpp"
 #include "lib/probe/train.hpp"
 #include "lib/session/service.hpp"
@@ -34,6 +36,7 @@ struct ProberOptions {
   BufferPool* buffers = nullptr;  // required; outlives this
   crypto::Digest seed;            // random
   std::int64_t wall_less_now_ns = 0;
+  std::vector<Duration> silences;  // after which a NAT is asked whether it still knows a port
 };
 
 class Prober final : public session::Service, public Packets {
@@ -48,9 +51,10 @@ class Prober final : public session::Service, public Packets {
     kLoss,
     kSustainUp,
     kSustainDown,
+    kQuiet,  // only the quiet ports' questions and answers
     kDone,
   };
-  explicit Prober(const ProberOptions& options) : options_(options) {}
+  explicit Prober(const ProberOptions& options);
 
   void start(Time now, const datagram::Address& site);
   Stage stage() const { return stage_; }
@@ -61,7 +65,10 @@ class Prober final : public session::Service, public Packets {
   std::uint64_t bytes_up() const { return bytes_up_; }
   std::uint64_t bytes_down() const { return bytes_down_; }
   bool cut_short() const { return cut_short_; }
-  Duration took() const { return ended_at_ - began_; }
+  Duration took() const { return ended_at_ - began_; }  // but for the silence
+  // Each needs a socket of its own.
+  const std::vector<std::unique_ptr<QuietPort>>& quiet_ports() const { return quiet_; }
+  std::optional<NatFigures> nat() const;  // nothing: no silence was tried
 
   std::optional<datagram::ConnectionId> receive_id() const override;
   void on_datagrams(Time now, const datagram::Address& from, const Slice& in,
@@ -109,15 +116,20 @@ class Prober final : public session::Service, public Packets {
   void on_answer(const Packet& packet, std::size_t bytes, Time came);
   void on_report(Time now, const wire::ProbeArrivals& report);
   Batch echo(Time now);
+  void be_quiet(Time now);
+  void tend_quiet(Time now);
   void finish(Time now);
   void send(session::Lane lane, const wire::ProbeMessage& message);
   std::int64_t us(Time at) const { return (at - began_) / std::chrono::microseconds(1); }
-  bool pinging() const { return stage_ >= Stage::kFinding && stage_ < Stage::kDone; }
+  bool pinging() const { return stage_ >= Stage::kFinding && stage_ < Stage::kQuiet; }
+  Time site_free_at() const { return stage_at_ + QuietPort::kGreeting + QuietPort::kPatience; }
   Time end_at() const { return began_ + options_.time; }
 
   const ProberOptions options_;
   Stage stage_ = Stage::kWaiting;
-  std::optional<Sealing> sealing_;
+  Sealing sealing_;
+  std::vector<std::unique_ptr<QuietPort>> quiet_;
+  bool stopped_ = false;  // the site was told that it is over
   datagram::Address site_{};
   std::optional<wire::ProbeToken> token_;
   std::uint64_t budget_ = 0, bytes_up_ = 0, bytes_down_ = 0;

@@ -10,7 +10,7 @@ namespace longhaul::probe {
 
 std::optional<datagram::ConnectionId> Prober::receive_id() const {
   if (!pinging()) return std::nullopt;
-  return sealing_->receive_id();
+  return sealing_.receive_id();
 }
 
 void Prober::on_datagrams(Time now, const datagram::Address&, const Slice& in,
@@ -19,7 +19,7 @@ void Prober::on_datagrams(Time now, const datagram::Address&, const Slice& in,
   const std::size_t each = each_bytes == 0 ? in.size() : each_bytes;
   for (std::size_t at = 0; at < in.size(); at += each) {
     const Bytes one = in.bytes().subspan(at, std::min(each, in.size() - at));
-    const auto packet = sealing_->open(now, one);
+    const auto packet = sealing_.open(now, one);
     if (!packet) continue;
     if (packet->type == PacketType::kAnswer) on_answer(*packet, one.size(), now - ago);
     if (packet->type != PacketType::kTrain || !down_.record) continue;
@@ -73,7 +73,7 @@ Batch Prober::echo(Time now) {
   bytes_up_ += sent.ip_bytes;
   bytes_down_ += sent.ip_bytes;
   next_echo_ = std::max(next_echo_ + kEchoPause, now);
-  return {site_, sealing_->seal(now, std::span(&packet, 1), bytes), bytes};
+  return {site_, sealing_.seal(now, std::span(&packet, 1), bytes), bytes};
 }
 
 std::optional<Batch> Prober::poll_batch(Time now) {
@@ -91,7 +91,7 @@ std::optional<Batch> Prober::poll_batch(Time now) {
     packets[i].sent_us = static_cast<std::uint64_t>(us(now));
     if (up_.waiting) up_.waiting->sent_us[packets[i].number] = us(now);
   }
-  Batch batch{site_, sealing_->seal(now, packets, plan.packet_bytes), plan.packet_bytes};
+  Batch batch{site_, sealing_.seal(now, packets, plan.packet_bytes), plan.packet_bytes};
   up_.sending->on_sent(now, due);
   if (up_.sending->done()) {
     up_.sending.reset();
@@ -111,6 +111,56 @@ std::optional<Time> Prober::next_send(Time now) const {
   return next;
 }
 
+// ---- Silence ----
+
+void Prober::be_quiet(Time now) {
+  if (quiet_.empty()) return finish(now);
+  up_.sending.reset();
+  ended_at_ = now;
+  enter(now, Stage::kQuiet);
+  for (const auto& port : quiet_) port->begin(now, site_);
+}
+
+// The site need not stay taken while nothing is said.
+void Prober::tend_quiet(Time now) {
+  bool asked = true, over = true;
+  for (const auto& port : quiet_) {
+    asked = asked && port->asked();
+    over = port->over(now) && over;
+  }
+  if (over) {
+    const std::uint64_t each = ip_bytes(site_, kPacketBytesMin);
+    for (const auto& port : quiet_) {
+      bytes_up_ += port->questions() * each;
+      bytes_down_ += port->questions() * each;
+    }
+    return finish(now);
+  }
+  if (asked && now >= site_free_at() && !std::exchange(stopped_, true))
+    send(session::Lane::kControl, wire::ProbeStop{kTheProbe});
+}
+
+std::optional<NatFigures> Prober::nat() const {
+  if (quiet_.empty()) return std::nullopt;
+  using Outcome = QuietPort::Outcome;
+  NatFigures out;
+  for (const auto& port : quiet_) {
+    const Outcome outcome = port->outcome();
+    if (outcome != Outcome::kRemembered && outcome != Outcome::kForgotten) continue;
+    out.answered = true;
+    out.tried = std::max(out.tried, port->silence());
+    if (outcome == Outcome::kRemembered)
+      out.alive = std::max(out.alive.value_or(Duration{}), port->silence());
+  }
+  for (const auto& port : quiet_) {
+    const Duration silence = port->silence() + port->rtt();
+    if (port->outcome() != Outcome::kForgotten || (out.alive && port->silence() < *out.alive))
+      continue;
+    if (!out.expired || silence < *out.expired) out.expired = silence;
+  }
+  return out;
+}
+
 // ---- Messages ----
 
 void Prober::on_message(Time now, session::Lane, Slice message) {
@@ -126,6 +176,8 @@ void Prober::on_message(Time now, session::Lane, Slice message) {
       return finish(now);
     }
     budget_ = std::min(opened->budget_bytes, options_.budget_bytes);
+    budget_ -= std::min(
+        budget_, quiet_.size() * 2 * QuietPort::kPacketsMax * ip_bytes(site_, kPacketBytesMin));
     const std::int64_t ours = began_.time_since_epoch().count() + options_.wall_less_now_ns;
     wall_difference_us_ = (opened->site_wall.ns - ours) / 1000;
     next_echo_ = now;
@@ -170,6 +222,15 @@ std::optional<Time> Prober::next_deadline() const {
       return stage_at_ + kFindPatience;
     case Stage::kIdle:
       return stage_at_ + (sizes_.empty() ? idle_span() : 2 * idle_span());
+    case Stage::kQuiet: {
+      std::optional<Time> next;
+      for (const auto& port : quiet_) {
+        if (port->outcome() != QuietPort::Outcome::kPending) continue;
+        next = next ? std::min(*next, port->over_at()) : port->over_at();
+      }
+      if (!next) return stage_at_;  // now: all are over
+      return stopped_ ? *next : std::min(*next, site_free_at());
+    }
     default:
       break;
   }

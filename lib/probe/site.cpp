@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/crypto/kdf.hpp"
+#include "lib/probe/filler.hpp"
 
 namespace longhaul::probe {
 namespace {
@@ -36,9 +37,16 @@ ProbeSite::~ProbeSite() {
 }
 
 void ProbeSite::close() {
-  if (!open_) return;
+  if (open_ && !open_->stopped) options_.gate->end();
   open_.reset();
-  options_.gate->end();
+}
+
+void ProbeSite::quieten() {
+  if (open_->later.empty()) return close();
+  if (!std::exchange(open_->stopped, true)) options_.gate->end();
+  open_->sending.reset();
+  open_->record.reset();
+  open_->early.clear();
 }
 
 void ProbeSite::send(session::Lane lane, const wire::ProbeMessage& message) {
@@ -68,8 +76,10 @@ void ProbeSite::on_message(Time now, session::Lane, Slice message) {
   }
   if (const auto* open = std::get_if<wire::ProbeOpen>(&*decoded)) return on(now, *open);
   if (const auto* order = std::get_if<wire::ProbeTrain>(&*decoded)) return on(now, *order);
+  if (const auto* fill = std::get_if<wire::ProbeFill>(&*decoded)) return on(*fill);
+  if (const auto* fetch = std::get_if<wire::ProbeFetch>(&*decoded)) return on(*fetch);
   if (const auto* stop = std::get_if<wire::ProbeStop>(&*decoded)) {
-    if (open_ && open_->probe == stop->probe) close();
+    if (open_ && open_->probe == stop->probe) quieten();
     return;
   }
   broken_ = Error(Kind::kMalformed, "read a message of a probe", "it is for who probes");
@@ -95,7 +105,7 @@ void ProbeSite::on(Time now, const wire::ProbeOpen& open) {
 }
 
 void ProbeSite::on(Time now, const wire::ProbeTrain& order) {
-  if (!open_ || order.probe != open_->probe) return;  // it is over
+  if (!open_ || open_->stopped || order.probe != open_->probe) return;  // it is over
   if (!is_sound(order) || order.train.value() <= open_->newest.value()) {
     broken_ = Error(Kind::kMalformed, "read a message of a probe", "no such train can be");
     return;
@@ -127,8 +137,28 @@ void ProbeSite::on(Time now, const wire::ProbeTrain& order) {
   report(now);
 }
 
+void ProbeSite::on(const wire::ProbeFill& fill) {
+  if (!open_ || open_->stopped || fill.probe != open_->probe) return;
+  if (!pay(fill.bytes.size())) {
+    broken_ = Error(Kind::kLimit, "answer a probe", "it sends more than it was allowed");
+    return;
+  }
+  open_->filled += fill.bytes.size();
+  if (open_->filled < fill.total) return;
+  send(session::Lane::kControl, wire::ProbeFilled{fill.probe, std::exchange(open_->filled, 0)});
+}
+
+void ProbeSite::on(const wire::ProbeFetch& fetch) {
+  if (!open_ || open_->stopped || fetch.probe != open_->probe || open_->to_fill > 0) return;
+  if (!pay(fetch.bytes)) {
+    broken_ = Error(Kind::kLimit, "answer a probe", "it wants more than it was allowed");
+    return;
+  }
+  open_->to_fill = open_->fill_total = fetch.bytes;
+}
+
 bool ProbeSite::pay(std::uint64_t bytes) {
-  if (open_->spent + bytes > open_->budget) return false;
+  if (bytes > open_->budget - open_->spent) return false;
   open_->spent += bytes;
   return true;
 }
@@ -161,10 +191,19 @@ void ProbeSite::on_datagrams(Time now, const datagram::Address& from, const Slic
 void ProbeSite::on_packet(Time now, const datagram::Address& from, const Packet& packet,
                           std::size_t datagram_bytes, Time came) {
   Open& open = *open_;
-  if (!pay(ip_bytes(from, datagram_bytes))) return;
+  if (open.stopped || !pay(ip_bytes(from, datagram_bytes))) return;
   const std::int64_t came_us = std::max<std::int64_t>(0, us_since(open.began, came));
-  if (packet.type == PacketType::kEcho) {
-    open.peer = from;
+  const Duration after = std::chrono::milliseconds(packet.after_ms);
+  if (packet.type == PacketType::kLater && after > Duration{}) {
+    if (after > kSilenceMax || open.later.size() >= kLaterMax) return;
+    if (!pay(ip_bytes(from, datagram_bytes))) return;
+    Packet answer;
+    answer.type = PacketType::kAnswer;
+    answer.number = packet.number;
+    answer.received_us = static_cast<std::uint64_t>(came_us);
+    open.later.push_back({from, answer, static_cast<std::uint32_t>(datagram_bytes), now + after});
+  } else if (packet.type == PacketType::kEcho || packet.type == PacketType::kLater) {
+    if (packet.type == PacketType::kEcho) open.peer = from;
     if (open.answers.size() >= kAnswersMax || !pay(ip_bytes(from, datagram_bytes))) return;
     Packet answer;
     answer.type = PacketType::kAnswer;
@@ -191,6 +230,19 @@ void ProbeSite::report(Time now) {
   open_->record.reset();
 }
 
+std::optional<Batch> ProbeSite::answer_later(Time now) {
+  std::vector<Later>& later = open_->later;
+  const auto due =
+      std::find_if(later.begin(), later.end(), [now](const Later& one) { return one.due <= now; });
+  if (due == later.end()) return std::nullopt;
+  due->answer.sent_us = static_cast<std::uint64_t>(us_since(open_->began, now));
+  Batch batch{due->to, open_->sealing.seal(now, std::span(&due->answer, 1), due->bytes),
+              due->bytes};
+  later.erase(due);
+  if (later.empty() && open_->stopped) close();
+  return batch;
+}
+
 std::optional<Batch> ProbeSite::poll_batch(Time now) {
   if (!open_) return std::nullopt;
   Open& open = *open_;
@@ -199,7 +251,8 @@ std::optional<Batch> ProbeSite::poll_batch(Time now) {
     open.answers.pop_front();
     return answer;
   }
-  if (!open.sending || !open.peer) return std::nullopt;
+  if (auto answer = answer_later(now)) return answer;
+  if (!open_ || !open.sending || !open.peer) return std::nullopt;
   const std::uint32_t due = open.sending->due(now);
   if (due == 0) return std::nullopt;
   const TrainPlan& plan = open.sending->plan();
@@ -225,19 +278,22 @@ std::optional<Batch> ProbeSite::poll_batch(Time now) {
 std::optional<Time> ProbeSite::next_send(Time now) const {
   if (!open_) return std::nullopt;
   if (!open_->answers.empty()) return now;
-  if (!open_->sending) return std::nullopt;
-  return open_->sending->next_at();
+  std::optional<Time> next;
+  if (open_->sending) next = open_->sending->next_at();
+  for (const Later& one : open_->later) next = next ? std::min(*next, one.due) : one.due;
+  return next;
 }
 
 void ProbeSite::on_deadline(Time now) {
   if (!open_) return;
   report(now);
-  if (now >= open_->began + kLifeMax) close();
+  if (now >= open_->began + kLifeMax) quieten();
+  if (open_ && now >= open_->began + kLifeMax + kSilenceMax) close();
 }
 
 std::optional<Time> ProbeSite::next_deadline() const {
   if (!open_) return std::nullopt;
-  const Time end = open_->began + kLifeMax;
+  const Time end = open_->began + kLifeMax + (open_->stopped ? kSilenceMax : Duration{});
   return open_->record ? std::min(end, open_->record->over_at()) : end;
 }
 
@@ -248,12 +304,15 @@ std::optional<session::ServiceOutput> ProbeSite::poll_output(Time, const session
     queued_.erase(at);
     return message;
   }
+  if (open_ && !open_->stopped && open_->to_fill > 0 && room.in(session::Lane::kBulk))
+    return fill_message(open_->probe, open_->fill_total, &open_->to_fill);
   return std::nullopt;
 }
 
 void ProbeSite::check() const {
   if (!open_) return;
-  ASSERT(options_.gate->taken());
+  ASSERT(open_->stopped ? !open_->later.empty() : options_.gate->taken());
+  ASSERT(open_->later.size() <= kLaterMax);
   ASSERT(open_->spent <= open_->budget);
   ASSERT(open_->early.size() <= kEarlyMax && open_->answers.size() <= kAnswersMax);
 }

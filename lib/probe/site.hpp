@@ -63,6 +63,10 @@ struct ProbeSiteOptions {
 class ProbeSite final : public session::Service, public Packets {
  public:
   static constexpr Duration kLifeMax = std::chrono::seconds(90);
+  // Answers that are wanted later: at most so many, and so much. They go on when the probe has been
+  // stopped, while another may begin.
+  static constexpr std::size_t kLaterMax = 64;
+  static constexpr Duration kSilenceMax = std::chrono::minutes(10);
   explicit ProbeSite(const ProbeSiteOptions& options) : options_(options) {}
   ~ProbeSite() override;
 
@@ -91,6 +95,12 @@ class ProbeSite final : public session::Service, public Packets {
     Packet packet;
     std::int64_t came_us = 0;
   };
+  struct Later {
+    datagram::Address to;
+    Packet answer;
+    std::uint32_t bytes = 0;
+    Time due{};
+  };
   struct Open {
     Open(const crypto::Digest& seed, BufferPool& pool) : sealing(seed, false, pool) {}
     wire::ProbeId probe;
@@ -103,9 +113,14 @@ class ProbeSite final : public session::Service, public Packets {
     wire::TrainId newest{};
     std::vector<Early> early;
     std::deque<Batch> answers;
+    std::uint64_t filled = 0, to_fill = 0, fill_total = 0;  // bytes that came; are to go, of
+    std::vector<Later> later;
+    bool stopped = false;  // all but `later` is over
   };
   void on(Time now, const wire::ProbeOpen& open);
   void on(Time now, const wire::ProbeTrain& order);
+  void on(const wire::ProbeFill& fill);
+  void on(const wire::ProbeFetch& fetch);
   void on_packet(Time now, const datagram::Address& from, const Packet& packet,
                  std::size_t datagram_bytes, Time came);
   void report(Time now);
@@ -113,6 +128,8 @@ class ProbeSite final : public session::Service, public Packets {
   void send(session::Lane lane, const wire::ProbeMessage& message);
   bool pay(std::uint64_t bytes);
   wire::ProbeToken token_for(const datagram::Address& peer) const;
+  std::optional<Batch> answer_later(Time now);
+  void quieten();
   void close();
 
   const ProbeSiteOptions options_;

@@ -24,10 +24,12 @@ constexpr std::uint64_t kCapabilityRuns = 8;          // the second service is l
 constexpr std::uint64_t kCapabilityCheckpoints = 16;  // FetchCheckpoint, and Ask for checkpoints
 constexpr std::uint64_t kCapabilityPace = 32;         // Pace: a pull's limit is kept by its sender
 constexpr std::uint64_t kCapabilityDemand = 64;       // Demand: what a site's readers need first
+constexpr std::uint64_t kCapabilityFill = 128;        // ProbeFill, ProbeFetch, also without UDP
 constexpr std::uint64_t kCapabilitiesOfUdp =
     kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
-constexpr std::uint64_t kCapabilitiesOfServices =
-    kCapabilityRuns | kCapabilityCheckpoints | kCapabilityPace | kCapabilityDemand;
+constexpr std::uint64_t kCapabilitiesOfServices = kCapabilityRuns | kCapabilityCheckpoints |
+                                                  kCapabilityPace | kCapabilityDemand |
+                                                  kCapabilityFill;
 constexpr std::uint64_t kCapabilities = kCapabilitiesOfUdp | kCapabilitiesOfServices;
 
 // Who we are and whom we expect. What it refers to outlives the session.

@@ -23,6 +23,7 @@ using ProbeToken = std::array<std::byte, 8>;         // shows that an address is
 constexpr std::size_t kTrainPacketsMax = 1U << 16;
 constexpr std::uint32_t kTrainPacketBytesMax = 9'000;  // of UDP payload
 constexpr std::size_t kProbeReasonMax = 200;
+constexpr std::size_t kFillMax = 1U << 16;
 
 struct ProbeOpen {
   ProbeId probe;
@@ -96,6 +97,40 @@ struct ProbeStop {
   }
 };
 
-using ProbeMessage = std::variant<ProbeOpen, ProbeOpened, ProbeTrain, ProbeArrivals, ProbeStop>;
+// In bulk, of either side: bytes that say nothing.
+struct ProbeFill {
+  ProbeId probe;
+  std::uint64_t total = 0;
+  Blob<kFillMax> bytes;
+  template <class F>
+  static void fields(F& f) {
+    f(&ProbeFill::probe, "probe");
+    f(&ProbeFill::total, "total", "bytes of all of them together");
+    f(&ProbeFill::bytes, "bytes", "of no meaning");
+  }
+};
+
+struct ProbeFetch {
+  ProbeId probe;
+  std::uint64_t bytes = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&ProbeFetch::probe, "probe");
+    f(&ProbeFetch::bytes, "bytes", "that the site is to send in ProbeFill");
+  }
+};
+
+struct ProbeFilled {
+  ProbeId probe;
+  std::uint64_t bytes = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&ProbeFilled::probe, "probe");
+    f(&ProbeFilled::bytes, "bytes", "of ProbeFill that came to the site: all");
+  }
+};
+
+using ProbeMessage = std::variant<ProbeOpen, ProbeOpened, ProbeTrain, ProbeArrivals, ProbeStop,
+                                  ProbeFill, ProbeFetch, ProbeFilled>;
 
 }  // namespace longhaul::wire

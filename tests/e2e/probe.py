@@ -43,6 +43,15 @@ def story(folder, longhaul, streamer, netsim):
                                text=True, check=True).stdout
         assert "rtt" in shown, shown
 
+        # How long it was remembered is not for a busy machine to decide.
+        silent = owner.result("probe", "lab", "--budget", "1MB,3s", "--nat", "10s")
+        assert silent["nat"]["answered"] and silent["nat"]["longest_tried_s"] == 10, silent
+        assert "from 10s" in owner.run("probe", "lab", "--nat", "1s", code=2).stderr
+
+        both = owner.result("probe", "lab", "--budget", "1MB,3s", "--compare", "500kB")
+        assert both["compared"]["bytes"] == 500_000, both
+        assert "from 500kB" in owner.run("probe", "lab", "--compare", "1kB", code=2).stderr
+
         words = owner.run("probe", "lab", "--budget", "1MB,3s").stdout
         for word in ("path", "round trip", "capacity", "loss", "clock", "NAT timer"):
             assert word in words, words

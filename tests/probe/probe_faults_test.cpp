@@ -106,5 +106,60 @@ TEST(Probe, P9TheSameSeedGivesTheSameProbe) {
   EXPECT_NE(run(9), run(10));
 }
 
+ProbeWorldOptions with_silences() {
+  ProbeWorldOptions options;
+  options.prober.budget_bytes = 500'000;
+  options.prober.time = 4s;
+  options.prober.silences = {10s, 20s, 30s, 60s, 120s};
+  return options;
+}
+
+TEST(ProbeSilence, ANatThatForgetsIsFoundBetweenTwoSilences) {
+  ProbeWorldOptions options = with_silences();
+  options.nat_idle = 45s;
+  ProbeWorld world(11, link_of({"rtt=80ms", "rate=50mbit", "queue=100ms", "loss=1%"}), options);
+  ASSERT_TRUE(world.run());
+  ASSERT_FALSE(world.prober().error());
+  const auto nat = world.prober().nat();
+  ASSERT_TRUE(nat && nat->answered);
+  EXPECT_EQ(nat->alive, 30s);
+  ASSERT_TRUE(nat->expired);
+  EXPECT_GE(*nat->expired, 60s);
+  EXPECT_LE(*nat->expired, 60s + 100ms);
+  EXPECT_EQ(nat->tried, 120s);
+  EXPECT_LE(world.sent_bytes_up + world.sent_bytes_down, options.prober.budget_bytes);
+}
+
+TEST(ProbeSilence, WithoutANatAllSilencesAreSurvived) {
+  const ProbeWorldOptions options = with_silences();
+  ProbeWorld world(12, plain(), options);
+  ASSERT_TRUE(world.run());
+  const auto nat = world.prober().nat();
+  ASSERT_TRUE(nat && nat->answered);
+  EXPECT_EQ(nat->alive, 120s);
+  EXPECT_FALSE(nat->expired);
+  EXPECT_LE(world.prober().took(), 10s);  // but for the silence
+}
+
+TEST(ProbeSilence, DoesNotKeepTheSiteFromOthers) {
+  ProbeWorld world(13, plain(), with_silences());
+  world.start();
+  ASSERT_TRUE(world.wan().run_until(
+      [&] { return world.prober().stage() == probe::Prober::Stage::kQuiet; }, 60s));
+  ASSERT_TRUE(world.wan().run_until([&] { return !world.gate().taken(); }, 10s));
+  ASSERT_TRUE(world.run_on());
+  EXPECT_EQ(world.prober().nat()->alive, 120s);
+}
+
+TEST(ProbeSilence, OfASiteThatDoesNotAnswerSaysSo) {
+  ProbeWorldOptions options = with_silences();
+  options.lose_datagram = [](const netsim::Endpoint& to) { return to.port > 5000; };
+  ProbeWorld world(14, plain(), options);
+  ASSERT_TRUE(world.run());
+  ASSERT_FALSE(world.prober().error());
+  ASSERT_TRUE(world.prober().nat());
+  EXPECT_FALSE(world.prober().nat()->answered);
+}
+
 }  // namespace
 }  // namespace longhaul::test

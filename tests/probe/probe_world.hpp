@@ -17,17 +17,20 @@ struct ProbeWorldOptions {
   probe::ProberOptions prober;
   bool observer = false;
   bool udp_blocked = false;
+  std::optional<Duration> nat_idle;                // a NAT before the laptop forgets after so long
   Duration clocks_apart{};                         // the site's clock ahead of ours
   std::function<bool(const Slice&)> lose_message;  // true: it never arrives
+  std::function<bool(const netsim::Endpoint& to)> lose_datagram;
 };
 
 class ProbeWorld {
  public:
   ProbeWorld(std::uint64_t seed, const netsim::LinkConfig& link, ProbeWorldOptions options = {});
   ~ProbeWorld();
-  // To the end of the probe; false: it did not end within a virtual minute.
+  // To the end of the probe; false: it did not end within five virtual minutes.
   bool run();
   void start();
+  bool run_on();  // the same, once it was started
   probe::Prober& prober() { return *prober_; }
   probe::ProbeSite& site() { return *site_; }
   probe::Gate& gate() { return gate_; }
@@ -45,6 +48,7 @@ class ProbeWorld {
   std::unique_ptr<probe::Prober> prober_;
   std::unique_ptr<probe::ProbeSite> site_;
   std::unique_ptr<End> near_, far_;
+  std::vector<std::unique_ptr<End>> quiet_;
 };
 
 // Round trips of small packets on an otherwise idle link, milliseconds.

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "lib/probe/filler.hpp"
+
 namespace longhaul::test {
 namespace {
 
@@ -49,6 +51,14 @@ struct SiteTest : testing::Test {
     packet.number = number++;
     const Slice sealed = laptop.seal(now, std::span(&packet, 1), bytes);
     site.on_datagrams(now, from, sealed, 0, {});
+    site.check();
+  }
+  void later(probe::ProbeSite& site, std::uint32_t after_ms) {
+    Packet packet;
+    packet.type = PacketType::kLater;
+    packet.number = number++;
+    packet.after_ms = after_ms;
+    site.on_datagrams(now, some_address(5), laptop.seal(now, std::span(&packet, 1), 80), 0, {});
     site.check();
   }
   wire::ProbeToken token_to(probe::ProbeSite& site) {
@@ -216,6 +226,81 @@ TEST_F(SiteTest, ReportsPacketsThatOvertookTheWordOfTheirTrain) {
   site.on_deadline(now);
   const auto report = std::get<wire::ProbeArrivals>(*heard(site));
   EXPECT_THAT(report.packets, testing::ElementsAre(1, 1, 1, 0));
+}
+
+TEST_F(SiteTest, AnswersLaterOnceAndAlsoAfterTheProbeWasStopped) {
+  probe::ProbeSite site(options);
+  open(site);
+  later(site, 10'000);
+  later(site, 20'000);
+  EXPECT_FALSE(site.poll_batch(now));
+  tell(site, wire::ProbeStop{wire::ProbeId(1)});
+  EXPECT_FALSE(gate.taken());
+  echo(site, some_address(5));  // all but what was asked for is over
+  EXPECT_FALSE(site.poll_batch(now));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(site.next_send(now), now + 10s);
+    now += 10s;
+    EXPECT_EQ(drain(site), 80U);
+  }
+  EXPECT_FALSE(site.receive_id());
+}
+
+TEST_F(SiteTest, KeepsFewAnswersForLaterAndNoneForLong) {
+  probe::ProbeSite site(options);
+  open(site);
+  for (int i = 0; i < 100; ++i) later(site, 1000);
+  later(site, 601'000);
+  now += 20min;
+  EXPECT_EQ(drain(site), 80U * probe::ProbeSite::kLaterMax);
+}
+
+TEST_F(SiteTest, AnswersForLaterAreGoneWhenNobodyTakesThem) {
+  probe::ProbeSite site(options);
+  open(site);
+  later(site, 600'000);
+  tell(site, wire::ProbeStop{wire::ProbeId(1)});
+  now = *site.next_deadline();
+  site.on_deadline(now);
+  EXPECT_FALSE(site.receive_id());
+  EXPECT_FALSE(gate.taken());
+}
+
+TEST_F(SiteTest, FillsAsMuchAsItIsAskedAndSaysWhenAllCame) {
+  probe::ProbeSite site(options);
+  open(site);
+  static_cast<void>(heard(site));
+  std::uint64_t left = 200'000;
+  while (left > 0) {
+    EXPECT_FALSE(heard(site));
+    const session::Message message = probe::fill_message(wire::ProbeId(1), 200'000, &left);
+    site.on_message(now, message.lane, message.body);
+  }
+  EXPECT_EQ(std::get<wire::ProbeFilled>(*heard(site)).bytes, 200'000U);
+  tell(site, wire::ProbeFetch{wire::ProbeId(1), 300'000});
+  std::uint64_t bytes = 0;
+  while (const auto message = heard(site))
+    bytes += std::get<wire::ProbeFill>(*message).bytes.size();
+  EXPECT_EQ(bytes, 300'000U);
+  EXPECT_EQ(site.spent_bytes(), 500'000U);
+}
+
+TEST_F(SiteTest, FillsBeyondTheBudgetBreakTheProtocol) {
+  probe::ProbeSite fetched(options);
+  open(fetched);
+  tell(fetched, wire::ProbeFetch{wire::ProbeId(1), kBudget + 1});
+  EXPECT_TRUE(fetched.take_broken());
+  tell(fetched, wire::ProbeStop{wire::ProbeId(1)});
+  probe::ProbeSite filled(options);
+  open(filled);
+  std::uint64_t left = 2 * kBudget;
+  while (left > kBudget - wire::kFillMax) {
+    const session::Message message = probe::fill_message(wire::ProbeId(1), 2 * kBudget, &left);
+    filled.on_message(now, message.lane, message.body);
+    filled.check();
+  }
+  EXPECT_TRUE(filled.take_broken());
+  EXPECT_LE(filled.spent_bytes(), kBudget);
 }
 
 }  // namespace

@@ -16,6 +16,18 @@
 namespace longhaul::wire {
 
 template <class Visit>
+void each_of_probes(Visit& visit) {
+  visit.template operator()<ProbeOpen>();
+  visit.template operator()<ProbeOpened>();
+  visit.template operator()<ProbeTrain>();
+  visit.template operator()<ProbeArrivals>();
+  visit.template operator()<ProbeStop>();
+  visit.template operator()<ProbeFill>();
+  visit.template operator()<ProbeFetch>();
+  visit.template operator()<ProbeFilled>();
+}
+
+template <class Visit>
 void each_documented(Visit&& visit) {
   visit.template operator()<Hello>();
   visit.template operator()<Accept>();
@@ -69,11 +81,7 @@ void each_documented(Visit&& visit) {
   visit.template operator()<Steered>();
   visit.template operator()<ReadOutput>();
   visit.template operator()<OutputPart>();
-  visit.template operator()<ProbeOpen>();
-  visit.template operator()<ProbeOpened>();
-  visit.template operator()<ProbeTrain>();
-  visit.template operator()<ProbeArrivals>();
-  visit.template operator()<ProbeStop>();
+  each_of_probes(visit);
 }
 
 template <class T>

@@ -36,6 +36,10 @@ ProbeArrivals some_arrivals() {
   return arrivals;
 }
 
+ByteVector some_bytes() {
+  return {std::byte{1}, std::byte{0}, std::byte{255}};
+}
+
 }  // namespace
 
 std::vector<GoldenBytes> probe_golden() {
@@ -45,6 +49,9 @@ std::vector<GoldenBytes> probe_golden() {
       golden_probe_message("down", some_train()),
       golden_probe_message("lossy", some_arrivals()),
       golden_probe_message("one", ProbeStop{ProbeId(1)}),
+      golden_probe_message("three", ProbeFill{ProbeId(1), 8'000'000, some_bytes()}),
+      golden_probe_message("some", ProbeFetch{ProbeId(1), 8'000'000}),
+      golden_probe_message("all", ProbeFilled{ProbeId(1), 8'000'000}),
   };
 }
 

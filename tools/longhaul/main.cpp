@@ -99,6 +99,11 @@ void add_probe(CLI::App& root, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--save-profile", options->save_profile,
                       "write the link as a netsim profile, NAME.json, to be replayed at home");
+  command->add_option("--compare", options->compare,
+                      "then move so much each way over UDP, and over TLS alone, beyond the budget");
+  command->add_option("--nat", options->nat,
+                      "then stay silent for so long, 10s to 10m, to see how long a NAT on the way\n"
+                      "remembers a port");
   command->callback([&chosen, options] {
     chosen.start = [options](App& app) { return proxy::probe(app, *options); };
   });
