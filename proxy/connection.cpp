@@ -112,6 +112,7 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   exchange_options.link = session_options.learned.rate;
   exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());
   exchange_options.encode_jobs = 2 * exchange_options.cores;
+  exchange_options.peer_knows_base_parts.reset();  // once it has accepted
   exchange_options.clocks = {&io::thread_cpu_time, &app.stages};
   made->exchange_ =
       std::make_unique<transfer::Exchange>(transfer::Side::kDialer, nullptr, exchange_options);
@@ -247,6 +248,7 @@ void Connection::on_event(const session::Event& event) {
   if (const auto* established = std::get_if<session::Established>(&event)) {
     established_ = true;
     capabilities_ = established->capabilities;
+    exchange_->learn_peer(capabilities_);
   }
   if (std::holds_alternative<session::LinkUp>(event)) down_since_.reset();
   if (std::holds_alternative<session::LinkDown>(event)) down_since_ = app_.env.now();

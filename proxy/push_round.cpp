@@ -146,6 +146,7 @@ int tell_end(App& app, const transfer::Finished& finished, const ScannedSource& 
         .add("bytes", done.bytes_total)
         .add("bytes_present", done.bytes_present);
     line.add("bytes_raw", done.bytes_raw).add("bytes_wire", done.bytes_wire);
+    line.add("bytes_manifest", done.bytes_manifest);
     line.add("left_out", scanned.problem_count)
         .add("seconds", static_cast<double>(took.count()) / 1e9);
     app.json_line(line);

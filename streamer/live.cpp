@@ -48,6 +48,16 @@ void tell(Log& log, const StageClock& stages, transfer::Exchange& exchange, feed
   }
 }
 
+transfer::ExchangeOptions exchange_options(const wire::Hello& hello, StageClock& stages) {
+  transfer::ExchangeOptions options;
+  options.cores = std::max(1U, std::thread::hardware_concurrency());
+  options.encode_jobs = 2 * options.cores;
+  options.peer_knows_demand = (hello.capabilities & session::kCapabilityDemand) != 0;
+  options.peer_knows_base_parts = (hello.capabilities & session::kCapabilityBaseParts) != 0;
+  options.clocks = {&io::thread_cpu_time, &stages};
+  return options;
+}
+
 }  // namespace
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
@@ -66,14 +76,8 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   live->feeder = std::make_unique<feed::Feeder>(*datasets->files, std::move(feeder_options));
   StageClock& stages = datasets->stages;
   live->host = std::make_unique<RoleHost>(std::move(datasets), peer.role);
-  transfer::ExchangeOptions exchange_options;
-  exchange_options.cores = std::max(1U, std::thread::hardware_concurrency());
-  exchange_options.encode_jobs = 2 * exchange_options.cores;
-  exchange_options.peer_knows_demand =
-      (arrival.hello.capabilities & session::kCapabilityDemand) != 0;
-  exchange_options.clocks = {&io::thread_cpu_time, &stages};
   live->exchange = std::make_unique<transfer::Exchange>(transfer::Side::kListener, live->host.get(),
-                                                        exchange_options);
+                                                        exchange_options(arrival.hello, stages));
   probe::ProbeSiteOptions probe_options;
   probe_options.may_probe = peer.role != auth::Role::kSite;
   probe_options.observer = peer.role == auth::Role::kObserver;

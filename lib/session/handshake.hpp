@@ -25,11 +25,12 @@ constexpr std::uint64_t kCapabilityCheckpoints = 16;  // FetchCheckpoint, and As
 constexpr std::uint64_t kCapabilityPace = 32;         // Pace: a pull's limit is kept by its sender
 constexpr std::uint64_t kCapabilityDemand = 64;       // Demand: what a site's readers need first
 constexpr std::uint64_t kCapabilityFill = 128;        // ProbeFill, ProbeFetch, also without UDP
+constexpr std::uint64_t kCapabilityBaseParts = 256;   // manifests may name parts of base's files
 constexpr std::uint64_t kCapabilitiesOfUdp =
     kCapabilityDatagrams | kCapabilityChaCha | kCapabilityProbe;
 constexpr std::uint64_t kCapabilitiesOfServices = kCapabilityRuns | kCapabilityCheckpoints |
                                                   kCapabilityPace | kCapabilityDemand |
-                                                  kCapabilityFill;
+                                                  kCapabilityFill | kCapabilityBaseParts;
 constexpr std::uint64_t kCapabilities = kCapabilitiesOfUdp | kCapabilitiesOfServices;
 
 // Who we are and whom we expect. What it refers to outlives the session.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/escape.hpp"
+#include "lib/session/handshake.hpp"
 
 namespace longhaul::transfer {
 
@@ -39,18 +40,24 @@ Exchange::Exchange(Side side, Host* host, ExchangeOptions options)
       options_(std::move(options)),
       next_transfer_(side == Side::kDialer ? 1 : 2) {}
 
+SendOptions Exchange::send_options(std::string dataset, std::optional<BytesPerSecond> limit) const {
+  SendOptions send;
+  send.dataset = std::move(dataset);
+  send.limit = limit;
+  send.encode_jobs = options_.encode_jobs;
+  send.cores = options_.cores;
+  send.link = options_.link;
+  send.clocks = options_.clocks;
+  send.peer_knows_base_parts = options_.peer_knows_base_parts;
+  return send;
+}
+
 // --- the program's side ---
 
 TransferId Exchange::start_push(Time now, PushOptions options, std::shared_ptr<Source> source,
                                 SiteMemory memory) {
   const TransferId id(std::exchange(next_transfer_, next_transfer_ + 2));
-  SendOptions send;
-  send.dataset = options.dataset;
-  send.limit = options.limit;
-  send.encode_jobs = options_.encode_jobs;
-  send.cores = options_.cores;
-  send.link = options_.link;
-  send.clocks = options_.clocks;
+  SendOptions send = send_options(options.dataset, options.limit);
   Entry entry;
   entry.mine = true;
   entry.dataset = std::move(options.dataset);
@@ -98,6 +105,13 @@ void Exchange::cancel(Time now, TransferId transfer) {
   if (entry->receiver) entry->receiver->stop(now, why, true);
   entry->stopped = true;
   settle(now);
+}
+
+void Exchange::learn_peer(std::uint64_t capabilities) {
+  const bool knows = (capabilities & session::kCapabilityBaseParts) != 0;
+  options_.peer_knows_base_parts = knows;
+  for (auto& [id, entry] : entries_)
+    if (entry.sender) entry.sender->learn_peer(knows);
 }
 
 std::optional<Event> Exchange::poll_event() {

@@ -64,6 +64,8 @@ struct ExchangeOptions {
   BytesPerSecond link;            // remembered
   Clocks clocks;
   bool peer_knows_demand = true;  // session::kCapabilityDemand
+  // session::kCapabilityBaseParts; nullopt: the peer has not said so far, learn_peer() will tell.
+  std::optional<bool> peer_knows_base_parts = true;
 };
 
 class Exchange final : public session::Service {
@@ -97,6 +99,7 @@ class Exchange final : public session::Service {
   RequestId ask(Time now, wire::AskType type, std::string dataset, std::uint64_t version);
   void cancel(Time now, TransferId transfer);
 
+  void learn_peer(std::uint64_t capabilities);  // of both ends
   std::optional<Event> poll_event();
   std::optional<Progress> progress(Time now, TransferId transfer) const;  // nullopt: over
   std::vector<TransferId> transfers() const;
@@ -131,6 +134,7 @@ class Exchange final : public session::Service {
   };
   using JobOwner = std::variant<TransferId, RequestId>;
 
+  SendOptions send_options(std::string dataset, std::optional<BytesPerSecond> limit) const;
   bool is_peers(TransferId id) const;
   Entry* find(TransferId id);
   Receiver* receiver_of(TransferId id);
@@ -169,7 +173,7 @@ class Exchange final : public session::Service {
 
   const Side side_;
   Host* const host_;
-  const ExchangeOptions options_;
+  ExchangeOptions options_;
   bool over_ = false;
   bool link_up_ = true;
   std::uint64_t next_transfer_;

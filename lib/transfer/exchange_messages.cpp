@@ -166,13 +166,7 @@ void Exchange::fetched(Time now, TransferId id, FetchWork& work) {
     entries_.erase(id);
     return;
   }
-  SendOptions send;
-  send.dataset = entry.dataset;
-  send.limit = entry.pace;
-  send.encode_jobs = options_.encode_jobs;
-  send.cores = options_.cores;
-  send.link = options_.link;
-  send.clocks = options_.clocks;
+  SendOptions send = send_options(entry.dataset, entry.pace);
   SiteMemory memory;
   memory.unfinished = entry.unfinished;
   memory.base = std::move(work.base);

@@ -38,6 +38,9 @@ constexpr std::size_t kTransfersMax =
 // be under way).
 constexpr std::size_t kAnswersQueuedMax = 256U << 10;
 constexpr std::uint32_t kAttemptsMax = 4;  // of a source that changes while it is sent
+// Sender: a file of which the base has another form, from here on, is not named before the peer has
+// said what it understands (a round trip, in which it is hashed): 36 bytes a chunk, 64 of them.
+constexpr std::uint64_t kWorthAskingBytes = 4U << 20;
 constexpr std::size_t kHashJobsMax = 4;
 constexpr std::size_t kHashJobBytes = 2U << 20;
 constexpr std::size_t kHashJobFiles = 512;

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kRecordBytes = 48;  // fixed fields of a record, at most
 constexpr std::size_t kPieceBytes = 42;
+constexpr std::size_t kBasePartBytes = 16;
+constexpr std::size_t kPieceMemory = 2 * sizeof(store::Piece) + sizeof(ChunkPlace);  // at a reader
 
 RecordType type_of(EntryType type) {
   switch (type) {
@@ -39,6 +41,8 @@ EntryType entry_type(RecordType type) {
       return EntryType::kFile;
   }
 }
+
+constexpr const char* kNoBase = "it speaks of a base that was not agreed";
 
 tl::unexpected<Error> broken(std::string why) {
   return fail(Kind::kMalformed, "read the manifest", std::move(why));
@@ -79,14 +83,32 @@ void ManifestWriter::same(const TreeName& name, std::uint64_t more_siblings) {
   add(name, std::move(record));
 }
 
-void ManifestWriter::piece(const store::Piece& piece) {
+ManifestWriter::Pieces& ManifestWriter::open_pieces() {
   if (segment_.records.empty()) {
     wire::Record more;
     more.type = RecordType::kMore;
     bytes_ += kRecordBytes;
     segment_.records.push_back(std::move(more));
   }
-  auto& pieces = segment_.records.back().pieces;
+  return segment_.records.back().pieces;
+}
+
+// Counts as one of the segment's, like any other: what a reader makes of a segment is bounded.
+void ManifestWriter::base_piece(const store::Piece& piece, std::uint64_t place) {
+  Pieces& pieces = open_pieces();
+  ++segment_pieces_;
+  if (!piece.hole) ++chunks_;
+  auto* part = pieces.empty() ? nullptr : std::get_if<wire::BasePart>(&pieces.back());
+  if (part != nullptr && part->first + part->count == place) {
+    ++part->count;
+    return;
+  }
+  bytes_ += kBasePartBytes;
+  pieces.push_back(wire::BasePart{place, 1});
+}
+
+void ManifestWriter::piece(const store::Piece& piece) {
+  Pieces& pieces = open_pieces();
   ++segment_pieces_;
   bytes_ += kPieceBytes;
   if (piece.hole) {
@@ -126,6 +148,7 @@ Result<ManifestReader::Added> ManifestReader::add(const wire::Segment& segment) 
   if (segment.records.empty()) return broken("a segment is empty");
   added_ = {};
   added_.first_row = own_rows_;
+  base_parts_pieces_ = 0;
   for (const wire::Record& record : segment.records) TRY(add_record(record));
   if (added_.chunks.size() > wire::kSegmentPiecesMax)
     return broken("a segment names too many chunks");
@@ -151,6 +174,8 @@ Result<> ManifestReader::finish_file() {
   file_open_ = false;
   TRY(builder_.add(file_, file_pieces_));
   file_pieces_.clear();
+  if (base_pieces_) memory_bytes_ -= base_pieces_->size() * sizeof(store::Piece);
+  base_pieces_.reset();
   return {};
 }
 
@@ -190,36 +215,65 @@ Result<> ManifestReader::add_record(const wire::Record& record) {
 }
 
 Result<> ManifestReader::add_pieces(std::span<const wire::Piece> pieces) {
-  TRY(charge(pieces.size() * (2 * sizeof(store::Piece) + sizeof(ChunkPlace))));
+  TRY(charge(pieces.size() * kPieceMemory));
   for (const wire::Piece& piece : pieces) {
-    store::Piece here;
-    if (const auto* chunk = std::get_if<wire::Chunk>(&piece)) {
-      here = {chunk->length, false, chunk->id};
+    if (const auto* part = std::get_if<wire::BasePart>(&piece)) {
+      TRY(add_base_part(*part));
+    } else if (const auto* chunk = std::get_if<wire::Chunk>(&piece)) {
+      TRY(add_piece({chunk->length, false, chunk->id}));
     } else {
-      here = {std::get<wire::Hole>(piece).length, true, {}};
+      TRY(add_piece({std::get<wire::Hole>(piece).length, true, {}}));
     }
-    const bool too_long = here.length > file_.size - file_bytes_;
-    if (here.length == 0 || too_long || (!here.hole && here.length > store::kChunkBytesMax))
-      return broken("the pieces of " + file_.name.shown() + " do not fit it");
-    if (here.hole) {
-      added_.hole_bytes += here.length;
-    } else {
-      added_.chunks.push_back(
-          {here.chunk, file_bytes_, own_rows_ - 1, static_cast<std::uint32_t>(here.length)});
-      ++chunks_;
-    }
-    file_pieces_.push_back(here);
-    file_bytes_ += here.length;
   }
   return {};
 }
 
-Result<> ManifestReader::add_same(const TreeName& name, std::uint64_t more_siblings) {
-  if (!base_) return broken("it speaks of a base that was not agreed");
+Result<> ManifestReader::add_piece(const store::Piece& piece) {
+  const bool too_long = piece.length > file_.size - file_bytes_;
+  if (piece.length == 0 || too_long || (!piece.hole && piece.length > store::kChunkBytesMax))
+    return broken("the pieces of " + file_.name.shown() + " do not fit it");
+  if (piece.hole) {
+    added_.hole_bytes += piece.length;
+  } else {
+    added_.chunks.push_back(
+        {piece.chunk, file_bytes_, own_rows_ - 1, static_cast<std::uint32_t>(piece.length)});
+    ++chunks_;
+  }
+  file_pieces_.push_back(piece);
+  file_bytes_ += piece.length;
+  return {};
+}
+
+Result<> ManifestReader::add_base_part(const wire::BasePart& part) {
+  if (!base_pieces_) {
+    if (!base_) return broken(kNoBase);
+    if (!base_reaches(file_.name) || base_->entry().type != EntryType::kFile)
+      return broken("the base has no file " + file_.name.shown());
+    base_pieces_ = base_->pieces();
+    TRY(charge(base_pieces_->size() * sizeof(store::Piece)));
+  }
+  const std::uint64_t in_base = base_pieces_->size();
+  if (part.count == 0 || part.first > in_base || part.count > in_base - part.first)
+    return broken("the base's " + file_.name.shown() + " has no such part");
+  base_parts_pieces_ += part.count;
+  if (base_parts_pieces_ > wire::kSegmentPiecesMax)
+    return broken("a segment names too many chunks");
+  TRY(charge(part.count * kPieceMemory));
+  const auto first = static_cast<std::size_t>(part.first);
+  for (std::size_t i = first; i < first + part.count; ++i) TRY(add_piece((*base_pieces_)[i]));
+  return {};
+}
+
+// Goes on in the base as far as that name; whether it is there.
+bool ManifestReader::base_reaches(const TreeName& name) {
   if (!base_at_entry_) base_at_entry_ = base_->next();
   while (base_at_entry_ && base_->entry().name < name) base_at_entry_ = base_->next();
-  if (!base_at_entry_ || base_->entry().name != name)
-    return broken("the base has no " + name.shown());
+  return base_at_entry_ && base_->entry().name == name;
+}
+
+Result<> ManifestReader::add_same(const TreeName& name, std::uint64_t more_siblings) {
+  if (!base_) return broken(kNoBase);
+  if (!base_reaches(name)) return broken("the base has no " + name.shown());
   // Whole subtrees of the folder, one sibling after the other.
   std::uint64_t siblings = 0;
   while (base_at_entry_ && base_->entry().name.is_within(folder_)) {

@@ -21,6 +21,8 @@ class ManifestWriter {
   // Starts the record of a row; a file's pieces follow, all of them before the next row.
   void begin(const store::Entry& entry);
   void piece(const store::Piece& piece);
+  // The same of one that stands at that place in the base's file of this name.
+  void base_piece(const store::Piece& piece, std::uint64_t place);
   // That name, all below it, and so many of its next siblings in the base with all below them are
   // as in the base.
   void same(const store::TreeName& name, std::uint64_t more_siblings);
@@ -35,6 +37,8 @@ class ManifestWriter {
   // One more record may add a name, a target and fixed fields to a segment that was not yet full.
   static constexpr std::size_t kFullBytes = wire::kSegmentBytesMax - 8192;
   void add(const store::TreeName& name, wire::Record record);
+  using Pieces = wire::List<wire::Piece, wire::kSegmentPiecesMax>;
+  Pieces& open_pieces();
   wire::Segment segment_;
   store::TreeName folder_;  // where the next record stands if its `up` is 0
   std::size_t bytes_ = 0;   // of the segment, about
@@ -71,6 +75,9 @@ class ManifestReader {
   Result<> add_record(const wire::Record& record);
   Result<store::TreeName> place(const wire::Record& record);
   Result<> add_pieces(std::span<const wire::Piece> pieces);
+  Result<> add_piece(const store::Piece& piece);
+  Result<> add_base_part(const wire::BasePart& part);
+  bool base_reaches(const store::TreeName& name);
   Result<> finish_file();  // the open one goes into the tree
   Result<> add_same(const store::TreeName& name, std::uint64_t more_siblings);
   Result<> charge(std::size_t memory_bytes);
@@ -84,6 +91,9 @@ class ManifestReader {
   store::Entry file_;  // the newest row, a file not yet in the tree
   std::vector<store::Piece> file_pieces_;
   std::uint64_t file_bytes_ = 0;  // that they cover
+  // Of the base's file of that name, once a part of it was named.
+  std::optional<std::vector<store::Piece>> base_pieces_;
+  std::size_t base_parts_pieces_ = 0;  // that parts of this segment stand for
   bool file_open_ = false;
   std::uint32_t segments_ = 0;
   std::uint64_t rows_ = 0;

@@ -67,6 +67,7 @@ struct Progress {
   std::uint64_t bytes_present = 0;  // of those: were already at the receiver
   std::uint64_t bytes_raw = 0;      // content handed to the link before compression
   std::uint64_t bytes_wire = 0;     // what that became
+  std::uint64_t bytes_manifest = 0;  // sender: what the names took, of every attempt
   bool totals_final = false;
   bool link_up = true;
   BytesPerSecond rate;  // logical, see above

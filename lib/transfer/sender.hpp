@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/transfer/base_file.hpp"
 #include "lib/transfer/chunk_queue.hpp"
 #include "lib/transfer/hasher.hpp"
 #include "lib/transfer/limits.hpp"
@@ -34,6 +35,8 @@ struct SendOptions {
   std::uint32_t cores = 4;              // that are free for them
   BytesPerSecond link;  // what is known of the link, until this transfer has measured
   Clocks clocks;
+  // It reads wire::BasePart (session::kCapabilityBaseParts); nullopt: it has not said so far.
+  std::optional<bool> peer_knows_base_parts = true;
 };
 
 class Sender {
@@ -52,6 +55,7 @@ class Sender {
   void on_link(Time now, session::LinkState state);
   // What the receiver asked for; nullopt: no limit.
   void pace(std::optional<BytesPerSecond> limit) { options_.limit = limit; }
+  void learn_peer(bool knows_base_parts) { options_.peer_knows_base_parts = knows_base_parts; }
   void on_job(Time now, Work& work);
   void on_deadline(Time now);
   // The end from outside: cancel, the peer's Stop, the session's end. tell: the peer gets a Stop.
@@ -79,6 +83,7 @@ class Sender {
   void count_totals();
   void changed(Time now, const std::vector<std::uint32_t>& rows);
   void feed_manifest();  // rows that are ready, into the segment being written
+  bool find_base_file();
   void emit_piece();
   void count_same(std::size_t row, std::size_t rows);
   void flush_segment();
@@ -125,6 +130,7 @@ class Sender {
   std::size_t emit_piece_ = 0;
   std::uint64_t emit_offset_ = 0;
   bool row_begun_ = false;
+  BaseFile base_file_;  // of that row
 
   ChunkQueue queue_;
   CodecChooser chooser_;

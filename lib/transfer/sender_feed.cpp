@@ -45,6 +45,7 @@ void Sender::feed_manifest() {
         continue;
       }
       if (rows.is_open(emit_row_) && rows.piece_count(emit_row_) == 0) break;
+      if (!find_base_file()) break;
       writer_.begin(rows.entry(emit_row_));
       row_begun_ = true;
       emit_piece_ = 0;
@@ -62,9 +63,25 @@ void Sender::feed_manifest() {
   if (!writer_.empty() && post_.queued_bytes() == 0) flush_segment();
 }
 
+// false: the peer will soon have said whether it understands parts of the base's files, and this is
+// so large that they are worth waiting for.
+bool Sender::find_base_file() {
+  base_file_ = {};
+  const auto known = options_.peer_knows_base_parts;
+  if (known == false) return true;
+  if (!known && source_->rows.bytes(emit_row_) < kWorthAskingBytes) return true;
+  auto pieces = match_.base_pieces(emit_row_);
+  if (!pieces.empty() && !known) return false;
+  base_file_ = BaseFile(std::move(pieces));
+  return true;
+}
+
 void Sender::emit_piece() {
   const store::Piece piece = source_->rows.piece(emit_row_, emit_piece_);
-  writer_.piece(piece);
+  if (const auto place = base_file_.place_of(piece))
+    writer_.base_piece(piece, *place);
+  else
+    writer_.piece(piece);
   if (!piece.hole) {
     const bool wait = !ahead_ || match_.believed_present(piece.chunk);
     queue_.add({static_cast<std::uint32_t>(emit_row_), static_cast<std::uint32_t>(emit_piece_),
@@ -83,6 +100,7 @@ void Sender::flush_segment() {
   const wire::Segment segment = writer_.take();
   announced_ = writer_.chunks();
   Slice body = packed(segment);
+  progress_.bytes_manifest += body.size();
   unanswered_bytes_ += accepted_ ? 0 : body.size();
   post_.message(Lane::kDemand, std::move(body));
 }

@@ -86,12 +86,25 @@ BaseMatch::BaseMatch(const Rows& rows, const store::Tree& base)
   }
 }
 
+void BaseMatch::go_to(std::size_t row) {
+  const store::TreeName name = rows_->name(row);
+  while (late_->entry().name < name) {
+    const bool found = late_->next();
+    ASSERT(found);
+  }
+}
+
 bool BaseMatch::is_late_same(std::size_t row) {
   if (!may_be_same(row) || !rows_->hashed(row)) return false;
-  const store::TreeName name = rows_->name(row);
-  while (late_->entry().name < name)
-    if (!late_->next()) return false;
+  go_to(row);
   return same(*rows_, row, *late_);
+}
+
+std::vector<store::Piece> BaseMatch::base_pieces(std::size_t row) {
+  if (row >= base_of_.size() || base_of_[row] == kNone || !rows_->is_file(row)) return {};
+  go_to(row);
+  if (late_->entry().type != store::EntryType::kFile) return {};
+  return late_->pieces();
 }
 
 BaseMatch::Run BaseMatch::late_run_at(std::size_t row) {

@@ -53,10 +53,13 @@ class BaseMatch {
   // known to be as in the base. Asked in rising order of rows.
   Run late_run_at(std::size_t row);
   bool believed_present(const crypto::Digest& chunk) const { return present_.contains(chunk); }
+  // Of the base's file of that row's name; none: it has no such file. Rising rows, as above.
+  std::vector<store::Piece> base_pieces(std::size_t row);
 
  private:
   bool is_late_same(std::size_t row);
-  std::vector<std::uint8_t> depth_;                // components of each row's name
+  void go_to(std::size_t row);       // late_, to the entry of that row, which is in the base
+  std::vector<std::uint8_t> depth_;  // components of each row's name
   std::vector<std::uint32_t> row_end_, base_end_;  // behind the subtree
   std::vector<std::uint32_t> base_of_;             // kNone, or the entry of that name in the base
   std::vector<bool> equal_;                        // with all below

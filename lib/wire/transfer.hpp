@@ -50,7 +50,7 @@ constexpr auto wire_values(RecordType) {
       Known{RecordType::kMore, "more"},       Known{RecordType::kSame, "same"}};
 }
 
-// A run of a file's bytes: one chunk, or a hole, which has no id.
+// A run of a file's bytes: one chunk, a hole, which has no id, or what the base has there.
 struct Hole {
   std::uint64_t length = 0;
   template <class F>
@@ -67,7 +67,17 @@ struct Chunk {
     f(&Chunk::id, "id", "SHA-256 of them");
   }
 };
-using Piece = std::variant<Chunk, Hole>;
+// Pieces of the file of that name in the offer's base, which stand here once more.
+struct BasePart {
+  std::uint64_t first = 0;
+  std::uint32_t count = 0;
+  template <class F>
+  static void fields(F& f) {
+    f(&BasePart::first, "first", "of the base's file, whose pieces are counted from 0");
+    f(&BasePart::count, "count", "at least 1");
+  }
+};
+using Piece = std::variant<Chunk, Hole, BasePart>;
 
 struct Record {
   RecordType type = RecordType::kFile;

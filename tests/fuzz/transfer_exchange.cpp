@@ -1,7 +1,8 @@
 // A paired peer that says anything about transfers: a grammar of messages driven by the input, into
-// a site that receives (first byte even) or a laptop that pushes (odd), over the session double.
-// One input byte picks a message, the next ones its fields. No input may break an invariant, make
-// either end hold more than its bounds, or publish a version that does not verify.
+// a site that receives (first byte even; from 4 on in eight, it has a version that an offer may
+// name as its base) or a laptop that pushes (odd), over the session double. One input byte picks a
+// message, the next ones its fields. No input may break an invariant, make either end hold more
+// than its bounds, or publish a version that does not verify.
 #include <cstddef>
 #include <cstdint>
 
@@ -17,9 +18,12 @@ using session::Lane;
 
 constexpr std::size_t kInputMax = 2048;
 
+constexpr std::string_view kContent = "some content of a file";
+
 class Liar {
  public:
-  Liar(Bytes input, World& world, End from) : in_(input), world_(world), from_(from) {}
+  Liar(Bytes input, World& world, End from, std::optional<crypto::Digest> base)
+      : in_(input), world_(world), from_(from), base_(base) {}
   bool done() const { return in_.empty(); }
 
   void say_one() {
@@ -85,7 +89,7 @@ class Liar {
     offer.dataset = dataset();
     offer.ahead = byte() % 2 == 0;
     if (byte() % 4 == 0) offer.root = root();
-    if (byte() % 4 == 0) offer.base = root();
+    if (byte() % 4 == 0) offer.base = base_ ? *base_ : root();
     offer.files = number();
     offer.bytes = number();
     return offer;
@@ -100,8 +104,11 @@ class Liar {
     if (byte() % 2 == 0) record.target = "../f";
     record.size = byte() % 4 == 0 ? number() : kContent.size();
     for (unsigned n = byte() % 3; n > 0; --n) {
-      if (byte() % 3 == 0) {
+      const std::uint8_t kind = byte();
+      if (kind % 3 == 0) {
         record.pieces.push_back(wire::Hole{number()});
+      } else if (kind >= 0xe0) {
+        record.pieces.push_back(wire::BasePart{number(), static_cast<std::uint32_t>(number())});
       } else {
         const auto length = byte() % 4 == 0 ? number() : kContent.size();
         record.pieces.push_back(wire::Chunk{static_cast<std::uint32_t>(length), root()});
@@ -161,12 +168,21 @@ class Liar {
     world_.link().inject(from_, lane, std::move(body));
   }
 
-  static constexpr std::string_view kContent = "some content of a file";
   Bytes in_;
   World& world_;
   const End from_;
+  const std::optional<crypto::Digest> base_;
   std::uint32_t next_segment_ = 0;
 };
+
+// The root of a version that the site holds.
+crypto::Digest push_honestly(World& world) {
+  put_file(world.disk(End::kA), "src/f", bytes_of(kContent));
+  world.push("data", "src", true);
+  const auto finished = world.run(End::kA);
+  ASSERT(finished && !finished->error);
+  return finished->committed.root;
+}
 
 // What stands as a version is whole.
 void expect_verified(sim::CrashFiles& disk) {
@@ -200,7 +216,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     put_file(world.disk(End::kA), "src/f", bytes_of("what the laptop pushes"));
     world.push("data", "src", data[0] % 4 == 1);
   }
-  Liar liar(input.subspan(1), world, site ? End::kA : End::kB);
+  std::optional<crypto::Digest> base;
+  if (site && data[0] % 8 >= 4) base = push_honestly(world);
+  Liar liar(input.subspan(1), world, site ? End::kA : End::kB, base);
   while (!liar.done()) {
     liar.say_one();
     for (int i = 0; i < 40 && world.link().step(); ++i) {

@@ -207,7 +207,7 @@ void World::boot(End end) {
   }
   side.exchange = std::make_unique<Exchange>(
       end == End::kA ? transfer::Side::kDialer : transfer::Side::kListener, side.host.get(),
-      transfer::ExchangeOptions{});
+      side.options);
   link_.attach(end, *side.exchange);
 }
 

@@ -55,7 +55,7 @@ class World {
   enum class At : std::uint8_t { kFolder, kSite };
   explicit World(std::uint64_t seed, DoubleLink shape = {}, At b = At::kFolder);
 
-  // Starts the process of this end anew: new exchange, same disk.
+  // Starts the process of this end anew: new exchange, same disk, these options.
   void boot(End end);
   void kill(End end);  // kill -9
 
@@ -66,6 +66,9 @@ class World {
   // Runs until the transfer that began here has ended; its event, or nullopt after `limit`.
   std::optional<Finished> run(End end, Duration limit = 600s);
 
+  transfer::ExchangeOptions& options(End end) {
+    return sides_[static_cast<std::size_t>(end)].options;
+  }
   Exchange& at(End end) { return *sides_[static_cast<std::size_t>(end)].exchange; }
   sim::CrashFiles& disk(End end) { return *sides_[static_cast<std::size_t>(end)].disk; }
   std::shared_ptr<sim::CrashFiles> shared_disk(End end) {
@@ -85,6 +88,7 @@ class World {
     std::unique_ptr<store::Root> root;
     std::unique_ptr<store::MemoryIndex> index;
     std::unique_ptr<transfer::Host> host;
+    transfer::ExchangeOptions options;
     std::unique_ptr<Exchange> exchange;
   };
   const At b_;

@@ -64,6 +64,16 @@ Segment some_segment() {
   return segment;
 }
 
+Segment edited_file() {
+  Segment segment;
+  segment.transfer = TransferId(3);
+  Record file = file_record();
+  file.pieces = {Piece(BasePart{0, 500}), Piece(Chunk{65'536, digest("chunk")}),
+                 Piece(BasePart{501, 7'000})};
+  segment.records = {file};
+  return segment;
+}
+
 Want some_want() {
   Want want;
   want.transfer = TransferId(3);
@@ -118,6 +128,7 @@ std::vector<GoldenBytes> transfer_golden() {
       golden_transfer("full", FetchCheckpoint{transfer, "group/first", 2'000, true, true}),
       golden_transfer("known", Admit{transfer, 2, true}),
       golden_transfer("every-record", some_segment()),
+      golden_transfer("base-parts", edited_file()),
       golden_transfer("again", some_want()),
       golden_transfer("soon", Demand{transfer, 2, 128, {{8'192, 200}, {300, 3}}}),
       golden_transfer("zstd", some_block()),
