@@ -24,8 +24,18 @@ TEST(Invite, RefusesAnyOtherShapeWithoutQuotingTheSecret) {
     const auto invite = parse_invite(line);
     ASSERT_FALSE(invite.has_value()) << line;
     EXPECT_EQ(invite.error().kind(), Kind::kUsage);
+    EXPECT_EQ(invite.error().attempt(), "read the invite");
     EXPECT_EQ(invite.error().message().find(kSecret), std::string::npos);
   }
+}
+
+TEST(Invite, SaysWhatToPaste) {
+  const Error none = parse_invite("").error();
+  EXPECT_EQ(none.message(), "read the invite: there is none on stdin");
+  EXPECT_EQ(parse_invite("h:1#" + kPin).error().why(), "it is not HOST:PORT#KEY#SECRET");
+  EXPECT_EQ(parse_invite("#" + kPin + "#" + kSecret).error().why(),
+            "its address is empty or too long");
+  EXPECT_EQ(none.advice(), "paste the whole line that `longhaul-streamer invite` printed");
 }
 
 OpenInvite open_until(std::int64_t seconds, unsigned char mark) {
@@ -59,14 +69,17 @@ TEST(Invites, GoThroughTheirFileAndRefuseABrokenOne) {
   ASSERT_TRUE(invites.add(open_until(1600, 1), kNow));
   EXPECT_EQ(Invites::parse(invites.text())->open(kNow), invites.open(kNow));
   EXPECT_FALSE(Invites::parse(invites.text() + "x").has_value());
-  EXPECT_FALSE(Invites::parse("00 owner 5\n").has_value());
+  EXPECT_EQ(Invites::parse("00 owner 5\n").error().message(),
+            "read the open invites: a line is broken");
 }
 
 TEST(Invites, AreBoundedInNumber) {
   Invites invites;
   for (unsigned i = 0; i < kInvitesMax; ++i)
     ASSERT_TRUE(invites.add(open_until(1600, static_cast<unsigned char>(i)), kNow));
-  EXPECT_EQ(invites.add(open_until(1600, 99), kNow).error().kind(), Kind::kLimit);
+  const Error full = invites.add(open_until(1600, 99), kNow).error();
+  EXPECT_EQ(full.message(), "make an invite: " + std::to_string(kInvitesMax) + " are open");
+  EXPECT_EQ(full.advice(), "wait until some of them expire; each lives ten minutes");
   EXPECT_TRUE(invites.add(open_until(3600, 99), {1'700'000'000'000}));  // the others have expired
 }
 

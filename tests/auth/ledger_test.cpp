@@ -61,7 +61,11 @@ TEST_F(LedgerTest, ABrokenFileIsAnErrorAndNoLedgerIsEmpty) {
   EXPECT_TRUE(load_ledger(**files)->peers.all().empty());
   ASSERT_TRUE(store::write_whole(**files, store::TreeName::known("ledger"),
                                  bytes_of("peers\nx\ninvites\n")));
-  EXPECT_EQ(load_ledger(**files).error().kind(), Kind::kMalformed);
+  EXPECT_EQ(load_ledger(**files).error().attempt(), "read line 1 of the peer book");
+  ASSERT_TRUE(store::write_whole(**files, store::TreeName::known("ledger"), bytes_of("x\n")));
+  const Error headless = load_ledger(**files).error();
+  EXPECT_EQ(headless.message(), "read the ledger of peers: its headings are missing");
+  EXPECT_EQ(headless.advice(), "restore the file from a backup, or remove it and pair again");
 }
 
 }  // namespace

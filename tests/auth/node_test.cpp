@@ -26,7 +26,9 @@ class NodeTest : public ::testing::Test {
 };
 
 TEST_F(NodeTest, MakesAnIdentityOnceAndKeepsIt) {
-  EXPECT_EQ(load_identity(*files_).error().kind(), Kind::kNotFound);
+  const Error none = load_identity(*files_).error();
+  EXPECT_EQ(none.message(), "find this node's identity: there is none yet");
+  EXPECT_EQ(none.advice(), "make it with `longhaul init` (or `longhaul-streamer run`, at a site)");
   const auto first = make_identity(*files_);
   EXPECT_EQ(first->made, Made::kNew);
   const auto second = make_identity(*files_);
@@ -39,7 +41,10 @@ TEST_F(NodeTest, AKeyThatOthersMayReadIsRefused) {
   const auto name = store::TreeName::known("identity.pem");
   EXPECT_EQ(files_->stat(name)->mode, 0600U);
   ASSERT_TRUE(files_->set_mode(name, 0640));
-  EXPECT_EQ(load_identity(*files_).error().kind(), Kind::kPermission);
+  const Error open = load_identity(*files_).error();
+  EXPECT_EQ(open.message(), "use this node's identity: others may read identity.pem");
+  EXPECT_EQ(open.advice(),
+            "run `chmod 600` on it; if others may have read it, remove it and pair anew");
 }
 
 }  // namespace

@@ -148,7 +148,9 @@ TEST(Pairing, AnInviterWithoutTheSecretIsNoPeer) {
   const Joiner joiner(line_of(1), "laptop", binding());
   wire::Joined echoed;
   echoed.proof = joiner.join().proof;
-  EXPECT_EQ(joiner.on_joined(echoed).error().kind(), Kind::kAuth);
+  const Error error = joiner.on_joined(echoed).error();
+  EXPECT_EQ(error.kind(), Kind::kAuth);
+  EXPECT_EQ(error.why(), "the other side does not know the secret");
 }
 
 TEST(Pairing, ARoleChangedOnTheWayIsNoticed) {
@@ -182,7 +184,12 @@ TEST(Pairing, RefusalsTellThePersonWhatToDo) {
   EXPECT_EQ(used.kind(), Kind::kAuth);
   EXPECT_EQ(used.message(), "pair: the invite was not accepted");
   EXPECT_EQ(used.advice(), "it may have been used, or be older than 10 minutes: ask for a new one");
-  EXPECT_EQ(joiner.on_refuse({wire::Refusal::kBusy}).kind(), Kind::kBusy);
+  const Error busy = joiner.on_refuse({wire::Refusal::kBusy});
+  EXPECT_EQ(busy.why(), "the other side is busy");
+  EXPECT_EQ(busy.advice(), "try again in a moment; the invite is still good");
+  const Error other = joiner.on_refuse({wire::Refusal::kVersion});
+  EXPECT_EQ(other.why(), "the other side speaks another version");
+  EXPECT_EQ(other.advice(), "update the older of the two programs");
 }
 
 TEST(Pairing, HoldsOverARealConnection) {

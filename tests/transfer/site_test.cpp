@@ -372,7 +372,42 @@ TEST(Site, ANameThatIsNoDatasetIsRefused) {
     world.push(name);
     const auto end = world.run(End::kA);
     ASSERT_TRUE(end && end->error) << name;
+    EXPECT_NE(
+        end->error->message().find("a name has letters, digits, '.', '_' and '-', begins with "
+                                   "a letter or digit and is at most 200 long"),
+        std::string::npos)
+        << end->error->message();
   }
+}
+
+// Each told by the site itself, which has only rights of its peer's role to go by.
+TEST(Site, SaysWhatARoleMayNotAndWhichVersionsThereAre) {
+  sim::CrashFiles disk;
+  const auto root = store::Root::open(disk);
+  ASSERT_TRUE(root);
+  store::MemoryIndex index;
+  const auto why = [](const auto& answer) {
+    return answer ? std::string("granted") : answer.error().why();
+  };
+  wire::Offer offer;
+  offer.dataset = "data";
+  wire::Fetch fetch;
+  fetch.dataset = "data";
+  wire::Ask ask;
+  ask.type = wire::AskType::kRemove;
+  ask.dataset = "data";
+  transfer::SiteRights rights;
+  rights.write = false;
+  transfer::SiteHost reader(**root, index, rights);
+  EXPECT_EQ(why(reader.receive(offer)), "your role may only read; ask its owner");
+  EXPECT_EQ(why(reader.answer(ask)), "your role does not allow it; ask the site's owner");
+  rights.read = false;
+  transfer::SiteHost nobody(**root, index, rights);
+  EXPECT_EQ(why(nobody.send(fetch)), "your role may not read it");
+  transfer::SiteHost owner(**root, index, transfer::SiteRights());
+  EXPECT_EQ(why(owner.answer(ask)), "name the version: @N");
+  EXPECT_EQ(store::Root::open(disk).error().why(),
+            "another longhaul-streamer is using this root; stop it first");
 }
 
 }  // namespace
