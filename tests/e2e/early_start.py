@@ -36,6 +36,8 @@ def make_shards(folder, seed, shards=SHARDS, tokens=TOKENS):
 
 
 class Trainer:
+    started = []  # of all
+
     def __init__(self, world, program, run, *data, order="upload", steps=STEPS):
         self.run = world.root / "runs" / run
         self.log = world.folder / f"{run}.log"
@@ -48,6 +50,7 @@ class Trainer:
     def start(self):
         self.process = subprocess.Popen(list(map(str, self.command)), env=self.environment,
                                         stdout=subprocess.PIPE, stderr=open(self.log, "w"), text=True)
+        self.started.append(self.process)
 
     def until(self, word, seconds=60, since=""):
         end = time.monotonic() + seconds
@@ -188,8 +191,9 @@ def main():
         print("all held")
         return 0
     finally:
-        if world.process and world.process.poll() is None:
-            world.process.kill()
+        for process in [world.process, *Trainer.started]:
+            if process and process.poll() is None:
+                process.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
