@@ -237,7 +237,11 @@ void RateModel::on_probe(Time now, const Round& round) {
   // A round until it shows, and what the average looks back on.
   if (rounds_in_mode_ < kRoundsToBelieve + (steady() ? 1 : kSmooth)) return;
   if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
-  if (recent(kRoundsToBelieve).value() < cap_.value() / 100 * kFollowPercent) {
+  // What comes out lags a round behind what goes in, so that in a steady one the average of three
+  // still holds a round of the rate before: a step of 25 % never looked as if the link followed.
+  const std::uint64_t step = cap_.value() - std::min(cap_.value(), capacity_.value());
+  const std::uint64_t expected = cap_.value() - (steady() ? step / kSmooth : 0);
+  if (recent(kRoundsToBelieve).value() < expected / 100 * kFollowPercent) {
     capacity_ = std::max(capacity_, recent(4));  // the kernel's windows are the limit, not the cap
     return enter(now, Mode::kHold, kHoldPercent);
   }

@@ -79,6 +79,24 @@ class TwoSessions {
     return rates_;
   }
 
+  // Both fill the link, then one has nothing more to send: how long until the other has `megabits`,
+  // over a second; at most `limit`.
+  Duration take_over(double megabits, Duration limit) {
+    begin(slow_);
+    begin(other_);
+    run_for(30s);
+    from(slow_).service.send_endless_bulk(false);
+    const Time began = wan_.now();
+    std::uint64_t before = to(other_).service.bytes_in(Lane::kBulk);
+    while (wan_.now() - began < limit) {
+      run_for(1s);
+      const std::uint64_t now = to(other_).service.bytes_in(Lane::kBulk);
+      if (static_cast<double>(now - before) * 8e-6 >= megabits) break;
+      before = now;
+    }
+    return wan_.now() - began;
+  }
+
  private:
   struct Pair {
     netsim::HostId site_host;
@@ -125,6 +143,14 @@ TEST(SlowConsumer, R8AnotherSessionKeepsItsRate) {
         EXPECT_LE(beside.kept, kWindow);
       }
     }
+  }
+}
+
+// It is looked for every 8 s at most, and taken in one turn of steps that double.
+TEST(SlowConsumer, R8WhatOneGivesUpTheOtherTakes) {
+  for (const bool site_sends : {false, true}) {
+    const Case how{Slow::kNobody, site_sends, false};
+    EXPECT_LE(TwoSessions(how).take_over(0.9 * 37, 60s), 8s + 5s) << site_sends;
   }
 }
 
