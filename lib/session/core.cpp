@@ -261,7 +261,7 @@ Status Core::status() const {
   status.ended = ended_;
   status.control_paths = paths_.count(now_, PathRole::kControl).open;
   status.bulk_paths = paths_.count(now_, PathRole::kBulk).open;
-  status.bulk_wanted = k_.wanted();
+  status.bulk_wanted = bulk_wanted();
   for (const auto& path : paths_)
     if (path->open()) status.heard = std::max(status.heard, path->heart.heard());
   status.rtt = rtt();

@@ -84,6 +84,7 @@ class Core {
   void plan_dials();
   void plan_extra(PathRole role, std::uint32_t wanted);
   Duration dial_life() const;
+  std::uint32_t bulk_wanted() const;
   bool down() const { return !up_; }
 
   // core_frames.cpp
@@ -155,6 +156,7 @@ class Core {
   Time next_probe_, next_extra_, down_since_;
   Duration extra_pause_ = 1s;
   bool dialled_extra_ = false;
+  std::uint32_t control_wanted_ = kControlPaths;
 
   // The fast path.
   std::unique_ptr<DatagramPath> datagrams_;

@@ -133,12 +133,13 @@ void Core::send_ack(Path& path) {
   path.ack_at.reset();
 }
 
-// The leading carrier sends every message once. The second repeats what is not acknowledged while
+// The leading carrier sends every message once. The others repeat what is not acknowledged while
 // the link loses packets, or while nobody can tell us whether it does: within its share.
 void Core::compose_control(Path& path) {
   const bool leads = paths_.carrier(now_, 0) == &path;
-  const bool repeats = !leads && (now_ < lossy_until_ || !knows_loss_) &&
-                       paths_.carrier(now_, 1) == &path &&
+  bool carries = false;
+  for (std::size_t n = 1; n < kControlPathsLossy; ++n) carries |= paths_.carrier(now_, n) == &path;
+  const bool repeats = !leads && carries && (now_ < lossy_until_ || !knows_loss_) &&
                        control_out_ < kRepeatFree + acked_bytes_ / kRepeatShare;
   if (!leads && !repeats) return;
   const ControlSender& control = messages_.control();

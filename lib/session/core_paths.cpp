@@ -33,8 +33,8 @@ Path& Core::dial(PathRole role) {
 void Core::dial_together() {
   dial(PathRole::kControl);
   next_probe_ = now_ + options_.probe_pause;
-  plan_extra(PathRole::kControl, kControlPaths);
-  plan_extra(PathRole::kBulk, k_.wanted());
+  plan_extra(PathRole::kControl, control_wanted_);
+  plan_extra(PathRole::kBulk, bulk_wanted());
 }
 
 void Core::on_dialed(Time now, PathId id, Result<> result) {
@@ -222,7 +222,7 @@ void Core::retire_surplus() {
   std::vector<PathId> done;
   for (const auto& path : paths_) {
     if (path->role != PathRole::kBulk || !path->accepted) continue;
-    if (dials_ && ++kept > k_.wanted()) path->retiring = true;
+    if (dials_ && ++kept > bulk_wanted()) path->retiring = true;
     if (path->retiring && path->in_flight.frames() == 0) done.push_back(path->id);
   }
   for (PathId id : done) {
@@ -258,8 +258,16 @@ void Core::plan_dials() {
     return;
   }
   if (now_ < next_extra_) return;
-  plan_extra(PathRole::kControl, kControlPaths);
-  plan_extra(PathRole::kBulk, k_.wanted());
+  // Datagrams carry control messages when they are answered, and double them in their own way.
+  if (now_ < lossy_until_ && !choice_.datagrams() && options_.bulk_paths_max > kControlPathsLossy)
+    control_wanted_ = kControlPathsLossy;
+  plan_extra(PathRole::kControl, control_wanted_);
+  plan_extra(PathRole::kBulk, bulk_wanted());
+}
+
+// More for control are fewer for bulk: all together keep within what was allowed.
+std::uint32_t Core::bulk_wanted() const {
+  return std::min(k_.wanted(), options_.bulk_paths_max + kControlPaths - control_wanted_);
 }
 
 void Core::plan_extra(PathRole role, std::uint32_t wanted) {

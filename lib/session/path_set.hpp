@@ -16,6 +16,8 @@ namespace longhaul::session {
 
 constexpr std::size_t kPathsMax = 72;  // 64 that carry, and dials under way
 constexpr std::uint32_t kControlPaths = 2;
+// While the connections lose packets, each waits for a retransmission a tenth of the time at 1 %.
+constexpr std::uint32_t kControlPathsLossy = 4;
 constexpr std::size_t kOverdraftMax = 16384;  // of acknowledgements and control on a full path
 
 struct Path {
@@ -76,7 +78,8 @@ class PathSet {
 
   bool any_alive(Time now) const;
   bool any_bulk(Time now) const;  // a bulk path that takes new work
-  // The n-th path for control messages (0 leads, 1 repeats): control paths first, others if none.
+  // The n-th path for control messages (0 leads, the others repeat): control paths first, others if
+  // none.
   Path* carrier(Time now, std::size_t n);
   struct Count {
     std::uint32_t open = 0, pending = 0;  // alive and not retiring; dialling or shaking

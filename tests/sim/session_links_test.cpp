@@ -1,6 +1,9 @@
 // How many connections a link wants is found while running, and differs by link.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "lib/session/k_search.hpp"
 #include "tests/sim/session_world.hpp"
 
@@ -156,6 +159,41 @@ TEST(SessionLinks, WhatDatagramsLeaveToOthersTlsDoesNotTake) {
     EXPECT_GE(share, mode == datagram::RateMode::kFair ? 0.25 : 0.85) << share;
     EXPECT_TRUE(world.laptop.session->status().datagrams);
   }
+}
+
+// A control connection that lost a segment waits a round trip for it, and with it all that is sent
+// meanwhile. Bar: 50 ms over the base at the 99th percentile.
+TEST(SessionLinks, ControlOverTlsIsNotHeldUpByOneLossInAHundred) {
+  WorldOptions options;
+  options.link = {.rtt = 180ms, .megabits = 500, .loss = 0.01};
+  ScriptService asks, answers;
+  std::map<std::uint64_t, Time> sent;
+  std::vector<Duration> trips;
+  answers.on_each = [&](Time, Lane lane, const Slice& message) {
+    answers.send(lane, number_of(message) + 1'000'000, 64);
+  };
+  SessionWorld world(37, options);
+  asks.on_each = [&](Time now, Lane, const Slice& message) {
+    trips.push_back(now - sent.at(number_of(message) - 1'000'000));
+  };
+  world.laptop.make_second = [&]() -> session::Service& { return asks; };
+  world.site.make_second = [&]() -> session::Service& { return answers; };
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(10s);
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    sent[i] = world.wan.now();
+    asks.send(Lane::kControl, i, 64);
+    world.laptop.drain();
+    world.run_for(20ms);
+  }
+  world.run_for(2s);
+  ASSERT_EQ(trips.size(), 1000U);
+  std::sort(trips.begin(), trips.end());
+  EXPECT_LE(trips[990] - options.link.rtt, 50ms);
+  const session::Status status = world.laptop.session->status();
+  EXPECT_EQ(status.control_paths, 4U);
+  EXPECT_LE(status.control_paths + status.bulk_paths, 64U);
 }
 
 TEST(SessionLinks, ALongerRouteIsNoLoss) {
