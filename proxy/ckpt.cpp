@@ -9,6 +9,7 @@
 #include "lib/cli/human.hpp"
 #include "proxy/ask.hpp"
 #include "proxy/files.hpp"
+#include "proxy/orders.hpp"
 #include "proxy/run_text.hpp"
 #include "proxy/session_end.hpp"
 #include "proxy/watch_transfer.hpp"
@@ -185,6 +186,10 @@ io::Task<int> ckpt_pull(App& app, CkptPullOptions options) {
   if (!place) co_return app.failed(place.error());
   const Result<CheckpointHome> home = open_home(place->run, options.target, options.limit_rate);
   if (!home) co_return app.failed(home.error());
+  if (options.queue) {
+    FetchOrder order{place->run, place->step, *home, options.limit_rate, options.full};
+    co_return co_await order_fetch(app, std::move(order));
+  }
   ConnectOptions connect;
   connect.expects_bulk = true;
   connect.required = home->required();

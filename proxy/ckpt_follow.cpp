@@ -1,10 +1,13 @@
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "lib/base/escape.hpp"
 #include "lib/checkpoint/follow_plan.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
 #include "proxy/ckpt.hpp"
+#include "proxy/orders.hpp"
 #include "proxy/session_end.hpp"
 #include "proxy/watch_transfer.hpp"
 
@@ -18,6 +21,12 @@ using checkpoint::Wanted;
 bool is_final(Kind kind) {
   return kind == Kind::kAuth || kind == Kind::kUnsupported || kind == Kind::kUsage ||
          kind == Kind::kExists || kind == Kind::kPermission;
+}
+
+// Who reads our stdout has ended.
+bool nobody_reads() {
+  ::pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
 }
 
 class Follower final : public RunUser {
@@ -41,6 +50,10 @@ class Follower final : public RunUser {
 
   void on_tick(Time now, Connection* connection) override {
     connection_ = connection;
+    // The daemon, say, was killed: the next one has another at it.
+    if (app_.json && nobody_reads())
+      failed_ =
+          Error(Kind::kInterrupted, "follow the checkpoints", "nobody reads of them any more");
     if (connection == nullptr) return disconnected(now);
     if (std::exchange(ask_, false)) {
       listing_.clear();
@@ -163,6 +176,7 @@ io::Task<int> ckpt_follow(App& app, CkptFollowOptions options) {
   if (!place) co_return app.failed(place.error());
   const Result<CheckpointHome> home = open_home(*place, options.target, options.limit_rate);
   if (!home) co_return app.failed(home.error());
+  if (options.queue) co_return co_await order_follow(app, *place, *home, options);
   const Result<std::vector<checkpoint::Held>> held = checkpoint::list_held(*home->files);
   if (!held) co_return app.failed(held.error());
   checkpoint::FollowOptions follow;

@@ -125,7 +125,8 @@ struct CkptPullOptions {
   std::string place;   // SITE/RUN[@STEP]; without a step the newest
   std::string target;  // a folder of checkpoints; empty: checkpoints/SITE/RUN
   std::string limit_rate;
-  bool full = false;  // everything as it stands; else the weights, rounded to bf16
+  bool full = false;   // everything as it stands; else the weights, rounded to bf16
+  bool queue = false;  // leave it with the daemon
 };
 io::Task<int> ckpt_pull(App& app, CkptPullOptions options);
 
@@ -135,6 +136,7 @@ struct CkptFollowOptions {
   std::string limit_rate;
   std::size_t keep = 0;  // of each form; 0: all
   bool full = false, full_daily = false;
+  bool queue = false;  // leave it with the daemon, until it is withdrawn
 };
 // Each checkpoint as it is announced, until Ctrl-C.
 io::Task<int> ckpt_follow(App& app, CkptFollowOptions options);
@@ -158,6 +160,11 @@ io::Task<int> proxy_run(App& app, ProxyOptions options);
 io::Task<int> proxy_start(App& app, ProxyOptions options);  // returns when it answers
 io::Task<int> proxy_stop(App& app);
 io::Task<int> proxy_status(App& app);  // kNotFoundError: none runs
+struct WithdrawOptions {
+  std::uint64_t number = 0;  // of the order
+};
+// Takes an order back; kPartialResult: it had ended before.
+io::Task<int> proxy_withdraw(App& app, WithdrawOptions options);
 
 struct VerifyOptions {
   std::string place;

@@ -49,14 +49,16 @@ std::string mirror_text(const App& app, const daemon::Fields& mirror) {
 }  // namespace
 
 std::string order_text(const App& app, const daemon::Order& order) {
-  std::string text = fmt::format("  {}  {}, given {}", in_words(order), name_of(order.state),
-                                 ago(app, order.made.ns));
+  std::string text = fmt::format("  {:>3}  {}  {}, given {}", order.number, in_words(order),
+                                 name_of(order.state), ago(app, order.made.ns));
   if (order.expires.ns != 0 && !is_final(order.state)) {
     const Duration left(order.expires.ns - app.env.wall().ns);
     text += left.count() > 0 ? ", expires in " + cli::human(left) : ", its time is over";
   }
+  const bool follows = order.kind == daemon::OrderKind::kFollow;
   if (order.state == daemon::OrderState::kApplied && order.attempt > 0)
     text += fmt::format(" at step {} of attempt {}", order.step, order.attempt);
+  if (follows && order.attempt > 0) text += fmt::format(", step {} is here", order.step);
   if (order.tries > 1) text += fmt::format(", try {}", order.tries);
   if (!order.text.empty()) text += ": " + printable(order.text, 400);
   return text + "\n";

@@ -2,17 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
-#include "proxy/connection.hpp"
 #include "proxy/daemon/order_queue.hpp"
 #include "proxy/daemon/site_core.hpp"
 #include "proxy/daemon_client.hpp"
 #include "proxy/daemon_place.hpp"
-#include "proxy/push_round.hpp"
 #include "proxy/run_text.hpp"
 
 namespace longhaul::proxy {
@@ -26,17 +22,6 @@ constexpr Duration kForever = std::chrono::hours(24 * 365);
 // From an order's expiry to the daemon's word of what became of it: its own wait for a verdict, and
 // then until the site is heard.
 constexpr Duration kLateTime = daemon::kVerdictWait + 15s;
-
-Result<daemon::Order> put(const App& app, daemon::Order order) {
-  const auto files = TRY(queue_folder(app));
-  order.made = app.env.wall();
-  return daemon::OrderQueue(*files).add(std::move(order));
-}
-
-Result<> keep(const App& app, const daemon::Order& order) {
-  const auto files = TRY(queue_folder(app));
-  return daemon::OrderQueue(*files).keep(order);
-}
 
 daemon::Order order_of(const SteerOrder& steer, WallTime now) {
   daemon::Order order;
@@ -110,14 +95,6 @@ int tell_verdict(App& app, const daemon::Order& order) {
       return app.failed(Error(Kind::kUsage, "steer the run", "it was refused: " + text)
                             .advise("nothing was changed"));
   }
-}
-
-// There is something new in the queue. One that is not heard looks there by itself.
-io::Task<> poke(DaemonClient& client) {
-  daemon::Request work;
-  work.question = daemon::Question::kWork;
-  const Result<std::vector<daemon::Fields>> told = co_await client.ask(work);
-  static_cast<void>(told);
 }
 
 struct Followed {
@@ -197,6 +174,29 @@ io::Task<std::optional<int>> wait_for(App& app, DaemonClient& client, daemon::Or
 
 }  // namespace
 
+Result<daemon::Order> put_order(const App& app, daemon::Order order) {
+  const auto files = TRY(queue_folder(app));
+  order.made = app.env.wall();
+  while (order.id == 0) {
+    std::array<std::byte, 8> random{};
+    app.env.entropy(random);
+    order.id = load_le<std::uint64_t>(random);
+  }
+  return daemon::OrderQueue(*files).add(std::move(order));
+}
+
+Result<> keep_order(const App& app, const daemon::Order& order) {
+  const auto files = TRY(queue_folder(app));
+  return daemon::OrderQueue(*files).keep(order);
+}
+
+io::Task<> poke_daemon(DaemonClient& client) {
+  daemon::Request work;
+  work.question = daemon::Question::kWork;
+  const Result<std::vector<daemon::Fields>> told = co_await client.ask(work);
+  static_cast<void>(told);
+}
+
 std::vector<daemon::Order> waiting_orders(const App& app) {
   const auto files = queue_folder(app);
   if (!files) return {};
@@ -208,12 +208,12 @@ io::Task<std::optional<int>> order_steer(App& app, SteerOrder steer) {
   const std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
   const bool served = steer.place.site.listen.empty();
   if (!steer.queue && (client == nullptr || !served)) co_return std::nullopt;
-  const Result<daemon::Order> order = put(app, order_of(steer, app.env.wall()));
+  const Result<daemon::Order> order = put_order(app, order_of(steer, app.env.wall()));
   if (!order) co_return app.failed(order.error());
   if (client == nullptr)
     co_return tell_queued(app, *order, "no daemon runs: `longhaul proxy start`, or the next ctl",
                           true);
-  co_await poke(*client);
+  co_await poke_daemon(*client);
   if (steer.queue) co_return tell_queued(app, *order, "", true);
   co_return co_await wait_for(app, *client, *order);
 }
@@ -249,7 +249,7 @@ io::Task<int> send_one(App& app, daemon::Order& order) {
   app.console.err("first what was queued: " + in_words(order) + "\n");
   command->id = order.id;
   order.state = OrderState::kSent;
-  const Result<> kept = keep(app, order);  // before it leaves
+  const Result<> kept = keep_order(app, order);  // before it leaves
   if (!kept) co_return app.failed(kept.error());
   const Duration left(order.expires.ns - app.env.wall().ns);
   const Duration lifetime = order.expires.ns == 0 ? kForever : std::max(left, Duration(1s));
@@ -280,81 +280,17 @@ io::Task<std::optional<int>> send_waiting(App& app, SteerOrder steer) {
     const int code = co_await send_one(app, order);
     if (code == cli::kInterruptedByUser) co_return code;
     if (!is_final(order.state)) break;  // the link: later, and nothing overtakes it
-    const Result<> kept = keep(app, order);
+    const Result<> kept = keep_order(app, order);
     if (!kept) app.console.err("the queue: " + kept.error().message() + "\n");
   }
   for (const daemon::Order& order : waiting_orders(app)) {
     if (order.kind != daemon::OrderKind::kSteer || order.site != site) continue;
     if (order.target != steer.place.run) continue;
-    const Result<daemon::Order> queued = put(app, order_of(steer, app.env.wall()));
+    const Result<daemon::Order> queued = put_order(app, order_of(steer, app.env.wall()));
     if (!queued) co_return app.failed(queued.error());
     co_return tell_queued(app, *queued, "behind what was queued before", false);
   }
   co_return std::nullopt;
-}
-
-namespace {
-
-Result<std::string> absolute(const std::string& path) {
-  std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
-  if (!real) return fail_errno("find " + printable(path), errno);
-  return std::string(real.get());
-}
-
-// What is wrong with it is said now, not when the site can be reached.
-Result<daemon::Order> push_order(App& app, const PushOptions& options) {
-  const auto refused = [](std::string why) { return Error(Kind::kUsage, "queue the push", why); };
-  if (options.dry_run || options.watch || !options.trace.empty() || !options.telemetry.empty()) {
-    return fail(
-        refused("--dry-run, --watch, --trace and --telemetry belong to a push that runs at "
-                "once"));
-  }
-  const PushTask task = TRY(push_task(app, options));
-  if (!task.site.listen.empty()) {
-    return fail(refused(task.site.name + " calls us, so that no daemon serves it")
-                    .advise("push without --queue: it waits for the site's call"));
-  }
-  daemon::Order order;
-  order.kind = daemon::OrderKind::kPush;
-  order.site = task.site.name;
-  order.target = task.dataset;
-  order.source = TRY(absolute(options.source));
-  order.excludes = options.excludes;
-  std::vector<std::string> rules = options.exclude_from;
-  if (const auto set = app.config.find("push.exclude_from")) rules.push_back(set->value);
-  for (const std::string& path : rules) order.exclude_from.push_back(TRY(absolute(path)));
-  if (!options.files_from.empty()) order.files_from = TRY(absolute(options.files_from));
-  order.limit_rate = options.limit_rate;
-  if (const auto set = app.config.find("push.limit_rate"); order.limit_rate.empty() && set)
-    order.limit_rate = set->value;
-  order.mode = datagram::name_of(TRY(mode_wanted(app, options.mode)));
-  if (std::max(order.excludes.size(), order.exclude_from.size()) > daemon::kOrderListMax)
-    return fail(Kind::kLimit, "queue the push", "more than 256 patterns");
-  while (order.id == 0) {
-    std::array<std::byte, 8> random{};
-    app.env.entropy(random);
-    order.id = load_le<std::uint64_t>(random);
-  }
-  return put(app, std::move(order));
-}
-
-}  // namespace
-
-io::Task<int> order_push(App& app, PushOptions options) {
-  const Result<daemon::Order> queued = push_order(app, options);
-  if (!queued) co_return app.failed(queued.error());
-  const std::unique_ptr<DaemonClient> client = co_await DaemonClient::find(app);
-  if (client != nullptr) {
-    co_await poke(*client);
-  }
-  if (app.json) {
-    app.console.out(to_text(*queued) + "\n");
-  } else {
-    app.console.err("queued: " + in_words(*queued) +
-                    (client != nullptr ? "; `longhaul proxy status` shows it\n"
-                                       : "; `longhaul proxy start` begins it\n"));
-  }
-  co_return cli::kOk;
 }
 
 }  // namespace longhaul::proxy

@@ -7,8 +7,10 @@
 
 #include "lib/run/command.hpp"
 #include "proxy/app.hpp"
+#include "proxy/ckpt.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/daemon/order.hpp"
+#include "proxy/daemon_client.hpp"
 #include "proxy/run_watch.hpp"
 
 namespace longhaul::proxy {
@@ -39,6 +41,23 @@ struct Steering {
 };
 io::Task<Steering> steer_run(App& app, RunPlace place, run::Command command, Duration lifetime);
 
+// Durable when it returns; gives it an id, if it has none, and its number.
+Result<daemon::Order> put_order(const App& app, daemon::Order order);
+Result<> keep_order(const App& app, const daemon::Order& order);
+// There is something new in the queue. A daemon that does not hear it looks there by itself.
+io::Task<> poke_daemon(DaemonClient& client);
+
+// Left with the daemon, or in the queue for the next one: an exit code. order_tasks.cpp
 io::Task<int> order_push(App& app, PushOptions options);
+struct FetchOrder {
+  RunPlace place;
+  std::optional<std::uint64_t> step;  // nothing: the newest when it is fetched
+  CheckpointHome home;
+  std::string limit_rate;
+  bool full = false;
+};
+io::Task<int> order_fetch(App& app, FetchOrder fetch);
+io::Task<int> order_follow(App& app, RunPlace place, CheckpointHome home,
+                           CkptFollowOptions options);
 
 }  // namespace longhaul::proxy

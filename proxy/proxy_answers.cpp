@@ -117,6 +117,26 @@ io::Task<ProxyDaemon::Lines> ProxyDaemon::answer_runs(daemon::Request request) {
   co_return lines;
 }
 
+ProxyDaemon::Lines ProxyDaemon::withdraw(std::uint64_t number) {
+  const auto found = orders_.find(number);
+  if (found == orders_.end()) {
+    poke();  // it may have been given just now
+    return fail(Kind::kNotFound, "withdraw the order", "none of that number is known");
+  }
+  SiteKeeper* const keeper = keeper_of(found->second.site);
+  if (is_final(found->second.state)) {
+    // It is told what became of it.
+  } else if (keeper != nullptr) {
+    TRY(keeper->core().withdraw(app_.env.now(), number));
+    keeper->wake();
+  } else {
+    daemon::Order order = found->second;  // of a site that was forgotten
+    order.state = daemon::OrderState::kWithdrawn;
+    note(order);
+  }
+  return std::vector<std::string>{daemon::to_text(orders_.at(number))};
+}
+
 io::Task<ProxyDaemon::Lines> ProxyDaemon::answer(daemon::Request request) {
   using daemon::Question;
   const bool of_site = request.question == Question::kRuns || request.question == Question::kRun;
@@ -151,6 +171,8 @@ io::Task<ProxyDaemon::Lines> ProxyDaemon::answer(daemon::Request request) {
     case Question::kWork:
       poke();
       break;
+    case Question::kWithdraw:
+      co_return withdraw(request.id);
     case Question::kStop:
       stop();
       break;

@@ -41,6 +41,7 @@ class ProxyDaemon {
 
   io::Task<Lines> answer(daemon::Request request);
   io::Task<Lines> answer_runs(daemon::Request request);
+  Lines withdraw(std::uint64_t number);
   std::vector<std::string> status() const;
   void say_site(const SiteKeeper& keeper, std::vector<std::string>& lines) const;
   std::string say_mirror(const SiteKeeper& keeper, const std::string& run) const;

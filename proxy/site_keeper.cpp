@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lib/base/escape.hpp"
-#include "lib/cli/exit_code.hpp"
 #include "proxy/daemon/lines.hpp"
 #include "proxy/daemon/mirror_reading.hpp"
 #include "proxy/daemon_place.hpp"
@@ -101,7 +100,7 @@ void SiteKeeper::hurry() {
 void SiteKeeper::stop() {
   stopping_ = true;
   core_.stop();
-  if (pushing_ != nullptr) pushing_->terminate();
+  for (const auto& [id, process] : programs_) process->terminate();
   wake();
 }
 
@@ -203,8 +202,12 @@ void SiteKeeper::obey(const daemon::KeepRuns&) {
   keep_again_ = true;
   if (!keeping_) tasks_.spawn(keep_runs());
 }
-void SiteKeeper::obey(const daemon::BeginPush& act) {
-  tasks_.spawn(push(act.order));
+void SiteKeeper::obey(const daemon::BeginTask& act) {
+  tasks_.spawn(run_task(act.order));
+}
+void SiteKeeper::obey(const daemon::EndTask& act) {
+  ending_.insert(act.id);
+  if (const auto at = programs_.find(act.id); at != programs_.end()) at->second->terminate();
 }
 void SiteKeeper::obey(const daemon::OpenMirror& act) {
   const auto known = mirrors_.find(act.run);
@@ -297,50 +300,6 @@ io::Task<> SiteKeeper::keep_runs() {
   keeping_ = false;
 }
 
-// By a process of its own: what it takes of memory and descriptors goes with it.
-io::Task<> SiteKeeper::push(daemon::Order order) {
-  std::vector<std::string> command{"/proc/self/exe", "push", order.source,
-                                   order.site + ":" + order.target, "--json"};
-  const auto add = [&command](const char* flag, const std::string& value) {
-    if (value.empty()) return;
-    command.push_back(std::string(flag) + "=" + value);
-  };
-  for (const std::string& pattern : order.excludes) add("--exclude", pattern);
-  for (const std::string& path : order.exclude_from) add("--exclude-from", path);
-  add("--files-from", order.files_from);
-  add("--limit-rate", order.limit_rate);
-  add("--mode", order.mode);
-  LOG(app_.log, kInfo, "{}: try {}", in_words(order), order.tries);
-  Result<std::unique_ptr<io::Process>> started = app_.env.run_program(std::move(command));
-  if (!started) {
-    core_.on_push_ended(app_.env.now(), order.id, std::nullopt, started.error().message());
-    wake();
-    co_return;
-  }
-  const std::unique_ptr<io::Process> process = *std::move(started);
-  pushing_ = process.get();
-  if (stopping_) process->terminate();
-  std::string end;
-  for (;;) {
-    const Result<Slice> read = co_await process->read();
-    if (!read || read->size() == 0) break;
-    end += text_of(read->bytes());
-    if (end.size() > 2 * daemon::kRequestLineMax)
-      end.erase(0, end.size() - daemon::kRequestLineMax);
-  }
-  const int code = co_await process->exited();
-  pushing_ = nullptr;
-  std::string text = io::last_line(process->complaint());
-  const std::size_t begin = end.empty() ? 0 : end.rfind('\n', end.size() - 2) + 1;
-  if (const auto fields = daemon::Fields::parse(end.substr(std::min(begin, end.size())))) {
-    if (fields->text("event") == "done") text = printable(fields->text("version"), 40);
-    if (fields->text("event") == "error") text = printable(fields->text("why"), 300);
-  }
-  LOG(app_.log, kInfo, "{}: ended with {}: {}", in_words(order), code, text);
-  core_.on_push_ended(app_.env.now(), order.id, code, text);
-  wake();
-}
-
 io::Task<> SiteKeeper::end() {
   const Error why = broken_ ? *broken_ : *connection_->ended();
   broken_.reset();
@@ -378,7 +337,7 @@ io::Task<> SiteKeeper::run() {
   core_.on_ended(app_.env.now(), Error(Kind::kInterrupted, "keep the link", "the daemon stops"),
                  false);
   co_await tasks_.join();
-  obey();  // what the last push came to
+  obey();  // what the last task came to
 }
 
 }  // namespace longhaul::proxy

@@ -1,11 +1,12 @@
 // SiteKeeper: the daemon's hand for one site: one session after the other, the mirrors of its runs,
-// its pushes. What to do is SiteCore's to say. On Env's strand; stop() and run()'s end before it is
-// destroyed.
+// programs that carry out orders. What to do is SiteCore's to say. On Env's strand; stop() and
+// run()'s end before it is destroyed.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "lib/io/process.hpp"
@@ -49,7 +50,8 @@ class SiteKeeper {
   void obey(const daemon::AskRuns&);
   void obey(const daemon::KeepRuns&);
   void obey(const daemon::KeepOrder& act);
-  void obey(const daemon::BeginPush& act);
+  void obey(const daemon::BeginTask& act);
+  void obey(const daemon::EndTask& act);
   void obey(const daemon::OpenMirror& act);
   void obey(const daemon::StartWatch& act);
   void obey(const daemon::EndWatch& act);
@@ -58,7 +60,8 @@ class SiteKeeper {
   io::Task<> end();
   io::Task<> open_mirror(std::string run, std::string put_away);
   io::Task<> keep_runs();
-  io::Task<> push(daemon::Order order);
+  io::Task<> run_task(daemon::Order order);  // site_tasks.cpp
+  std::string hear_program(std::uint64_t id, const std::string& line);
 
   App& app_;
   const Site site_;
@@ -67,10 +70,11 @@ class SiteKeeper {
   io::TaskGroup tasks_;
   std::unique_ptr<io::Alarm> alarm_;
   std::map<std::string, Kept> mirrors_;
-  std::map<wire::WatchId, std::string> watches_;  // of this session: whose they are
-  std::unique_ptr<Connection> connection_;        // after the mirrors: its viewer writes them
-  io::Process* pushing_ = nullptr;
-  std::optional<Error> broken_;  // the peer broke the protocol
+  std::map<wire::WatchId, std::string> watches_;    // of this session: whose they are
+  std::unique_ptr<Connection> connection_;          // after the mirrors: its viewer writes them
+  std::map<std::uint64_t, io::Process*> programs_;  // of tasks, by the order's id
+  std::set<std::uint64_t> ending_;                  // of those, to be ended
+  std::optional<Error> broken_;                     // the peer broke the protocol
   daemon::LinkState said_ = daemon::LinkState::kWaiting;
   std::uint64_t turns_ = 0;
   bool stopping_ = false, woken_ = false, keeping_ = false, keep_again_ = false;

@@ -14,9 +14,11 @@ struct Word {
   Question question;
   std::string_view word;
 };
-constexpr std::array kWords{Word{Question::kStatus, "status"}, Word{Question::kRuns, "runs"},
-                            Word{Question::kRun, "run"},       Word{Question::kOrder, "order"},
-                            Word{Question::kWork, "work"},     Word{Question::kStop, "stop"}};
+constexpr std::array kWords{
+    Word{Question::kStatus, "status"}, Word{Question::kRuns, "runs"},
+    Word{Question::kRun, "run"},       Word{Question::kOrder, "order"},
+    Word{Question::kWork, "work"},     Word{Question::kWithdraw, "withdraw"},
+    Word{Question::kStop, "stop"}};
 constexpr std::size_t kSiteTextMax = 64, kRunTextMax = 200;
 
 template <class Int>
@@ -111,7 +113,9 @@ Result<Request> parse_request(std::string_view line) {
   if (of_site == request.site.empty() ||
       (request.question == Question::kRun) == request.run.empty())
     return fail(Kind::kUsage, "read a request", "it names not what it asks for");
-  if ((request.question == Question::kOrder) != (request.id != 0))
+  const bool of_order =
+      request.question == Question::kOrder || request.question == Question::kWithdraw;
+  if (of_order != (request.id != 0))
     return fail(Kind::kUsage, "read a request", "it names no order");
   return request;
 }

@@ -57,12 +57,13 @@ enum class Question : std::uint8_t {
   kRun,     // how much of a run is mirrored
   kOrder,   // what became of an order
   kWork,    // something new is in the queue
+  kWithdraw,
   kStop,
 };
 struct Request {
   Question question = Question::kStatus;
   std::string site, run;  // kRuns, kRun
-  std::uint64_t id = 0;   // kOrder
+  std::uint64_t id = 0;   // kOrder; kWithdraw: the order's number
   bool operator==(const Request&) const = default;
 };
 std::string to_line(const Request& request);  // with its end

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "lib/base/escape.hpp"
 #include "lib/cli/exit_code.hpp"
@@ -169,7 +170,7 @@ void SiteCore::on_order(Time now, const Order& order) {
     tracked.was_sent = order.state != OrderState::kQueued;
     board_.hold(now, order.target, true);
   } else {
-    tracked.order.state = OrderState::kQueued;  // a push that a daemon before us began
+    tracked.order.state = OrderState::kQueued;  // a daemon before us may have begun it
   }
   orders_.emplace(order.number, std::move(tracked));
 }
@@ -180,22 +181,50 @@ void SiteCore::on_kept(const Order& order) {
   found->second.unkept = false;
 }
 
-// Only what the push itself says of its task is final: a signal, a machine that runs nothing more
-// or our own end say nothing of it.
-void SiteCore::on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
+// Only what the program itself says of its task is final: a signal, a machine that runs nothing
+// more or our own end say nothing of it. Who follows a run is ended by nothing that may pass.
+void SiteCore::on_task_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
                              const std::string& text) {
-  const bool done = exit_code == cli::kOk || exit_code == cli::kPartialResult;
-  const bool again =
-      stopping_ || !exit_code || *exit_code == cli::kLinkError || *exit_code >= kSignalCode;
+  const bool ours = stopping_ || !exit_code || *exit_code >= kSignalCode;
   for (auto& [number, tracked] : orders_) {
     if (tracked.order.id != id || !tracked.running) continue;
+    const bool follows = tracked.order.kind == OrderKind::kFollow;
+    const bool done = !follows && (exit_code == cli::kOk || exit_code == cli::kPartialResult);
+    const bool hopeless = exit_code == cli::kUsageError || exit_code == cli::kNotFoundError ||
+                          exit_code == cli::kAuthError;
+    const bool again = ours || *exit_code == cli::kLinkError || (follows && !hopeless);
     tracked.running = false;
     OrderState state = again ? OrderState::kQueued : OrderState::kFailed;
+    if (tracked.withdrawn) state = OrderState::kWithdrawn;
     if (done) state = OrderState::kApplied;
-    tracked.not_before = now + kPushPause;
-    decide(tracked, state, 0, 0, text);
+    tracked.not_before = now + kTaskPause;
+    decide(tracked, state, tracked.order.attempt, tracked.order.step,
+           state == OrderState::kWithdrawn ? "" : text);
   }
   settle(now);
+}
+
+void SiteCore::on_task_news(std::uint64_t id, std::uint32_t attempt, std::uint64_t step,
+                            const std::string& text) {
+  for (auto& [number, tracked] : orders_)
+    if (tracked.order.id == id && tracked.running)
+      decide(tracked, OrderState::kRunning, attempt, step, text);
+}
+
+Result<> SiteCore::withdraw(Time now, std::uint64_t number) {
+  const auto found = orders_.find(number);
+  if (found == orders_.end())
+    return fail(Kind::kUsage, "withdraw the order", "none of that number waits");
+  Tracked& tracked = found->second;
+  if (tracked.running) {
+    if (!std::exchange(tracked.withdrawn, true)) acts_.push_back(EndTask{tracked.order.id});
+    return {};
+  }
+  if (tracked.order.kind == OrderKind::kSteer && tracked.order.state != OrderState::kQueued)
+    return fail(Kind::kUsage, "withdraw the order", "it may have left");
+  decide(tracked, OrderState::kWithdrawn, tracked.order.attempt, tracked.order.step, "");
+  settle(now);
+  return {};
 }
 
 // A site that was away tells what happened meanwhile a moment after its first word.
@@ -267,6 +296,22 @@ std::optional<wire::Steer> SiteCore::next_steer(Time, WallTime wall) {
   return std::nullopt;
 }
 
+// Pushes and fetches go one at a time, each in its turn; runs are followed beside them.
+SiteCore::Tracked* SiteCore::next_task(Time now) {
+  bool turn = true;
+  std::size_t followers = 0;
+  for (const auto& [number, tracked] : orders_)
+    if (tracked.running && tracked.order.kind == OrderKind::kFollow) ++followers;
+  for (auto& [number, tracked] : orders_) {
+    if (tracked.order.kind == OrderKind::kSteer) continue;
+    const bool follows = tracked.order.kind == OrderKind::kFollow;
+    const bool may = follows ? followers < kFollowersMax : turn;
+    if (!tracked.running && tracked.not_before <= now && may) return &tracked;
+    if (!follows) turn = false;
+  }
+  return nullptr;
+}
+
 std::optional<Act> SiteCore::next_act() {
   while (!acts_.empty()) {
     Act act = std::move(acts_.front());
@@ -293,14 +338,11 @@ std::optional<Act> SiteCore::poll(Time now, WallTime wall) {
   if (!up) return std::nullopt;
   if (auto steer = next_steer(now, wall)) return *steer;
   if (auto act = next_act()) return act;
-  // Pushes go one at a time, each in its turn.
-  for (auto& [number, tracked] : orders_) {
-    if (tracked.order.kind != OrderKind::kPush) continue;
-    if (tracked.running || tracked.not_before > now) break;
-    tracked.running = true;
-    ++tracked.order.tries;
-    decide(tracked, OrderState::kRunning, 0, 0, "");
-    return BeginPush{tracked.order};
+  if (Tracked* const next = next_task(now)) {
+    next->running = true;
+    ++next->order.tries;
+    decide(*next, OrderState::kRunning, next->order.attempt, next->order.step, "");
+    return BeginTask{next->order};
   }
   return std::nullopt;
 }
@@ -315,17 +357,18 @@ void SiteCore::check() const {
   ASSERT(coming_.size() <= kRunsKnownMax);
   ASSERT(asking_ || !asked_);
   ASSERT(asked_ || coming_.empty());
-  std::size_t pushes = 0;
+  std::size_t in_turn = 0, followers = 0;
   for (const auto& [number, tracked] : orders_) {
     const Order& order = tracked.order;
     ASSERT(number == order.number && !is_final(order.state));
     ASSERT(!tracked.sent || !tracked.unkept);  // the disk first
     ASSERT(!tracked.unkept || order.state != OrderState::kQueued);
-    ASSERT(!tracked.running || order.kind == OrderKind::kPush);
+    ASSERT(!tracked.running || order.kind != OrderKind::kSteer);
+    ASSERT(!tracked.withdrawn || tracked.running);
     ASSERT(tracked.running == (order.state == OrderState::kRunning));
-    if (tracked.running) ++pushes;
+    if (tracked.running) ++(order.kind == OrderKind::kFollow ? followers : in_turn);
   }
-  ASSERT(pushes <= 1);
+  ASSERT(in_turn <= 1 && followers <= kFollowersMax);
 }
 
 // Whatever else happens is told: by the link, the site or whoever gives an order.

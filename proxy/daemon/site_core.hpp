@@ -26,18 +26,22 @@ constexpr Duration kListEvery = std::chrono::seconds(15);
 constexpr std::size_t kListBytesPerSecond = 4096;  // a long list is asked for less often
 // The site was heard for so long after an order expired, and told of no verdict.
 constexpr Duration kVerdictWait = std::chrono::seconds(5);
-constexpr Duration kPushPause = std::chrono::seconds(30);  // after a try that the link ended
+constexpr std::size_t kFollowersMax = 8;  // at once; the next ones wait for one to end
+constexpr Duration kTaskPause = std::chrono::seconds(30);  // after a try that the link ended
 
 struct AskRuns {};   // Viewer::list(); the owner tells on_asked()
 struct KeepRuns {};  // the list changed: to the disk
 struct KeepOrder {   // its state changed: to the disk; then on_kept()
   Order order;
 };
-struct BeginPush {  // run it; then on_push_ended()
+struct BeginTask {  // run it, by a program of its own; then on_task_ended()
   Order order;
 };
-using Act = std::variant<AskRuns, KeepRuns, KeepOrder, BeginPush, OpenMirror, StartWatch, EndWatch,
-                         wire::Steer>;
+struct EndTask {  // end that program
+  std::uint64_t id = 0;
+};
+using Act = std::variant<AskRuns, KeepRuns, KeepOrder, BeginTask, EndTask, OpenMirror, StartWatch,
+                         EndWatch, wire::Steer>;
 
 class SiteCore {
  public:
@@ -66,8 +70,13 @@ class SiteCore {
   // So it stands on the disk. A command leaves once `sent` does.
   void on_kept(const Order& order);
   // nullopt: it could not even be begun.
-  void on_push_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
+  void on_task_ended(Time now, std::uint64_t id, std::optional<int> exit_code,
                      const std::string& text);
+  // A checkpoint is home; its program goes on, or is about to end.
+  void on_task_news(std::uint64_t id, std::uint32_t attempt, std::uint64_t step,
+                    const std::string& text);
+  // A task's program is ended first. kUsage: no such order, or it may have left.
+  Result<> withdraw(Time now, std::uint64_t number);
   // Nothing is begun any more: poll() says only what became of orders.
   void stop() { stopping_ = true; }
   std::size_t orders() const { return orders_.size(); }
@@ -88,7 +97,8 @@ class SiteCore {
     bool was_sent = false;                // in an earlier session
     bool unkept = false;                  // `sent` is not on the disk yet
     bool sent = false, answered = false;  // in this one
-    bool running = false;                 // a push
+    bool running = false;                 // a task's program
+    bool withdrawn = false;               // and it is to end
     std::optional<Time> heard_late;       // the site's first word after it expired
     Time not_before{};
   };
@@ -98,6 +108,7 @@ class SiteCore {
   void on_steered(Time now, const wire::Steered& steered);
   void on_list(Time now, WallTime wall, const feed::RunsListed& page);
   std::optional<wire::Steer> next_steer(Time now, WallTime wall);
+  Tracked* next_task(Time now);
   std::optional<Act> next_act();
   bool heard_long_after(Tracked& tracked, Time now, WallTime wall) const;
   void expire(Time now, WallTime wall);

@@ -16,8 +16,9 @@ struct Laptop {
   std::uint64_t watches = 0, requests = 0;
   std::map<std::string, wire::WatchId> open;
   std::vector<wire::Steer> steers;
-  std::vector<Order> kept, pushes;
-  bool disk_works = true;  // of orders
+  std::vector<Order> kept, tasks;
+  std::vector<std::uint64_t> ended;  // tasks, at our word
+  bool disk_works = true;            // of orders
   std::size_t mirrors = 0, lists = 0;
   MirrorRead disk = {.have = {}, .steps = {}, .decided = {}, .appends = true};  // of every run
   std::vector<wire::LogPlace> have;  // as the newest watch said
@@ -57,15 +58,17 @@ struct Laptop {
         open[watch->run] = id;
         have = watch->have;
         core.board().on_watch(watch->run, id);
-      } else if (const auto* end = std::get_if<EndWatch>(&*act)) {
-        open.erase(end->run);
+      } else if (const auto* over = std::get_if<EndWatch>(&*act)) {
+        open.erase(over->run);
       } else if (const auto* steer = std::get_if<wire::Steer>(&*act)) {
         steers.push_back(*steer);
       } else if (const auto* order = std::get_if<KeepOrder>(&*act)) {
         kept.push_back(order->order);
         if (disk_works) core.on_kept(order->order);
-      } else if (const auto* push = std::get_if<BeginPush>(&*act)) {
-        pushes.push_back(push->order);
+      } else if (const auto* task = std::get_if<BeginTask>(&*act)) {
+        tasks.push_back(task->order);
+      } else if (const auto* end = std::get_if<EndTask>(&*act)) {
+        ended.push_back(end->id);
       }
     }
   }
@@ -140,6 +143,16 @@ inline Order push_order(std::uint64_t number) {
   push.target = "corpus";
   push.source = "/data";
   return push;
+}
+
+inline Order follow_order(std::uint64_t number) {
+  Order follow;
+  follow.number = follow.id = number;
+  follow.kind = OrderKind::kFollow;
+  follow.site = "lab";
+  follow.target = "r";
+  follow.into = "/here";
+  return follow;
 }
 
 }  // namespace longhaul::daemon

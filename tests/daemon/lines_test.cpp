@@ -48,7 +48,7 @@ TEST(DaemonLines, BringEveryRequestOver) {
        {Request{Question::kStatus, "", "", 0}, Request{Question::kRuns, "lab", "", 0},
         Request{Question::kRun, "lab", "a/b \"quoted\"", 0},
         Request{Question::kOrder, "", "", ~std::uint64_t{0}}, Request{Question::kWork, "", "", 0},
-        Request{Question::kStop, "", "", 0}}) {
+        Request{Question::kWithdraw, "", "", 7}, Request{Question::kStop, "", "", 0}}) {
     std::string line = to_line(request);
     ASSERT_EQ(line.back(), '\n');
     line.pop_back();

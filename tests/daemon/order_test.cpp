@@ -36,9 +36,25 @@ Order push(std::uint64_t id) {
   return order;
 }
 
+Order follow(std::uint64_t id, OrderKind kind = OrderKind::kFollow) {
+  Order order;
+  order.id = id;
+  order.kind = kind;
+  order.site = "lab";
+  order.target = kind == OrderKind::kFetch ? "group/first@2000" : "group/first";
+  order.into = "/data/\\n here";
+  order.keep = kind == OrderKind::kFollow ? 3 : 0;
+  order.full = kind == OrderKind::kFetch;
+  order.full_daily = !order.full;
+  order.limit_rate = "4MB/s";
+  order.attempt = 2;
+  order.step = 2000;
+  return order;
+}
+
 TEST(Order, ReadsTheSameAsItWasWritten) {
-  for (Order order : {steer(~std::uint64_t{0}), push(7)}) {
-    for (int state = 0; state <= static_cast<int>(OrderState::kMissing); ++state) {
+  for (Order order : {steer(~std::uint64_t{0}), push(7), follow(8), follow(9, OrderKind::kFetch)}) {
+    for (int state = 0; state <= static_cast<int>(OrderState::kWithdrawn); ++state) {
       order.state = static_cast<OrderState>(state);
       const auto again = parse_order(to_text(order));
       ASSERT_TRUE(again.has_value()) << again.error().message();
@@ -67,6 +83,9 @@ TEST(Order, IsRefusedWhenAnythingIsMissing) {
   Order relative = push(1);
   relative.source = "data";
   EXPECT_FALSE(parse_order(to_text(relative)).has_value());
+  Order nowhere = follow(1);
+  nowhere.into = "here";
+  EXPECT_FALSE(parse_order(to_text(nowhere)).has_value());
 }
 
 TEST(OrderQueue, KeepsTheOrderInWhichTheyWereGivenAndMovesWhatHasEnded) {

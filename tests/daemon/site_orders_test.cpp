@@ -13,14 +13,14 @@ TEST(SiteCore, TriesAPushAgainUnlessItSaysItselfWhatBecameOfIt) {
   std::size_t tries = 1;
   for (const std::optional<int> code :
        {std::optional<int>(), std::optional(137), std::optional(141), std::optional(130)}) {
-    laptop.core.on_push_ended(laptop.now, 1, code, "");
+    laptop.core.on_task_ended(laptop.now, 1, code, "");
     laptop.obey();
     EXPECT_EQ(laptop.kept.back().state, OrderState::kQueued) << code.value_or(-1);
-    laptop.now += kPushPause;
+    laptop.now += kTaskPause;
     laptop.obey();
-    EXPECT_EQ(laptop.pushes.size(), ++tries);
+    EXPECT_EQ(laptop.tasks.size(), ++tries);
   }
-  laptop.core.on_push_ended(laptop.now, 1, 1, "");
+  laptop.core.on_task_ended(laptop.now, 1, 1, "");
   laptop.obey();
   EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
 }
@@ -121,10 +121,10 @@ TEST(SiteCore, SaysNothingButWhatBecameOfOrdersOnceItStops) {
   laptop.steer(3, 1h);
   laptop.connect();
   laptop.list({running("other", 5)});
-  ASSERT_EQ(laptop.pushes.size(), 1U);
+  ASSERT_EQ(laptop.tasks.size(), 1U);
   const std::size_t lists = laptop.lists, mirrors = laptop.mirrors;
   laptop.core.stop();
-  laptop.core.on_push_ended(laptop.now, 1, 1, "the pipe broke");
+  laptop.core.on_task_ended(laptop.now, 1, 1, "the pipe broke");
   laptop.lose(true);
   laptop.now += 1h;
   for (int act = 0; auto said = laptop.core.poll(laptop.now, laptop.wall()); ++act) {
@@ -147,24 +147,114 @@ TEST(SiteCore, PushesOneAfterTheOtherAndTriesAgainAfterALostLink) {
     laptop.core.on_order(laptop.now, push);
   }
   laptop.obey();
-  EXPECT_TRUE(laptop.pushes.empty());
+  EXPECT_TRUE(laptop.tasks.empty());
   laptop.connect();
-  ASSERT_EQ(laptop.pushes.size(), 1U);
-  laptop.core.on_push_ended(laptop.now, 1, 5, "no link");
+  ASSERT_EQ(laptop.tasks.size(), 1U);
+  laptop.core.on_task_ended(laptop.now, 1, 5, "no link");
   laptop.obey();
-  EXPECT_EQ(laptop.pushes.size(), 1U);
-  laptop.now += kPushPause;
+  EXPECT_EQ(laptop.tasks.size(), 1U);
+  laptop.now += kTaskPause;
   laptop.obey();
-  ASSERT_EQ(laptop.pushes.size(), 2U);
-  EXPECT_EQ(laptop.pushes[1].tries, 2U);
-  laptop.core.on_push_ended(laptop.now, 1, 0, "v000001");
+  ASSERT_EQ(laptop.tasks.size(), 2U);
+  EXPECT_EQ(laptop.tasks[1].tries, 2U);
+  laptop.core.on_task_ended(laptop.now, 1, 0, "v000001");
   laptop.obey();
-  ASSERT_EQ(laptop.pushes.size(), 3U);
-  EXPECT_EQ(laptop.pushes[2].id, 2U);
-  laptop.core.on_push_ended(laptop.now, 2, 3, "no such source");
+  ASSERT_EQ(laptop.tasks.size(), 3U);
+  EXPECT_EQ(laptop.tasks[2].id, 2U);
+  laptop.core.on_task_ended(laptop.now, 2, 3, "no such source");
   laptop.obey();
   EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed);
   EXPECT_EQ(laptop.core.orders(), 0U);
+}
+
+TEST(SiteCore, FollowsRunsBesideWhatGoesInTurn) {
+  Laptop laptop;
+  Order fetch = follow_order(2);
+  fetch.kind = OrderKind::kFetch;
+  laptop.core.on_order(laptop.now, push_order(1));
+  laptop.core.on_order(laptop.now, fetch);
+  for (std::uint64_t number = 3; number < 4 + kFollowersMax; ++number)
+    laptop.core.on_order(laptop.now, follow_order(number));
+  laptop.connect();
+  const auto ids = [&laptop] {
+    std::vector<std::uint64_t> all;
+    for (const Order& order : laptop.tasks) all.push_back(order.id);
+    return all;
+  };
+  EXPECT_EQ(ids(), (std::vector<std::uint64_t>{1, 3, 4, 5, 6, 7, 8, 9, 10}));
+  laptop.core.on_task_ended(laptop.now, 1, 0, "v000001");
+  laptop.obey();
+  EXPECT_EQ(ids().back(), 2U);
+  laptop.core.on_task_ended(laptop.now, 3, 3, "no such run");
+  laptop.obey();
+  EXPECT_EQ(ids().back(), 11U);
+}
+
+TEST(SiteCore, GoesOnFollowingUnlessItCannotEverBe) {
+  Laptop laptop;
+  laptop.core.on_order(laptop.now, follow_order(1));
+  laptop.connect();
+  std::size_t tries = 1;
+  for (const std::optional<int> code : {std::optional<int>(), std::optional(0), std::optional(1),
+                                        std::optional(5), std::optional(6), std::optional(137)}) {
+    laptop.core.on_task_news(1, 2, tries, "/here/step");
+    laptop.core.on_task_ended(laptop.now, 1, code, "the disk is full");
+    laptop.obey();
+    EXPECT_EQ(laptop.kept.back().state, OrderState::kQueued) << code.value_or(-1);
+    EXPECT_EQ(laptop.kept.back().step, tries);
+    EXPECT_EQ(laptop.kept.back().attempt, 2U);
+    laptop.now += kTaskPause;
+    laptop.obey();
+    EXPECT_EQ(laptop.tasks.size(), ++tries);
+  }
+  for (const int code : {2, 3, 4}) {
+    const std::uint64_t number = static_cast<std::uint64_t>(code);
+    laptop.core.on_order(laptop.now, follow_order(number));
+    laptop.obey();
+    laptop.core.on_task_ended(laptop.now, number, code, "no such run");
+    laptop.obey();
+    EXPECT_EQ(laptop.kept.back().state, OrderState::kFailed) << code;
+  }
+}
+
+TEST(SiteCore, TakesBackWhatWaitsAndEndsWhatRuns) {
+  Laptop laptop;
+  laptop.core.on_order(laptop.now, follow_order(1));
+  laptop.core.on_order(laptop.now, push_order(2));
+  laptop.core.on_order(laptop.now, push_order(3));
+  laptop.connect();
+  ASSERT_TRUE(laptop.core.withdraw(laptop.now, 3).has_value());  // its turn had not come
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().id, 3U);
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kWithdrawn);
+  ASSERT_TRUE(laptop.core.withdraw(laptop.now, 1).has_value());
+  ASSERT_TRUE(laptop.core.withdraw(laptop.now, 1).has_value());
+  ASSERT_TRUE(laptop.core.withdraw(laptop.now, 2).has_value());
+  laptop.obey();
+  EXPECT_EQ(laptop.ended, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(laptop.kept.back().id, 3U);  // until its program has ended
+  laptop.core.on_task_ended(laptop.now, 1, 130, "interrupted");
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().id, 1U);
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kWithdrawn);
+  laptop.core.on_task_ended(laptop.now, 2, 0, "v000001");  // it was there already
+  laptop.obey();
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
+  EXPECT_EQ(laptop.core.orders(), 0U);
+  EXPECT_EQ(laptop.core.withdraw(laptop.now, 1).error().kind(), Kind::kUsage);
+}
+
+TEST(SiteCore, TakesNoCommandBackThatMayHaveLeft) {
+  Laptop laptop;
+  laptop.steer(1, 1h);
+  laptop.steer(2, 1h, "other");
+  ASSERT_TRUE(laptop.core.withdraw(laptop.now, 2).has_value());
+  laptop.connect();
+  laptop.opened("r");
+  ASSERT_EQ(laptop.steers.size(), 1U);
+  EXPECT_EQ(laptop.core.withdraw(laptop.now, 1).error().kind(), Kind::kUsage);
+  laptop.applied("r", 101, 7);
+  EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -219,6 +220,84 @@ def anew(world, run):
         shutil.rmtree(world.home / "state/runs", ignore_errors=True)
 
 
+def said_to_nobody(world):
+    """Who reads what a follower says has ended: so does the follower, with nothing new to be said."""
+    command, environment = world.command("ckpt", "follow", RUN, world.folder / "followed", "--json")
+    follow = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    follow.stdout.close()
+    try:
+        # Its last word goes there, too, and ends it as it ends any filter.
+        assert follow.wait(60) == -signal.SIGPIPE, (follow.returncode, follow.stderr.read())
+    finally:
+        follow.kill()
+
+
+def orders(world, **fields):
+    told = lines_of(world.run("proxy", "status", "--json"))
+    return [line for line in told if line["event"] == "order"
+            and all(line.get(name) == value for name, value in fields.items())]
+
+
+def by_daemon(world, run):
+    """The daemon fetches one and follows the run: through the streamer's end and its own kill, until withdrawn."""
+    here, one = world.folder / "by-daemon", world.folder / "one"
+    first = listed(world)[0]["step"]
+    world.run("ckpt", "pull", f"{RUN}@{first}", one, "--full", "--queue")  # no daemon runs yet
+    given = world.result("ckpt", "follow", RUN, here, "--keep", "2", "--queue")
+    assert "already" in world.run("ckpt", "follow", RUN, here, "--queue", code=1).stderr
+    unwanted = world.result("ckpt", "pull", RUN, one, "--queue")["number"]
+    assert world.result("proxy", "withdraw", unwanted)["state"] == "withdrawn"
+    world.run("proxy", "start")
+    wait_for(lambda: orders(world, kind="fetch", state="applied"), "the one")
+    assert orders(world, kind="fetch", state="applied")[0]["step"] == first
+    copy = one / f"step-{first:08}.full"
+    for name in OURS:
+        (copy / name).unlink()
+    same(run.place(first), copy)
+    assert names(one) == [copy.name], names(one)
+    steps = [listed(world)[-1]["step"]]
+    wait_for(lambda: orders(world, kind="follow", state="running", step=steps[-1]), "the newest")
+    for kill in ("daemon", "streamer", ""):
+        if kill == "daemon":
+            [daemon] = [line["pid"] for line in lines_of(world.run("proxy", "status", "--json"))
+                        if line["event"] == "proxy"]
+            os.kill(daemon, signal.SIGKILL)
+            wait_for(lambda: not followers(here), "the end of the orphan")
+            wait_for(lambda: world.result("proxy", "start")["started"], "the end of the daemon")
+        elif kill == "streamer":
+            world.stop(kill=True)
+            world.start()
+        steps.append(run.checkpoint())
+        wait_for(lambda: orders(world, kind="follow", state="running", step=steps[-1]), steps)
+    wait_for(lambda: not (here / ".longhaul").exists(), "the end of the last")
+    assert names(here) == [f"step-{step:08}" for step in steps[-2:]], (names(here), steps)
+    is_rounded(run.place(steps[-1]) / "model.safetensors", here / names(here)[-1] / "model.safetensors")
+    assert len(followers(here)) == 1
+    assert world.result("proxy", "withdraw", given["number"])["state"] == "withdrawn"
+    assert followers(here) == []
+    run.checkpoint()
+    assert world.result("proxy", "withdraw", given["number"])["state"] == "withdrawn"
+    [fetched] = orders(world, kind="fetch", state="applied")
+    world.run("proxy", "withdraw", fetched["number"], code=8)
+    world.run("proxy", "withdraw", 10**6, code=3)
+    assert world.run("proxy", "stop").stderr == "stopped\n"
+    assert names(here) == [f"step-{step:08}" for step in steps[-2:]], (names(here), steps)
+
+
+def followers(folder):
+    """The processes that bring checkpoints there."""
+    found = []
+    for place in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"follow" in words and str(folder).encode() in words:
+            found.append(int(place.parent.name))
+    return found
+
+
 def story(world, program):
     world.start()
     world.run("init")
@@ -237,6 +316,8 @@ def story(world, program):
     roles(world)
     killed(world, run, steps[1])
     followed(world, run)
+    said_to_nobody(world)
+    by_daemon(world, run)
     world.run("ctl", RUN, "stop")
     run.wait()
     anew(world, run)
@@ -250,6 +331,7 @@ def main():
     try:
         story(world, sys.argv[3])
     finally:
+        subprocess.run(world.command("proxy", "stop")[0], env=world.command()[1], capture_output=True)
         if world.process and world.process.poll() is None:
             world.process.kill()
         shutil.rmtree(folder, ignore_errors=True)

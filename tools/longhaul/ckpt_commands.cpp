@@ -23,6 +23,8 @@ void add_ckpt(CLI::App& root, Chosen& chosen) {
   pull->add_option("DST", pulled->target, target);
   pull->add_flag("--full", pulled->full, full);
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
+  pull->add_flag("--queue", pulled->queue,
+                 "leave it with the proxy daemon, which fetches it when the site can be reached");
   pull->callback([&chosen, pulled] {
     chosen.start = [pulled](proxy::App& app) { return proxy::ckpt_pull(app, *pulled); };
   });
@@ -43,6 +45,8 @@ void add_ckpt(CLI::App& root, Chosen& chosen) {
                    "of this run, keep so many here, the newest; if missing: all")
       ->check(CLI::PositiveNumber);
   follow->add_option("--limit-rate", followed->limit_rate, "at most this fast");
+  follow->add_flag("--queue", followed->queue,
+                   "leave it with the proxy daemon, which follows until it is withdrawn");
   follow->callback([&chosen, followed] {
     chosen.start = [followed](proxy::App& app) { return proxy::ckpt_follow(app, *followed); };
   });

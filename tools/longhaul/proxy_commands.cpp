@@ -30,6 +30,12 @@ void add_proxy(CLI::App& root, Chosen& chosen) {
   add(*command, chosen, "status", "its links, mirrors and queue")->callback([&chosen] {
     chosen.start = [](App& app) { return proxy::proxy_status(app); };
   });
+  auto order = std::make_shared<proxy::WithdrawOptions>();
+  CLI::App* withdraw = add(*command, chosen, "withdraw", "take back what was queued");
+  withdraw->add_option("NUMBER", order->number, "as `proxy status` shows it")->required();
+  withdraw->callback([&chosen, order] {
+    chosen.start = [order](App& app) { return proxy::proxy_withdraw(app, *order); };
+  });
 }
 
 }  // namespace longhaul
