@@ -28,7 +28,8 @@ TEST(Human, ReadsWhatPeopleWrite) {
 TEST(Human, RefusesNonsense) {
   for (const char* text : {"", "fast", "-1MB/s", "0mbit", "10", "10MB", "1e400mbit", "nan mbit"})
     EXPECT_EQ(parse_rate(text).error().kind(), Kind::kUsage) << text;
-  EXPECT_EQ(parse_size("99999999TB").error().kind(), Kind::kUsage);
+  EXPECT_EQ(parse_size("99999999TB").error().message(), "read '99999999TB': it is too large");
+  EXPECT_EQ(parse_rate("0mbit").error().message(), "read '0mbit': a rate of zero never ends");
 }
 
 }  // namespace

@@ -22,6 +22,13 @@ TEST(Command, RefusesNonsense) {
   for (const char* text : {"", "lr", "lr=", "=1", "lr=x", "lr=1x", "lr=nan", "lr=inf", "l r=1",
                            "halt", "*=2", "lr\n=1"})
     EXPECT_FALSE(parse_command(text).has_value()) << text;
+  const auto why = [](const char* text) { return parse_command(text).error().message(); };
+  EXPECT_EQ(why("dance"),
+            "understand 'dance': not NAME=VALUE, NAME*=VALUE, pause, resume, checkpoint or stop");
+  EXPECT_EQ(why("lr=fast"), "understand 'lr=fast': the value is not a finite number");
+  EXPECT_EQ(why("l r=1"),
+            "understand 'l r=1': a name is 1 to 63 letters, digits, dots, slashes, "
+            "dashes and underscores");
 }
 
 TEST(ControlBook, HandsEachCommandOutOnce) {

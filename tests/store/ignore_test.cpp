@@ -76,15 +76,21 @@ TEST(IgnoreRules, SayWhichRuleIsWrongAndWhatToDo) {
   EXPECT_EQ(nothing.advice(), "write a pattern behind the '!' or '/', or leave the line out");
   const Error long_one = rules.add("ab" + std::string(kPatternBytesMax, 'x')).error();
   EXPECT_EQ(long_one.message().substr(0, 30), "read the exclude rule abxxxxxx");
-  EXPECT_NE(long_one.message().find("longer than 1024 bytes"), std::string::npos)
-      << long_one.message();
+  EXPECT_EQ(long_one.why(), "it is longer than 1024 bytes");
+  EXPECT_EQ(long_one.advice(), "write a shorter pattern, or several");
+  std::string many;
+  for (std::size_t i = 0; i <= kIgnoreRulesMax; ++i) many += "a\n";
+  const Error too_many = IgnoreRules().add(many).error();
+  EXPECT_EQ(too_many.why(), "there are more than " + std::to_string(kIgnoreRulesMax));
+  EXPECT_EQ(too_many.advice(), "exclude whole folders instead of each of their files");
 }
 
 TEST(IgnoreRules, RefusesWhatIsTooMuchOrNothing) {
   IgnoreRules rules;
   EXPECT_EQ(rules.add("/\n").error().kind(), Kind::kUsage);
   EXPECT_EQ(rules.add(std::string(kPatternBytesMax + 1, 'x')).error().kind(), Kind::kLimit);
-  EXPECT_EQ(rules.add(std::string(kIgnoreBytesMax + 1, '\n')).error().kind(), Kind::kLimit);
+  EXPECT_EQ(rules.add(std::string(kIgnoreBytesMax + 1, '\n')).error().message(),
+            "read exclude rules: they are longer than 1 MiB");
 }
 
 }  // namespace
