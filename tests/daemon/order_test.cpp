@@ -1,5 +1,6 @@
 #include "proxy/daemon/order.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "proxy/daemon/order_queue.hpp"
@@ -79,13 +80,29 @@ TEST(Order, IsRefusedWhenAnythingIsMissing) {
   const std::string whole = to_text(steer(3));
   for (std::size_t cut = 0; cut < whole.size(); ++cut)
     EXPECT_FALSE(parse_order(whole.substr(0, cut)).has_value()) << cut;
-  EXPECT_FALSE(parse_order(to_text(steer(0))).has_value());
-  Order relative = push(1);
-  relative.source = "data";
-  EXPECT_FALSE(parse_order(to_text(relative)).has_value());
-  Order nowhere = follow(1);
-  nowhere.into = "here";
-  EXPECT_FALSE(parse_order(to_text(nowhere)).has_value());
+}
+
+TEST(Order, SaysWhatIsMissing) {
+  const auto why = [](const std::string& text) {
+    const auto order = parse_order(text);
+    if (order) return std::string("taken");
+    EXPECT_EQ(order.error().attempt(), "read an order");
+    return order.error().why();
+  };
+  const auto without = [](Order order, auto change) {
+    change(order);
+    return to_text(order);
+  };
+  EXPECT_EQ(why(to_text(steer(0))), "it has no id");
+  EXPECT_EQ(why(without(steer(1), [](Order& o) { o.site.clear(); })), "it names no place");
+  EXPECT_EQ(why(without(steer(1), [](Order& o) { o.target.clear(); })), "it names no place");
+  EXPECT_EQ(why(without(steer(1), [](Order& o) { o.command.clear(); })), "it names no command");
+  EXPECT_EQ(why(without(push(1), [](Order& o) { o.source = "data"; })), "it names no source");
+  EXPECT_EQ(why(without(follow(1), [](Order& o) { o.into = "here"; })), "it names no folder");
+  EXPECT_EQ(why(R"({"id":1,"kind":"dance"})"), "it is of no known kind");
+  EXPECT_EQ(why(R"({"id":1,"kind":"push","site":"a","target":"b","state":"lost"})"),
+            "it is in no known state");
+  EXPECT_EQ(why(std::string(kOrderTextMax + 1, ' ')), "it is too long");
 }
 
 TEST(OrderQueue, KeepsTheOrderInWhichTheyWereGivenAndMovesWhatHasEnded) {
@@ -141,7 +158,23 @@ TEST(OrderQueue, LosesNoneThatItTookWhateverIsSaidOfIt) {
   longest.excludes[0] += "x";
   const auto refused = queue.add(longest);
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind(), Kind::kLimit);
+  EXPECT_EQ(refused.error().message(),
+            "queue the order: its names and patterns are longer than 56 KiB");
+}
+
+TEST(OrderQueue, TakesNoMoreThanAThousand) {
+  sim::CrashFiles disk;
+  OrderQueue queue(disk);
+  const std::string text = to_text(steer(1));
+  ASSERT_TRUE(queue.add(steer(1)).has_value());
+  for (std::size_t i = 2; i <= kOrdersWaitingMax; ++i) {
+    const auto name = store::TreeName::known(fmt::format("waiting/{:020}.json", i));
+    ASSERT_TRUE(store::write_whole(disk, name, bytes_of(text)).has_value());
+  }
+  const auto refused = queue.add(steer(2));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().message(), "queue the order: 1000 wait already");
+  EXPECT_EQ(refused.error().advice(), "`longhaul proxy status` shows them");
 }
 
 TEST(OrderQueue, IsDurableOnceAddHasReturned) {
