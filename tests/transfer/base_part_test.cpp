@@ -2,6 +2,8 @@
 // of the base's files and those that do not; and parts that cannot be.
 #include <gtest/gtest.h>
 
+#include <charconv>
+
 #include "lib/session/handshake.hpp"
 #include "tests/transfer/world.hpp"
 
@@ -19,7 +21,8 @@ std::map<std::string, std::string> read_only(std::map<std::string, std::string> 
   for (auto& [name, entry] : entries) {
     if (entry[0] != '1' && entry[0] != '2') continue;  // a link has no mode
     const std::size_t end = entry.find(' ', 3);
-    const auto mode = static_cast<unsigned>(std::stoul(entry.substr(3, end - 3)));
+    unsigned mode = 0;
+    std::from_chars(entry.data() + 3, entry.data() + end, mode);
     entry.replace(3, end - 3, std::to_string(mode & ~0222U));
   }
   return entries;
@@ -100,7 +103,7 @@ TEST(BaseParts, OfALargeFileEditedInItsMiddleItsNamesCostFewBytes) {
   edited.push(true);
   const Finished end = expect_done(edited.world);
   expect_arrived(edited.world);
-  EXPECT_GE(said.parts, 2U);  // around the edit; and one a segment, as hashing goes on
+  EXPECT_GE(said.parts, 2U);   // around the edit; and one a segment, as hashing goes on
   EXPECT_LE(said.chunks, 3U);  // of the edit
   EXPECT_LT(said.bytes, 500U);
   EXPECT_EQ(end.progress.bytes_manifest, said.bytes);
