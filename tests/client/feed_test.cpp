@@ -204,21 +204,29 @@ TEST_F(FeedTest, ASourceThatChangesOnTheWayAndRotAreErrors) {
   content_[0][0] = 'A';
   begin_push(tree_of(content_));
   std::string out(10, '-');
-  EXPECT_EQ(feed->read(0, 0, as_writable(out)).error().kind(), Kind::kChanged);
+  const Error changed = feed->read(0, 0, as_writable(out)).error();
+  EXPECT_EQ(changed.kind(), Kind::kChanged);
+  EXPECT_EQ(changed.why(), "its source was changed while it was on its way");
   for (std::size_t number = 0; number < 2 * kPerFile; ++number) arrive(number);
   publish(1, tree_of(content_));
   std::fstream(root_ / "datasets/words/v000001/a.bin") << "rot";
   const auto rotten = open();
   ASSERT_EQ(rotten->ready().value(), Presence::kHere);
-  EXPECT_EQ(rotten->read(0, 0, as_writable(out)).error().kind(), Kind::kIntegrity);
+  const Error rot = rotten->read(0, 0, as_writable(out)).error();
+  EXPECT_EQ(rot.kind(), Kind::kIntegrity);
+  EXPECT_EQ(rot.why(), "a chunk does not have the hash that the manifest names");
+  EXPECT_EQ(rot.advice(), "longhaul verify names what is damaged");
   EXPECT_EQ(read(*rotten, 0, kChunkBytes, 10), Presence::kHere);
-  EXPECT_EQ(rotten->read(0, kPerFile * kChunkBytes - 5, as_writable(out)).error().kind(),
-            Kind::kUsage);
+  EXPECT_EQ(rotten->read(0, kPerFile * kChunkBytes - 5, as_writable(out)).error().message(),
+            "read a dataset: the range lies beyond the file");
   put(at(store::Root::manifest_of(words_, store::VersionNo(1))), "longhaul manifest 1\nand rot");
   EXPECT_FALSE(open()->ready());
-  EXPECT_EQ(Feed::open({.root = root_, .dataset = "words@v1"}).error().kind(), Kind::kUsage);
-  EXPECT_EQ(Feed::open({.root = root_ / "none", .dataset = "words"}).error().kind(),
-            Kind::kNotFound);
+  const Error version = Feed::open({.root = root_, .dataset = "words@v1"}).error();
+  EXPECT_EQ(version.kind(), Kind::kUsage);
+  EXPECT_EQ(version.why(), "behind the @ stands a version, v000001, or the word incoming");
+  const Error none = Feed::open({.root = root_ / "none", .dataset = "words"}).error();
+  EXPECT_EQ(none.kind(), Kind::kNotFound);
+  EXPECT_EQ(none.why(), "that is no streamer's root, or another user's");
 }
 
 // What it tells the streamer, as the streamer reads it.

@@ -241,7 +241,10 @@ TEST(SiteCore, TakesBackWhatWaitsAndEndsWhatRuns) {
   laptop.obey();
   EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
   EXPECT_EQ(laptop.core.orders(), 0U);
-  EXPECT_EQ(laptop.core.withdraw(laptop.now, 1).error().kind(), Kind::kUsage);
+  const auto gone = laptop.core.withdraw(laptop.now, 1);
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().kind(), Kind::kUsage);
+  EXPECT_EQ(gone.error().why(), "none of that number waits");
 }
 
 TEST(SiteCore, TakesNoCommandBackThatMayHaveLeft) {
@@ -252,7 +255,10 @@ TEST(SiteCore, TakesNoCommandBackThatMayHaveLeft) {
   laptop.connect();
   laptop.opened("r");
   ASSERT_EQ(laptop.steers.size(), 1U);
-  EXPECT_EQ(laptop.core.withdraw(laptop.now, 1).error().kind(), Kind::kUsage);
+  const auto left = laptop.core.withdraw(laptop.now, 1);
+  ASSERT_FALSE(left.has_value());
+  EXPECT_EQ(left.error().kind(), Kind::kUsage);
+  EXPECT_EQ(left.error().why(), "it may have left");
   laptop.applied("r", 101, 7);
   EXPECT_EQ(laptop.kept.back().state, OrderState::kApplied);
 }

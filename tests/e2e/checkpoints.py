@@ -102,14 +102,19 @@ def pulled(world, run, steps):
     for name in OURS:
         (copy / name).unlink()
     same(run.place(steps[0]), copy)
-    world.run("ckpt", "pull", f"{RUN}@1", here, code=3)
+    said = world.run("ckpt", "pull", f"{RUN}@1", here, code=3).stderr
+    assert f"cannot pull the checkpoint of step 1 of {RUN}" in said, said
+    assert "none is there, or no longer" in said and f"`longhaul ckpt ls {RUN}` lists them" in said, said
     world.run("ckpt", "pull", "here/group/none", here, code=3)
-    world.run("ckpt", "pull", "here/../etc", here, code=2)
+    said = world.run("ckpt", "pull", "here/../etc", here, code=2).stderr
+    assert "no run can have this name" in said, said
+    assert "`longhaul runs SITE` lists those that there are" in said, said
     mine = here / f"step-{steps[0]:08}"
     mine.mkdir()
     (mine / "mine").write_text("mine")
     refused = world.run("ckpt", "pull", f"{RUN}@{steps[0]}", here, code=1)
-    assert "not touched" in refused.stderr and names(mine) == ["mine"], refused.stderr
+    assert "something else stands there, and is not touched" in refused.stderr, refused.stderr
+    assert "move it away, or name another folder" in refused.stderr and names(mine) == ["mine"], refused.stderr
     assert not (here / ".longhaul").exists(), names(here / ".longhaul")
 
 
@@ -245,7 +250,10 @@ def by_daemon(world, run):
     first = listed(world)[0]["step"]
     world.run("ckpt", "pull", f"{RUN}@{first}", one, "--full", "--queue")  # no daemon runs yet
     given = world.result("ckpt", "follow", RUN, here, "--keep", "2", "--queue")
-    assert "already" in world.run("ckpt", "follow", RUN, here, "--queue", code=1).stderr
+    twice = world.run("ckpt", "follow", RUN, here, "--queue", code=1).stderr
+    assert "brings them into that folder already" in twice and "`longhaul proxy withdraw " in twice, twice
+    unknown = world.run("proxy", "withdraw", 10**6, code=3).stderr
+    assert "none of that number waits" in unknown, unknown
     unwanted = world.result("ckpt", "pull", RUN, one, "--queue")["number"]
     assert world.result("proxy", "withdraw", unwanted)["state"] == "withdrawn"
     world.run("proxy", "start")
@@ -280,7 +288,8 @@ def by_daemon(world, run):
     assert world.result("proxy", "withdraw", given["number"])["state"] == "withdrawn"
     [fetched] = orders(world, kind="fetch", state="applied")
     world.run("proxy", "withdraw", fetched["number"], code=8)
-    world.run("proxy", "withdraw", 10**6, code=3)
+    unknown = world.run("proxy", "withdraw", 10**6, code=3).stderr
+    assert "none of that number is known" in unknown, unknown
     assert world.run("proxy", "stop").stderr == "stopped\n"
     assert names(here) == [f"step-{step:08}" for step in steps[-2:]], (names(here), steps)
 

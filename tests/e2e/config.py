@@ -39,19 +39,23 @@ def layers(laptop, folder):
 
 
 def values(laptop, folder):
-    for name, value, why in (("LOG_LEVEL", "loud", "debug, info, warn or error"),
-                             ("SESSION_CONNECTIONS_MAX", "2", "from 3 to 64"),
-                             ("SESSION_CONNECTIONS_MAX", "many", "from 3 to 64"),
-                             ("SESSION_MODE", "polite", "fair, background or max"),
-                             ("UDP", "perhaps", "auto or off")):
+    two = "two connections are for control, the rest for files"
+    mode = "it is fair, background or max (docs/rate.md)"
+    for name, value, why, todo in (
+            ("LOG_LEVEL", "loud", "there is no level 'loud'", "it is debug, info, warn or error"),
+            ("SESSION_CONNECTIONS_MAX", "2", "'2' is not from 3 to 64", two),
+            ("SESSION_CONNECTIONS_MAX", "many", "'many' is not from 3 to 64", two),
+            ("SESSION_MODE", "polite", "'polite' is no mode", mode),
+            ("UDP", "perhaps", "it is auto or off, not 'perhaps'",
+             "leave it out: then both ways are tried and the better one is used")):
         code, _, said = tried(laptop, folder, **{f"LONGHAUL_{name}": value})
-        assert code == 2 and why in said, said
+        assert code == 2 and f"  why: {why}\n" in said and f"  do:  {todo}\n" in said, said
     (folder / "source/more").write_text("more")
     code, _, said = tried(laptop, folder, LONGHAUL_LOG_LEVEL="info", LONGHAUL_UDP="off",
                           LONGHAUL_SESSION_CONNECTIONS_MAX="3", LONGHAUL_SESSION_MODE="max")
     assert code == 0 and " info " in said, said
     code, _, said = tried(laptop, folder, "--mode", "polite")
-    assert code == 2 and "fair, background or max" in said, said
+    assert code == 2 and "cannot read --mode" in said and mode in said, said
     code, _, said = tried(laptop, folder, "--mode", "background")
     assert code == 0, said
     (folder / "longhaul.toml").write_text("[site]\ndefault = 'lab'\n")

@@ -39,6 +39,11 @@ def story_of(longhaul, streamer):
             joined = laptop.run("join", "lab", "--listen", f"127.0.0.1:{port}", stdin=line)
             assert "waiting for the site's call" in joined.stderr, joined.stderr
             assert f"called on 127.0.0.1:{port}" in laptop.run("sites").stdout
+            refused(laptop)
+            carried = subprocess.run([streamer, "carry", "--root", root], text=True, capture_output=True,
+                                     stdin=subprocess.DEVNULL)
+            assert carried.returncode == 2 and "it does not listen: it dials" in carried.stderr, carried
+            assert "start it with --listen as well" in carried.stderr, carried
 
             make_tree(laptop.home / "tree")
             laptop.run("push", laptop.home / "tree", "lab:corpus")
@@ -61,6 +66,16 @@ def story_of(longhaul, streamer):
             called.kill()
             called.wait()
     return story
+
+
+def refused(laptop):
+    """What goes only where the laptop dials."""
+    text = laptop.run("push", laptop.home, "lab:x", "--queue", code=2).stderr
+    assert "lab calls us, so that no daemon serves it" in text, text
+    assert "run the command without --queue: it waits for the site's call" in text, text
+    text = laptop.run("push", laptop.home, "lab:x", "--trace", laptop.home / "trace", code=2).stderr
+    assert "only one that is dialled over TCP can be replayed" in text, text
+    assert "leave --trace out, or reach the site directly" in text, text
 
 
 def strangers(laptop, streamer, folder, port):
@@ -98,7 +113,8 @@ def restarted_in_push(laptop, start, called, root, port):
         second = laptop.start("push", laptop.home / "other", "lab:slow", "--limit-rate", "1MB/s")
         wait_for(lambda: connects(port))
         busy = laptop.run("ls", "lab", code=1).stderr  # one command at a time can be called
-        assert "another program has that port" in busy and "wait until it has ended" in busy, busy
+        assert "another program has that port, perhaps another longhaul" in busy, busy
+        assert "wait until it has ended; one command at a time can be called" in busy, busy
         second.kill()
         second.communicate()
     finally:

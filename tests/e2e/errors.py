@@ -128,7 +128,8 @@ def changes(laptop, folder):
     (vanishing / "large.bin").unlink()
     out, err = push.communicate(timeout=120)
     tells(subprocess.CompletedProcess(push.args, push.returncode, out, err), "read large.bin",
-          "it vanished while it was sent", "the others are sent")
+          "it vanished while it was sent",
+          "run the same command again; the others are sent, what has arrived is not sent twice")
     assert push.returncode == 3
 
 

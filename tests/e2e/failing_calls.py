@@ -1,7 +1,8 @@
 """The Nth allocation, or the Nth call on files or on sockets, of a whole program fails once, for
-some N over all of a push: rows R4, R5 and S2 of docs/faults.md. Either the push ends well or an
-error says so; nothing is published by half; the next one completes. A process may abort for want
-of memory, which is a death like any other. LONGHAUL_LONG=1 takes 60 N a sweep instead of 3.
+some N over all of a push, a pull, a verify: rows R4, R5 and S2 of docs/faults.md. Either the command
+ends well or an error says so; a streamer lives on when a command fails; nothing is published by half;
+the next one completes, and every byte is right. A process may abort for want of memory, which is a
+death like any other. LONGHAUL_LONG=1 takes 60 N a sweep instead of 3.
 
 Usage: failing_calls.py LONGHAUL LONGHAUL-STREAMER SHIM.
 """
@@ -62,71 +63,103 @@ class Failing(World):
             self.process.wait(60)
             return False
 
-    def push(self, source, place):
-        command, environment = self.command("push", source, place)
+    def act(self, *words):
+        """A command of the laptop's, with the shim."""
+        command, environment = self.command(*words)
         environment |= {"LD_PRELOAD": self.shim, **self.laptop}
-        push = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.DEVNULL,
+        done = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE)
         until = time.monotonic() + 60
-        while push.poll() is None and time.monotonic() < until:
+        while done.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
             if self.process.poll() is not None:  # a push waits for its site for a day
-                push.terminate()
+                done.terminate()
                 break
-        push.said = push.communicate(timeout=60)[1]
-        return push
+        done.said = done.communicate(timeout=60)[1]
+        return done
 
 
-def count(world, side, what, source):
-    """How many such calls a push makes of that side."""
+class Push:
+    def __init__(self, world, source, name):
+        self.world, self.source, self.place, self.back = world, source, f"here:{name}", world.folder / name
+        self.words = ("push", source, self.place)
+
+    def check(self, where):
+        """What the next try left: one whole version, or two."""
+        folder = (self.world.root / "datasets" / self.place.split(":")[1] / "current").resolve().parent
+        published = sorted(path.name for path in folder.iterdir())
+        assert published in (["current", "v000001"], ["current", "v000001", "v000002"]), (where, published)
+        self.world.run("verify", self.place)
+        self.world.run("pull", self.place, self.back)
+        same(self.source, self.back)
+
+
+class Pull:
+    def __init__(self, world, source, name):
+        self.source, self.back = source, world.folder / name
+        self.words = ("pull", "here:whole", self.back)
+
+    def check(self, where):
+        same(self.source, self.back)
+        assert not (self.back / ".longhaul").exists(), where
+
+
+class Verify:
+    words = ("verify", "here:whole")
+
+    def __init__(self, *_):
+        pass
+
+    def check(self, where):
+        """It said that all is well, which is so."""
+
+
+def count(world, side, what, action):
+    """How many such calls it makes of that side."""
     told = world.folder / "count"
     settings = {"FAIL_WHAT": what, "FAIL_COUNT": str(told)}
     setattr(world, side, settings)
     world.start()
-    done = world.push(source, f"here:count-{side}-{what}")
+    done = world.act(*action.words)
     assert done.returncode == 0, done.said
     assert world.stop() == 0
     setattr(world, side, {})
     return int(told.read_text())
 
 
-def sweep(world, side, what, source, seed):
-    total = count(world, side, what, source)
+def sweep(world, side, what, make, source, seed):
+    name = f"{make.__name__.lower()}-{side}-{what}"
+    total = count(world, side, what, make(world, source, f"{name}-count"))
     fine = (*range(9), 130, *((-signal.SIGABRT,) if what == "memory" else ()))
     rng = random.Random(seed)
     failed = ended = 0
     for i in range(SAMPLES):
         n = (total * i + rng.randrange(total)) // SAMPLES
-        where = f"{side}, {what} call {n} of {total}"
-        place = f"here:{side}-{what}-{i}"
+        where = f"{name}: call {n} of {total}"
+        action = make(world, source, f"{name}-{i}")
         setattr(world, side, {"FAIL_WHAT": what, "FAIL_AT": str(n),
                               "FAIL_ERRNO": str(ERRORS[what][i % len(ERRORS[what])])})
         if world.try_start():
-            done = world.push(source, place)
+            done = world.act(*action.words)
             # Ended by itself, with a code that has a meaning and words beside it.
             assert done.returncode in fine, (where, done.returncode, done.said)
             assert done.returncode == 0 or done.said, where
             failed += done.returncode != 0
+        setattr(world, side, {})
+        if side == "laptop":
+            assert world.process.poll() is None, where  # and serves the next one
+        else:
             if world.process.poll() is None:
                 world.stop()
             else:
                 ended += 1
-        else:
-            ended += 1
-        assert world.process.returncode in fine, (where, world.process.returncode)
-        setattr(world, side, {})
-        world.start()
-        again = world.push(source, place)
+            assert world.process.returncode in fine, (where, world.process.returncode)
+            world.start()
+        again = world.act(*action.words)
         assert again.returncode == 0, (where, again.said)
-        version = world.root / "datasets" / place.split(":")[1] / "current"
-        published = sorted(path.name for path in version.resolve().parent.iterdir())
-        assert published in (["current", "v000001"], ["current", "v000001", "v000002"]), (where, published)
-        world.run("verify", place)
-        back = world.folder / f"back-{side}-{what}-{i}"
-        world.run("pull", place, back)
-        same(source, back)
+        action.check(where)
         assert world.stop() == 0
-    print(f"{side}, {what}: {total} calls, {SAMPLES} failed; {failed} pushes told an error, "
+    print(f"{name}: {total} calls, {SAMPLES} failed; {failed} commands told an error, "
           f"{ended} streamers ended")
 
 
@@ -167,9 +200,13 @@ def story(folder):
         world.run("join", "here", stdin=world.invite())
         assert world.stop() == 0
         s2_syncs_before_renames(world, source)
-        sweeps = [(side, what) for side in ("site", "laptop") for what in ERRORS]
-        for seed, (side, what) in enumerate(sweeps):
-            sweep(world, side, what, source, seed)
+        world.start()
+        world.run("push", source, "here:whole")
+        assert world.stop() == 0
+        sweeps = [(side, what, make) for make in (Push, Pull, Verify) for side in ("site", "laptop")
+                  for what in ERRORS]
+        for seed, (side, what, make) in enumerate(sweeps):
+            sweep(world, side, what, make, source, seed)
     finally:
         if world.process.poll() is None:
             world.process.kill()

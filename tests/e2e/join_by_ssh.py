@@ -72,7 +72,7 @@ def closed_port(laptop, sshd):
     program.chmod(0o755)
     text = laptop.run("join", "shut", "--ssh", "cluster", code=5).stderr
     assert "the streamer runs there, but we cannot reach its port" in text, text
-    assert "  do:  add --tunnel: " in text, text
+    assert "  do:  add --tunnel: everything then goes through ssh\n" in text, text
     assert "shut" not in laptop.run("sites").stdout
     real.replace(program)
 
@@ -124,22 +124,26 @@ def texts(laptop, sshd):
     def error(*arguments, code):
         return laptop.run("join", *arguments, code=code).stderr
     text = error("x", "--ssh", "nowhere.invalid", code=5)
-    assert "cannot reach nowhere.invalid by ssh" in text and "ssh nowhere.invalid true" in text, text
+    assert "cannot reach nowhere.invalid by ssh" in text, text
+    assert "see that `ssh nowhere.invalid true` works, then run it again" in text, text
     text = error("x", "--ssh", "-oProxyCommand=touch /tmp/x", code=2)
-    assert "no destination" in text, text
-    text = error("x", "--ssh", "cluster", "--root", "a$(touch b)", code=2)
-    assert "a shell could read it otherwise" in text and "use letters" in text, text
-    text = error("x", "--ssh", "cluster", "--state", "/scratch/$(touch b)", code=2)
-    assert "a shell could read it otherwise" in text and "use letters" in text, text
+    assert "it is no destination that ssh takes" in text, text
+    assert "write HOST or USER@HOST, or a Host of your ssh config" in text, text
+    for option, value in (("--root", "a$(touch b)"), ("--state", "/scratch/$(touch b)")):
+        text = error("x", "--ssh", "cluster", option, value, code=2)
+        assert "a shell could read it otherwise" in text, text
+        assert "use letters, digits and . _ / ~ + = @ , : - only" in text, text
     text = error("x", "--ssh", "cluster", "--role", "king", code=2)
-    assert "roles are owner, observer and site" in text, text
+    assert "there is no such role" in text and "roles are owner, observer and site" in text, text
     text = error("x", "--tunnel", code=2)
     assert "--ssh" in text, text
     shutil.move(sshd.home / ".longhaul", sshd.home / "gone")
     text = error("x", "--ssh", "cluster", "--streamer", "/nonexistent", code=3)
-    assert "find the streamer to put there" in text and "--streamer FILE" in text, text
+    assert "find the streamer to put there" in text and "it is not at /nonexistent" in text, text
+    assert "name it with --streamer FILE (the build makes longhaul-streamer-static), " \
+           "or install longhaul there" in text, text
     text = laptop.run("ls", "far", code=3).stderr  # its program was removed
-    assert "longhaul join NAME --ssh hop" in text, text
+    assert "run `longhaul join NAME --ssh hop` again: it puts one there" in text, text
     text = error("x", "--ssh", "cluster", "--streamer", __file__, code=1)
     assert "the streamer does not run there" in text, text
     assert not list((sshd.home / ".longhaul/bin").glob("*")), "a program that does not run was left there"

@@ -207,7 +207,8 @@ def begun_anew(world, program):
             run.start(steps, 0)
             run.wait()
             said = world.run("metrics", "here/again", code=1)
-            assert "another was begun" in said.stderr and said.stdout == "", (said.stdout, said.stderr)
+            assert "it was removed there, and another was begun under its name" in said.stderr, said.stderr
+            assert said.stdout == "", said.stdout
         points = points_of(lines_of(world.run("metrics", "here/again", "--json")))
         assert len(points) == (2 * 300 if steps == 300 else 4 * 100), len(points)
     kept = world.home / "state/runs/here/again"
@@ -236,13 +237,16 @@ def steered(world, program):
     assert rates[step] == 0.001 and rates.get(step - 1, 0.01) == 0.01, (step, rates[step])
     assert "applied at step" in world.run("ctl", "here/third", "pause").stdout
     world.run("ctl", "here/third", "resume")
-    world.run("ctl", "here/third", "set", "momentum=1", code=2)
+    said = world.run("ctl", "here/third", "set", "momentum=1", code=2).stderr
+    assert "it was refused: " in said and "nothing was changed" in said, said
     world.run("ctl", "here/third", "set", code=2)
     world.run("ctl", "here/third", "pause", "--expires", "100000d", code=2)
     world.run("ctl", "here/third", "pause", home=observer, code=4)
     world.run("ctl", "here/third", "stop")
     run.wait()
-    assert world.run("ctl", "here/third", "pause", "--expires", "1s", code=5, stdin="").stdout == ""
+    late = world.run("ctl", "here/third", "pause", "--expires", "1s", code=5, stdin="")
+    assert late.stdout == "" and "the command expired: nothing was done" in late.stderr, late
+    assert "is the run still at work? `longhaul runs` says; or give --expires a longer time" in late.stderr, late
     kinds = [line["kind"] for line in other.of("mark")]
     assert kinds.count("applied") == 4 and kinds.count("refused") == 1, kinds
     other.stop()
@@ -258,7 +262,8 @@ def printed(world):
     at = len(text) - 7
     lines = lines_of(world.run("logs", "here/group/first", "--json", "--from", at))
     assert lines == [{"event": "output", "offset": at, "size": len(text), "text": text[at:]}], lines
-    world.run("logs", "here/second", code=3)
+    said = world.run("logs", "here/second", code=3).stderr
+    assert "let its program write there: `.. >> ROOT/runs/RUN/output 2>&1`; `longhaul runs " in said, said
     command, environment = world.command("logs", "here/group/first", "-f", "--tail", 0)
     follow = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, text=True)

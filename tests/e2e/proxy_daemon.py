@@ -53,7 +53,9 @@ def begins(world):
     assert world.result("proxy", "start")["started"] is False
     path = pathlib.Path(of(world, "proxy")[0]["socket"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert "one runs already" in world.run("proxy", "run", code=1).stderr
+    said = world.run("proxy", "run", code=1).stderr
+    assert "one runs already" in said, said
+    assert "`longhaul proxy status` shows it, `longhaul proxy stop` ends it" in said, said
     wait_for(lambda: link(world) == "up")
     return path
 

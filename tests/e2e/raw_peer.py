@@ -47,19 +47,17 @@ def make_key(folder, name, algorithm="ed25519", expired=False):
     return certificate, key
 
 
-class RawPeer:
-    """One connection. keys: (certificate, key) files, or None to show none."""
+class Frames:
+    """Frames of a TLS connection that stands; left: what was read of it already."""
 
-    def __init__(self, address, keys, source=None, version=ssl.TLSVersion.TLSv1_3, timeout=20):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.minimum_version = context.maximum_version = version
-        if keys:
-            context.load_cert_chain(*keys)
-        host, port = address.rsplit(":", 1)
-        plain = socket.create_connection((host, int(port)), timeout, source_address=source and (source, 0))
-        self.tls = context.wrap_socket(plain)
-        self.left = b""
+    def __init__(self, tls, left=b""):
+        self.tls, self.left = tls, left
+        self.said = 0  # control messages
+
+    def control(self, message):
+        """Says it to the transfers at the other end."""
+        self.say(frame(CONTROL, varint(self.said) + b"\0" + varint(len(message)) + message))
+        self.said += 1
 
     def say(self, *frames):
         self.tls.sendall(b"".join(frames))
@@ -88,3 +86,17 @@ class RawPeer:
 
     def close(self):
         self.tls.close()
+
+
+class RawPeer(Frames):
+    """One connection. keys: (certificate, key) files, or None to show none."""
+
+    def __init__(self, address, keys, source=None, version=ssl.TLSVersion.TLSv1_3, timeout=20):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.minimum_version = context.maximum_version = version
+        if keys:
+            context.load_cert_chain(*keys)
+        host, port = address.rsplit(":", 1)
+        plain = socket.create_connection((host, int(port)), timeout, source_address=source and (source, 0))
+        super().__init__(context.wrap_socket(plain))

@@ -52,8 +52,10 @@ def roles(laptop, site, source, folder):
 
 def sources(laptop, source, folder):
     os.mkfifo(folder / "pipe")
-    tells(laptop.run("push", folder / "pipe", "lab:x", code=2), "push ", "neither a folder nor a file",
+    tells(laptop.run("push", folder / "pipe", "lab:x", code=2), "push ", "it is neither a folder nor a file",
           "push a folder, or one file")
+    done = laptop.run("push", source, "lab:x", "--exclude-from", folder / "no-rules", code=3)
+    tells(done, "read ", "it cannot be opened", "check its path, and that this user may read it")
     names = folder / "names"
     for text in ("", "\n\n"):
         names.write_text(text)
@@ -63,21 +65,44 @@ def sources(laptop, source, folder):
     done = laptop.run("push", source, "lab:x", "--files-from", names, code=2)
     tells(done, f"read {names}", "it leads elsewhere", "as it stands below the source")
     for words in (("--limit-rate", "0MB/s"), ("--limit-rate", "99999999999GB/s")):
-        why = "never ends" if words[1].startswith("0") else "too large"
+        why = "a rate of zero never ends" if words[1].startswith("0") else "it is too large"
         tells(laptop.run("push", source, "lab:x", *words, code=2), f"read '{words[1]}'", why, "--help")
 
 
 def orders(laptop):
+    codes = {"more than 256 patterns": 1, "there is no such version; the newest is v000001": 3}
+    write = "write `set lr=1e-3`, `set lr*=0.5`, pause, resume, checkpoint or stop"
     for words, what, why, todo in (
-            (("ctl", "lab/run", "set"), "steer lab/run", "it says not what to set", "`set lr=1e-3`"),
-            (("ctl", "lab/run", "pause", "lr=1"), "steer lab/run", "only `set` takes a value", "`set lr=1e-3`"),
-            (("ctl", "lab/run", "set", "pause"), "steer lab/run", "that sets nothing", "`set lr=1e-3`"),
-            (("ctl", "lab/run", "pause", "--expires", "40000d"), "steer lab/run", "waits at most 100 years",
-             "shorter"),
+            (("ctl", "lab/run", "set"), "steer lab/run", "it says not what to set", write),
+            (("ctl", "lab/run", "pause", "lr=1"), "steer lab/run", "only `set` takes a value", write),
+            (("ctl", "lab/run", "set", "pause"), "steer lab/run", "that sets nothing",
+             "write `set lr=1e-3` or `set lr*=0.5`"),
+            (("ctl", "lab/run", "pause", "--expires", "40000d"), "steer lab/run",
+             "a command waits at most 100 years", "give --expires a shorter time"),
+            (("ctl", "lab", "pause"), "find the run lab", "it names no run",
+             "write it like SITE/RUN; `longhaul runs SITE` lists them"),
+            (("pull", "lab:corpus@newest", "x"), "pull lab:corpus@newest", "'newest' is no version",
+             "versions look like v000001; `longhaul ls lab:corpus` lists them"),
+            (("pull", "lab:corpus@v000009", "x"), "open corpus@v000009 at lab",
+             "there is no such version; the newest is v000001", "longhaul ls"),
+            (("verify", "lab:corpus@newest"), "use lab:corpus@newest", "'newest' is no version",
+             "versions look like v000001"),
+            (("verify", "lab"), "verify lab", "it names no dataset", "name one, like lab:NAME"),
+            (("rm", "lab:corpus"), "remove lab:corpus", "it names no version",
+             "name one, like lab:corpus@v000001"),
+            (("push", "x", "lab"), "push to lab", "a push makes a new version of SITE:DATASET",
+             "write it like lab:NAME"),
+            (("push", ".", "lab:x", "--queue", "--watch"), "queue the push",
+             "--dry-run, --watch, --trace and --telemetry belong to a push that runs at once", ""),
+            (("push", ".", "lab:x", "--queue", *(f"--exclude={i}.tmp" for i in range(257))),
+             "queue the push", "more than 256 patterns", ""),
             (("probe", "lab", "--budget", "ten"), "read the budget ten", "'ten' is neither", "--budget 20MB,10s"),
-            (("probe", "lab", "--budget", "1kB"), "read the budget 1kB", "may send from 500kB to 1GB", "20MB,10s"),
-            (("probe", "lab", "--budget", "1s"), "read the budget 1s", "may take from 3s to 60s", "20MB,10s")):
-        tells(laptop.run(*words, code=2), what, why, todo)
+            (("probe", "lab", "--budget", "1kB"), "read the budget 1kB", "it may send from 500kB to 1GB",
+             "20MB,10s"),
+            (("probe", "lab", "--budget", "1s"), "read the budget 1s", "it may take from 3s to 60s",
+             "20MB,10s")):
+        tells(laptop.run(*words, code=codes.get(why, 2)), what, why, todo)
+    tells(laptop.run("replay", "no-such-trace", code=3), "read the trace no-such-trace", "it cannot be opened", "")
 
 
 def somebodys_work(laptop, folder):
@@ -100,11 +125,13 @@ def damaged(laptop):
     pin = next(line for line in text.splitlines() if line.startswith("pin"))
     sites.write_text(text.replace(pin, 'pin = "abc"'))
     done = laptop.run("ls", "lab", code=1)
-    tells(done, "read sites.toml", "the pin of 'lab' is not 64 hex digits", "join it again")
+    tells(done, "read sites.toml", "the pin of 'lab' is not 64 hex digits",
+          "mend that line, or remove the site's part and join it again")
     sites.write_text(text)
     bare = {"PATH": os.environ["PATH"]}
     done = subprocess.run([laptop.longhaul, "init"], env=bare, text=True, capture_output=True, timeout=60)
-    tells(done, "find this user's folders", "HOME is not set", "LONGHAUL_HOME")
+    tells(done, "find this user's folders", "HOME is not set",
+          "set HOME, or LONGHAUL_HOME to a folder of your choice")
 
 
 def streamers(streamer, site, folder):
@@ -120,13 +147,15 @@ def streamers(streamer, site, folder):
     other, taken = folder / "other-root", f"127.0.0.1:{site.port}"
     for words, what, why, todo in (
             (("run", "--root", other, "--listen", taken), "listen on", "another program has that port",
-             "choose another port"),
-            (("run", "--root", other, "--listen", "192.0.2.1:0"), "listen on", "no such address",
-             "0.0.0.0 listens on all"),
+             "choose another port, or 0 for any that is free"),
+            (("run", "--root", other, "--listen", "no-address:0"), "listen on no-address:0",
+             "the host must be an address of this machine", "0.0.0.0 listens on all of its addresses"),
+            (("run", "--root", other, "--listen", "192.0.2.1:0"), "listen on", "this machine has no such address",
+             "0.0.0.0 listens on all of its addresses"),
             (("start", "--root", other, "--listen", "192.0.2.1:0"), "start the streamer", "no such address",
              f"its log is {other}"),
-            (("invite", "--root", site.root, "--role", "king"), "invite a 'king'", "no such role",
-             "owner, observer and site"),
+            (("invite", "--root", site.root, "--role", "king"), "invite a 'king'", "there is no such role",
+             "roles are owner, observer and site"),
             (("peers", "revoke", "--root", site.root, "nobody"), "revoke 'nobody'", "no peer has that name or key",
              "`longhaul-streamer peers ls`")):
         tells_there(what, why, todo, *words)

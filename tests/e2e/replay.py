@@ -40,9 +40,11 @@ def main():
         bent = world.folder / "bent.trace"
         bent.write_bytes(whole.replace(b"bytes to path", b"bytes to pith", 1))
         told = world.run("replay", bent, code=6)
+        assert ' after the start: recorded was "' in told.stderr, told.stderr
         assert "bytes to pith" in told.stderr and "bytes to path" in told.stderr, told.stderr
+        assert "another build recorded it, or the file was changed; compare `longhaul version`" in told.stderr
         bent.write_bytes(b"not a trace")
-        world.run("replay", bent, code=1)
+        assert "it does not begin as one does" in world.run("replay", bent, code=1).stderr
         world.run("replay", world.folder / "nothing", code=3)
 
 

@@ -68,6 +68,16 @@ def kept_apart(site, laptop, source, state):
     assert found["state: locks"]["level"] == "ok"
     second = site.run("run", "--listen", "127.0.0.1:0", code=1).stderr
     assert "another longhaul-streamer runs there" in second, second
+    running = site.root / ".longhaul/running.toml"
+    text = running.read_text()
+    running.write_text(re.sub("^host = .*$", 'host = "login2"', text, flags=re.M))
+    said = site.run("stop", code=2).stderr
+    assert "it runs on login2" in said and "run the same command there" in said, said
+    running.unlink()
+    said = site.run("stop", code=1).stderr
+    assert "one holds this root, but does not say where it listens" in said, said
+    assert "it may just be starting: try again; else stop it and start it anew" in said, said
+    running.write_text(text)
     site.run("stop")
     site.start()  # where its state is, is remembered
     assert not (site.root / ".longhaul/index.sqlite").exists()
@@ -92,7 +102,14 @@ def lost(site, laptop, source, state):
     state.write_text("a file stands where the folder was")
     said = site.start(code=3).stderr
     assert f"cannot make the state folder {state}" in said, said
-    assert "name another with --state DIR" in said, said
+    assert "name another with --state DIR, on a disk of this host: the state holds nothing that cannot be " \
+           "made again" in said, said
+    pointer = site.root / ".longhaul/state.toml"
+    text = pointer.read_text()
+    pointer.write_text("[state]\n")
+    said = site.run("run", "--listen", "127.0.0.1:0", code=1).stderr
+    assert "it names no folder" in said and "give --state DIR once more; nothing is lost" in said, said
+    pointer.write_text(text)
     site.start("--state", state.parent / "another")
     assert laptop.result("push", source, "lab:corpus")["bytes_wire"] == 0
     site.run("stop")
@@ -107,12 +124,21 @@ def without_locks(site, folder):
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, folder / "no_locks.c", "-ldl"], check=True)
     site.environment.update(LD_PRELOAD=str(library), NO_LOCKS_BELOW=str(site.root))
     said = site.run("run", "--listen", "127.0.0.1:0", code=1).stderr
-    assert "its file system has no locks" in said and "give --state DIR" in said, said
+    assert "its file system has no locks: two streamers could share it unseen" in said, said
+    assert "give --state DIR, on a disk of this host; or mount it with locks" in said, said
+    site.environment["NO_LOCKS_BELOW"] = str(folder)
+    said = site.run("run", "--listen", "127.0.0.1:0", "--state", folder / "lockless", code=1).stderr
+    assert "its file system has no locks either" in said, said
+    assert "give --state DIR, on a disk of this host" in said, said
+    site.environment["NO_LOCKS_BELOW"] = str(site.root)
     site.start("--state", folder / "local")
     said = site.run("run", "--listen", "127.0.0.1:0", "--state", folder / "local", code=1).stderr
     assert "another longhaul-streamer runs there" in said, said
+    assert "stop it first, or give another --root" in said, said
     said = site.run("run", "--listen", "127.0.0.1:0", "--state", folder / "other", code=1).stderr
-    assert "serves it" in said and "running.toml" in said, said
+    assert "its file system has no locks, and process " in said and " serves it" in said, said
+    todo = "stop it there; if it cannot be running any more, remove .longhaul/running.toml in the root"
+    assert todo in said, said
     running = site.root / ".longhaul/running.toml"
     site.run("stop")
     text = running.read_text()

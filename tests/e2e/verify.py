@@ -80,12 +80,15 @@ def lost_index(laptop, site, source):
 
 def operator(laptop, site, sums):
     busy = site.command("verify", "corpus", code=1).stderr
-    assert "another longhaul-streamer runs there" in busy and "`longhaul verify SITE:DATASET`" in busy, busy
+    assert "another longhaul-streamer runs there" in busy, busy
+    assert "ask it: `longhaul verify SITE:DATASET` from a paired machine; or stop it first" in busy, busy
     site.stop()
     assert site.command("verify", "corpus", "--sha256sum").stdout == sums
     assert "all good" in site.command("verify", "--rebuild", "corpus@v000001").stderr
-    assert "no dataset is named" in site.command("verify", code=2).stderr
-    assert "'v7' is no version" in site.command("verify", "corpus@v7", code=2).stderr
+    nameless = site.command("verify", code=2).stderr
+    assert "no dataset is named" in nameless and "name one, or give --rebuild" in nameless, nameless
+    odd = site.command("verify", "corpus@v7", code=2).stderr
+    assert "'v7' is no version" in odd and "versions look like v000001" in odd, odd
     assert "there is no such dataset" in site.command("verify", "nothing", code=3).stderr
     site.start()
 
@@ -96,7 +99,18 @@ def damage(laptop, site, folder):
     rotten.write_bytes(bytes([rotten.read_bytes()[0] ^ 1]) + rotten.read_bytes()[1:])
     said = laptop.run("verify", "--sha256sum", "lab:corpus", code=6)
     assert "small-07.txt" not in said.stdout and "small-07.txt: " in said.stderr, said
+    assert "1 files are not as they were pushed" in said.stderr, said
     assert "push the dataset again; suspect that disk" in said.stderr, said
+    site.stop()
+    there = site.command("verify", "corpus", code=6).stderr
+    assert "what is named above is not as it was pushed" in there, there
+    assert "push the dataset again; suspect this disk" in there, there
+    manifest = site.root / ".longhaul/manifests/corpus/v000001"
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    site.start()
+    rebuilt = laptop.run("verify", "--rebuild", "lab", code=6).stderr
+    assert "1 manifests cannot be read" in rebuilt, rebuilt
+    assert "push those datasets again; suspect that disk" in rebuilt, rebuilt
     (folder / "sums").write_text(said.stdout)
     assert checked(folder / "sums", site.root / "datasets/corpus/current")[0]
     assert "it names no dataset" in laptop.run("verify", "lab", code=2).stderr

@@ -18,5 +18,15 @@ TEST(Endpoint, RefusesWhatIsNone) {
   }
 }
 
+TEST(Endpoint, SaysWhatIsWrong) {
+  const auto why = [](const char* text) { return parse_endpoint(text).error().why(); };
+  EXPECT_EQ(why("host"), "write it as HOST:PORT");
+  EXPECT_EQ(why("2001:db8::1:7700"), "write an IPv6 address as [ADDRESS]:PORT");
+  EXPECT_EQ(why("[::1]"), "write an IPv6 address as [ADDRESS]:PORT");
+  EXPECT_EQ(why(":1"), "the host is empty or too long");
+  EXPECT_EQ(why("ho st:1"), "the host has a character that no host has");
+  EXPECT_EQ(why("host:65536"), "the port is a number from 0 to 65535");
+}
+
 }  // namespace
 }  // namespace longhaul::io

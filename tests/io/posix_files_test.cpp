@@ -106,7 +106,9 @@ TEST_P(PosixFilesTest, FollowsNoLinkAnywhere) {
 
 TEST_P(PosixFilesTest, OpensOnlyRegularFiles) {
   ASSERT_EQ(::mkfifo(root("fifo").c_str(), 0600), 0);
-  EXPECT_EQ(files_->open(name("fifo"), Access::kRead).error().kind(), Kind::kUnsupported);
+  const Error fifo = files_->open(name("fifo"), Access::kRead).error();
+  EXPECT_EQ(fifo.kind(), Kind::kUnsupported);
+  EXPECT_EQ(fifo.why(), "it is not a regular file");
   std::filesystem::create_directory(root("dir"));
   EXPECT_FALSE(files_->open(name("dir"), Access::kRead));
   EXPECT_EQ(files_->stat(name("fifo"))->type, FileType::kOther);
@@ -195,7 +197,9 @@ TEST_P(PosixFilesTest, RefusesASecondHolderOfALock) {  // S6
   auto lock = files_->lock(name("lock"));
   ASSERT_TRUE(lock);
   auto other = PosixFiles::at(base_ + "/root", GetParam());
-  EXPECT_EQ((*other)->lock(name("lock")).error().kind(), Kind::kBusy);
+  const Error held = (*other)->lock(name("lock")).error();
+  EXPECT_EQ(held.kind(), Kind::kBusy);
+  EXPECT_EQ(held.why(), "another process holds it");
   lock->reset();
   EXPECT_TRUE((*other)->lock(name("lock")));
 }

@@ -30,6 +30,8 @@ TEST(Sites, AnUnknownNameListsTheKnownOnes) {
   const Error error = sites.find("asunción").error();
   EXPECT_EQ(error.kind(), Kind::kNotFound);
   EXPECT_EQ(error.why(), "known are: asuncion");
+  EXPECT_EQ(sites.find("lab").error().advice(),
+            "pair with it: `longhaul-streamer invite` there, then `longhaul join lab` here");
   EXPECT_EQ(Sites().find("x").error().why(), "no site is known yet");
 }
 
@@ -38,7 +40,12 @@ TEST(Sites, ANameNeverMovesToAnotherKey) {
   ASSERT_TRUE(sites.add(asuncion()));
   Site other = asuncion();
   other.pin = std::string(64, 'b');
-  EXPECT_EQ(sites.add(other).error().kind(), Kind::kExists);
+  const auto refused = sites.add(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(),
+            "add the site 'asuncion': that name belongs to a node with another key");
+  EXPECT_EQ(refused.error().advice(),
+            "choose another name, or `longhaul sites --forget asuncion` first");
   Site moved = asuncion();
   moved.address.port = 7701;
   EXPECT_TRUE(sites.add(moved));
@@ -72,6 +79,11 @@ TEST(Place, RefusesNamesThatCouldEscapeOrFool) {
     EXPECT_EQ(parse_place(text).error().kind(), Kind::kUsage) << text;
   }
   EXPECT_EQ(parse_place("a:b\nc").error().attempt().find('\n'), std::string::npos);
+  EXPECT_EQ(parse_place("a:").error().why(), "it is empty");
+  EXPECT_EQ(parse_place("a:.x").error().why(), "it starts with '.' or '-'");
+  EXPECT_EQ(parse_place("a:b/c").error().why(), "it has a character that no name may have");
+  EXPECT_EQ(parse_place("a:b/c").error().advice(),
+            "use letters, digits, '.', '_' and '-', at most 200, starting with a letter or digit");
 }
 
 }  // namespace

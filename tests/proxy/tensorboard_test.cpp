@@ -76,7 +76,10 @@ class EventFolderTest : public testing::Test {
 
 TEST_F(EventFolderTest, TakesNoOtherRunsPoints) {
   write(stretch(0, 100));
-  EXPECT_EQ(EventFolder::open(folder_, "here/b").error().kind(), Kind::kExists);
+  const Error others = EventFolder::open(folder_, "here/b").error();
+  EXPECT_EQ(others.kind(), Kind::kExists);
+  EXPECT_EQ(others.why(), "it holds those of here/a");
+  EXPECT_EQ(others.advice(), "give another folder, or remove this one");
   EXPECT_TRUE(EventFolder::open(folder_, "here/a").has_value());
 }
 
@@ -93,7 +96,10 @@ TEST_F(EventFolderTest, DoesNotFillWhatSomebodyCutOffWithZeros) {
   for (const auto& file : std::filesystem::directory_iterator(folder_))
     if (file.path().filename().string().find("tfevents") != std::string::npos)
       std::filesystem::resize_file(file.path(), 20);
-  EXPECT_EQ(EventFolder::open(folder_, "here/a").error().kind(), Kind::kIntegrity);
+  const Error shorter = EventFolder::open(folder_, "here/a").error();
+  EXPECT_EQ(shorter.kind(), Kind::kIntegrity);
+  EXPECT_TRUE(shorter.why().ends_with(" is shorter than it was")) << shorter.why();
+  EXPECT_EQ(shorter.advice(), "remove the folder: all of it is written anew");
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from tidy_rules import (coroutines, exceptions, homes, layers, layout, pages,  # noqa: E402
+from tidy_rules import (coroutines, errors, exceptions, homes, layers, layout, pages,  # noqa: E402
                         promises, purity, size, words)  # noqa: E402
 from tidy_rules.source import Finding, Tree, blank_comments_and_strings  # noqa: E402
 
@@ -225,6 +225,32 @@ class Pages(TidyTest):
                                "`Link.Breaks`\n`Files.*`\n`e2e.gone`\n`e2e.auth` (`a1_roles`, `a2_gone`)\n"}
         self.assertEqual(self.found(pages.named_tests, files),
                          [(pages.FAULTS, line, "fault-test") for line in (2, 3, 4, 5)])
+
+
+class Errors(TidyTest):
+    CODE = ('Error x() {\n  return Error(Kind::kUsage, "do it", "it is " + what() + ", which, no")\n'
+            '      .advise("write it so, or "\n              "so");\n}\n'
+            'auto y() { return fail(Kind::kIo, "read \'(\'", fmt::format("{} bytes are missing", n)); }\n'
+            'auto z() { return fail_errno("open it", errno); }\n')
+
+    def test_each_text_stands_in_a_test_or_on_the_list(self):
+        tests = 'EXPECT_EQ(why, "it is 3, which, no");\nEXPECT_EQ(advice, "write it so, or "\n  "so");\n'
+        files = {"proxy/a.cpp": self.CODE, "tests/a.cpp": tests, errors.FILE: "# none\n"}
+        self.assertEqual(self.found(errors.error_texts, files), [("proxy/a.cpp", 6, "error-text")])
+        files["tests/e2e/a.py"] = 'assert "3 bytes are missing" in said\n'
+        self.assertEqual(self.found(errors.error_texts, files), [])
+
+    def test_the_list_holds_what_is_needed_and_no_more(self):
+        files = {"proxy/a.cpp": self.CODE, "lib/b.cpp": self.CODE, "tests/a.cpp": "",
+                 errors.FILE: "proxy/a.cpp: * # nobody meets it\nlib/b.cpp: bytes are missing # for ever so\n"
+                              "lib/b.cpp: is gone # since long ago\n"}
+        self.assertEqual(self.found(errors.error_texts, files),
+                         [("lib/b.cpp", 2, "error-text"), ("lib/b.cpp", 3, "error-text"),
+                          (errors.FILE, 3, "error-text")])
+
+    def test_a_line_without_a_reason_is_no_line(self):
+        with self.assertRaises(ValueError):
+            self.found(errors.error_texts, {errors.FILE: "proxy/a.cpp: text\n"})
 
 
 class Promises(TidyTest):
