@@ -8,7 +8,7 @@
 namespace longhaul::io {
 
 DatagramHub::DatagramHub(Executor executor, std::unique_ptr<DatagramPort> port)
-    : port_(std::move(port)), blocked_signal_(std::move(executor)) {}
+    : port_(std::move(port)), blocked_signal_(executor), claimed_signal_(std::move(executor)) {}
 
 DatagramHub::~DatagramHub() = default;
 
@@ -16,17 +16,15 @@ Task<> DatagramHub::run() {
   const Executor executor = co_await boost::asio::this_coro::executor;
   TaskGroup tasks(executor);
   tasks.spawn(keep_sending());
+  tasks.spawn(deliver_early());
   while (!closed_) {
     const auto got = co_await port_->receive();
     if (!got) break;  // closed; a socket without a peer has no other lasting error
     for (const ReceivedDatagrams& in : *got) {
-      const auto id = datagram::peek_connection_id(in.bytes.bytes());
-      const auto found = id ? claims_.find(*id) : claims_.end();
-      if (found == claims_.end()) {
+      if (const auto id = datagram::peek_connection_id(in.bytes.bytes()))
+        hand_over(*id, in);
+      else
         ++strangers_;
-        continue;
-      }
-      found->second->on_datagrams(in);
     }
   }
   close();
@@ -37,6 +35,43 @@ void DatagramHub::close() {
   if (std::exchange(closed_, true)) return;
   port_->close();
   blocked_signal_.notify();
+  claimed_signal_.notify();
+}
+
+void DatagramHub::hand_over(const datagram::ConnectionId& id, const ReceivedDatagrams& in) {
+  const auto found = claims_.find(id);
+  if (found != claims_.end()) return found->second->on_datagrams(in);
+  ++strangers_;
+  keep(id, in);
+}
+
+void DatagramHub::keep(const datagram::ConnectionId& id, const ReceivedDatagrams& in) {
+  if (in.bytes.size() > kEarlyBytesMax) return;
+  early_bytes_ += in.bytes.size();
+  early_.push_back({id, in});
+  early_.back().in.bytes = Slice::copy_of(in.bytes.bytes());  // not what it was read into
+  while (early_bytes_ > kEarlyBytesMax || early_.size() > kEarlyMost) {
+    early_bytes_ -= early_.front().in.bytes.size();
+    early_.pop_front();
+  }
+}
+
+// Not from within claim(): the session that claims is in the middle of a step.
+Task<> DatagramHub::deliver_early() {
+  while (!closed_) {
+    co_await claimed_signal_.wait();
+    std::deque<Early> all;
+    all.swap(early_);
+    early_bytes_ = 0;
+    for (const Early& early : all) {
+      if (closed_) break;
+      const auto found = claims_.find(early.id);
+      if (found != claims_.end())
+        found->second->on_datagrams(early.in);
+      else
+        keep(early.id, early.in);
+    }
+  }
 }
 
 Task<> DatagramHub::keep_sending() {
@@ -62,6 +97,8 @@ void DatagramHub::tell_blocked(bool blocked) {
 
 void DatagramHub::claim(const datagram::ConnectionId& id, User& user) {
   claims_[id] = &user;
+  if (std::any_of(early_.begin(), early_.end(), [&id](const Early& one) { return one.id == id; }))
+    claimed_signal_.notify();
 }
 void DatagramHub::release(const datagram::ConnectionId& id) {
   claims_.erase(id);

@@ -376,6 +376,50 @@ TEST(DatagramHub, GivesEachSessionItsOwnAndStrangersNothing) {
   EXPECT_EQ(strangers, 4U);
 }
 
+Task<> overtaken(Env& env, Recorder& late, Recorder& other, std::uint8_t floods) {
+  DatagramHub hub(env.executor(), env.datagrams({"127.0.0.1", 0}).value());
+  TaskGroup group(env.executor());
+  group.spawn(hub.run());
+  datagram::ConnectionId id, another;
+  id.fill(std::byte{0xA});
+  another.fill(std::byte{0xB});
+  auto out = env.datagrams({"127.0.0.1", 0}).value();
+  const datagram::Address to = to_address(hub.local()).value();
+  out->send(to, for_session(0x40, 0xA), 60);
+  co_await wait_for_strangers(env, hub, 1);
+  for (std::uint8_t i = 0; i < floods; ++i) {
+    out->send(to, for_session(0x40, 0xC), 60);
+    co_await wait_for_strangers(env, hub, 2U + i);
+  }
+  hub.add(late);
+  hub.claim(another, other);
+  hub.claim(id, late);
+  EXPECT_EQ(late.heard.batches, 0U);  // who claims is in the middle of a step
+  out->send(to, for_session(0x40, 0xB), 60);
+  while (other.heard.batches == 0) {
+    const Time soon = env.now() + 1ms;
+    co_await env.sleep_until(soon);
+  }
+  hub.close();
+  co_await group.join();
+}
+
+// A session's first datagrams come while its Hello is still looked at.
+TEST(DatagramHub, WhatOvertookTheHelloIsHeardOnce) {
+  AsioEnv env;
+  Recorder late, other;
+  env.run(overtaken(env, late, other, 10), {});
+  EXPECT_EQ(late.heard.batches, 1U);
+}
+
+TEST(DatagramHub, KeepsLittleForThoseToCome) {
+  AsioEnv env;
+  Recorder late, other;
+  static_assert(DatagramHub::kEarlyMost <= 200);
+  env.run(overtaken(env, late, other, 200), {});
+  EXPECT_EQ(late.heard.batches, 0U);  // strangers have taken its place
+}
+
 Task<> change_an_address(Env& env, bool& heard) {
   auto watch = AddressWatch::open(env.executor()).value();
   if (std::system("ip address add 192.0.2.1/32 dev lo") != 0) co_return;
