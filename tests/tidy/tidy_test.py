@@ -8,7 +8,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
-from tidy_rules import (coroutines, errors, exceptions, homes, layers, layout, pages,  # noqa: E402
+from tidy_rules import (coroutines, errors, exceptions, homes, layers, layout, mutants, pages,  # noqa: E402
                         promises, purity, size, words)  # noqa: E402
 from tidy_rules.source import Finding, Tree, blank_comments_and_strings  # noqa: E402
 
@@ -251,6 +251,17 @@ class Errors(TidyTest):
     def test_a_line_without_a_reason_is_no_line(self):
         with self.assertRaises(ValueError):
             self.found(errors.error_texts, {errors.FILE: "proxy/a.cpp: text\n"})
+
+
+class Mutants(TidyTest):
+    PATCH = ("It adds.\n\n--- a/lib/a.cpp\n+++ b/lib/a.cpp\n@@ -1,2 +1,2 @@\n int a;\n"
+             "-int b = a - 1;\n+int b = a + 1;\n")
+
+    def test_a_stored_bug_finds_the_lines_that_it_changes(self):
+        files = {"lib/a.cpp": "int a;\nint b = a - 1;\n", "tests/mutants/adds.patch": self.PATCH}
+        self.assertEqual(self.found(mutants.stored_bugs, files), [])
+        files["lib/a.cpp"] = "int a;\nint b = a - 2;\n"
+        self.assertEqual(self.found(mutants.stored_bugs, files), [("tests/mutants/adds.patch", 1, "mutant")])
 
 
 class Promises(TidyTest):
