@@ -106,18 +106,6 @@ class OlderStreamer:
         self.socket.close()
 
 
-class OlderReceiver(OlderStreamer):
-    """Takes a push as far as its names, then says goodbye; says that it holds the base."""
-
-    def __init__(self, world, known):
-        super().__init__(world, known)
-        self.pieces = []
-
-    def go_on(self, peer):
-        self.pieces += manifest_pieces(peer)
-        super().go_on(peer)
-
-
 def manifest_pieces(peer):
     """Admits what is offered, base and all; the pieces that the whole manifest names: [kind, what]."""
     page = Page()
@@ -156,18 +144,6 @@ def edit(path, seed):
     with open(path, "r+b") as file:
         file.seek(3_000_000)
         file.write(random.Random(seed).randbytes(100))
-
-
-def a_newer_laptop_pushes_an_edit(world, source):
-    """Names each chunk for a site that knows nothing else, and runs of them for one that does."""
-    for seed, known in ((2, KNOWN | RUNS | DEMAND), (3, KNOWN | BASE_PARTS)):
-        older = OlderReceiver(world, known)
-        edit(source / "large.bin", seed)
-        command, environment = world.command("push", source, "here:corpus")
-        done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60)
-        assert "stands in" in done.stderr, done
-        older.close()
-        expect_named(older.pieces, bool(known & BASE_PARTS))
 
 
 def an_older_laptop_pulls_an_edit(world, keys, root):
@@ -243,7 +219,6 @@ def story(folder):
     world.run("push", source, "here:corpus")
     an_older_laptop_pulls_an_edit(world, keys, bytes.fromhex(first["root"]))
     world.stop()
-    a_newer_laptop_pushes_an_edit(world, source)
     a_newer_laptop(world)
 
 
