@@ -183,6 +183,7 @@ TEST(Trace, CutAnywhereItEndsThere) {
     const auto report = session::replay(whole.first(size));
     if (!report.has_value()) continue;  // within the first records
     EXPECT_FALSE(report->divergence.has_value()) << size;
+    EXPECT_EQ(report->recorded_hash, report->replayed_hash) << size;
   }
   EXPECT_EQ(session::replay(bytes_of("no trace")).error().message(),
             "replay the trace: it does not begin as one does");
