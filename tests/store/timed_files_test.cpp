@@ -40,6 +40,19 @@ TEST_F(TimedFilesTest, TellsReadingWritingAndSyncingApart) {
   EXPECT_EQ(spent(WorkStage::kWrite), 3);
 }
 
+TEST_F(TimedFilesTest, WhatItSyncsIsSynced) {
+  ASSERT_TRUE(files.make_folder(name("d")));
+  auto file = files.open(name("d/f"), Access::kCreate);
+  ASSERT_TRUE(file);
+  const std::uint64_t before = disk->syncs();
+  ASSERT_TRUE((*file)->sync());
+  EXPECT_EQ(disk->syncs(), before + 1);
+  ASSERT_TRUE(files.sync_folder(name("d")));
+  EXPECT_EQ(disk->syncs(), before + 2);
+  ASSERT_TRUE(files.sync_all());
+  EXPECT_EQ(disk->syncs(), before + 3);
+}
+
 TEST_F(TimedFilesTest, IsTheSameDisk) {
   ASSERT_TRUE(files.make_folder(name("d")));
   ASSERT_TRUE(files.open(name("d/f"), Access::kCreate));
