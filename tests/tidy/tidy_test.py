@@ -263,6 +263,16 @@ class Mutants(TidyTest):
         files["lib/a.cpp"] = "int a;\nint b = a - 2;\n"
         self.assertEqual(self.found(mutants.stored_bugs, files), [("tests/mutants/adds.patch", 1, "mutant")])
 
+    def test_each_file_that_syncs_has_a_row(self):
+        rows = "# whose\nlib/a.cpp  a_test\n"
+        files = {"tests/mutants/syncs.txt": rows,
+                 "lib/a.cpp": "  TRY(file->sync());\n", "lib/b.cpp": "// sync()\n"}
+        self.assertEqual(self.found(mutants.syncs, files), [])
+        files["lib/b.cpp"] = "  return files_.sync_all();\n"
+        self.assertEqual(self.found(mutants.syncs, files), [("lib/b.cpp", 1, "sync")])
+        files |= {"lib/a.cpp": "int a;\n", "lib/b.cpp": ""}
+        self.assertEqual(self.found(mutants.syncs, files), [("tests/mutants/syncs.txt", 1, "sync")])
+
 
 class Promises(TidyTest):
     TABLE = "P1 shipped | It never waits | 1 ms\nP2 planned | It survives | all points\n"
