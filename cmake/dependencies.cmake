@@ -69,6 +69,7 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   target_link_libraries(longhaul_zmq_static INTERFACE
     -Wl,--start-group ${ZMQ_ARCHIVE} $<TARGET_FILE:longhaul_zmq_static> ${SODIUM_ARCHIVE}
     ${BSD_ARCHIVE} ${MD_ARCHIVE} -Wl,--end-group Threads::Threads)
+  longhaul_either(longhaul_zmq PkgConfig::ZMQ longhaul_zmq_static)
 endif()
 if(LONGHAUL_BENCH)
   find_package(benchmark REQUIRED)

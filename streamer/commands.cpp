@@ -14,6 +14,7 @@
 #include "lib/cli/explain.hpp"
 #include "lib/cli/json_line.hpp"
 #include "lib/io/own_limits.hpp"
+#include "streamer/gateway.hpp"
 #include "streamer/root.hpp"
 #include "streamer/running.hpp"
 #include "streamer/server.hpp"
@@ -123,6 +124,13 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   }
   const auto made = auth::make_identity(*root->node);
   if (!made) return failed(console, made.error());
+  std::unique_ptr<gateway::GatewayServer> gateway;
+  if (!options.gateway.empty()) {
+    auto opened = open_gateway(*root, options.gateway);
+    if (!opened) return failed(console, opened.error());
+    gateway = *std::move(opened);
+    LOG(log, kInfo, "readers find the gateway at {}", printable(gateway->at()));
+  }
   io::AsioEnv env;
   Running running;
   server_options.name = host_name();
@@ -131,7 +139,9 @@ int run(cli::Console& console, Log& log, const RunOptions& options) {
   const auto quarter = static_cast<std::size_t>(io::raise_descriptor_limit() / 4);
   strangers.connections_max = std::clamp<std::size_t>(quarter, 1, strangers.connections_max);
   server_options.on_ready = [&](const io::Endpoint& at) {
-    running = {at, host_name(), ::getpid(), options.version, false};
+    running = {
+        at,   host_name(), ::getpid(), options.version, gateway ? gateway->at() : std::string(),
+        false};
     if (const auto saved = save_running(*root, running); !saved)
       LOG(log, kWarn, "{}", saved.error().message());
     say_ready(console, options, at, made->identity.pin().hex());

@@ -18,6 +18,7 @@ struct RunOptions {
   std::string state;              // empty: where it was last, else in the root
   std::string listen;             // empty: kDefaultListen, or nowhere if it dials
   std::vector<std::string> dial;  // HOST:PORT of laptops that this site keeps a call open to
+  std::string gateway;            // where readers find it: tcp://ADDRESS:PORT, ipc://PATH; or empty
   std::string version;            // of this program
   bool any_port = false;          // if that port is taken, another one will do
   bool lets_stdout_go = false;    // after saying that it is ready: a daemon

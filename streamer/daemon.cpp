@@ -139,6 +139,7 @@ Result<Found> ensure(cli::Console& console, Log& log, const StartOptions& option
   run_options.state = options.state;
   run_options.dial = options.dial;
   run_options.version = options.version;
+  run_options.gateway = options.gateway.empty() && last ? last->gateway : options.gateway;
   if (options.listen.empty() && options.dial.empty()) {
     run_options.listen = last && last->at.port != 0 ? to_text(last->at) : kDefaultListen;
     run_options.any_port = true;

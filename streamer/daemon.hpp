@@ -16,6 +16,7 @@ struct StartOptions {
   std::string state;              // as RunOptions
   std::string listen;             // empty: where it listened last; else port 7700, else any
   std::vector<std::string> dial;  // as RunOptions
+  std::string gateway;            // as RunOptions; empty: as last
   std::string version;            // of this program
   bool json = false;
 };

@@ -65,11 +65,10 @@ Result<> check_others(const Root& root) {
 
 std::string to_text(const Running& running) {
   cli::Sections sections;
-  sections["streamer"] = {{"address", to_text(running.at)},
-                          {"host", running.host},
-                          {"pid", std::to_string(running.pid)},
-                          {"version", running.version},
-                          {"ended", running.ended ? "yes" : "no"}};
+  sections["streamer"] = {
+      {"address", to_text(running.at)},     {"host", running.host},
+      {"pid", std::to_string(running.pid)}, {"version", running.version},
+      {"gateway", running.gateway},         {"ended", running.ended ? "yes" : "no"}};
   return cli::write_sections(sections);
 }
 
@@ -81,8 +80,14 @@ Result<Running> parse_running(std::string_view text) {
   const auto& values = found->second;
   for (const char* key : {"address", "host", "pid", "version"})
     if (!values.contains(key)) return broken();
-  Running out{TRY(io::parse_endpoint(values.at("address"))), values.at("host"), 0,
-              values.at("version"), false};
+  Running out{TRY(io::parse_endpoint(values.at("address"))),
+              values.at("host"),
+              0,
+              values.at("version"),
+              {},
+              false};
+  if (const auto gateway = values.find("gateway"); gateway != values.end())
+    out.gateway = gateway->second;
   const std::string& pid = values.at("pid");
   const auto [end, status] = std::from_chars(pid.data(), pid.data() + pid.size(), out.pid);
   if (status != std::errc{} || end != pid.data() + pid.size() || out.pid <= 0) return broken();

@@ -17,7 +17,8 @@ struct Running {
   std::string host;  // this host's name there and then
   std::int64_t pid = 0;
   std::string version;
-  bool ended = false;  // it stopped as it should; for hosts that cannot see its locks
+  std::string gateway{};  // where it serves readers (streamer/gateway.hpp); empty: nowhere
+  bool ended = false;     // it stopped as it should; for hosts that cannot see its locks
   bool operator==(const Running&) const = default;
 };
 

@@ -1,16 +1,12 @@
 #include "lib/client/feed.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <unordered_set>
 
 #include "lib/base/escape.hpp"
+#include "lib/gateway/remote_site.hpp"
+#include "lib/gateway/site_files.hpp"
 #include "lib/store/manifest_file.hpp"
 
 namespace longhaul::client {
@@ -21,31 +17,12 @@ using store::VersionNo;
 
 constexpr std::string_view kIncoming = "incoming";
 
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  bool open() const { return fd_ >= 0; }
-  // Whether all of `out` could be filled.
-  bool read(std::uint64_t offset, MutableBytes out) const {
-    while (!out.empty()) {
-      const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      out = out.subspan(static_cast<std::size_t>(got));
-      offset += static_cast<std::uint64_t>(got);
-    }
-    return true;
-  }
+constexpr std::string_view kGateway = "gateway:";
 
- private:
-  const int fd_;
-};
+Result<std::unique_ptr<gateway::Site>> open_site(const std::string& root) {
+  if (!root.starts_with(kGateway)) return TRY(gateway::SiteFiles::open(root));
+  return TRY(gateway::RemoteSite::open(root.substr(kGateway.size())));
+}
 
 std::string identity_of(const store::DatasetName& dataset, const crypto::Digest& root) {
   return dataset.text() + " sha256:" + root.hex();
@@ -56,48 +33,42 @@ std::string identity_of(const store::DatasetName& dataset, const crypto::Digest&
 Result<std::unique_ptr<Feed>> Feed::open(const FeedOptions& options) {
   const std::size_t at = options.dataset.find('@');
   auto dataset = TRY(store::DatasetName::parse(options.dataset.substr(0, at)));
-  std::unique_ptr<Feed> feed(new Feed(options, std::move(dataset)));
+  std::optional<VersionNo> version;
+  Which what = Which::kNewest;
   if (at != std::string::npos) {
     const std::string which = options.dataset.substr(at + 1);
-    const auto version = store::parse_version(which);
+    version = store::parse_version(which);
     if (!version && which != kIncoming)
       return fail(Kind::kUsage, "read the dataset " + printable(options.dataset, 200),
                   "behind the @ stands a version, v000001, or the word incoming");
-    feed->which_ = version ? Which::kVersion : Which::kIncoming;
-    if (version) feed->version_ = *version;
+    what = version ? Which::kVersion : Which::kIncoming;
   }
-  std::error_code error;
-  if (!std::filesystem::is_directory(options.root + "/.longhaul", error))
-    return fail(error.value() == EACCES ? Kind::kPermission : Kind::kNotFound,
-                "read a dataset below " + printable(options.root, 500),
-                "that is no streamer's root, or another user's");
+  auto site = TRY(open_site(options.root));
+  std::unique_ptr<Feed> feed(new Feed(options, std::move(dataset), std::move(site)));
+  feed->which_ = what;
+  if (version) feed->version_ = *version;
   return feed;
 }
 
-std::optional<VersionNo> Feed::current() const {
-  std::error_code error;
-  const auto link = std::filesystem::read_symlink(
-      options_.root + "/datasets/" + dataset_.text() + "/current", error);
-  return error ? std::nullopt : store::parse_version(link.native());
+// Nothing if there is none.
+Result<std::optional<store::Tree>> Feed::manifest(const TreeName& name) {
+  const auto bytes = TRY(gateway::read_whole(*site_, name, store::kTreeBytesMax + 4096));
+  if (!bytes) return std::optional<store::Tree>();
+  return TRY(store::parse_manifest(*bytes, name.shown()));
 }
 
-// Nothing if there is none.
-Result<std::optional<store::Tree>> Feed::manifest(const TreeName& name) const {
-  const std::string path = path_of(name);
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error.value() == ENOENT || error.value() == ENOTDIR) return std::optional<store::Tree>();
-  if (error) return fail_errno("read " + printable(path, 500), error.value());
-  if (size > store::kTreeBytesMax + 4096)
-    return fail(Kind::kLimit, "read " + printable(path, 500), "it is too large");
-  ByteVector bytes(size);
-  const Descriptor file(path);
-  if (!file.open()) return std::optional<store::Tree>();  // replaced or removed just now
-  if (!file.read(0, bytes)) return fail(Kind::kChanged, "read " + printable(path, 500));
-  return TRY(store::parse_manifest(bytes, name.shown()));
+// A gateway that does not answer will: its streamer is begun anew, or its host is.
+Result<Feed::Presence> Feed::or_not_yet(Result<Presence> found) {
+  if (found || found.error().kind() != Kind::kTimeout) return found;
+  waiting_for_ = "an answer " + site_->where() + ": " + found.error().why();
+  return Presence::kNotYet;
 }
 
 Result<Feed::Presence> Feed::ready() {
+  return or_not_yet(find());
+}
+
+Result<Feed::Presence> Feed::find() {
   if (!identity_.empty()) return Presence::kHere;
   const auto try_version = [this](VersionNo version) -> Result<Presence> {
     const auto tree = TRY(manifest(store::Root::manifest_of(dataset_, version)));
@@ -106,7 +77,7 @@ Result<Feed::Presence> Feed::ready() {
     if (taken == Presence::kHere) published_ = store::Root::folder_of(dataset_, version);
     return taken;
   };
-  const auto newest = current();
+  const auto newest = TRY(site_->current(dataset_));
   if (which_ == Which::kVersion) {
     if (TRY(try_version(version_)) == Presence::kHere) return Presence::kHere;
     return fail(
@@ -122,7 +93,7 @@ Result<Feed::Presence> Feed::ready() {
   const auto coming = TRY(manifest(store::incoming_manifest(dataset_)));
   waiting_for_ = "the manifest of " + dataset_.text();
   if (!coming) {
-    wish_.say({});
+    site_->want(dataset_, {});
     return Presence::kNotYet;
   }
   if (newest) before_ = store::Root::folder_of(dataset_, *newest);
@@ -152,18 +123,18 @@ Result<Feed::Presence> Feed::take(const store::Tree& tree) {
 
 // Where the push has got to: a version of its own, or another push in its place.
 Result<> Feed::look_for_version() {
-  if (const auto newest = current()) {
-    const Descriptor file(path_of(store::Root::manifest_of(dataset_, *newest)));
-    if (file.open()) {
-      const auto tree = TRY(manifest(store::Root::manifest_of(dataset_, *newest)));
-      if (tree && tree->root() == root_) published_ = store::Root::folder_of(dataset_, *newest);
-    }
+  if (const auto newest = TRY(site_->current(dataset_)); newest && newest != judged_) {
+    const auto tree = TRY(manifest(store::Root::manifest_of(dataset_, *newest)));
+    if (tree && tree->root() == root_) published_ = store::Root::folder_of(dataset_, *newest);
+    if (tree) judged_ = newest;  // a version never becomes another
   }
   if (published_) {
-    wish_.withdraw();
+    site_->want_nothing(dataset_);
     return {};
   }
-  if (!manifest_is_another()) return {};
+  // A manifest may be hundreds of megabytes: who waits does not read it each time it looks.
+  const auto seen = TRY(site_->look(store::incoming_manifest(dataset_)));
+  if (!seen || seen->mark == std::exchange(manifest_seen_, seen->mark)) return {};
   const auto coming = TRY(manifest(store::incoming_manifest(dataset_)));
   if (coming && coming->root() != root_)
     return fail(Kind::kChanged, "read the dataset " + dataset_.text(),
@@ -171,20 +142,13 @@ Result<> Feed::look_for_version() {
   return {};
 }
 
-// A manifest may be hundreds of megabytes: who waits does not read it each time it looks.
-bool Feed::manifest_is_another() {
-  struct stat stat {};
-  if (::stat(path_of(store::incoming_manifest(dataset_)).c_str(), &stat) != 0) return false;
-  const std::array<std::int64_t, 5> seen = {static_cast<std::int64_t>(stat.st_ino), stat.st_size,
-                                            stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec,
-                                            stat.st_mtim.tv_nsec};
-  return seen != std::exchange(manifest_seen_, seen);
-}
-
-bool Feed::read_checked(const std::string& path, const Chunk& chunk, ByteVector& out) const {
-  const Descriptor file(path);
+Result<Feed::Presence> Feed::read_checked(const TreeName& name, const Chunk& chunk,
+                                          ByteVector& out) {
   out.resize(chunk.length);
-  return file.open() && file.read(chunk.offset, out) && crypto::sha256(out) == chunk.id;
+  const auto filled = TRY(site_->read(name, chunk.offset, out));
+  return filled == gateway::Site::Filled::kWhole && crypto::sha256(out) == chunk.id
+             ? Presence::kHere
+             : Presence::kNotYet;
 }
 
 // The chunk's bytes, or null: they are not here yet.
@@ -199,15 +163,16 @@ Result<const ByteVector*> Feed::checked(std::size_t file, const Chunk& chunk) {
   bool here = false;
   for (int round = 0; round < 2 && !here; ++round) {
     if (published_) {
-      here = read_checked(path_of(name.under(*published_)), chunk, bytes);
+      here = TRY(read_checked(name.under(*published_), chunk, bytes)) == Presence::kHere;
       if (!here)
         return fail(Error(Kind::kIntegrity, "read " + printable(files_[file].name, 500),
                           "a chunk does not have the hash that the manifest names")
                         .advise("longhaul verify names what is damaged"));
       break;
     }
-    here = read_checked(path_of(name.under(store::incoming_tree(dataset_))), chunk, bytes) ||
-           (before_ && read_checked(path_of(name.under(*before_)), chunk, bytes));
+    const TreeName coming = name.under(store::incoming_tree(dataset_));
+    here = TRY(read_checked(coming, chunk, bytes)) == Presence::kHere ||
+           (before_ && TRY(read_checked(name.under(*before_), chunk, bytes)) == Presence::kHere);
     if (here || round == 1) break;
     TRY(look_for_version());
     if (!published_) break;
@@ -250,10 +215,14 @@ void Feed::need(std::span<const Range> ranges, std::size_t urgent) {
         demand.chunks.push_back(chunk->id);
     if (i < urgent) demand.urgent = static_cast<std::uint32_t>(demand.chunks.size());
   }
-  wish_.say(demand);
+  site_->want(dataset_, demand);
 }
 
 Result<Feed::Presence> Feed::read(std::size_t file, std::uint64_t offset, MutableBytes out) {
+  return or_not_yet(read_all(file, offset, out));
+}
+
+Result<Feed::Presence> Feed::read_all(std::size_t file, std::uint64_t offset, MutableBytes out) {
   if (file >= files_.size() || offset > files_[file].bytes ||
       out.size() > files_[file].bytes - offset)
     return fail(Kind::kUsage, "read a dataset", "the range lies beyond the file");

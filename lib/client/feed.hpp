@@ -7,10 +7,10 @@
 //
 // It looks in the version if there is one, else in the staging, else in the version before (what
 // did not change is not sent). It follows the push into its version, and tells the streamer what it
-// will read next (wish.hpp). Not thread-safe; blocks on the disk.
+// will read next. All it knows of the place is a Site (lib/gateway): files below a ROOT, or a
+// gateway to one. Not thread-safe; blocks on the disk or the gateway.
 #pragma once
 
-#include <array>
 #include <list>
 #include <map>
 #include <memory>
@@ -18,13 +18,13 @@
 #include <string>
 #include <vector>
 
-#include "lib/client/wish.hpp"
+#include "lib/gateway/site.hpp"
 #include "lib/store/incoming.hpp"
 
 namespace longhaul::client {
 
 struct FeedOptions {
-  std::string root;        // a streamer's ROOT
+  std::string root;        // a streamer's ROOT, or "gateway:PASS" with the file that holds a pass
   std::string dataset;     // NAME: the newest version, or if there is none what is on its way;
                            // NAME@v000002; NAME@incoming
   std::string identity{};  // not empty: of what was read before; nothing else will do
@@ -73,35 +73,32 @@ class Feed {
   };
   enum class Which : std::uint8_t { kNewest, kVersion, kIncoming };
 
-  explicit Feed(const FeedOptions& options, store::DatasetName dataset)
-      : options_(options),
-        dataset_(std::move(dataset)),
-        wish_(path_of(store::demand_folder(dataset_))) {}
-  std::string path_of(const store::TreeName& name) const {
-    return options_.root + "/" + name.text();
-  }
-  std::optional<store::VersionNo> current() const;
-  Result<std::optional<store::Tree>> manifest(const store::TreeName& name) const;
+  Feed(const FeedOptions& options, store::DatasetName dataset, std::unique_ptr<gateway::Site> site)
+      : options_(options), dataset_(std::move(dataset)), site_(std::move(site)) {}
+  Result<Presence> find();
+  Result<std::optional<store::Tree>> manifest(const store::TreeName& name);
   Result<Presence> take(const store::Tree& tree);
   Result<> look_for_version();
-  bool manifest_is_another();  // than the one looked at last
   std::vector<Chunk>::const_iterator chunk_at(std::size_t file, std::uint64_t offset) const;
   Result<const ByteVector*> checked(std::size_t file, const Chunk& chunk);
-  bool read_checked(const std::string& path, const Chunk& chunk, ByteVector& out) const;
+  Result<Presence> read_checked(const store::TreeName& name, const Chunk& chunk, ByteVector& out);
+  Result<Presence> read_all(std::size_t file, std::uint64_t offset, MutableBytes out);
+  Result<Presence> or_not_yet(Result<Presence> found);
 
   const FeedOptions options_;
   const store::DatasetName dataset_;
+  const std::unique_ptr<gateway::Site> site_;
   Which which_ = Which::kNewest;
   store::VersionNo version_;  // of kVersion
   std::string identity_, waiting_for_;
   crypto::Digest root_;
   std::optional<store::TreeName> published_;  // the version's folder, once there is one
   std::optional<store::TreeName> before_;     // the newest version's, while ours is on its way
+  std::optional<store::VersionNo> judged_;    // the newest version, which is not ours
   std::vector<File> files_;
   std::vector<std::vector<Chunk>> chunks_;  // of each file; a hole is none
 
-  Wish wish_;
-  std::array<std::int64_t, 5> manifest_seen_{};  // of what is coming: which file, and its times
+  gateway::Mark manifest_seen_{};  // of what is coming
 
   std::list<Cached> cache_;  // checked, newest first
   std::map<std::pair<std::size_t, std::uint64_t>, std::list<Cached>::iterator> places_;

@@ -97,7 +97,8 @@ void longhaul_status(const longhaul_run* run, longhaul_counts* counts);
 /* Writes what is left, at most for a second, and ends the attempt. */
 void longhaul_close(longhaul_run* run, const char* why);
 
-/* A dataset at the site, read by a loader's thread: these calls block on the disk, and on nothing else.
+/* A dataset at the site, read by a loader's thread: these calls block on the disk, or at most 2 s on a
+ * gateway, and on nothing else.
  * Reading may begin before a push has ended. No byte is handed out whose chunk this process did not
  * check against the hash in the manifest. One thread at a time.
  *
@@ -109,7 +110,8 @@ typedef struct longhaul_feed longhaul_feed;
 
 typedef struct longhaul_feed_options {
   size_t size;          /* sizeof(longhaul_feed_options) */
-  const char* root;     /* the streamer's ROOT, on this host or its cluster's file system; same user */
+  const char* root;     /* the streamer's ROOT, on this host or its cluster's file system, same user;
+                           or "gateway:FILE": a pass to a gateway (docs/gateway.md) */
   const char* dataset;  /* "NAME": its newest version, or what is on its way if there is none;
                            "NAME@v000002"; "NAME@incoming" */
   const char* identity; /* of longhaul_feed_identity, when an earlier start read it; or NULL */

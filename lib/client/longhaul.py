@@ -13,9 +13,18 @@
         step += 1
     run.close("done")
 
+A dataset can be read while it is still crossing the ocean:
+
+    feed = longhaul.Feed("/root-of-the-streamer", "corpus")     # or "gateway:FILE": docs/gateway.md
+    while not feed.ready():
+        time.sleep(0.05)                                         # feed.waiting_for says for what
+    shard = feed.files[0]
+    tokens = feed.read(shard, offset, size)                      # None: not here yet
+
 By way of liblonghaul.so (lib/client/longhaul.h): looked for at $LONGHAUL_LIBRARY, beside this file, then where the
-system looks. No call waits for a disk or a network; what goes wrong behind them is counted (`status`) and the
-training goes on. log() from any thread; commands() and done() from one. Needs nothing but Python 3.8.
+system looks. No call of a run waits for a disk or a network; what goes wrong behind them is counted (`status`)
+and the training goes on. log() from any thread; commands() and done() from one. A feed's calls wait for the disk,
+or two seconds for a gateway: for a loader's thread. Needs nothing but Python 3.8.
 """
 import ctypes
 import json
@@ -44,20 +53,36 @@ class _Counts(ctypes.Structure):
                 ("failed_writes", ctypes.c_uint64), ("last_errno", ctypes.c_int)]
 
 
+class _FeedOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("root", ctypes.c_char_p), ("dataset", ctypes.c_char_p),
+                ("identity", ctypes.c_char_p), ("cache_bytes", ctypes.c_uint64)]
+
+
+class _Range(ctypes.Structure):
+    _fields_ = [("file", ctypes.c_size_t), ("offset", ctypes.c_uint64), ("bytes", ctypes.c_uint64)]
+
+
 def _library():
     beside = pathlib.Path(__file__).resolve().parent / "liblonghaul.so"
     place = os.environ.get("LONGHAUL_LIBRARY") or (str(beside) if beside.exists() else "liblonghaul.so")
     library = ctypes.CDLL(place)
-    run, text, step = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64
+    run, text, step, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_size_t
     for name, result, takes in (
-            ("open", run, [ctypes.POINTER(_Options), ctypes.c_char_p, ctypes.c_size_t]),
+            ("open", run, [ctypes.POINTER(_Options), text, size]),
             ("attempt", ctypes.c_uint32, [run]), ("superseded", ctypes.c_int, [run]),
             ("series", ctypes.c_uint32, [run, text]), ("log", None, [run, ctypes.c_uint32, step, ctypes.c_double]),
             ("mark", None, [run, step, text]), ("checkpoint", None, [run, step, text]),
             ("resumed", None, [run, step, text]),
             ("poll", ctypes.c_int, [run, step, ctypes.POINTER(_Command)]),
             ("done", None, [run, ctypes.POINTER(_Command), step, ctypes.c_int, text]),
-            ("status", None, [run, ctypes.POINTER(_Counts)]), ("close", None, [run, text])):
+            ("status", None, [run, ctypes.POINTER(_Counts)]), ("close", None, [run, text]),
+            ("feed_open", run, [ctypes.POINTER(_FeedOptions), text, size]),
+            ("feed_ready", ctypes.c_int, [run, text, size]), ("feed_identity", text, [run]),
+            ("feed_files", size, [run]), ("feed_name", text, [run, size]),
+            ("feed_bytes", ctypes.c_uint64, [run, size]),
+            ("feed_read", ctypes.c_int, [run, size, ctypes.c_uint64, ctypes.c_void_p, size, text, size]),
+            ("feed_need", None, [run, ctypes.POINTER(_Range), size, size]),
+            ("feed_waiting_for", text, [run]), ("feed_close", None, [run])):
         call = getattr(library, "longhaul_" + name)
         call.restype, call.argtypes = result, takes
     return library
@@ -164,3 +189,63 @@ class Run:
         """Writes what is left, at most for a second."""
         run, self._run = self._run, None
         self._library.longhaul_close(run, why.encode())
+
+
+class Feed:
+    """The files of a dataset at the site, from the moment everything of it is named, which is long before it
+    is here. No byte is handed out that this process did not check against the manifest. One thread at a time.
+    OSError: it cannot be read, and why."""
+
+    class File:
+        def __init__(self, number, name, size):
+            self.number, self.name, self.size = number, name, size
+
+    def __init__(self, root, dataset, identity=None, cache_bytes=0):
+        self._library, self._feed, self.files = _library(), None, []
+        self._why = ctypes.create_string_buffer(1024)
+        options = _FeedOptions(ctypes.sizeof(_FeedOptions), _bytes(root), dataset.encode(),
+                               None if identity is None else identity.encode(), cache_bytes)
+        self._feed = self._library.longhaul_feed_open(ctypes.byref(options), self._why, len(self._why))
+        if not self._feed:
+            raise OSError(self._why.value.decode("utf-8", "replace"))
+
+    def _is_here(self, found):
+        if found < 0:
+            raise OSError(self._why.value.decode("utf-8", "replace"))
+        return found > 0
+
+    def ready(self):
+        """Whether it is known what the dataset is: `files`, `identity`. From then on it is of that content."""
+        found = self._library.longhaul_feed_ready(self._feed, self._why, len(self._why))
+        if self._is_here(found) and not self.files:
+            for i in range(self._library.longhaul_feed_files(self._feed)):
+                name = os.fsdecode(self._library.longhaul_feed_name(self._feed, i))
+                self.files.append(self.File(i, name, self._library.longhaul_feed_bytes(self._feed, i)))
+        return found > 0
+
+    @property
+    def identity(self):
+        """What was read, to be given to a later Feed that must read the same."""
+        return self._library.longhaul_feed_identity(self._feed).decode()
+
+    @property
+    def waiting_for(self):
+        """What the last ready() or read() lacked, for people."""
+        return self._library.longhaul_feed_waiting_for(self._feed).decode("utf-8", "replace")
+
+    def read(self, file, offset, size):
+        """These bytes of the file, or None: they are not here yet."""
+        out = ctypes.create_string_buffer(size)
+        found = self._library.longhaul_feed_read(self._feed, file.number, offset, out, size,
+                                                 self._why, len(self._why))
+        return out.raw[:size] if self._is_here(found) else None
+
+    def need(self, ranges, urgent=0):
+        """What is read next, (file, offset, size) each, soonest first: it crosses before the rest of its push, the
+        first `urgent` of them before everything else."""
+        raw = (_Range * len(ranges))(*(_Range(file.number, offset, size) for file, offset, size in ranges))
+        self._library.longhaul_feed_need(self._feed, raw, len(ranges), urgent)
+
+    def close(self):
+        feed, self._feed = self._feed, None
+        self._library.longhaul_feed_close(feed)

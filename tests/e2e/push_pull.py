@@ -21,11 +21,12 @@ class World:
         self.root = folder / "site"
         self.home = folder / "home"
         self.process = None
+        self.options = []  # more of the streamer's
         self.address = "127.0.0.1:0"
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.streamer, "run", "--root", self.root, "--listen", self.address, "--json"],
+            [self.streamer, "run", "--root", self.root, "--listen", self.address, "--json", *self.options],
             stdout=subprocess.PIPE, stderr=open(self.folder / "streamer.log", "a"), text=True)
         self.address = json.loads(self.process.stdout.readline())["address"]
 

@@ -13,6 +13,7 @@
 #include "streamer/commands.hpp"
 #include "streamer/daemon.hpp"
 #include "streamer/doctor.hpp"
+#include "streamer/gateway.hpp"
 #include "streamer/verify.hpp"
 #include "tools/about.hpp"
 #include "tools/longhaul/version.hpp"
@@ -39,6 +40,10 @@ void add_state(CLI::App* command, std::string& state) {
       "or Lustre; remembered, and may be lost: it is made again");
 }
 
+constexpr const char* kGatewayHelp =
+    "tcp://ADDRESS:PORT or ipc:///PATH at which training programs read datasets without seeing "
+    "the root; `gateway pass` lets one in";
+
 void add_serving(CLI::App& root, Chosen& chosen) {
   CLI::App* run = root.add_subcommand("run", "serve this root until stopped");
   auto options = std::make_shared<streamer::RunOptions>();
@@ -50,6 +55,7 @@ void add_serving(CLI::App& root, Chosen& chosen) {
   run->add_option("--dial", options->dial,
                   "HOST:PORT of a laptop to keep connections open to (may repeat): for a site that "
                   "takes none; there, `longhaul join NAME --listen`");
+  run->add_option("--gateway", options->gateway, kGatewayHelp);
   run->add_flag("--json", options->json, "say on stdout when it is ready");
   run->callback([&chosen, options] {
     chosen.start = [options](auto& console, Log& log) {
@@ -66,6 +72,7 @@ void add_serving(CLI::App& root, Chosen& chosen) {
   start->add_option("--listen", started->listen,
                     "ADDRESS:PORT; else where it listened last, else port 7700, else any");
   start->add_option("--dial", started->dial, "as for run");
+  start->add_option("--gateway", started->gateway, "as for run; else where it was last");
   start->add_flag("--json", started->json, "one JSON object on stdout");
   start->callback([&chosen, started] {
     chosen.start = [started](auto& console, Log& log) {
@@ -148,6 +155,32 @@ void add_peers(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_gateway(CLI::App& root, Chosen& chosen) {
+  CLI::App* gateway =
+      root.add_subcommand("gateway", "passes for runs that read datasets through `run --gateway`");
+  gateway->require_subcommand(1);
+  using Call = int (*)(cli::Console&, const streamer::GatewayOptions&);
+  const auto add = [&](const char* name, const char* about, Call call) {
+    CLI::App* command = gateway->add_subcommand(name, about);
+    auto options = std::make_shared<streamer::GatewayOptions>();
+    add_root(command, options->root);
+    command->add_flag("--json", options->json, "a JSON object a line");
+    command->callback([&chosen, options, call] {
+      chosen.start = [options, call](auto& console, Log&) { return call(console, *options); };
+    });
+    return std::pair(command, options);
+  };
+  const auto [pass, made] =
+      add("pass", "make the pass of RUN, and print its file", streamer::gateway_pass);
+  pass->add_option("RUN", made->run, "a name for it")->required();
+  pass->add_option(
+      "--at", made->at,
+      "the gateway as the run's hosts reach it; else where it is, by this host's name");
+  add("ls", "list the passes", streamer::gateway_list);
+  const auto [revoke, revoked] = add("revoke", "let RUN read no more", streamer::gateway_revoke);
+  revoke->add_option("RUN", revoked->run, "as `gateway ls` names it")->required();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -163,6 +196,7 @@ int main(int argc, char** argv) {
   add_invite(root, chosen);
   add_verify(root, chosen);
   add_peers(root, chosen);
+  add_gateway(root, chosen);
   add_carry(root, chosen);
   const About about(root, "longhaul-streamer", LONGHAUL_VERSION);
   refuse_empty_values(root);

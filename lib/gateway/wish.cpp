@@ -1,4 +1,4 @@
-#include "lib/client/wish.hpp"
+#include "lib/gateway/wish.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
-namespace longhaul::client {
+namespace longhaul::gateway {
 namespace {
 
 constexpr int kNamesMax = 64;  // readers of one process, and what a dead one of its number left
@@ -77,4 +77,4 @@ void Wish::withdraw() noexcept {
   said_.reset();
 }
 
-}  // namespace longhaul::client
+}  // namespace longhaul::gateway

@@ -9,7 +9,7 @@
 
 #include "lib/store/demand.hpp"
 
-namespace longhaul::client {
+namespace longhaul::gateway {
 
 class Wish {
  public:
@@ -30,4 +30,4 @@ class Wish {
   std::optional<store::Demand> said_;
 };
 
-}  // namespace longhaul::client
+}  // namespace longhaul::gateway
