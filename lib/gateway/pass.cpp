@@ -9,13 +9,12 @@ namespace longhaul::gateway {
 namespace {
 
 constexpr std::string_view kTitle = "longhaul gateway pass 1";
-constexpr std::string_view kZ85 =
-    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 constexpr std::size_t kRunBytesMax = 64;
 constexpr std::size_t kPathBytesMax = 100;  // of a unix socket: sun_path
 
 bool is_key(std::string_view text) {
-  return text.size() == kKeyTextBytes && text.find_first_not_of(kZ85) == std::string_view::npos;
+  return text.size() == kKeyTextBytes &&
+         text.find_first_not_of(kZ85Digits) == std::string_view::npos;
 }
 
 }  // namespace

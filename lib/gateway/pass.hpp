@@ -19,6 +19,8 @@
 namespace longhaul::gateway {
 
 constexpr std::size_t kKeyTextBytes = 40;
+constexpr std::string_view kZ85Digits =  // ZeroMQ's RFC 32
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 constexpr std::size_t kPassBytesMax = 2048;
 
 struct Pass {

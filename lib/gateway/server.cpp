@@ -19,9 +19,6 @@ constexpr long kLookMs = 250;  // for the end, and for readers that are gone
 constexpr int kRound = 64;
 constexpr const char* kDomain = "longhaul";
 
-constexpr std::string_view kZ85 =
-    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-
 // As ZeroMQ's RFC 32 has it; a key is 32 bytes.
 std::string z85(std::string_view bytes) {
   std::string text;
@@ -31,8 +28,8 @@ std::string z85(std::string_view bytes) {
       value = value << 8 | static_cast<unsigned char>(bytes[i + j]);
     std::array<char, 5> five{};
     for (auto digit = five.rbegin(); digit != five.rend(); ++digit) {
-      *digit = kZ85[value % kZ85.size()];
-      value /= static_cast<std::uint32_t>(kZ85.size());
+      *digit = kZ85Digits[value % kZ85Digits.size()];
+      value /= static_cast<std::uint32_t>(kZ85Digits.size());
     }
     text.append(five.data(), five.size());
   }
