@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -33,10 +34,10 @@ class Run:
         self.shared.mkdir(exist_ok=True)
         self.process = None
 
-    def start(self, steps, step_ms, first=0):
+    def start(self, steps, step_ms, first=0, **environment):
         numbers = [str(number) for number in (steps, step_ms, first)]
         self.process = subprocess.Popen([self.program, self.folder, self.shared, *numbers],
-                                        stdout=subprocess.PIPE, text=True)
+                                        env=dict(os.environ, **environment), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline().startswith("attempt")
 
     def wait(self):
@@ -119,17 +120,55 @@ def finished(world, program):
     world.run("metrics", "here/../etc", code=2)
 
 
+def compared(world, program):
+    """The table of several runs: of their configurations what differs, then tags and notes, as text alone."""
+    configs = {"sweep/a": {"lr": 0.1, "model": {"width": 64, "depth": 2}, "seed": 1, "notes": "first try"},
+               "sweep/b": {"lr": 0.2, "model": {"width": 64, "depth": 2}, "tags": ["wide", "bf16"]},
+               "sweep/c": {"lr": 0.1, "model": {"width": 64, "depth": "\x1b[31m4"}, "seed": 1,
+                           "notes": "\x1b]0;x\x07"}}
+    for name, config in configs.items():
+        run = Run(world, program, name)
+        run.start(10, 0, STAND_IN_CONFIG=json.dumps(config))
+        run.wait()
+    (world.root / "runs/group").rename(world.folder / "group")  # one of another configuration
+    table = world.run("runs", "here").stdout
+    rows = {line.split()[0]: line for line in table.splitlines()}
+    assert list(rows) == ["RUN", *configs], table
+    ends = {name: re.sub(r".*train/loss=\S+", "", row) for name, row in rows.items()}
+    assert ends["sweep/a"] == "  lr=0.1  model/depth=2  seed=1  notes: first try", ends
+    assert ends["sweep/b"] == '  lr=0.2  model/depth=2  tags: ["wide","bf16"]', ends
+    assert ends["sweep/c"] == "  lr=0.1  model/depth=\\x1b[31m4  seed=1  notes: \\x1b]0;x\\x07", ends
+    assert "width" not in table, table
+    listed = {line["name"]: line["config"] for line in lines_of(world.run("runs", "here", "--json"))}
+    wide = {"lr": "0.2", "model/width": "64", "model/depth": "2", "tags": '["wide","bf16"]'}
+    assert listed["sweep/b"] == wide, listed
+    for name in ("sweep/b", "sweep/c"):
+        shutil.rmtree(world.root / "runs" / name)
+    assert "lr=" not in world.run("runs", "here").stdout, "one run alone differs from none"
+    (world.folder / "group").rename(world.root / "runs/group")
+
+
 def followed(world, program):
-    """A run that goes on: live at once, through a streamer that is killed; a second attempt; nothing lost."""
+    """A run that goes on: live at once, through a streamer that is killed; a second attempt; nothing lost, and its
+    event files are written on the way."""
     run = Run(world, program, "second")
     run.start(10**9, 10)
-    follow = Follow(world, "here/second")
+    events = world.folder / "tb-followed"
+    follow = Follow(world, "here/second", "--tensorboard", events)
+
+    def written(name="train/loss"):
+        return [entry[1:] for path in events.glob("*tfevents*") for entry in scalars(path, whole=False)
+                if entry[0] == name]
+
     follow.until(lambda: follow.of("live"), "the first live value")
     follow.until(lambda: len(follow.of("point")) > 100, "history")
+    follow.until(lambda: len(written()) > 50, "event files beside what is followed")
     seen = max(line["step"] for line in follow.of("live"))
     world.stop(kill=True)
+    had = len(written())
     time.sleep(1)
     world.start()
+    follow.until(lambda: len(written()) > had + 50, "event files after the outage, without another call")
     follow.until(lambda: max(line["step"] for line in follow.of("live")) > seen + 100, "live again")
     run.process.kill()
     run.process.wait()
@@ -144,10 +183,16 @@ def followed(world, program):
         assert steps == list(range(first, first + len(steps))) and steps[-1] >= least - 1, (attempt, steps[:3])
     again = points_of(lines_of(world.run("metrics", "here/second", "--json")))
     assert sorted(again) == sorted(points)
+    (file,) = events.glob("*tfevents*")
+    told = [(step, value) for _, name, step, value in points if name == "train/loss"]
+    assert [step for step, _ in written()] == [step for step, _ in told], "once, in the order of the log"
+    assert all(abs(a[1] - b[1]) < 1e-6 for a, b in zip(written(), told))
+    world.run("metrics", "here/second", "--tensorboard", events)  # and another call appends none of it again
+    assert len(written()) == len(told) and len(scalars(file)) == len(points)
 
 
-def scalars(path):
-    """Tag, step and value of each scalar of an event file, by the format's own rules."""
+def scalars(path, whole=True):
+    """Tag, step and value of each scalar of an event file, by the format's own rules. Not whole: being written."""
     data, at, found = path.read_bytes(), 0, []
 
     def varint(b, i):
@@ -173,13 +218,15 @@ def scalars(path):
             yield key >> 3, value
 
     while at < len(data):
-        size = struct.unpack_from("<Q", data, at)[0]
+        size = struct.unpack_from("<Q", data, at)[0] if at + 8 <= len(data) else len(data)
+        if not whole and at + 16 + size > len(data):
+            break
         event = dict(fields(data[at + 12:at + 12 + size]))
         at += 16 + size
         if 5 in event:
             summary = dict(fields(dict(fields(event[5]))[1]))
             found.append((summary[1].decode(), event.get(2, 0), struct.unpack("<f", summary[2])[0]))
-    assert at == len(data)
+    assert at == len(data) or not whole
     return found
 
 
@@ -290,6 +337,7 @@ def main():
         assert world.run("runs", "here").stdout == ""
         finished(world, sys.argv[3])
         event_files(world)
+        compared(world, sys.argv[3])
         begun_anew(world, sys.argv[3])
         followed(world, sys.argv[3])
         steered(world, sys.argv[3])

@@ -4,7 +4,8 @@
  *   trainer_stand_in FOLDER SHARED STEPS MILLISECONDS_A_STEP [FIRST_STEP [SERIES..]]
  *
  * A checkpoint, when it is told to write one and each STAND_IN_CHECKPOINT_EVERY steps, is a folder as
- * docs/trainer.md describes: STAND_IN_FLOATS weights (100,000), and twice as many of state.
+ * docs/trainer.md describes: STAND_IN_FLOATS weights (100,000), and twice as many of state. STAND_IN_CONFIG is the
+ * configuration that the run is said to be of.
  */
 #include <math.h>
 #include <stdio.h>
@@ -131,7 +132,9 @@ int main(int argc, char** argv) {
   const char* every_text = getenv("STAND_IN_CHECKPOINT_EVERY");
   const uint64_t every = every_text != NULL ? strtoull(every_text, NULL, 10) : 0;
   options.shared = argv[2];
-  options.config_json = "{\"model\":{\"width\":64},\"lr\":0.01,\"tags\":[\"stand-in\"]}";
+  const char* config = getenv("STAND_IN_CONFIG");
+  options.config_json =
+      config != NULL ? config : "{\"model\":{\"width\":64},\"lr\":0.01,\"tags\":[\"stand-in\"]}";
   longhaul_run* run = longhaul_open(&options, why, sizeof why);
   if (run == NULL) {
     fprintf(stderr, "%s\n", why);
