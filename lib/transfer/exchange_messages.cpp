@@ -13,6 +13,11 @@ namespace {
 Slice packed(const TransferMessage& message) {
   return Slice::copy_of(wire::encode(message));
 }
+// Somebody waits for it: a small one goes as control, which waits behind nothing and is repeated
+// over other connections while the link loses packets.
+Lane lane_of_answer(const Slice& page) {
+  return page.size() <= session::kControlMessageMax ? Lane::kControl : Lane::kDemand;
+}
 constexpr std::size_t kAnswersMax = 16;         // of the peer's requests at once
 constexpr std::size_t kEarlyAnswersMax = 1024;  // pages out of order
 // What they take in memory, all questions together. Full: the peer broke the protocol.
@@ -262,7 +267,9 @@ void Exchange::take(Time now, const wire::Ask& ask) {
     outcome.failed = work.error().kind();
     outcome.text = printable(work.error().message(), wire::kReasonMax);
     answer.last = outcome;
-    return refuse(now, Lane::kDemand, packed(answer));
+    Slice refusal = packed(answer);
+    const Lane lane = lane_of_answer(refusal);
+    return refuse(now, lane, std::move(refusal));
   }
   answering_.emplace(ask.request, 0);
   tasks_.emplace_back(Task{JobClass::kDisk, *std::move(work)}, ask.request);
@@ -278,7 +285,9 @@ void Exchange::answered(RequestId id, Job job) {
   answer.lines = std::move(work.lines);
   answer.last = work.last;
   work.lines = {};
-  post_.message(Lane::kDemand, packed(answer));
+  Slice page = packed(answer);
+  const Lane lane = lane_of_answer(page);
+  post_.message(lane, std::move(page));
   if (answer.last) {
     answering_.erase(found);
     return;
