@@ -96,6 +96,34 @@ Result<CheckpointNotes> parse_notes(const Json& json) {
   return notes;
 }
 
+Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt) {
+  return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
+}
+
+// What attempts up to this one have left unfinished: they were killed, or are to end.
+void remove_unfinished(const Path& run, std::uint64_t attempt) {
+  for (const Path& name : names_in(run / "checkpoints").value_or(std::vector<Path>())) {
+    const std::string_view text = name.native();
+    if (!text.starts_with(fmt::format(".{}", kPrefix))) continue;
+    const auto of = number_in(text.substr(text.rfind('.') + 1));
+    std::error_code ignored;
+    if (of && *of <= attempt) std::filesystem::remove_all(run / "checkpoints" / name, ignored);
+  }
+}
+
+// Why `bytes` and a tenth of them for all else do not fit there; nullopt: they do.
+std::optional<std::string> lack_of_room(const Path& folder, std::uint64_t bytes) {
+  const auto mb = [](std::uint64_t n) { return fmt::format("{:.1f} MB", double(n) / 1e6); };
+  const std::string needs = "it needs " + mb(bytes) + " and a tenth";
+  const std::uint64_t wanted = bytes + bytes / 10;
+  const auto free = free_bytes(folder);
+  if (!free) return free.error().message();
+  if (*free < wanted) return needs + ", " + mb(*free) + " are free";
+  const auto room = try_room(folder, wanted);
+  if (room) return std::nullopt;
+  return needs + ": " + room.error().message();
+}
+
 }  // namespace
 
 Path checkpoint_path(const Path& run, std::uint64_t step) {
@@ -217,13 +245,12 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
   TRY(make_folders(run / "checkpoints"));
   std::uint64_t bytes = weights.size_bytes();
   for (const auto& [name, floats] : state) bytes += floats.size_bytes();
-  if (const std::uint64_t free = TRY(free_bytes(run)); free < bytes + bytes / 10)
-    return fail(Kind::kNoSpace, attempting,
-                fmt::format("it needs {} MB and a tenth, {} MB are free", bytes >> 20, free >> 20));
   std::error_code ignored;
   if (std::filesystem::exists(folder / kNotes, ignored) && verify_checkpoint(folder)) return {};
-  const Path beside = run / "checkpoints" / fmt::format(".step-{:08}.{}", notes.step, attempt);
-  std::filesystem::remove_all(beside, ignored);
+  remove_unfinished(run, attempt);
+  if (const auto lacks = lack_of_room(run / "checkpoints", bytes))
+    return fail(Kind::kNoSpace, attempting, *lacks);
+  const Path beside = unfinished_path(run, notes.step, attempt);
   const auto write_all = [&]() -> Result<> {
     TRY(save_weights(beside, config, weights, {"F32", ~std::uint64_t{0}}));
     std::vector<TensorToWrite> tensors;

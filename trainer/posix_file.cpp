@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -170,6 +171,21 @@ Result<> make_folders(const Path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail_errno(named("make the folder", folder), error.value());
+  return {};
+}
+
+Result<> try_room(const Path& folder, std::uint64_t bytes) {
+  std::string name = (folder / ".room-XXXXXX").native();
+  const int fd = ::mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0) return fail_errno(named("make a file in", folder), errno);
+  ::unlink(name.c_str());
+  int status = 0;
+  do {
+    status = ::fallocate(fd, 0, 0, static_cast<off_t>(bytes));
+  } while (status != 0 && errno == EINTR);
+  const int os = status == 0 ? 0 : errno;
+  ::close(fd);
+  if (os == ENOSPC || os == EDQUOT) return fail_errno(named("reserve room in", folder), os);
   return {};
 }
 

@@ -49,6 +49,10 @@ Result<> write_text_once(const Path& path, std::string_view text);
 Result<> sync_folder(const Path& folder);
 Result<> move_file(const Path& from, const Path& to);
 Result<> make_folders(const Path& folder);
-Result<std::uint64_t> free_bytes(const Path& folder);  // what this user may still write there
+Result<std::uint64_t> free_bytes(
+    const Path& folder);  // of the file system; no quota is known to it
+// Whether so much more may be written there, also by a user with a quota: reserves that and gives
+// it back. kNoSpace: no. A file system that reserves nothing (NFS before 4.2, say) is believed.
+Result<> try_room(const Path& folder, std::uint64_t bytes);
 
 }  // namespace longhaul::trainer

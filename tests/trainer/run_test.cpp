@@ -125,6 +125,24 @@ TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
   EXPECT_TRUE(run.write(1, 2));
 }
 
+TEST(Checkpoint, RemovesWhatKilledAttemptsLeftUnfinished) {
+  RunFolder run;
+  const Path folder = run.folder.path() / "checkpoints";
+  for (const char* name :
+       {".step-00000004.1", ".step-00000007.2", ".step-00000007.x", ".other.1"}) {
+    std::filesystem::create_directories(folder / name);
+    std::ofstream(folder / name / "model.safetensors") << "half";
+  }
+  ASSERT_TRUE(run.write(9));
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename().native());
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{".other.1", ".step-00000007.2", ".step-00000007.x",
+                                             "step-00000009"}))
+      << "that of a newer attempt stays";
+}
+
 TEST(CheckpointWriter, WritesBehindAndTellsTheOutcome) {
   RunFolder run;
   CheckpointWriter writer(run.folder.path(), run.attempt, small(), 1);

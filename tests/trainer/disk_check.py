@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""A disk that is full, or whose quota is, costs checkpoints and nothing else: training goes on, the
+older checkpoints stay good, and the next one that fits is written.
+
+  disk_check.py LONGHAUL_TRAIN FULL_DISK.SO      77: no file system of its own can be mounted here"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from small_run import Trainer, checkpoints, tokenize
+
+SMALL_DISK = 24 << 20  # bytes; a checkpoint takes 2.5 MB
+INSIDE = "LONGHAUL_DISK_CHECK"  # its value: where the small disk is
+
+
+def own_mounts():
+    """Runs this again where it may mount, and where nobody else sees what it mounts."""
+    rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    words = ["unshare", *rights, "--mount", "--propagation", "private"]
+    probe = [*words, "mount", "-t", "tmpfs", "none", "/mnt"]
+    if subprocess.run(probe, check=False, capture_output=True).returncode != 0:
+        print("skipped: no tmpfs can be mounted here")
+        return 77
+    return subprocess.run([*words, sys.executable, *sys.argv], env=dict(os.environ, **{INSIDE: "1"}),
+                          check=False).returncode
+
+
+def newest(run):
+    return [name for name in checkpoints(run) if name.startswith("step-")][-1]
+
+
+def resumes_at(program, shards, run, log, step, **variables):
+    """The newest checkpoint verifies, as a resume reads all of it."""
+    again = Trainer(program, shards, run, log, "--resume", "auto", **variables)
+    try:
+        again.until_said(f"resumes at step {step}\n")
+    finally:
+        again.kill()
+
+
+def no_room(program, folder, shards):
+    """The file system says that it is full."""
+    disk, log = folder / "disk", folder / "full.log"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "none", disk], check=True)
+    run, filler = disk / "run", disk / "filler"
+    trainer = Trainer(program, shards, run, log, "--checkpoint-every", 20)
+    try:
+        trainer.until(lambda: len(checkpoints(run)) > 1, "two checkpoints")
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+            except OSError:
+                pass
+        trainer.until_said(" MB and a tenth, 0.")
+        trainer.until_steps(30)
+        kept = newest(run)
+        assert not [name for name in checkpoints(run) if name.startswith(".")], checkpoints(run)
+        filler.unlink()
+        trainer.until(lambda: newest(run) > kept, "the next one, which fits")
+        last = trainer.stop(130)["steps"]
+        resumes_at(program, shards, run, log, last)
+    finally:
+        trainer.kill()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def full_amidst(program, folder, shards, shim):
+    """There was room when it began; the second MiB of it finds none."""
+    run, log, full = folder / "amidst", folder / "amidst.log", folder / "full"
+    variables = {"LD_PRELOAD": shim, "FULL_WHILE": str(full)}
+    trainer = Trainer(program, shards, run, log, "--checkpoint-every", 20, **variables)
+    try:
+        trainer.until(lambda: run.exists() and len(checkpoints(run)) > 1, "two checkpoints")
+        full.write_text("write")
+        trainer.until_said("No space left on device", 1)
+        trainer.until_steps(30)
+        kept = newest(run)
+        trainer.stop(8)
+        assert "its last checkpoint could not be written" in trainer.said(), trainer.said()[-500:]
+        assert newest(run) == kept and not [name for name in checkpoints(run) if name.startswith(".")]
+        resumes_at(program, shards, run, log, int(kept.removeprefix("step-")), **variables)
+    finally:
+        trainer.kill()
+
+
+def quota(program, folder, shards, shim):
+    """The file system has room, this user has none left of it."""
+    run, log, full = folder / "quota", folder / "quota.log", folder / "over"
+    full.write_text("quota")
+    variables = {"LD_PRELOAD": shim, "FULL_WHILE": str(full)}
+    trainer = Trainer(program, shards, run, log, "--checkpoint-every", 20, **variables)
+    try:
+        trainer.until_said(" MB and a tenth: reserve room in ", 1)
+        assert "Disk quota exceeded" in trainer.said() and not checkpoints(run), checkpoints(run)
+        full.unlink()
+        trainer.until(lambda: checkpoints(run), "one that fits")
+        resumed = trainer.stop(130)["steps"]
+        resumes_at(program, shards, run, log, resumed)
+    finally:
+        trainer.kill()
+
+
+def main():
+    if INSIDE not in os.environ:
+        return own_mounts()
+    program, shim = (str(Path(word).resolve()) for word in sys.argv[1:3])
+    folder = Path(tempfile.mkdtemp(prefix="longhaul-disk-"))
+    try:
+        shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
+        no_room(program, folder, shards)
+        full_amidst(program, folder, shards, shim)
+        quota(program, folder, shards, shim)
+        print("all held")
+        return 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+/* Preloaded into longhaul-train by disk_check.py: while the file $FULL_WHILE is there, the disk is
+ * full in one way. What the file holds says which:
+ *
+ *   write   a checkpoint's second MiB does not fit (ENOSPC), though the file system had said so
+ *   quota   this user may not reserve any more (EDQUOT)
+ *
+ * Never installed. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MIB (1L << 20)
+static atomic_long written; /* of the checkpoint at hand */
+
+static int is_full(const char *way) {
+  const char *name = getenv("FULL_WHILE");
+  char text[16] = "";
+  const int fd = name == NULL ? -1 : (int)syscall(SYS_openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const long got = syscall(SYS_read, fd, text, sizeof text - 1);
+  syscall(SYS_close, fd);
+  return got > 0 && strncmp(text, way, strlen(way)) == 0;
+}
+static int is_of_checkpoint(int fd) {
+  char link[64], place[1024] = "";
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  return readlink(link, place, sizeof place - 1) > 0 && strstr(place, "/checkpoints/.step-") != NULL;
+}
+
+ssize_t write(int fd, const void *from, size_t n) {
+  if (!is_full("write")) {
+    written = 0;
+  } else if (is_of_checkpoint(fd)) {
+    if (written >= MIB) {
+      errno = ENOSPC;
+      return -1;
+    }
+    if (n > (size_t)(MIB - written)) n = (size_t)(MIB - written);
+    written += (long)n;
+  }
+  return syscall(SYS_write, fd, from, n);
+}
+
+int fallocate64(int fd, int mode, off64_t at, off64_t n) {
+  if (is_full("quota")) {
+    errno = EDQUOT;
+    return -1;
+  }
+  static int (*real)(int, int, off64_t, off64_t);
+  if (real == NULL) real = (int (*)(int, int, off64_t, off64_t))dlsym(RTLD_NEXT, "fallocate64");
+  return real(fd, mode, at, n);
+}
+int fallocate(int fd, int mode, off_t at, off_t n) { return fallocate64(fd, mode, at, n); }
