@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
@@ -175,7 +176,7 @@ Result<> TrainingRun::evaluate() {
   if (options_.say_every > 0 && leads())
     console_.err(fmt::format("step {:>6}  eval {:.4f}\n", step_, eval_loss_));
   const auto best = numbers_.find("best.loss");
-  if (best == numbers_.end() || eval_loss_ < best->second) {
+  if (std::isfinite(eval_loss_) && (best == numbers_.end() || eval_loss_ < best->second)) {
     numbers_["best.loss"] = eval_loss_;
     numbers_["best.step"] = static_cast<double>(step_);
     want_checkpoint_ = want_checkpoint_ || options_.checkpoint_every > 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "trainer/engine/train.hpp"
 
@@ -9,6 +10,9 @@ namespace longhaul::trainer {
 
 std::string to_text(const TrainSummary& s, bool json) {
   const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto number = [](double value) {  // JSON has no other
+    return std::isfinite(value) ? fmt::format("{:.9g}", value) : "null";
+  };
   const double wall = std::max(1e-9, seconds(s.wall));
   std::string columns;
   for (std::size_t i = 0; i < kColumns; ++i) {
@@ -26,14 +30,14 @@ std::string to_text(const TrainSummary& s, bool json) {
         100 * s.polar_seconds / wall, columns, seconds(s.longest_data_wait),
         seconds(s.checkpoint_longest));
   return fmt::format(
-      "{{\"attempt\":{},\"first_step\":{},\"steps\":{},\"stopped\":{},\"loss\":{:.9g},"
+      "{{\"attempt\":{},\"first_step\":{},\"steps\":{},\"stopped\":{},\"loss\":{},"
       "\"eval_loss\":{},\"tokens_per_second\":{:.1f},\"polar_seconds\":{:.6f},\"refused\":{},"
       "\"wall\":{:.6f},\"columns\":{{{}}},\"longest_data_wait\":{:.6f},"
       "\"longest_checkpoint\":{:.6f},\"checkpoint_bytes\":{},\"checkpoint_seconds\":{:.3f}}}\n",
-      s.attempt, s.first_step, s.steps, s.stopped, s.loss,
-      s.eval_loss < 0 ? "null" : fmt::format("{:.9g}", s.eval_loss), s.tokens_per_second,
-      s.polar_seconds, s.refused, wall, columns, seconds(s.longest_data_wait),
-      seconds(s.checkpoint_longest), s.checkpoint_bytes, s.checkpoint_seconds);
+      s.attempt, s.first_step, s.steps, s.stopped, number(s.loss),
+      s.eval_loss < 0 ? "null" : number(s.eval_loss), s.tokens_per_second, s.polar_seconds,
+      s.refused, wall, columns, seconds(s.longest_data_wait), seconds(s.checkpoint_longest),
+      s.checkpoint_bytes, s.checkpoint_seconds);
 }
 
 }  // namespace longhaul::trainer
