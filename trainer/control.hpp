@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,12 +26,22 @@ struct Command {
 
 class Control {
  public:
-  void post_stop_from_signal() { stop_.store(true, std::memory_order_relaxed); }  // signal-safe
-  bool stop_asked() const { return stop_.load(std::memory_order_relaxed); }
+  void post_stop_from_signal(Time now) {  // signal-safe; the first one counts
+    std::int64_t none = kNever;
+    stop_ns_.compare_exchange_strong(none, now.time_since_epoch().count(),
+                                     std::memory_order_relaxed);
+  }
+  bool stop_asked() const { return stop_ns_.load(std::memory_order_relaxed) != kNever; }
+  std::optional<Time> stop_asked_at() const {
+    const std::int64_t ns = stop_ns_.load(std::memory_order_relaxed);
+    return ns == kNever ? std::nullopt : std::optional(Time(Duration(ns)));
+  }
   void wait(Duration span) const;  // a paused run's nap
 
  private:
-  std::atomic<bool> stop_{false};
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
+  std::atomic<std::int64_t> stop_ns_{kNever};
+  static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 };
 
 // What a person has changed: `set` pins a number, whatever the schedule says; `scale` multiplies

@@ -63,6 +63,10 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("eval-batches", run.eval_batches, "batches an evaluation");
   o.add("checkpoint-every", run.checkpoint_every, "steps (0: at the end only)");
   o.add("keep", run.keep, "newest checkpoints kept");
+  o.add(
+      "grace", run.grace,
+      "seconds from the signal to stop until this is killed: a checkpoint that takes longer is not "
+      "begun (0: as Slurm says)");
   o.add("resume", run.resume, "no, auto, or a checkpoint's folder");
   o.add("spike", run.spike, "refuse gradients so many times their average (0: none)");
   o.add("say-every", run.say_every, "steps between lines on stderr");

@@ -29,6 +29,7 @@ struct TrainOptions {
 
   std::uint64_t eval_every = 0, eval_batches = 8;
   std::uint64_t checkpoint_every = 0, keep = 2;
+  std::uint64_t grace = 0;    // seconds; 0: as Slurm says, else no end
   std::string resume = "no";  // "auto", or a checkpoint
   double spike = 0;           // refuse updates whose gradient is so many times its average; 0: none
   std::uint64_t say_every = 10;

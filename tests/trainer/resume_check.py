@@ -37,7 +37,7 @@ def round_of_kills(program, folder, ranks, kills, rng, name):
     # And once asked to stop, which saves first and says so by its exit code.
     with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        child.stderr.readline()
+        next(line for line in child.stderr if line.startswith(b"step "))
         child.terminate()
         child.stderr.read()
     assert child.returncode in (0, 130), f"stopped with {child.returncode}"

@@ -7,6 +7,7 @@
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/checkpoint.hpp"
 #include "trainer/control.hpp"
+#include "trainer/grace.hpp"
 #include "trainer/ledger.hpp"
 #include "trainer/options.hpp"
 #include "trainer/plan.hpp"
@@ -255,6 +256,39 @@ TEST(Options, SetFieldsAndNameWhatIsWrong) {
                             {"--rate=nan"},
                             {"--speed", "1"}})
     EXPECT_EQ(parse(words).error().kind(), Kind::kUsage) << words[0];
+}
+
+TEST(Grace, IsWhatSlurmSaysOfAJobThatIsStopped) {
+  const auto job = [](const std::string& state, const std::string& end) {
+    return "JobId=7 JobName=EndTime=5 JobState=" + state +
+           " Reason=None StartTime=900 EndTime=" + end + " Deadline=N/A PreemptTime=1000 \n";
+  };
+  const std::string config =
+      "Configuration data as of 1000\nKillOnBadExit           = 0\n"
+      "KillWait                = 30 sec\nLaunchParameters        = (null)\n";
+  EXPECT_EQ(slurm_grace(job("RUNNING", "1015"), config, 1000), 15s)
+      << "preempted, or near its limit";
+  EXPECT_EQ(slurm_grace(job("RUNNING", "1000"), config, 1000), 30s) << "at its limit";
+  EXPECT_EQ(slurm_grace(job("RUNNING", "Unknown"), config, 1000), 30s);
+  EXPECT_EQ(slurm_grace(job("COMPLETING", "990"), config, 1000), 20s) << "cancelled 10 s ago";
+  EXPECT_EQ(slurm_grace(job("CANCELLED", "100"), config, 1000), 0s);
+  EXPECT_EQ(slurm_grace(job("COMPLETING", "Unknown"), config, 1000), 30s) << "requeued";
+  EXPECT_EQ(slurm_grace(job("COMPLETING", "Unknown"), "", 1000), std::nullopt);
+  EXPECT_EQ(slurm_grace(job("COMPLETING", "1"), "KillWait = -3 sec", 1000), std::nullopt);
+  EXPECT_EQ(slurm_grace("slurm_load_jobs error: Invalid job id", config, 1000), std::nullopt);
+  EXPECT_EQ(slurm_grace("", config, 1000), std::nullopt);
+  EXPECT_EQ(slurm_grace(job("RUNNING", "99999999999999999999"), config, 1000), 30s);
+}
+
+TEST(Grace, NoCheckpointIsBegunThatTookLongerThanIsLeft) {
+  const Time now(100s);
+  EXPECT_EQ(too_late(now, now + 10s, 10s), std::nullopt);
+  EXPECT_EQ(too_late(now, now + 10s, std::nullopt), std::nullopt) << "none was measured";
+  EXPECT_EQ(too_late(now, std::nullopt, 1000s), std::nullopt) << "nobody kills it";
+  EXPECT_EQ(too_late(now, now + 10s, 10'001ms),
+            "the last one took 10.0 s, and 10.0 s are left until this job is killed");
+  EXPECT_EQ(too_late(now, now - 1s, 1ms),
+            "the last one took 0.0 s, and 0.0 s are left until this job is killed");
 }
 
 TEST(Plan, FollowsFromItsInputs) {

@@ -50,7 +50,7 @@ void restart_with_environment(char** argv) {
 }
 
 void on_signal(int) {
-  signalled->post_stop_from_signal();
+  signalled->post_stop_from_signal(time_now());
 }
 
 void install_signals(Control& control) {
@@ -59,6 +59,7 @@ void install_signals(Control& control) {
   action.sa_handler = on_signal;
   action.sa_flags = static_cast<int>(SA_RESTART);
   for (const int number : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(number, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // what nobody reads any more is not worth a run
 }
 
 std::string usage() {

@@ -45,6 +45,8 @@ class TrainingRun {
   Result<> evaluate();
   void checkpoint();
   void announce_checkpoints();
+  void last_checkpoint();
+  std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
   std::vector<NamedConstFloats> optimizer_state() const;
   TrainSummary summary() const;
@@ -102,6 +104,7 @@ class TrainingRun {
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;
   CheckpointWriter::Outcome last_saved_{};
+  std::string no_last_checkpoint_;  // why there is none, if there is none
   bool stop_ = false, want_checkpoint_ = false, paused_ = false;
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing

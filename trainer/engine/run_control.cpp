@@ -1,4 +1,7 @@
+#include <cstdlib>
+
 #include "trainer/engine/run.hpp"
+#include "trainer/ranks/ask_slurm.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -67,6 +70,15 @@ Result<> TrainingRun::pause() {
     stop_ = stop_ || (team_ && team_->gate().stop_asked());
   }
   return {};
+}
+
+// nullopt: no signal has told it to stop, or nobody says what comes after it.
+std::optional<Time> TrainingRun::killed_at() const {
+  if (!control_.stop_asked() && !(team_ && team_->gate().stop_asked())) return std::nullopt;
+  if (options_.grace > 0)
+    return control_.stop_asked_at().value_or(time_now()) + std::chrono::seconds(options_.grace);
+  const auto left = ask_slurm_grace([](const char* name) { return std::getenv(name); });
+  return left ? std::optional(time_now() + *left) : std::nullopt;
 }
 
 void TrainingRun::look_for_newer_attempt() {

@@ -12,6 +12,7 @@ constexpr std::uint64_t kMaxRefusals = 20;  // in a row: the run is lost, not un
 constexpr std::uint64_t kGuardWarmup = 20;  // steps before the spike guard judges
 constexpr Duration kDataLook = 100ms;       // between looks at commands, while data is missing
 constexpr double kGuardWeight = 0.02;       // of the newest norm in its average
+constexpr double kTellShare = 0.01;         // percent: of the ledger, what is told live
 
 }  // namespace
 
@@ -141,11 +142,18 @@ Result<> TrainingRun::one_step() {
 }
 
 void TrainingRun::say(double seconds) {
-  const auto data = static_cast<double>(ledger_.spent(Column::kData).count());
   const auto wall = static_cast<double>(std::max<std::int64_t>(1, ledger_.wall().count()));
-  console_.err(fmt::format(
-      "step {:>6}  loss {:.4f}  {:>8.0f} tok/s  waited for data {:.2f} %\n", step_, loss_,
-      static_cast<double>(options_.batch * options_.sequence) / seconds, 100 * data / wall));
+  const auto share = [&](Column column) {
+    return 100 * static_cast<double>(ledger_.spent(column).count()) / wall;
+  };
+  std::string text = fmt::format(
+      "step {:>6}  loss {:.4f}  {:>8.0f} tok/s  waited for data {:.2f} %", step_, loss_,
+      static_cast<double>(options_.batch * options_.sequence) / seconds, share(Column::kData));
+  for (const Column column :
+       {Column::kReport, Column::kCheckpoint, Column::kSync, Column::kControl, Column::kOther})
+    if (share(column) >= kTellShare)
+      text += fmt::format(", {} {:.2f} %", name_of(column), share(column));
+  console_.err(text + "\n");
 }
 
 }  // namespace longhaul::trainer

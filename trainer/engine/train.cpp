@@ -9,6 +9,7 @@
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
 #include "trainer/folder_source.hpp"
+#include "trainer/grace.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -217,6 +218,12 @@ void TrainingRun::checkpoint() {
 void TrainingRun::announce_checkpoints() {
   for (const CheckpointWriter::Outcome& outcome : checkpoints_->outcomes()) {
     if (!outcome.error) {
+      if (last_saved_.bytes == 0 && options_.grace > 0 &&
+          outcome.seconds > static_cast<double>(options_.grace))
+        console_.err(fmt::format(
+            "longhaul-train: a checkpoint takes {:.1f} s, more than --grace {}: a signal to stop "
+            "will cost the steps since the last one\n",
+            outcome.seconds, options_.grace));
       last_saved_ = outcome;
       reporter_->checkpointed(outcome.step, checkpoint_path(options_.run, outcome.step));
       continue;
@@ -227,6 +234,24 @@ void TrainingRun::announce_checkpoints() {
     // A full disk may be emptied, a newer attempt stays.
     if (outcome.error->kind() == Kind::kBusy) lost_ = outcome.error;
   }
+}
+
+// Of the last step, unless it cannot be done before the job is killed.
+void TrainingRun::last_checkpoint() {
+  if (!leads() || lost_ || saved_step_ == step_ || step_ == first_step_) return;
+  const auto took = last_saved_.bytes == 0
+                        ? std::nullopt
+                        : std::optional(std::chrono::duration_cast<Duration>(
+                              std::chrono::duration<double>(last_saved_.seconds)));
+  if (const auto why = too_late(time_now(), killed_at(), took)) {
+    no_last_checkpoint_ = "its last checkpoint was not begun: " + *why;
+    reporter_->mark(step_, no_last_checkpoint_);
+    return;
+  }
+  checkpoint();
+  checkpoints_->wait();
+  announce_checkpoints();
+  if (saved_step_ != step_) no_last_checkpoint_ = "its last checkpoint could not be written";
 }
 
 TrainSummary TrainingRun::summary() const {
@@ -265,17 +290,12 @@ Result<TrainSummary> TrainingRun::go() {
   ledger_.enter(Column::kCheckpoint, time_now());
   checkpoints_->wait();
   announce_checkpoints();
-  if (leads() && !lost_ && saved_step_ != step_ && step_ > first_step_) {
-    checkpoint();
-    checkpoints_->wait();
-    announce_checkpoints();
-  }
+  last_checkpoint();
   ledger_.enter(Column::kOther, time_now());
   reporter_->end(why_it_ended(done));
   if (!done) return fail(done.error());
   if (lost_) return fail(*lost_);
-  if (leads() && saved_step_ != step_ && step_ > first_step_)
-    return fail(Kind::kPartial, "end the run", "its last checkpoint could not be written");
+  if (!no_last_checkpoint_.empty()) return fail(Kind::kPartial, "end the run", no_last_checkpoint_);
   return summary();
 }
 

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""A run that is told to stop knows how long it has: by --grace or by Slurm, here a scontrol that
+says what the test wants. A last checkpoint that cannot fit is not begun, and the words say so.
+
+  ending_check.py LONGHAUL_TRAIN
+
+And one whose words nobody reads goes on to its end, with all of its time on the books."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from small_run import Trainer, checkpoints, command, tokenize
+
+EVERY = 20
+JOB = """case "$*" in
+  "show job -o 42") echo "JobId=42 JobState={state} EndTime={end} Deadline=N/A"; {then} ;;
+  "show config") echo "KillWait                = {wait} sec" ;;
+  *) exit 1 ;;
+esac
+[ "$SLURM_TIME_FORMAT" = %s ]
+"""
+
+
+class Slurm:
+    def __init__(self, folder):
+        self.tool = folder / "bin/scontrol"
+        self.tool.parent.mkdir()
+        self.variables = {"PATH": f"{self.tool.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "42",
+                          "SLURM_TIME_FORMAT": "relative"}
+
+    def says(self, state="RUNNING", end="Unknown", wait=0, then=":"):
+        self.tool.write_text("#!/bin/sh\n" + JOB.format(state=state, end=end, wait=wait, then=then))
+        self.tool.chmod(0o755)
+
+
+def ended(program, folder, shards, name, code, *more, **variables):
+    """Of a run stopped after its first checkpoint: (its log, whether its last step is saved)."""
+    run, log = folder / name, folder / f"{name}.log"
+    trainer = Trainer(program, shards, run, log, "--checkpoint-every", EVERY, *more, **variables)
+    try:
+        trainer.until(lambda: run.exists() and checkpoints(run), "a checkpoint")
+        trainer.until_steps(2)
+        trainer.process.terminate()
+        trainer.process.communicate(timeout=120)
+        steps = [int(line.split()[1]) for line in trainer.said().splitlines() if line.startswith("step ")]
+        if (steps[-1] + 1) % EVERY == 0:  # it was time for one anyway
+            shutil.rmtree(run)
+            return ended(program, folder, shards, name, code, *more, **variables)
+        assert trainer.process.returncode == code, (trainer.process.returncode, trainer.said()[-500:])
+        return trainer.said(), f"step-{steps[-1] + 1:08}" in checkpoints(run)
+    finally:
+        trainer.kill()
+
+
+def stories_of_grace(program, folder, shards):
+    slurm = Slurm(folder)
+    refused = "its last checkpoint was not begun: the last one took "
+    for state, end in (("RUNNING", "Unknown"), ("COMPLETING", "1700000000")):
+        slurm.says(state, end)
+        log, saved = ended(program, folder, shards, state.lower(), 8, **slurm.variables)
+        assert refused in log and "0.0 s are left until this job is killed" in log and not saved, log[-500:]
+    # Time enough: left of a preemption or time limit, of a KillWait, or by --grace, which goes before.
+    for name, says, more in (("limit", {"end": "4000000000"}, ()), ("wait", {"wait": 600}, ()),
+                             ("grace", {}, ("--grace", 600))):
+        slurm.says(**says)
+        log, saved = ended(program, folder, shards, name, 130, *more, **slurm.variables)
+        assert saved and refused not in log, log[-500:]
+    # No word from Slurm: one that fails, one that hangs, none at all.
+    for name, then in (("fails", "exit 1"), ("hangs", "exec sleep 600")):
+        slurm.says(then=then)
+        _, saved = ended(program, folder, shards, name, 130, **slurm.variables)
+        assert saved, name
+    slurm.tool.unlink()
+    _, saved = ended(program, folder, shards, "none", 130, **slurm.variables)
+    assert saved
+
+
+def unread(program, folder, shards):
+    words = command(program, shards, folder / "unread", "--steps", 300, "--checkpoint-every", 100)
+    with open(folder / "summary", "w") as out:
+        with subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr.readline().startswith("longhaul-train: stderr is a pipe: a reader that ")
+            child.stderr.close()
+    assert child.returncode == 0, child.returncode
+    summary = json.loads((folder / "summary").read_text())
+    columns, wall = summary["columns"], summary["wall"]
+    assert summary["steps"] == 300 and abs(sum(columns.values()) - wall) < 1e-3 * wall, summary
+    assert columns["other"] < 0.02 * wall, columns
+    with open(folder / "words", "w") as err:
+        subprocess.run(command(program, shards, folder / "read", "--steps", 1), check=True, stdout=err, stderr=err)
+    assert "is a pipe" not in (folder / "words").read_text()
+
+
+def main():
+    program = str(Path(sys.argv[1]).resolve())
+    folder = Path(tempfile.mkdtemp(prefix="longhaul-ending-"))
+    try:
+        shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
+        stories_of_grace(program, folder, shards)
+        unread(program, folder, shards)
+        print("all held")
+        return 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
