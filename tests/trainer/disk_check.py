@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from small_run import Trainer, checkpoints, tokenize
+from small_run import Trainer, checkpoints, command, tokenize
 
 SMALL_DISK = 24 << 20  # bytes; a checkpoint takes 2.5 MB
 INSIDE = "LONGHAUL_DISK_CHECK"  # its value: where the small disk is
@@ -91,7 +91,7 @@ def full_amidst(program, folder, shards, shim):
 def quota(program, folder, shards, shim):
     """The file system has room, this user has none left of it."""
     run, log, full = folder / "quota", folder / "quota.log", folder / "over"
-    full.write_text("quota")
+    full.write_text("quota 0")
     variables = {"LD_PRELOAD": shim, "FULL_WHILE": str(full)}
     trainer = Trainer(program, shards, run, log, "--checkpoint-every", 20, **variables)
     try:
@@ -99,10 +99,16 @@ def quota(program, folder, shards, shim):
         assert "Disk quota exceeded" in trainer.said() and not checkpoints(run), checkpoints(run)
         full.unlink()
         trainer.until(lambda: checkpoints(run), "one that fits")
-        resumed = trainer.stop(130)["steps"]
-        resumes_at(program, shards, run, log, resumed)
+        summary = trainer.stop(130)
+        resumes_at(program, shards, run, log, summary["steps"])
     finally:
         trainer.kill()
+    needed = summary["checkpoint_bytes"] + summary["checkpoint_bytes"] // 10
+    for room, code in ((needed - 1, 8), (needed, 0)):  # to the byte
+        full.write_text(f"quota {room}")
+        done = subprocess.run(command(program, shards, folder / f"room-{code}", "--steps", 1), check=False,
+                              capture_output=True, text=True, env=dict(os.environ, **variables))
+        assert done.returncode == code, (room, done.stderr)
 
 
 def main():

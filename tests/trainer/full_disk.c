@@ -1,8 +1,8 @@
 /* Preloaded into longhaul-train by disk_check.py: while the file $FULL_WHILE is there, the disk is
  * full in one way. What the file holds says which:
  *
- *   write   a checkpoint's second MiB does not fit (ENOSPC), though the file system had said so
- *   quota   this user may not reserve any more (EDQUOT)
+ *   write     a checkpoint's second MiB does not fit (ENOSPC), though the file system had said so
+ *   quota N   this user may not reserve more than N bytes (EDQUOT)
  *
  * Never installed. */
 #define _GNU_SOURCE
@@ -19,14 +19,15 @@
 #define MIB (1L << 20)
 static atomic_long written; /* of the checkpoint at hand */
 
-static int is_full(const char *way) {
+/* What the file says behind that word; -1: not that, or it is not there. */
+static long said(const char *way) {
   const char *name = getenv("FULL_WHILE");
-  char text[16] = "";
+  char text[32] = "";
   const int fd = name == NULL ? -1 : (int)syscall(SYS_openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
+  if (fd < 0) return -1;
   const long got = syscall(SYS_read, fd, text, sizeof text - 1);
   syscall(SYS_close, fd);
-  return got > 0 && strncmp(text, way, strlen(way)) == 0;
+  return got > 0 && strncmp(text, way, strlen(way)) == 0 ? atol(text + strlen(way)) : -1;
 }
 static int is_of_checkpoint(int fd) {
   char link[64], place[1024] = "";
@@ -35,7 +36,7 @@ static int is_of_checkpoint(int fd) {
 }
 
 ssize_t write(int fd, const void *from, size_t n) {
-  if (!is_full("write")) {
+  if (said("write") < 0) {
     written = 0;
   } else if (is_of_checkpoint(fd)) {
     if (written >= MIB) {
@@ -49,7 +50,8 @@ ssize_t write(int fd, const void *from, size_t n) {
 }
 
 int fallocate64(int fd, int mode, off64_t at, off64_t n) {
-  if (is_full("quota")) {
+  const long room = said("quota");
+  if (room >= 0 && n > room) {
     errno = EDQUOT;
     return -1;
   }
