@@ -1,4 +1,5 @@
-"""`longhaul top` in a pseudo-terminal: drawn, resized, steered by keys, given back however it ends; and as JSON.
+"""`longhaul top` in a pseudo-terminal: drawn, resized, steered by keys, given back however it ends; and as JSON,
+with its stalls.
 
 Usage: top.py LONGHAUL LONGHAUL-STREAMER TRAINER_STAND_IN. Exit code 0: all held.
 """
@@ -91,6 +92,20 @@ def drawn(world):
     screen.press(b"?").until(b"the run goes on")
     screen.press(b"x/gra").until(b"show only: ").until(b"gra_")
     screen.press(b"\r1").until(b"q quit")
+    screen.press(b"0\x1b")
+    screen.redrawn(b"page 1/2")
+    for key, page in ((b"\x1b[6~", 2), (b"\x1b[5~", 1), (b"\x1b[B", 2), (b"\x1b[A", 1), (b"\x1b[C", 2),
+                      (b"\x1b[D", 1), (b"\x1bOB", 2), (b"\x1bOA", 1)):  # PgDn, PgUp, arrows in both modes
+        screen.press(key)
+        screen.redrawn(b"page %d/2" % page)
+        assert (b"another/one" in screen.bytes) == (page == 1), screen.bytes
+    screen.press(b"++")
+    screen.redrawn(b"last 1/4")
+    screen.press(b"-")
+    screen.redrawn(b"last 1/2")
+    screen.press(b"-")
+    screen.redrawn(b"page 1/2")
+    assert b"last 1/" not in screen.bytes
     screen.forget()
     screen.resize(160, 50)
     screen.until(b"\x1b[2J").until(b"\x1b[50;").until(b"PgUp PgDn")
@@ -136,6 +151,44 @@ def said(world):
     world.run("top", "here/none", "--once", code=3)
 
 
+def stalled(world):
+    """Waits as entries of the object: one that goes on and is over, with a line a second and with --once."""
+    command, environment = world.command("top", "here/first", "--json")
+    watching = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def until(holds):
+        for text in watching.stdout:
+            line = json.loads(text)
+            if holds(line):
+                return line["stalls"]
+        raise AssertionError("it ended before")
+
+    assert until(lambda line: line["complete_step"] > 0) == []
+    world.stop(kill=True)
+    (waits,) = until(lambda line: line["stalls"])
+    assert waits["of"] == "link" and waits["over"] is False and waits["why"], waits
+    world.start()
+    (waited,) = until(lambda line: line["stalls"] and line["stalls"][-1]["over"])[:1]
+    assert waited["began_ns"] == waits["began_ns"] and waited["why"] == waits["why"], (waits, waited)
+    assert waited["seconds"] > waits["seconds"], (waits, waited)
+    assert 0 < time.time() - waited["began_ns"] / 1e9 < 600, waited
+    watching.terminate()
+    watching.communicate()
+    assert watching.returncode == 0, watching.returncode
+    for patience in (1, 3, 6):  # it may take its time to begin
+        world.process.send_signal(signal.SIGSTOP)
+        command, environment = world.command("top", "here/first", "--once", "--json")
+        once = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        time.sleep(patience)
+        world.process.send_signal(signal.SIGCONT)
+        (line,) = map(json.loads, once.communicate(timeout=120)[0].splitlines())
+        if line["stalls"]:
+            break
+    (wait,) = line["stalls"]
+    assert wait.keys() == {"of", "began_ns", "seconds", "why", "over"}, wait
+    assert wait["why"] == "connecting" and wait["over"] and 0.5 <= wait["seconds"] < 120, wait
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-e2e-"))
     world = World(sys.argv[1], sys.argv[2], folder)
@@ -144,12 +197,14 @@ def main():
         world.run("init")
         world.run("join", "here", stdin=world.invite())
         run = Run(world, sys.argv[3], "first")
-        command = [sys.argv[3], run.folder, run.shared, str(10**9), "5", "0", EVIL, "grad/norm"]
+        command = [sys.argv[3], run.folder, run.shared, str(10**9), "5", "0", EVIL, "grad/norm", "another/one",
+                   "zeta"]
         run.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while not list(run.folder.glob("log/*.run")):
             time.sleep(0.02)
         time.sleep(0.3)
         drawn(world)
+        stalled(world)
         given_back(world, run)
         said(world)
         assert world.stop() == 0

@@ -181,6 +181,58 @@ TEST(Top, KeysDoWhatTheHelpSays) {
   EXPECT_TRUE(state.quit);
 }
 
+TEST(Top, ZoomGoesOutAgainAndNoFurtherThanAll) {
+  const Watched watched;
+  TopState state;
+  const std::string all = watched.shown(state, {80, 24});
+  press(state, "+=", watched);
+  EXPECT_EQ(state.zoom, 2U);
+  EXPECT_NE(watched.shown(state, {80, 24}).find("last 1/4"), std::string::npos);
+  press(state, "---", watched);
+  EXPECT_EQ(watched.shown(state, {80, 24}), all);
+  press(state, std::string(kTopZoomMax + 5, '+'), watched);
+  EXPECT_EQ(state.zoom, kTopZoomMax);
+}
+
+TEST(Top, PagesTurnByEveryKeyOfTheHelpAndEndAtBothEnds) {
+  using screen::KeyKind;
+  std::vector<std::string> names;
+  for (int i = 0; i < 9; ++i) names.push_back("s/" + std::to_string(i));
+  const Watched watched(names);  // 4 charts a page: 3 pages
+  TopState state;
+  const auto page_after = [&](KeyKind key) {
+    on_key(state, {key, 0}, watched.scene(), {80, 24});
+    return state.page;
+  };
+  for (const auto& [on, back] :
+       {std::pair(KeyKind::kPageDown, KeyKind::kPageUp), std::pair(KeyKind::kDown, KeyKind::kUp),
+        std::pair(KeyKind::kRight, KeyKind::kLeft)}) {
+    for (const std::size_t page : {1U, 2U, 2U}) EXPECT_EQ(page_after(on), page);
+    const std::string shown = watched.shown(state, {80, 24});
+    EXPECT_NE(shown.find("page 3/3"), std::string::npos);
+    EXPECT_NE(shown.find("s/8"), std::string::npos);
+    EXPECT_EQ(shown.find("s/7"), std::string::npos);
+    for (const std::size_t page : {1U, 0U, 0U}) EXPECT_EQ(page_after(back), page);
+  }
+  for (const std::size_t page : {1U, 2U, 0U}) EXPECT_EQ(page_after(KeyKind::kTab), page);
+  page_after(KeyKind::kPageDown);
+  press(state, "1", watched);  // the first of this page
+  EXPECT_EQ(state.alone, "s/4");
+}
+
+TEST(Top, TheLinkAndItsStallsLeaveTheirRowsToTheChartsOnDemand) {
+  const Watched watched;
+  TopState state;
+  press(state, "m", watched);
+  const std::string shown = watched.shown(state, {80, 24});
+  EXPECT_EQ(shown.find("stalls"), std::string::npos);
+  EXPECT_EQ(shown.find("RTT"), std::string::npos);
+  press(state, "m", watched);
+  EXPECT_NE(watched.shown(state, {80, 24}).find("RTT"), std::string::npos);
+  on_key(state, {screen::KeyKind::kControl, 'c'}, watched.scene(), {80, 24});
+  EXPECT_TRUE(state.quit);
+}
+
 TEST(LinkModel, SilenceOfTheLinkIsAnEntryWithItsBeginning) {
   const Watched watched;
   ASSERT_EQ(watched.link.waits().size(), 1U);
