@@ -116,6 +116,54 @@ TEST(Feeder, TwoLaptopsThatSteerOneRunBothSeeBoth) {
   }
 }
 
+TEST(Feeder, TwoLaptopsThatSteerOneRunThroughAnOutageBothSeeBothOnce) {
+  sim::CrashFiles files;
+  std::uint32_t attempt = 1;
+  auto log = std::make_unique<RunWriter>(files, "r", attempt);
+  Pair ana(files, "ana"), ben(files, "ben");
+  run::ControlBook book;
+  std::uint64_t step = 0;
+  const auto pass = [&](std::vector<Pair*> linked) {
+    for (int i = 0; i < 10; ++i) {
+      log->obey(files, book, kWall, ++step);
+      log->step(step);
+      for (Pair* laptop : linked) laptop->exchange(100ms);
+    }
+  };
+  const wire::WatchId of_ana = ana.watch("r"), of_ben = ben.watch("r");
+  pass({&ana, &ben});
+  // Ben has no link; both set the same thing; the run is killed and goes on from its log.
+  ben.viewer.steer(ben.now, steer_of(of_ben, 8, 0.25));
+  ana.viewer.steer(ana.now, steer_of(of_ana, 7, 0.5));
+  pass({&ana});
+  ASSERT_EQ(ana.verdicts.size(), 2U);
+  EXPECT_EQ(ana.verdicts[1].state, wire::SteerState::kApplied);
+  EXPECT_TRUE(ben.verdicts.empty());
+  book = run::ControlBook();
+  run::RunEvent applied;
+  applied.kind = run::EventKind::kApplied;
+  applied.id = 7;
+  applied.text = "lr=0.5";
+  book.on_event(applied);
+  log = std::make_unique<RunWriter>(files, "r", ++attempt, "{}", WallTime{2'000'000'000});
+  pass({&ana});
+  EXPECT_EQ(book.in_force().at("lr").value, 0.5);
+  pass({&ana, &ben});
+  for (Pair* laptop : {&ana, &ben}) {
+    laptop->exchange(2s);
+    std::vector<std::string> seen;  // in the order in which they took effect
+    for (const auto& [at, mark] : laptop->model.marks())
+      seen.push_back(mark.event.who + " " + mark.event.text);
+    EXPECT_EQ(seen, (std::vector<std::string>{"ana lr=0.5", "ben lr=0.25"}));
+    ASSERT_EQ(laptop->verdicts.size(), 2U);
+    EXPECT_EQ(laptop->verdicts[1].state, wire::SteerState::kApplied);
+    EXPECT_EQ(laptop->verdicts[1].id.value, laptop == &ana ? 7U : 8U);
+    EXPECT_TRUE(laptop->model.complete());
+    EXPECT_EQ(laptop->model.attempts().at(1).next, ana.model.attempts().at(1).next);
+  }
+  EXPECT_EQ(book.in_force().at("lr").value, 0.25) << "the later one";
+}
+
 // The backfill lane crosses several connections: a later stretch may come first.
 TEST(Viewer, TakesHistoryInItsOrderWhateverOrderItComesIn) {
   sim::CrashFiles files;
