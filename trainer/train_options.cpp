@@ -22,8 +22,7 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("data", run.data, "token shards: a folder or a file");
   o.add("dataset", run.dataset,
         "instead of --data: NAME[@v000001|@incoming] below --store, while its push still runs too");
-  o.add("store", run.store,
-        "ROOT of the streamer that has the dataset, or gateway:FILE with a pass to it");
+  o.add("store", run.store, "ROOT of the streamer that has the dataset, or gateway:PASSFILE");
   o.add("eval-data", run.eval_data, "token shards to evaluate on");
   o.add("run", run.run, "the run's folder; made if missing");
   o.add("steps", run.steps, "optimizer steps of the whole run");
