@@ -13,6 +13,7 @@ if(NOT LONGHAUL_NETSIM_ONLY)
     install(FILES lib/client/longhaul.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
     install(FILES lib/client/longhaul.py DESTINATION ${CMAKE_INSTALL_DATADIR}/longhaul/python)
   endif()
+  install(PROGRAMS tools/deploy/slurm-epilog.sh DESTINATION share/longhaul)
   install(FILES tools/deploy/longhaul-proxy.service tools/deploy/longhaul-streamer.service DESTINATION lib/systemd/user)
   foreach(completion bash:bash-completion/completions/longhaul zsh:zsh/vendor-completions/_longhaul
                      fish:fish/vendor_completions.d/longhaul.fish)

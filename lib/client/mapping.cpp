@@ -28,7 +28,9 @@ Result<std::unique_ptr<Mapping>> Mapping::create(const std::string& path, std::s
     mapping->remove();
     return fail_errno(what + path, os);
   };
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return give_up("lock ");
+  // Whoever looks for what dead programs left may have it for a moment: it is empty, and let go of.
+  while (::flock(fd, LOCK_EX) != 0)
+    if (errno != EINTR) return give_up("lock ");
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return give_up("size ");
   if (auto mapped = mapping->map(); !mapped) {
     mapping->remove();
@@ -43,6 +45,16 @@ Result<std::unique_ptr<Mapping>> Mapping::open(const std::string& path) {
   std::unique_ptr<Mapping> mapping(new Mapping(fd, path));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
     return fail(Kind::kBusy, "open " + path, "the process it belongs to lives");
+  // Locked too late, it may be another's by now: removed, and one of its name made.
+  struct stat locked {
+  }, named{};
+  if (::fstat(fd, &locked) != 0 || ::lstat(path.c_str(), &named) != 0)
+    return fail_errno("stat " + path, errno);
+  if (locked.st_dev != named.st_dev || locked.st_ino != named.st_ino)
+    return fail(Kind::kNotFound, "open " + path);
+  // Anybody may put a file into that folder.
+  if (locked.st_uid != ::geteuid())
+    return fail(Kind::kPermission, "open " + path, "it belongs to another user");
   TRY(mapping->map());
   return mapping;
 }

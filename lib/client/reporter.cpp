@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <ctime>
 
 namespace longhaul::client {
@@ -18,13 +17,6 @@ WallTime wall_now() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   return {now.tv_sec * 1'000'000'000LL + now.tv_nsec};
-}
-
-std::string shared_folder(const ReporterOptions& options) {
-  if (!options.shared.empty()) return options.shared;
-  if (const char* named = std::getenv("LONGHAUL_SHM"); named != nullptr && *named != '\0')
-    return named;
-  return "/dev/shm";
 }
 
 std::string host_name() {
@@ -61,20 +53,23 @@ Result<std::unique_ptr<Reporter>> Reporter::open(const ReporterOptions& options)
   if (options.folder.empty()) return fail(Kind::kUsage, "open a run", "no folder was given");
   if (options.config.size() > run::kEventTextMax)
     return fail(Kind::kLimit, "open a run", "the configuration is longer than 64 KiB");
-  const RunFolder folder = TRY(RunFolder::open(options.folder, shared_folder(options)));
+  const RunFolder folder = TRY(RunFolder::open(options.folder, shared_folder(options.shared)));
   folder.rescue();
   Past past = TRY(folder.past());
   const std::uint32_t attempt = TRY(folder.begin_attempt(past.attempts));
+  const WallTime began = wall_now();
   const run::SharedLogOptions layout{
       .attempt = attempt,
       .process = static_cast<std::uint64_t>(::getpid()),
+      .began = began,
+      .folder = folder.path(),
       .rings = std::min(options.threads == 0 ? 8 : options.threads, run::kRingsMax)};
   auto mapping = TRY(make_mapping(folder.shared_path(attempt), run::SharedLog::bytes(layout)));
   const run::SharedLog shared = run::SharedLog::create(mapping->bytes(), layout);
   LogFile log = TRY(folder.open_log(attempt, 0));
   std::unique_ptr<Reporter> reporter(new Reporter(std::move(mapping), shared));
   reporter->attempt_ = attempt;
-  const run::Start start{attempt, wall_now(), layout.process, {host_name()}, {options.config}};
+  const run::Start start{attempt, began, layout.process, {host_name()}, {options.config}};
   reporter->writer_ =
       std::make_unique<Writer>(folder, std::move(log), reporter->shared_, std::move(past.controls),
                                !options.forget_controls, start);

@@ -111,10 +111,20 @@ Result<> LogFile::sync() {
   return fail_errno("sync the run log", errno);
 }
 
+std::string shared_folder(const std::string& named) {
+  if (!named.empty()) return named;
+  if (const char* set = std::getenv("LONGHAUL_SHM"); set != nullptr && *set != '\0') return set;
+  return "/dev/shm";
+}
+
 Result<RunFolder> RunFolder::open(const std::string& folder, const std::string& shared) {
   TRY(make_folders(folder));
   TRY(make_folder(folder + "/log"));
   TRY(make_folder(folder + "/control"));
+  return find(folder, shared);
+}
+
+Result<RunFolder> RunFolder::find(const std::string& folder, const std::string& shared) {
   struct Free {
     void operator()(char* text) const { std::free(text); }
   };
@@ -152,13 +162,22 @@ void RunFolder::rescue() const {
   }
 }
 
-Result<> RunFolder::rescue(std::uint32_t attempt) const {
+Result<std::uint64_t> RunFolder::rescue(std::uint32_t attempt) const {
   const auto mapping = TRY(Mapping::open(shared_path(attempt)));
   run::Drained drained;
-  const auto log = TRY(read_log(
-      log_path(attempt), [&drained](const run::LogEntry& entry) { drained.on_entry(entry); }));
+  std::optional<run::Start> start;
+  const auto log = TRY(read_log(log_path(attempt), [&](const run::LogEntry& entry) {
+    drained.on_entry(entry);
+    if (const auto* found = std::get_if<run::Start>(&entry.record)) start = *found;
+  }));
+  std::uint64_t records = 0;
   auto shared = run::SharedLog::open(mapping->bytes());
   if (shared) {
+    // Of a run that was removed and begun anew, on another host perhaps, whose process lives.
+    const bool told = shared->began().ns != 0;
+    if (start && (start->process != shared->process() || (told && start->at != shared->began())))
+      return fail(Kind::kExists, "bring " + shared_path(attempt) + " into " + log_path(attempt),
+                  "the log is of another run, begun under the same name");
     LogFile file = TRY(open_log(attempt, log.whole_bytes()));
     run::Drain drain(*shared, run::LogEncoder(log.next_number()), drained);
     while (auto frame = drain.next_frame()) {
@@ -166,9 +185,10 @@ Result<> RunFolder::rescue(std::uint32_t attempt) const {
       drain.written();
     }
     TRY(file.sync());
+    records = drain.log().next() - log.next_number();
   }
   mapping->remove();
-  return {};
+  return records;
 }
 
 Result<std::uint32_t> RunFolder::begin_attempt(std::uint32_t after) const {

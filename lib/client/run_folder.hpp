@@ -3,7 +3,7 @@
 //
 //   FOLDER/log/000001.run    the run log of attempt 1 (docs/run.md)
 //   FOLDER/control/ID.cmd    a command that waits to be carried out
-//   SHARED/longhaul-HASH-1   the shared log of attempt 1, on the host it runs on
+//   SHARED/longhaul-UID-HASH-1   the shared log of attempt 1, on the host it runs on
 #pragma once
 
 #include <cstdint>
@@ -37,19 +37,29 @@ struct Past {
   run::ControlBook controls;
 };
 
+// $LONGHAUL_SHM unless `named`; else /dev/shm.
+std::string shared_folder(const std::string& named);
+
 class RunFolder {
  public:
   // Makes FOLDER, FOLDER/log and FOLDER/control where they are missing.
   static Result<RunFolder> open(const std::string& folder, const std::string& shared);
 
+  // The same, of a folder that is there; makes nothing.
+  static Result<RunFolder> find(const std::string& folder, const std::string& shared);
+
   Result<Past> past() const;
-  // Brings into its log what an attempt that died on this host left in its shared log.
+  // Brings into their logs what attempts that died on this host left in their shared logs.
   void rescue() const;
+  // Of one of them; how many records those were. kBusy while its process, or one that it forked,
+  // lives. kExists: the log is of a run that was begun anew under this name; nothing was touched.
+  Result<std::uint64_t> rescue(std::uint32_t attempt) const;
   // The next attempt's log, by exclusive create: two callers get two numbers.
   Result<std::uint32_t> begin_attempt(std::uint32_t after) const;
   Result<LogFile> open_log(std::uint32_t attempt, std::uint64_t end) const;
   bool has_attempt(std::uint32_t attempt) const;
   std::string shared_path(std::uint32_t attempt) const;
+  const std::string& path() const { return folder_; }  // without symbolic links
   // Commands that wait, in the order of their ids. Files that are none are left alone.
   std::vector<run::Command> commands() const;
   void forget_command(std::uint64_t id) const;
@@ -58,10 +68,9 @@ class RunFolder {
   RunFolder(std::string folder, std::string shared)
       : folder_(std::move(folder)), shared_(std::move(shared)) {}
   std::string log_path(std::uint32_t attempt) const;
-  Result<> rescue(std::uint32_t attempt) const;
 
   std::string folder_;
-  std::string shared_;  // SHARED/longhaul-HASH-
+  std::string shared_;  // SHARED/longhaul-UID-HASH-
 };
 
 }  // namespace longhaul::client

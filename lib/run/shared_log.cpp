@@ -8,7 +8,7 @@ namespace longhaul::run {
 namespace {
 
 constexpr std::string_view kMagic = "longhaul shared 1\n";
-constexpr std::size_t kHeadBytes = 4096;
+constexpr std::size_t kHeadBytes = SharedLog::kHeadBytes;
 
 struct Head {
   char magic[32];
@@ -21,6 +21,10 @@ struct Head {
   std::atomic<std::uint32_t> claimed;
   std::atomic<std::uint64_t> unlogged;
   std::atomic<std::uint32_t> closed;
+  std::uint32_t zero_too;
+  std::int64_t began_ns;
+  std::uint16_t folder_length;
+  char folder[kSharedFolderMax];
 };
 static_assert(sizeof(Head) <= kHeadBytes);
 
@@ -53,6 +57,11 @@ SharedLog SharedLog::create(MutableBytes memory, const SharedLogOptions& options
   head->rings = options.rings;
   head->ring_records = options.ring_records;
   head->process = options.process;
+  head->began_ns = options.began.ns;
+  if (options.folder.size() <= kSharedFolderMax) {
+    head->folder_length = static_cast<std::uint16_t>(options.folder.size());
+    std::memcpy(head->folder, options.folder.data(), options.folder.size());
+  }
   // Last, so that an opener that finds it finds the rest.
   std::atomic_thread_fence(std::memory_order_release);
   std::memcpy(head->magic, kMagic.data(), kMagic.size());
@@ -75,11 +84,31 @@ Result<SharedLog> SharedLog::open(MutableBytes memory) {
   return SharedLog(memory, rings, records);
 }
 
+Result<SharedHead> SharedLog::read_head(Bytes bytes) {
+  if (bytes.size() < kHeadBytes || std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0)
+    return fail(Kind::kMalformed, "open a shared log", "it does not begin like one");
+  const auto number = [&bytes](std::size_t at, auto value) {
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+  };
+  SharedHead head;
+  head.attempt = number(offsetof(Head, attempt), std::uint32_t{});
+  head.process = number(offsetof(Head, process), std::uint64_t{});
+  head.began.ns = number(offsetof(Head, began_ns), std::int64_t{});
+  const std::size_t length = number(offsetof(Head, folder_length), std::uint16_t{});
+  if (length <= kSharedFolderMax)
+    head.folder = text_of(bytes.subspan(offsetof(Head, folder), length));
+  return head;
+}
+
 std::uint32_t SharedLog::attempt() const {
   return head_of(memory_)->attempt;
 }
 std::uint64_t SharedLog::process() const {
   return head_of(memory_)->process;
+}
+WallTime SharedLog::began() const {
+  return {head_of(memory_)->began_ns};
 }
 
 SeriesId SharedLog::add_series(std::string_view name) {

@@ -21,15 +21,31 @@
 
 namespace longhaul::run {
 
+constexpr std::size_t kSharedFolderMax = 4000;
+
 struct SharedLogOptions {
   std::uint32_t attempt = 1;
   std::uint64_t process = 0;            // pid, for messages
+  WallTime began{};                     // as the log's start says
+  std::string_view folder{};            // of the run; one over kSharedFolderMax is not told
   std::uint32_t rings = 8;              // threads that may log
   std::uint32_t ring_records = 65'536;  // a power of two: 2 MiB of tmpfs each
 };
 
+// Whose it is.
+struct SharedHead {
+  std::uint32_t attempt = 0;
+  std::uint64_t process = 0;
+  WallTime began;      // 0 of a writer before there was such a field, as is `folder` empty
+  std::string folder;  // of the run
+};
+
 class SharedLog {
  public:
+  // Of its first kHeadBytes bytes, unmapped and unlocked: for messages and for finding its
+  // run. kMalformed as for open().
+  static constexpr std::size_t kHeadBytes = 4096;
+  static Result<SharedHead> read_head(Bytes head);
   static std::size_t bytes(const SharedLogOptions& options);
   // `memory`: bytes(options), zeroed, aligned to 64; outlives this and every ring of it.
   static SharedLog create(MutableBytes memory, const SharedLogOptions& options);
@@ -38,6 +54,7 @@ class SharedLog {
 
   std::uint32_t attempt() const;
   std::uint64_t process() const;
+  WallTime began() const;
 
   // kNoSeries if there are too many, or the name is empty or too long.
   SeriesId add_series(std::string_view name);

@@ -34,6 +34,7 @@ def main(cmake, build):
             unit = (prefix / f"lib/systemd/user/{program}.service").read_text()
             assert f"ExecStart={starts}" in unit, unit
         output_of(prefix / "bin/longhaul-streamer", "run", "--help", env=home)
+        output_of(prefix / "share/longhaul/slurm-epilog.sh", env=dict(home, SLURM_JOB_USER=""))
         [library] = (prefix / "lib").rglob("liblonghaul.so")
         assert "longhaul_open" in (prefix / "include/longhaul.h").read_text()
         found = dict(os.environ, PYTHONPATH=str(prefix / "share/longhaul/python"), LONGHAUL_LIBRARY=str(library))

@@ -47,6 +47,8 @@ void read_shared(Bytes bytes) {
   std::memset(memory, 0, sizeof memory);
   std::memcpy(memory, bytes.data(), std::min(bytes.size(), sizeof memory));
   ASSERT(!SharedLog::open(memory).has_value());  // too short, whatever it says
+  if (const auto head = SharedLog::read_head(memory))
+    ASSERT(head->folder.size() <= kSharedFolderMax);
   static std::byte* ring = static_cast<std::byte*>(std::aligned_alloc(64, ring_bytes(8)));
   std::memset(ring, 0, ring_bytes(8));
   std::memcpy(ring, bytes.data(), std::min(bytes.size(), ring_bytes(8)));

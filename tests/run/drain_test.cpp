@@ -155,6 +155,30 @@ TEST(SharedLog, RefusesWhatIsNotOne) {
   EXPECT_FALSE(SharedLog::open(memory.bytes().first(memory.bytes().size() - 64)).has_value());
 }
 
+TEST(SharedLog, SaysInItsHeadWhoseItIs) {
+  SharedLogOptions options = kSmall;
+  options.began = WallTime{1'800'000'000'000'000'000};
+  options.folder = "/scratch/ana/runs/first\n\xff";
+  Memory memory(SharedLog::bytes(options));
+  EXPECT_FALSE(SharedLog::read_head(memory.bytes()).has_value()) << "all zero";
+  SharedLog::create(memory.bytes(), options);
+  const auto head = SharedLog::read_head(memory.bytes().first(SharedLog::kHeadBytes));
+  ASSERT_TRUE(head.has_value());
+  EXPECT_EQ(head->attempt, 3U);
+  EXPECT_EQ(head->process, 99U);
+  EXPECT_EQ(head->began, options.began);
+  EXPECT_EQ(head->folder, options.folder);
+  EXPECT_FALSE(SharedLog::read_head(memory.bytes().first(SharedLog::kHeadBytes - 1)).has_value());
+  const std::string longest(kSharedFolderMax, 'a'), longer(kSharedFolderMax + 1, 'a');
+  for (const std::string& folder : {longest, longer}) {
+    options.folder = folder;
+    Memory other(SharedLog::bytes(options));
+    SharedLog::create(other.bytes(), options);
+    const auto told = SharedLog::read_head(other.bytes())->folder;
+    EXPECT_EQ(told, folder == longest ? longest : "");
+  }
+}
+
 TEST(SharedLog, BoundsNamesAndRings) {
   Memory memory(SharedLog::bytes(kSmall));
   SharedLog shared = SharedLog::create(memory.bytes(), kSmall);

@@ -13,6 +13,7 @@
 #include "streamer/commands.hpp"
 #include "streamer/daemon.hpp"
 #include "streamer/doctor.hpp"
+#include "streamer/drain.hpp"
 #include "streamer/gateway.hpp"
 #include "streamer/verify.hpp"
 #include "tools/about.hpp"
@@ -138,6 +139,26 @@ void add_verify(CLI::App& root, Chosen& chosen) {
   });
 }
 
+void add_drain(CLI::App& root, Chosen& chosen) {
+  CLI::App* drain = root.add_subcommand("drain",
+                                        "on the host where a training program was killed: bring "
+                                        "what it left in memory into its run's "
+                                        "log; for the end of a job");
+  auto options = std::make_shared<streamer::DrainOptions>();
+  drain->add_option("RUN", options->runs,
+                    "folders of runs; without, all that this user's programs left on this host");
+  drain->add_option("--shared", options->shared,
+                    "folder on tmpfs where it logged; else $LONGHAUL_SHM, else /dev/shm");
+  drain
+      ->add_option("--wait", options->wait,
+                   "how long for processes that the dead one started to end, at most")
+      ->capture_default_str();
+  drain->add_flag("--json", options->json, "a JSON object a line");
+  drain->callback([&chosen, options] {
+    chosen.start = [options](auto& console, Log&) { return streamer::drain(console, *options); };
+  });
+}
+
 void add_peers(CLI::App& root, Chosen& chosen) {
   CLI::App* peers = root.add_subcommand("peers", "who is paired with this node");
   peers->require_subcommand(1);
@@ -195,6 +216,7 @@ int main(int argc, char** argv) {
              streamer::doctor);
   add_invite(root, chosen);
   add_verify(root, chosen);
+  add_drain(root, chosen);
   add_peers(root, chosen);
   add_gateway(root, chosen);
   add_carry(root, chosen);
