@@ -120,7 +120,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
       add(root, chosen, "push", "send a folder or file to SITE:DATASET as a new version");
   auto pushed = std::make_shared<proxy::PushOptions>();
   push->add_option("SRC", pushed->source, "a folder or file")->required();
-  push->add_option("SITE:DATASET", pushed->place)->required();
+  push->add_option("DATASET", pushed->place, "SITE:NAME")->required();
   push->add_option("--exclude", pushed->excludes,
                    "leave out what matches this pattern (may repeat)");
   push->add_option("--exclude-from", pushed->exclude_from, "read such patterns from a file");
@@ -144,7 +144,7 @@ void add_moving(CLI::App& root, Chosen& chosen) {
 
   CLI::App* pull = add(root, chosen, "pull", "fetch SITE:DATASET[@VERSION] into a folder");
   auto pulled = std::make_shared<proxy::PullOptions>();
-  pull->add_option("SITE:DATASET", pulled->place)->required();
+  pull->add_option("DATASET", pulled->place, "SITE:NAME or SITE:NAME@VERSION")->required();
   pull->add_option("DST", pulled->target, "a folder; made if missing")->required();
   pull->add_option("--limit-rate", pulled->limit_rate, "at most this fast");
   add_mode(*pull, pulled->mode);
@@ -282,8 +282,8 @@ void add_ctl(CLI::App& root, Chosen& chosen) {
                   "set, pause, resume, checkpoint (write one now) or stop")
       ->required()
       ->check(CLI::IsMember({"set", "pause", "resume", "checkpoint", "stop"}));
-  ctl->add_option("NAME=VALUE", options->setting,
-                  "for set: lr=1e-3 pins it, lr*=0.5 scales the schedule");
+  ctl->add_option("SETTING", options->setting,
+                  "for set: NAME=VALUE: lr=1e-3 pins it, lr*=0.5 scales the schedule");
   ctl->add_option("--expires", options->expires, "not carried out later than this from now")
       ->capture_default_str();
   ctl->add_flag("--queue", options->queue,
