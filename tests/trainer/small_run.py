@@ -24,8 +24,8 @@ class Trainer:
     def __init__(self, program, shards, run, log, *more, **variables):
         self.log = log
         self.process = subprocess.Popen(command(program, shards, run, "--steps", 1_000_000, *more),
-                                        env=dict(os.environ, **variables), text=True,
-                                        stdout=subprocess.PIPE, stderr=open(log, "w"))
+                                        env=dict(os.environ, LONGHAUL_SHM=str(log.parent), **variables),
+                                        text=True, stdout=subprocess.PIPE, stderr=open(log, "w"))
 
     def said(self):
         return self.log.read_text()
