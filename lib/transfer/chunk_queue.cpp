@@ -91,8 +91,9 @@ std::optional<std::uint64_t> ChunkQueue::first_sendable(Numbers& numbers) {
   return numbers.empty() ? std::nullopt : std::optional(numbers.front());
 }
 
-std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named) {
-  if (const auto soon = first_sendable(soon_)) return soon;
+std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named, Turn turn) {
+  if (turn == Turn::kUrgent) return first_sendable(urgent_);
+  if (const auto soon = first_sendable(soon_); soon || turn == Turn::kSoon) return soon;
   if (const auto wanted = first_sendable(wanted_)) return wanted;
   while (ahead_from_ < named &&
          chunks_[static_cast<std::size_t>(ahead_from_)].state != State::kAhead)
@@ -101,11 +102,11 @@ std::optional<std::uint64_t> ChunkQueue::next(std::uint64_t named) {
   return ahead_from_;
 }
 
-std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t named, bool urgent) {
+std::vector<std::uint64_t> ChunkQueue::pick(std::size_t most, std::uint64_t named, Turn turn) {
   std::vector<std::uint64_t> picked;
   std::size_t runs = 0;
   for (std::size_t bytes = 0;;) {
-    const auto number = urgent ? first_sendable(urgent_) : next(named);
+    const auto number = next(named, turn);
     if (!number) break;
     SendChunk& chunk = chunks_[static_cast<std::size_t>(*number)];
     if (bytes != 0 && bytes + chunk.length > most) break;

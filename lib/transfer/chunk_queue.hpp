@@ -30,6 +30,9 @@ struct SendChunk {
   bool sent_before = false;
 };
 
+// Whose turn a block is: of chunks that somebody waits for, or needs soon, or of any.
+enum class Turn : std::uint8_t { kUrgent, kSoon, kAny };
+
 class ChunkQueue {
  public:
   explicit ChunkQueue(const Rows& rows) : rows_(rows) {}  // which outlive it
@@ -43,9 +46,8 @@ class ChunkQueue {
   // where they are. kMalformed if it is about chunks not yet named.
   Result<> demand(const wire::Demand& demand);
   // The chunks of one block: consecutive in the order of sending, at most `most` bytes. They become
-  // kTaken. Only numbers below `named` are taken: the others' names have not left yet. urgent: only
-  // chunks that are waited for.
-  std::vector<std::uint64_t> pick(std::size_t most, std::uint64_t named, bool urgent = false);
+  // kTaken. Only numbers below `named` are taken: the others' names have not left yet.
+  std::vector<std::uint64_t> pick(std::size_t most, std::uint64_t named, Turn turn);
 
   const SendChunk& at(std::uint64_t number) const {
     return chunks_[static_cast<std::size_t>(number)];
@@ -58,7 +60,7 @@ class ChunkQueue {
 
  private:
   using Numbers = std::deque<std::uint64_t>;
-  std::optional<std::uint64_t> next(std::uint64_t named);
+  std::optional<std::uint64_t> next(std::uint64_t named, Turn turn);
   std::optional<std::uint64_t> first_sendable(Numbers& numbers);
   void set(SendChunk& chunk, SendChunk::State state);
   void count(const SendChunk& chunk);

@@ -12,8 +12,11 @@ namespace longhaul::transfer {
 // Sender: content being read, encoded or encoded and not yet taken by the session. Full: no new
 // reads.
 constexpr std::size_t kInFlightMax = 32U << 20;
-// Sender: the same of chunks that somebody waits for, beside the others. Full: they wait.
+// Sender: the same of chunks that somebody needs soon, and of chunks that somebody waits for,
+// beside the others, which are not to hold them up on a slow link. Full: they wait.
+constexpr std::size_t kSoonInFlightMax = 8U << 20;
 constexpr std::size_t kUrgentInFlightMax = 8U << 20;
+constexpr std::size_t kAllInFlightMax = kInFlightMax + kSoonInFlightMax + kUrgentInFlightMax;
 // Sender: content hashed and ready to go but not yet picked. Full: hashing rests, so that what is
 // kept of small files is still here when they are encoded, and the second read of large ones finds
 // them in the page cache; unless somebody waits for the manifest. More than a BDP, so that a Want

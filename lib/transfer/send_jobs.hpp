@@ -12,6 +12,7 @@
 #include "lib/base/slice.hpp"
 #include "lib/base/stage_clock.hpp"
 #include "lib/store/scan.hpp"
+#include "lib/transfer/chunk_queue.hpp"
 #include "lib/transfer/codec_chooser.hpp"
 #include "lib/transfer/rows.hpp"
 #include "lib/wire/transfer.hpp"
@@ -79,14 +80,14 @@ class EncodeWork final : public Work {
   };
   EncodeWork(std::shared_ptr<store::Files> files_in, wire::TransferId transfer_in,
              std::uint32_t attempt_in, std::vector<Part> parts_in, compression::Rung rung_in,
-             Clocks clocks_in, bool urgent_in)
+             Clocks clocks_in, Turn turn_in)
       : files(std::move(files_in)),
         transfer(transfer_in),
         attempt(attempt_in),
         parts(std::move(parts_in)),
         rung(rung_in),
         clocks(clocks_in),
-        urgent(urgent_in) {}
+        turn(turn_in) {}
   void run() override;
 
   std::shared_ptr<store::Files> files;
@@ -95,7 +96,7 @@ class EncodeWork final : public Work {
   std::vector<Part> parts;
   compression::Rung rung;
   Clocks clocks;
-  bool urgent = false;  // somebody waits for these
+  Turn turn = Turn::kAny;
   // result
   Slice block;                       // empty if any part failed
   std::vector<wire::ChunkRun> runs;  // what it holds

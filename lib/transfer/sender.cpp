@@ -66,9 +66,10 @@ void Sender::begin_attempt(Time now) {
   row_begun_ = false;
   queue_.clear();
   awaited_.clear();
+  needed_.clear();
   announced_ = 0;
   progress_.bytes_done = progress_.bytes_present = progress_.files_done = 0;
-  for (const auto* queue : {&ready_, &urgent_})
+  for (const auto* queue : {&ready_, &soon_, &urgent_})
     for (const Ready& ready : *queue) in_flight_bytes_ -= ready.raw_bytes;
   drop_ready();
   send_offer();
@@ -92,6 +93,7 @@ void Sender::send_offer() {
 
 void Sender::drop_ready() {
   ready_.clear();
+  soon_.clear();
   urgent_.clear();
 }
 
@@ -229,8 +231,7 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
   if (!work.changed.empty()) return changed(now, work.changed);
   const std::uint32_t row = work.parts.front().row;
   chooser_.on_measured(row, source_->rows.bytes(row), work.measured);
-  auto& queue = work.urgent || is_awaited(work.runs) ? urgent_ : ready_;
-  queue.push_back({std::move(work.block), raw_bytes, std::move(work.runs)});
+  place({std::move(work.block), raw_bytes, std::move(work.runs)}, work.turn);
 }
 
 // Not what the walk saw, or not what the manifest says: those files are taken as they are now.
@@ -309,10 +310,10 @@ Progress Sender::progress(Time now) const {
 
 void Sender::check() const {
   std::uint64_t ready_bytes = 0;
-  for (const auto* queue : {&ready_, &urgent_})
+  for (const auto* queue : {&ready_, &soon_, &urgent_})
     for (const Ready& ready : *queue) ready_bytes += ready.raw_bytes;
   ASSERT(ended() || ready_bytes <= in_flight_bytes_);
-  ASSERT(in_flight_bytes_ <= kInFlightMax + kUrgentInFlightMax + wire::kBlockBytesMax);
+  ASSERT(in_flight_bytes_ <= kAllInFlightMax + wire::kBlockBytesMax);
   ASSERT(announced_ <= writer_.chunks() && queue_.size() == writer_.chunks());
 }
 

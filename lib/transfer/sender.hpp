@@ -90,9 +90,8 @@ class Sender {
   void finish_manifest();  // root, then Seal
   void feed_jobs();
   void feed_encoding(Time now);
-  void encode(Time now, const std::vector<std::uint64_t>& picked, bool urgent);
+  void encode(Time now, const std::vector<std::uint64_t>& picked, Turn turn);
   void pass_others(const wire::Demand& demand);
-  bool is_awaited(const std::vector<wire::ChunkRun>& block) const;
   bool may_go_ahead() const;
   std::size_t block_bytes() const;
   void drop_ready();
@@ -137,14 +136,15 @@ class Sender {
   LinkGuess link_guess_;
   std::uint64_t announced_ = 0;  // chunks whose names are on their way
   bool is_read_ = false;         // by somebody at the receiver, who needs the manifest whole
-  std::vector<wire::ChunkRun> awaited_;  // the last Demand's urgent ones, by number
+  std::vector<wire::ChunkRun> awaited_, needed_;  // of the last Demand, by number: urgent, the rest
   struct Ready {
     Slice block;
     std::uint64_t raw_bytes = 0;
     std::vector<wire::ChunkRun> runs;
   };
-  std::deque<Ready> ready_;
-  std::deque<Ready> urgent_;  // of what somebody waits for: on the demand lane
+  void place(Ready ready, Turn turn);
+  // Encoded: of what somebody waits for, on the demand lane; needs soon, as bulk before the rest.
+  std::deque<Ready> urgent_, soon_, ready_;
   std::size_t jobs_out_ = 0;
   std::size_t encode_jobs_ = 0;
   std::uint64_t in_flight_bytes_ = 0;  // picked, not yet taken by the session

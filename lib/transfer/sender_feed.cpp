@@ -1,7 +1,9 @@
 // The sender's pipeline: rows hashed, named in segments, encoded, offered; each stage fed as far as
 // its bound.
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <utility>
 
 #include "compression/chunker.hpp"
 #include "lib/transfer/sender.hpp"
@@ -12,6 +14,17 @@ using session::Lane;
 using wire::TransferMessage;
 
 namespace {
+// sorted: by number, and apart from each other
+bool touches(const std::vector<wire::ChunkRun>& block, const std::vector<wire::ChunkRun>& sorted) {
+  return std::any_of(block.begin(), block.end(), [&](const wire::ChunkRun& run) {
+    const auto behind = std::partition_point(
+        sorted.begin(), sorted.end(),
+        [&](const wire::ChunkRun& other) { return other.first < run.first + run.count; });
+    return behind != sorted.begin() &&
+           std::prev(behind)->first + std::prev(behind)->count > run.first;
+  });
+}
+
 Slice packed(const TransferMessage& message) {
   return Slice::copy_of(wire::encode(message));
 }
@@ -143,19 +156,26 @@ std::size_t Sender::block_bytes() const {
 }
 
 void Sender::feed_encoding(Time now) {
+  // A full pipeline does not keep back what somebody waits for, or needs soon.
+  constexpr std::array<std::pair<Turn, std::uint64_t>, 3> kTurns = {{
+      {Turn::kUrgent, kAllInFlightMax},
+      {Turn::kSoon, kInFlightMax + kSoonInFlightMax},
+      {Turn::kAny, kInFlightMax},
+  }};
   while (encode_jobs_ < options_.encode_jobs && may_go_ahead()) {
-    // A full pipeline does not keep back what somebody waits for.
     std::vector<std::uint64_t> picked;
-    if (in_flight_bytes_ < kInFlightMax + kUrgentInFlightMax)
-      picked = queue_.pick(block_bytes(), announced_, true);
-    const bool urgent = !picked.empty();
-    if (!urgent && in_flight_bytes_ < kInFlightMax) picked = queue_.pick(block_bytes(), announced_);
+    Turn turn = Turn::kAny;
+    for (const auto& [whose, most] : kTurns) {
+      if (!picked.empty() || in_flight_bytes_ >= most) continue;
+      turn = whose;
+      picked = queue_.pick(block_bytes(), announced_, turn);
+    }
     if (picked.empty()) return;
-    encode(now, picked, urgent);
+    encode(now, picked, turn);
   }
 }
 
-void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urgent) {
+void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, Turn turn) {
   std::vector<EncodeWork::Part> parts;
   for (const std::uint64_t number : picked) {
     const SendChunk& chunk = queue_.at(number);
@@ -171,46 +191,48 @@ void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, bool urg
   ++encode_jobs_;
   give(JobClass::kCompute,
        std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
-                                    options_.clocks, urgent));
+                                    options_.clocks, turn));
 }
 
-// What is waited for may be encoded already, behind seconds of others on a slow link.
+// What is waited for, or needed soon, may be encoded already, behind minutes of others on a slow
+// link.
 void Sender::pass_others(const wire::Demand& demand) {
   awaited_.clear();
-  std::uint32_t left = demand.urgent;
-  for (const wire::ChunkRun& run : demand.runs) {
-    if (left == 0) break;
-    awaited_.push_back(run);
-    awaited_.back().count = std::min(left, awaited_.back().count);
-    left -= awaited_.back().count;
+  needed_.clear();
+  std::uint32_t urgent = demand.urgent;
+  for (wire::ChunkRun run : demand.runs) {
+    const std::uint32_t count = std::min(urgent, run.count);
+    urgent -= count;
+    if (count > 0) awaited_.push_back({run.first, count});
+    if (count < run.count) needed_.push_back({run.first + count, run.count - count});
   }
-  std::sort(awaited_.begin(), awaited_.end(),
-            [](const wire::ChunkRun& a, const wire::ChunkRun& b) { return a.first < b.first; });
-  const auto passing = std::stable_partition(
-      ready_.begin(), ready_.end(), [this](const Ready& ready) { return !is_awaited(ready.runs); });
-  std::move(passing, ready_.end(), std::back_inserter(urgent_));
-  ready_.erase(passing, ready_.end());
+  for (auto* runs : {&awaited_, &needed_})
+    std::sort(runs->begin(), runs->end(),
+              [](const wire::ChunkRun& a, const wire::ChunkRun& b) { return a.first < b.first; });
+  // Both in the order of their turns: what the last Demand had let pass is before what it had not.
+  auto waiting = std::exchange(soon_, {});
+  std::move(ready_.begin(), ready_.end(), std::back_inserter(waiting));
+  ready_.clear();
+  for (Ready& ready : waiting) place(std::move(ready), Turn::kAny);
 }
 
-bool Sender::is_awaited(const std::vector<wire::ChunkRun>& block) const {
-  return std::any_of(block.begin(), block.end(), [this](const wire::ChunkRun& run) {
-    const auto behind = std::partition_point(
-        awaited_.begin(), awaited_.end(),
-        [&](const wire::ChunkRun& other) { return other.first < run.first + run.count; });
-    return behind != awaited_.begin() &&
-           std::prev(behind)->first + std::prev(behind)->count > run.first;
-  });
+// turn: what it was picked as; what it is now may be more.
+void Sender::place(Ready ready, Turn turn) {
+  if (turn == Turn::kUrgent || touches(ready.runs, awaited_))
+    return urgent_.push_back(std::move(ready));
+  if (turn == Turn::kSoon || touches(ready.runs, needed_)) return soon_.push_back(std::move(ready));
+  ready_.push_back(std::move(ready));
 }
 
 std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
   rate_waits_ = false;
   const bool urgent = !urgent_.empty() && room.in(Lane::kDemand);
-  if (!urgent && (ready_.empty() || !room.in(Lane::kBulk))) return std::nullopt;
+  auto& queue = urgent ? urgent_ : !soon_.empty() ? soon_ : ready_;
+  if (!urgent && (queue.empty() || !room.in(Lane::kBulk))) return std::nullopt;
   if (options_.limit && now < rate_free_) {
     rate_waits_ = true;
     return std::nullopt;
   }
-  auto& queue = urgent ? urgent_ : ready_;
   Ready ready = std::move(queue.front());
   queue.pop_front();
   in_flight_bytes_ -= ready.raw_bytes;
@@ -230,7 +252,7 @@ std::optional<Output> Sender::next_block(Time now, const session::Room& room) {
 // Why no more leaves right now, asked whenever the session asked for output and got none.
 void Sender::note_stage(Time now, const session::Room& room) {
   Stage stage = Stage::kPeer;
-  if (!ready_.empty() || !urgent_.empty())
+  if (!ready_.empty() || !soon_.empty() || !urgent_.empty())
     stage = options_.limit && now < rate_free_ ? Stage::kRateCap : Stage::kLink;
   else if (!room.in(Lane::kBulk) || !link_up_)
     stage = Stage::kLink;

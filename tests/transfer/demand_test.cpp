@@ -114,10 +114,23 @@ TEST(Demand, WhatIsWaitedForAndEncodedAlreadyPassesTheOthers) {
 
 TEST(Demand, WhatIsNeededSoonGoesNextAsBulk) {
   World site(1, slow_link(), World::At::kSite);
-  EXPECT_LT(time_to_the_last(site, 80, false),
-            8s);  // behind those 32 MiB; it would be 15 s as the last
+  // As above, behind the 1 MiB that the session has taken and what is on the link.
+  EXPECT_LT(time_to_the_last(site, 80, false), 200ms + 180ms + 200ms + 250ms + 150ms);
   EXPECT_LT(site.link().sent_bytes(End::kA, Lane::kDemand), kFileBytes / 2);
   expect_published(site);
+}
+
+TEST(Demand, WhatIsNeededSoonPassesAllThatIsReadOnASlowLink) {
+  for (const int files : {60, 20}) {  // not read yet; read and encoded
+    DoubleLink shape = slow_link();
+    shape.rate = BytesPerSecond::from_bits(2'000'000);
+    World site(1, shape, World::At::kSite);
+    // Up to three blocks of 1 MiB, 4.2 s each, that the session has taken, and the file's own,
+    // which shares the first and the last; not the 32 MiB read ahead, which take 134 s.
+    EXPECT_LT(time_to_the_last(site, files, false), 25s) << files;
+    expect_published(site);
+    EXPECT_LT(content_bytes(site), static_cast<std::size_t>(files + 1) * kFileBytes);
+  }
 }
 
 TEST(Demand, AReaderThatWaitsForTheManifestHasAllHashedAtOnce) {
