@@ -56,7 +56,9 @@ if(NOT LONGHAUL_NETSIM_ONLY)
   find_library(CRYPTO_ARCHIVE libcrypto.a REQUIRED)
   find_library(SQLITE_ARCHIVE libsqlite3.a REQUIRED)
   find_library(ZSTD_ARCHIVE libzstd.a REQUIRED)
-  longhaul_either(longhaul_openssl "OpenSSL::SSL;OpenSSL::Crypto" ${SSL_ARCHIVE} ${CRYPTO_ARCHIVE})
+  find_library(Z_ARCHIVE libz.a)  # Debian 13's libcrypto.a asks for it, 12's does not
+  longhaul_either(longhaul_openssl "OpenSSL::SSL;OpenSSL::Crypto" ${SSL_ARCHIVE} ${CRYPTO_ARCHIVE}
+                  $<$<BOOL:${Z_ARCHIVE}>:${Z_ARCHIVE}>)
   longhaul_either(longhaul_sqlite SQLite::SQLite3 ${SQLITE_ARCHIVE})
   longhaul_either(longhaul_zstd PkgConfig::ZSTD ${ZSTD_ARCHIVE})
 
