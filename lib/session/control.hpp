@@ -45,6 +45,23 @@ class ControlSender {
   std::size_t bytes_ = 0;
 };
 
+// What control may cost that is sent again while nothing says that it was lost: one part of a
+// hundred of what was acknowledged, and a little at all times for a side that sends little else.
+class RepeatBudget {
+ public:
+  explicit RepeatBudget(Time now) : since_(now) {}
+  bool allows(Time now, std::uint64_t acked_bytes) const {
+    const auto seconds = static_cast<std::uint64_t>((now - since_) / 1s);
+    return spent_ < kFree + acked_bytes / kShare + seconds * kEachSecond;
+  }
+  void spend(std::size_t bytes) { spent_ += bytes; }
+
+ private:
+  static constexpr std::uint64_t kShare = 100, kFree = 256U << 10, kEachSecond = 4096;
+  Time since_;
+  std::uint64_t spent_ = 0;
+};
+
 class ControlReceiver {
  public:
   ControlReceiver(std::size_t services, BufferPool& pool) : services_(services), pool_(pool) {}

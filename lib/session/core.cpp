@@ -30,7 +30,8 @@ Core::Core(Time now, const SessionKeys& keys, const SessionOptions& options,
          options.learned.bulk_paths),
       round_since_(now),
       epoch_since_(now),
-      lossy_until_(now) {
+      lossy_until_(now),
+      repeats_(now) {
   ASSERT(!services.empty() && services.size() <= kServicesMax);
 }
 

@@ -187,7 +187,7 @@ class Core {
   bool knows_delivered_ = false;
   bool starved_ = false, epoch_starved_ = false;  // a path could send and there was nothing
   bool knows_loss_ = false;
-  std::uint64_t control_out_ = 0;
+  RepeatBudget repeats_;
   BytesPerSecond reported_cap_;
 };
 

@@ -10,11 +10,9 @@ namespace {
 constexpr std::size_t kBatchBytes = 64U << 10;   // sealed at a time, while nothing can overtake
 constexpr std::int64_t kBudgetLeast = 32 << 10;  // a burst below a frame would never go
 constexpr Duration kBudgetSpan = 10ms;
-constexpr std::uint64_t kRepeatShare = 100;  // repeated control: one part of this many
 // Of data behind a Hello, until it is answered: more than a first flight of 10 packets, and with
 // the handshake less than a stranger may send (auth::AdmissionLimits).
 constexpr std::uint64_t kEarlyBytes = 32U << 10;
-constexpr std::uint64_t kRepeatFree = 256U << 10;  // and so much for a start
 }  // namespace
 
 BytesPerSecond Core::cap() const {
@@ -140,7 +138,7 @@ void Core::compose_control(Path& path) {
   bool carries = false;
   for (std::size_t n = 1; n < kControlPathsLossy; ++n) carries |= paths_.carrier(now_, n) == &path;
   const bool repeats = !leads && carries && (now_ < lossy_until_ || !knows_loss_) &&
-                       control_out_ < kRepeatFree + acked_bytes_ / kRepeatShare;
+                       repeats_.allows(now_, acked_bytes_);
   if (!leads && !repeats) return;
   const ControlSender& control = messages_.control();
   path.control_next = std::max(path.control_next, control.acked());
@@ -152,7 +150,7 @@ void Core::compose_control(Path& path) {
     frame.service = message->service.value();
     frame.body = message->body;
     path.stream->send(wire::FrameType::kControl, frame);
-    if (repeats) control_out_ += message->body.size();
+    if (repeats) repeats_.spend(message->body.size());
     services_due_ = true;
   }
 }

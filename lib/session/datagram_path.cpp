@@ -15,8 +15,6 @@ constexpr std::size_t kDataOverhead = 1 + 4 + 4 + 4 + 1 + 1 + 1 + 2;
 // A fragment behind control frames in one packet is worth its header from this many bytes on.
 constexpr std::uint32_t kFragmentLeast = 512;
 constexpr Duration kRepeatAfter = 5ms;
-constexpr std::uint64_t kRepeatShare = 100;        // repeated control: one part of this many
-constexpr std::uint64_t kRepeatFree = 256U << 10;  // and so much for a start
 
 constexpr std::uint8_t kind_of(DatagramFrame frame) {
   return static_cast<std::uint8_t>(frame);
@@ -55,6 +53,7 @@ DatagramPath::DatagramPath(Time now, std::uint32_t epoch, const datagram::EpochK
       messages_(messages),
       held_(std::move(held)),
       control_next_(messages.control().acked()),
+      repeats_(now),
       channel_(now, keys, options, *this) {}
 
 bool DatagramPath::has_control(Time now) const {
@@ -139,8 +138,8 @@ void DatagramPath::fill_control(Time now, Packing& packet) {
   control_next_ = std::max(control_next_, acked);
   while (const ControlSender::Numbered* message = messages_.control().at(control_next_)) {
     if (!put_control(control_next_, packet)) return;
-    if (lossy_ && repeated_bytes_ < kRepeatFree + acked_in_all_ / kRepeatShare) {
-      repeated_bytes_ += message->body.size();
+    if (lossy_ && repeats_.allows(now, acked_in_all_)) {
+      repeats_.spend(message->body.size());
       control_again_.push({control_next_, now + kRepeatAfter});
     }
     ++control_next_;

@@ -64,7 +64,7 @@ class DatagramPath final : public datagram::Load {
   std::uint64_t control_next_ = 0;
   Ring<std::uint64_t> control_lost_;
   Ring<Repeat> control_again_;
-  std::uint64_t repeated_bytes_ = 0;
+  RepeatBudget repeats_;
   std::uint64_t acked_bytes_ = 0, acked_in_all_ = 0;
   std::optional<wire::Goodbye> goodbye_in_, goodbye_out_;
   datagram::Channel channel_;  // last: it may call back while it is made

@@ -184,5 +184,20 @@ TEST_F(MessagesTest, BulkLeavesTheReserveToUrgentLanes) {
   EXPECT_EQ(next_number(from_, Time{}), 9U);
 }
 
+TEST(RepeatBudget, IsAShareOfWhatWasAckedAndALittleAtAllTimes) {
+  RepeatBudget budget(Time{} + 10s);
+  const auto most = [&](Time now, std::uint64_t acked) {
+    std::uint64_t bytes = 0;
+    for (RepeatBudget left = budget; left.allows(now, acked); bytes += 64) left.spend(64);
+    return bytes;
+  };
+  EXPECT_EQ(most(Time{} + 10s, 0), 256U << 10);
+  budget.spend(256U << 10);
+  EXPECT_EQ(most(Time{} + 10s, 0), 0U);
+  EXPECT_EQ(most(Time{} + 10s, 6'400'000), 64'000U);
+  EXPECT_EQ(most(Time{} + 11s, 0), 4096U);  // 64 small messages a second
+  EXPECT_EQ(most(Time{} + 1h, 0), 3590U * 4096);
+}
+
 }  // namespace
 }  // namespace longhaul::test
