@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::uint64_t kParts = 10;  // entries of ctest, which run side by side
 constexpr std::uint64_t kSeedsPerFault = 20;
-constexpr std::uint64_t kWorlds = 300;
+constexpr std::uint64_t kWorlds = 1000;
 
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
