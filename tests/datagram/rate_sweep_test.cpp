@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <tuple>
 
 #include "lib/base/rng.hpp"
 #include "tests/datagram/rate_world.hpp"
@@ -178,6 +179,27 @@ TEST(RateSweep, TunedHalf) {
 TEST(RateSweep, HeldOutHalf) {
   sweep(1, want_long() ? 500 : 50);
 }
+
+// The fastest links, beyond the drawn cells: up to 75,000 packets in flight. Round trip and loss.
+class RateSweepTenGigabit : public testing::TestWithParam<std::tuple<Duration, double>> {};
+
+TEST_P(RateSweepTenGigabit, IsFilled) {
+  Cell cell;
+  cell.seed = 1'000'000;
+  cell.rate = BytesPerSecond::from_bits(10'000'000'000);
+  std::tie(cell.rtt, cell.loss) = GetParam();
+  if (!want_long() && (cell.rtt > 10ms || cell.loss == 0.001)) GTEST_SKIP() << "LONGHAUL_LONG=1";
+  cell.queue_bdp = 2;
+  cell.queue_bytes = 2 * cell.rate.bytes_in(cell.rtt).value();
+  const Outcome outcome = run(cell);
+  std::printf("%s: %.3f, queue %.3f BDP\n", cell.text().c_str(), outcome.share,
+              outcome.standing_queue);
+  EXPECT_GE(outcome.share, 0.6) << cell.text();
+  EXPECT_LE(outcome.standing_queue, 1) << cell.text();
+}
+INSTANTIATE_TEST_SUITE_P(Cells, RateSweepTenGigabit,
+                         testing::Combine(testing::Values(1ms, 10ms, 90ms),
+                                          testing::Values(0.0, 0.001, 0.01)));
 
 }  // namespace
 }  // namespace longhaul::datagram
