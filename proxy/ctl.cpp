@@ -62,6 +62,7 @@ class Commander final : public RunUser {
       steer.expires = expires_;
       connection->viewer().steer(now, steer);
       connection->poke();
+      sent_ = true;
     }
     if (watch_ != wire::WatchId() && !opened_at_) opened_at_ = now;
     const auto reason = wait_reason(*connection, now);
@@ -86,6 +87,7 @@ class Commander final : public RunUser {
   }
 
   bool done() const override { return verdict_.has_value(); }
+  bool sent() const { return sent_; }
   const wire::Steered& verdict() const { return *verdict_; }
 
  private:
@@ -142,7 +144,7 @@ class Commander final : public RunUser {
   const Duration lifetime_;
   WallTime expires_;
   wire::WatchId watch_;
-  bool unsent_ = false, received_ = false, said_wait_ = false;
+  bool unsent_ = false, sent_ = false, received_ = false, said_wait_ = false;
   std::optional<Time> began_, opened_at_;
   std::optional<Time> spoken_since_;  // of the site, without a silence
   std::optional<wire::Steered> verdict_;
@@ -213,9 +215,11 @@ io::Task<Steering> steer_run(App& app, RunPlace place, run::Command command, Dur
     steering.code = tell(app, commander);
     co_return steering;
   }
-  app.console.err(
-      "the command has the id " + id_text(command.id) +
-      "; if it was received, it may still be carried out: `longhaul metrics` shows it\n");
+  if (commander.sent()) {
+    app.console.err(
+        "the command has the id " + id_text(command.id) +
+        "; if it was received, it may still be carried out: `longhaul metrics` shows it\n");
+  }
   steering.code = app.failed(ended.error());
   co_return steering;
 }

@@ -47,9 +47,10 @@ class MirrorWork final : public Work {
   feed::Mirror& mirror_;
 };
 
-bool is_final(const Error& why) {
+// known: the run was there before; its file system may be back in a moment.
+bool is_final(const Error& why, bool known) {
   return why.kind() == Kind::kAuth || why.kind() == Kind::kUnsupported ||
-         why.kind() == Kind::kMalformed;
+         why.kind() == Kind::kMalformed || (why.kind() == Kind::kNotFound && !known);
 }
 
 }  // namespace
@@ -119,7 +120,7 @@ void RunWatch::note(const feed::Event& event) {
   }
   const auto* opened = std::get_if<feed::Opened>(&event);
   if (opened == nullptr) return;
-  opened_ = !opened->error;
+  opened_ = opened_ || !opened->error;
   other_ = other_ || (opened->error && opened->error->kind() == Kind::kChanged);
   // The newest attempt says nothing, if it is one that was not here yet.
   const auto known = began_.find(opened->first);
@@ -162,8 +163,8 @@ io::Task<Result<>> RunWatch::run(RunUser& user) {
   Result<> ended;
   for (;;) {
     ended = co_await session(user);
-    const bool again =
-        !ended && options_.persists && stood_ && !stop_ && !other_ && !is_final(ended.error());
+    const bool again = !ended && options_.persists && stood_ && !stop_ && !other_ &&
+                       !is_final(ended.error(), opened_ || !have_.empty());
     if (!again) break;
     LOG(app_.log, kInfo, "the session ended ({}); once more", ended.error().message());
     user.on_tick(app_.env.now(), nullptr);
@@ -218,7 +219,6 @@ io::Task<Result<>> RunWatch::session(RunUser& user) {
   Result<std::unique_ptr<Connection>> made = Connection::make(app_, place_.site, connect);
   if (!made) co_return fail(made.error());
   const std::unique_ptr<Connection> connection = *std::move(made);
-  opened_ = false;
   feed::Viewer::WatchOptions watch;
   watch.run = place_.run;
   for (const auto& [attempt, place] : have_) watch.have.push_back(place);

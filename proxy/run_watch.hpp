@@ -74,7 +74,6 @@ class RunWatch {
   // When each attempt began. A run that was removed and begun anew under its name has other times.
   std::map<std::uint32_t, WallTime> began_;
   bool stood_ = false, stop_ = false, opened_ = false, other_ = false;
-  std::optional<Time> refused_since_;
 };
 
 }  // namespace longhaul::proxy

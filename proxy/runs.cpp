@@ -9,12 +9,14 @@
 #include "proxy/daemon/run_lines.hpp"
 #include "proxy/kept.hpp"
 #include "proxy/run_text.hpp"
+#include "proxy/run_watch.hpp"
 #include "proxy/sites_file.hpp"
 
 namespace longhaul::proxy {
 namespace {
 
 constexpr Duration kRunsTick = 250ms;
+constexpr Duration kPatient = 3s;  // then it is said why nothing comes
 
 using Config = std::map<std::string, std::string>;
 
@@ -28,7 +30,8 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
   connection->poke();
   std::vector<wire::RunLine> lines;
   std::optional<Error> error;
-  bool done = false;
+  bool done = false, said = false;
+  const Time began = app.env.now();
   app.when_stopped([&] {
     error = Error(Kind::kInterrupted, "list runs");
     connection->wake();
@@ -45,7 +48,13 @@ io::Task<Result<std::vector<wire::RunLine>>> list_runs(App& app, Site site) {
     }
     if (connection->ended() && (error || !done)) error = *connection->ended();
     if (done || error) break;
-    const Time until = app.env.now() + kRunsTick;
+    const Time now = app.env.now();
+    const auto reason = wait_reason(*connection, now);
+    if (reason && !said && now - began > kPatient) {
+      app.console.err("waiting: " + *reason + "\n");
+      said = true;
+    }
+    const Time until = now + kRunsTick;
     co_await connection->changed(until);
   }
   app.on_stop = nullptr;

@@ -116,6 +116,8 @@ std::optional<Command> ControlBook::take(WallTime now, std::uint64_t step,
 RunEvent ControlBook::done(WallTime now, std::uint64_t step, const Command& command, EventKind how,
                            std::string text) {
   if (how == EventKind::kApplied) text = shown(command);
+  // A mark says what was refused, too.
+  if (how == EventKind::kRefused) text = shown(command) + (text.empty() ? "" : ": " + text);
   RunEvent event = event_of(now, step, command, how, std::move(text));
   on_event(event);
   return event;

@@ -285,7 +285,8 @@ def steered(world, program):
     assert "applied at step" in world.run("ctl", "here/third", "pause").stdout
     world.run("ctl", "here/third", "resume")
     said = world.run("ctl", "here/third", "set", "momentum=1", code=2).stderr
-    assert "it was refused: " in said and "nothing was changed" in said, said
+    assert "it was refused: momentum=1: there is only lr" in said and "nothing was changed" in said, said
+    other.until(lambda: other.of("mark", kind="refused", text="momentum=1: there is only lr"), "its mark")
     world.run("ctl", "here/third", "set", code=2)
     world.run("ctl", "here/third", "pause", "--expires", "100000d", code=2)
     world.run("ctl", "here/third", "pause", home=observer, code=4)
@@ -297,6 +298,17 @@ def steered(world, program):
     kinds = [line["kind"] for line in other.of("mark")]
     assert kinds.count("applied") == 4 and kinds.count("refused") == 1, kinds
     other.stop()
+
+
+def not_there(world):
+    """A run that is not there ends what watches or steers it, however the moments fall."""
+    said = ["longhaul: cannot watch here/none", "  why: there is no such run",
+            "  do:  `longhaul runs here` lists them"]
+    for command in (["ctl", "here/none", "pause"], ["metrics", "here/none", "--follow"]):
+        for _ in range(5):
+            assert world.run(*command, code=3).stderr.splitlines()[-3:] == said
+    told = world.run("ctl", "here/none", "pause", code=3).stderr
+    assert "may still be carried out" not in told, "nothing was sent"
 
 
 def printed(world):
@@ -341,6 +353,7 @@ def main():
         begun_anew(world, sys.argv[3])
         followed(world, sys.argv[3])
         steered(world, sys.argv[3])
+        not_there(world)
         printed(world)
         assert world.stop() == 0
         print("all held")

@@ -71,7 +71,11 @@ TEST(ControlBook, RemembersWhatIsInForceFromTheLog) {
   for (const Command& c :
        {command("lr=1", 1), command("wd*=2", 2), command("lr*=0.5", 3), command("pause", 4)})
     after.on_event(before.done(WallTime{1}, 1, c, EventKind::kApplied));
-  after.on_event(before.done(WallTime{1}, 1, command("lr=9", 5), EventKind::kRefused, "no"));
+  const RunEvent refused =
+      before.done(WallTime{1}, 1, command("lr=9", 5), EventKind::kRefused, "no");
+  EXPECT_EQ(refused.text, "lr=9: no");
+  EXPECT_EQ(before.done(WallTime{1}, 1, command("stop", 6), EventKind::kRefused, "").text, "stop");
+  after.on_event(refused);
   ASSERT_EQ(after.in_force().size(), 2U);
   EXPECT_EQ(shown(after.in_force().at("lr")), "lr*=0.5");
   EXPECT_EQ(shown(after.in_force().at("wd")), "wd*=2");
