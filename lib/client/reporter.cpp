@@ -54,8 +54,9 @@ Result<std::unique_ptr<Reporter>> Reporter::open(const ReporterOptions& options)
   if (options.config.size() > run::kEventTextMax)
     return fail(Kind::kLimit, "open a run", "the configuration is longer than 64 KiB");
   const RunFolder folder = TRY(RunFolder::open(options.folder, shared_folder(options.shared)));
-  folder.rescue();
+  std::vector<std::uint32_t> at_work = folder.rescue();
   Past past = TRY(folder.past());
+  past.at_work = std::move(at_work);
   const std::uint32_t attempt = TRY(folder.begin_attempt(past.attempts));
   const WallTime began = wall_now();
   const run::SharedLogOptions layout{
@@ -70,9 +71,8 @@ Result<std::unique_ptr<Reporter>> Reporter::open(const ReporterOptions& options)
   std::unique_ptr<Reporter> reporter(new Reporter(std::move(mapping), shared));
   reporter->attempt_ = attempt;
   const run::Start start{attempt, began, layout.process, {host_name()}, {options.config}};
-  reporter->writer_ =
-      std::make_unique<Writer>(folder, std::move(log), reporter->shared_, std::move(past.controls),
-                               !options.forget_controls, start);
+  reporter->writer_ = std::make_unique<Writer>(folder, std::move(log), reporter->shared_,
+                                               std::move(past), !options.forget_controls, start);
   return reporter;
 }
 

@@ -156,10 +156,14 @@ Result<Past> RunFolder::past() const {
   return past;
 }
 
-void RunFolder::rescue() const {
+std::vector<std::uint32_t> RunFolder::rescue() const {
+  std::vector<std::uint32_t> at_work;
   for (std::uint32_t attempt = 1; has_attempt(attempt); ++attempt) {
-    if (::access(shared_path(attempt).c_str(), F_OK) == 0) (void)rescue(attempt);
+    if (::access(shared_path(attempt).c_str(), F_OK) != 0) continue;
+    const auto rescued = rescue(attempt);
+    if (!rescued && rescued.error().kind() == Kind::kBusy) at_work.push_back(attempt);
   }
+  return at_work;
 }
 
 Result<std::uint64_t> RunFolder::rescue(std::uint32_t attempt) const {

@@ -35,6 +35,7 @@ class LogFile {  // appends whole frames; a handle
 struct Past {
   std::uint32_t attempts = 0;
   run::ControlBook controls;
+  std::vector<std::uint32_t> at_work;  // on this host, so that their rings could not be taken
 };
 
 // $LONGHAUL_SHM unless `named`; else /dev/shm.
@@ -49,8 +50,9 @@ class RunFolder {
   static Result<RunFolder> find(const std::string& folder, const std::string& shared);
 
   Result<Past> past() const;
-  // Brings into their logs what attempts that died on this host left in their shared logs.
-  void rescue() const;
+  // Brings into their logs what attempts that died on this host left in their shared logs. Those
+  // of which a process lives.
+  std::vector<std::uint32_t> rescue() const;
   // Of one of them; how many records those were. kBusy while its process, or one that it forked,
   // lives. kExists: the log is of a run that was begun anew under this name; nothing was touched.
   Result<std::uint64_t> rescue(std::uint32_t attempt) const;

@@ -19,13 +19,14 @@ WallTime wall_now() {
 
 }  // namespace
 
-Writer::Writer(RunFolder folder, LogFile log, run::SharedLog shared, run::ControlBook controls,
+Writer::Writer(RunFolder folder, LogFile log, run::SharedLog shared, Past past,
                bool hand_out_in_force, const run::Start& start)
     : folder_(std::move(folder)),
+      at_work_(std::move(past.at_work)),
       log_(std::move(log)),
       shared_(shared),
       drain_(shared_, run::LogEncoder()),
-      controls_(std::move(controls)),
+      controls_(std::move(past.controls)),
       attempt_(start.attempt) {
   if (hand_out_in_force) {
     for (const auto& [name, command] : controls_.in_force()) again_.push_back(command);
@@ -175,6 +176,10 @@ void Writer::second() {
     failed_.fetch_add(1);
     errno_.store(synced.error().os());
   }
+  std::erase_if(at_work_, [this](std::uint32_t attempt) {
+    const auto rescued = folder_.rescue(attempt);
+    return rescued || rescued.error().kind() != Kind::kBusy;
+  });
   if (folder_.has_attempt(attempt_ + 1)) superseded_.store(true, std::memory_order_relaxed);
 }
 

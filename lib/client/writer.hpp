@@ -1,7 +1,8 @@
 // Writer: the thread behind a Reporter. Every 20 ms it carries the rings and the queued events into
-// the run log, looks for commands, and once a second syncs the log, looks for a newer attempt and
-// tries again what failed. It owns the log, the drain and the controls; the training side reaches
-// it through a short queue under a mutex, and through two atomics.
+// the run log, looks for commands, and once a second syncs the log, looks for a newer attempt,
+// for older ones that died since this one began, and tries again what failed. It owns the log, the
+// drain and the controls; the training side reaches it through a short queue under a mutex, and
+// through two atomics.
 #pragma once
 
 #include <atomic>
@@ -28,8 +29,8 @@ struct Counts {
 class Writer {
  public:
   // What `shared` lies in outlives it. Writes `start` before anything else.
-  Writer(RunFolder folder, LogFile log, run::SharedLog shared, run::ControlBook controls,
-         bool hand_out_in_force, const run::Start& start);
+  Writer(RunFolder folder, LogFile log, run::SharedLog shared, Past past, bool hand_out_in_force,
+         const run::Start& start);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -54,6 +55,7 @@ class Writer {
   void look_for_commands(WallTime now);
 
   const RunFolder folder_;
+  std::vector<std::uint32_t> at_work_;  // earlier attempts whose last points are still to come
   LogFile log_;
   run::SharedLog shared_;
   run::Drain drain_;

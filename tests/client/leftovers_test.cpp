@@ -29,8 +29,10 @@ class Leftovers : public Client {
     EXPECT_TRUE(found) << found.error().message();
     return found ? *std::move(found) : std::vector<Leftover>();
   }
-  // A program that logs steps from 1 on and is killed once it has logged `enough`; how many it had.
-  std::uint64_t killed_after(std::uint64_t enough) const {
+  // A program that logs steps from 1 on and is killed once it has logged `enough` and `meanwhile`
+  // has been done; how many it had.
+  template <class Meanwhile>
+  std::uint64_t killed_after(std::uint64_t enough, Meanwhile meanwhile) const {
     int pipe[2];
     EXPECT_EQ(::pipe(pipe), 0);
     const pid_t child = ::fork();
@@ -48,6 +50,7 @@ class Leftovers : public Client {
     std::uint64_t accepted = 0;
     while (accepted<enough&& ::read(pipe[0], &accepted, sizeof accepted)> 0) {
     }
+    meanwhile();
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
@@ -55,6 +58,9 @@ class Leftovers : public Client {
     for (std::uint64_t more = 0; ::read(pipe[0], &more, sizeof more) > 0;) accepted = more;
     ::close(pipe[0]);
     return accepted;
+  }
+  std::uint64_t killed_after(std::uint64_t enough) const {
+    return killed_after(enough, [] {});
   }
   void expect_each_once(int attempt, std::uint64_t at_least) const {
     const Log log = this->log(attempt);
@@ -154,6 +160,18 @@ TEST_F(Leftovers, AreHeldWhileAProcessThatTheDeadOneForkedLives) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].state, LeftoverState::kDrained);
   expect_each_once(1, 1);
+}
+
+// Superseded and not yet ended, or outlived by a worker, when the next attempt began.
+TEST_F(Leftovers, OfAnAttemptThatDiesAfterTheNextBeganAreBroughtByThat) {
+  std::unique_ptr<Reporter> next;
+  const std::uint64_t accepted =
+      killed_after(2'000, [&] { next = Reporter::open(options()).value(); });
+  for (int i = 0; i < 6000 && leftovers() > 1; ++i) ::poll(nullptr, 0, 10);
+  EXPECT_EQ(leftovers(), 1U) << "its own";
+  expect_each_once(1, accepted);
+  next->close("done");
+  EXPECT_EQ(leftovers(), 0U);
 }
 
 TEST_F(Leftovers, OfARunThatWasRemovedDoNotGoIntoTheOneBegunUnderItsName) {
