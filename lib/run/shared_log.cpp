@@ -60,7 +60,7 @@ SharedLog SharedLog::create(MutableBytes memory, const SharedLogOptions& options
   head->began_ns = options.began.ns;
   if (options.folder.size() <= kSharedFolderMax) {
     head->folder_length = static_cast<std::uint16_t>(options.folder.size());
-    std::memcpy(head->folder, options.folder.data(), options.folder.size());
+    options.folder.copy(head->folder, options.folder.size());  // none: nothing, unlike memcpy
   }
   // Last, so that an opener that finds it finds the rest.
   std::atomic_thread_fence(std::memory_order_release);

@@ -47,7 +47,8 @@ class KilledRun {
   using Points = std::multiset<std::pair<std::uint32_t, std::uint64_t>>;
 
   void attempt() {
-    log_ = std::make_unique<RunWriter>(world_.site_disk, "r", ++attempts_, "{}",
+    ++attempts_;
+    log_ = std::make_unique<RunWriter>(world_.site_disk, "r", attempts_, "{}",
                                        WallTime{1'000'000'000 + attempts_});
     log_->name(0, "loss");
   }

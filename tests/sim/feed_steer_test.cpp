@@ -54,7 +54,8 @@ class TroubledRun {
   static constexpr std::uint64_t kCommand = 77;
 
   void attempt() {
-    log_ = std::make_unique<RunWriter>(world_.site_disk, "r", ++attempts_, "{}",
+    ++attempts_;
+    log_ = std::make_unique<RunWriter>(world_.site_disk, "r", attempts_, "{}",
                                        WallTime{1'000'000'000 + attempts_});
     log_->name(0, "loss");
   }
