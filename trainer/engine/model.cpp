@@ -1,6 +1,7 @@
 #include "trainer/engine/model.hpp"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

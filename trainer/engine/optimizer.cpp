@@ -1,5 +1,7 @@
 #include "trainer/engine/optimizer.hpp"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "lib/base/escape.hpp"

@@ -1,4 +1,6 @@
 // The optimizer's rules for matrices, on one rank or spread over several.
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
