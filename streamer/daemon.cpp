@@ -117,6 +117,10 @@ Result<> launch(cli::Console& console, Log& log, const std::string& root, RunOpt
                   printable(file.path)));
 }
 
+std::string gateway_in_words(const Running& running) {
+  return running.gateway.empty() ? "" : ", its gateway at " + printable(running.gateway);
+}
+
 struct Found {
   Running running;
   bool started = false;
@@ -173,12 +177,13 @@ int start(cli::Console& console, Log& log, const StartOptions& options) {
     cli::JsonLine line;
     line.add("event", "running").add("address", to_text(running.at)).add("pid", running.pid);
     line.add("host", running.host).add("version", running.version).add("started", found->started);
+    if (!running.gateway.empty()) line.add("gateway", running.gateway);
     console.out(line.text() + "\n");
   } else {
     const std::string where = running.at.port == 0 ? "dials" : "listens on " + to_text(running.at);
     console.err(std::string(found->started ? "started" : "runs already") + ": it " + where +
                 ", process " + std::to_string(running.pid) + " on " + printable(running.host) +
-                "\n");
+                gateway_in_words(running) + "\n");
   }
   return cli::kOk;
 }
@@ -220,12 +225,13 @@ int status(cli::Console& console, const DaemonOptions& options) {
     if (held && running) {
       line.add("address", to_text(running->at)).add("pid", running->pid);
       line.add("host", running->host).add("version", running->version);
+      if (!running->gateway.empty()) line.add("gateway", running->gateway);
     }
     console.out(line.text() + "\n");
   } else if (held && running) {
     console.out("running: " + to_text(running->at) + ", process " + std::to_string(running->pid) +
                 " on " + printable(running->host) + ", version " + printable(running->version) +
-                "\n");
+                gateway_in_words(*running) + "\n");
   } else {
     console.out(held ? "running\n" : "not running\n");
   }

@@ -124,6 +124,9 @@ def story(world):
     assert world.stop() == 0
     subprocess.run([world.streamer, "start", "--root", world.root], check=True, capture_output=True, timeout=60)
     try:
+        status = subprocess.run([world.streamer, "status", "--root", world.root], text=True, check=True,
+                                capture_output=True, timeout=60).stdout
+        assert f"its gateway at {world.gateway}" in status, status
         told(reader(pass_of(world, "four")))
     finally:
         subprocess.run([world.streamer, "stop", "--root", world.root], check=True, capture_output=True, timeout=60)
