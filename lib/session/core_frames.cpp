@@ -163,6 +163,7 @@ Core::Outcome Core::on_ack(Path& path, const wire::Ack& ack) {
   const std::uint64_t bytes = TRY(path.in_flight.on_ack(
       ack.data_frames, [this](const Fragment& fragment) { messages_.on_acked(fragment); }));
   acked_bytes_ += bytes;
+  if (bytes > 0) path.progress_at = now_;
   messages_.on_credit(ack.credit);
   return messages_.control().on_acked(ack.control_next);
 }

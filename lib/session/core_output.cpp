@@ -75,8 +75,8 @@ LaneSet Core::lanes_of(const Path& path) const {
   if (!path.accepted && path.in_flight.bytes() >= kEarlyBytes) return 0;
   LaneSet lanes = 0;
   if (path.role == PathRole::kControl) {
-    lanes = only(Lane::kLive);
-    if (!paths_.any_bulk(now_)) lanes |= kUrgentLanes | kBulkLanes;
+    if (!paths_.any_bulk(now_)) lanes = kDeadlineLanes | kBulkLanes;
+    if (paths_.freshest(now_) == &path) lanes |= only(Lane::kLive);
   } else {
     lanes = kUrgentLanes | kBulkLanes;
     if (paths_.count(now_, PathRole::kControl).open > 0) lanes = kBulkLanes | kDeadlineLanes;

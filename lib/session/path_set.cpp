@@ -4,6 +4,16 @@
 
 namespace longhaul::session {
 
+namespace {
+bool fresher(const Path& one, const Path& other) {
+  if (one.accepted != other.accepted) return one.accepted;
+  if (one.in_flight.bytes() != other.in_flight.bytes()) {
+    return one.in_flight.bytes() < other.in_flight.bytes();
+  }
+  return one.progress_at > other.progress_at;
+}
+}  // namespace
+
 Path& PathSet::add(PathRole role, Time now) {
   paths_.push_back(std::make_unique<Path>(next_, role, now));
   next_ = next_.next();
@@ -44,6 +54,16 @@ Path* PathSet::carrier(Time now, std::size_t n) {
     if (any) return nullptr;
   }
   return nullptr;
+}
+
+const Path* PathSet::freshest(Time now) const {
+  const Path* best = nullptr;
+  for (const auto& path : paths_) {
+    if (path->role != PathRole::kControl || !path->alive(now) || path->retiring) continue;
+    if (path->writable <= path->stream->output_bytes()) continue;
+    if (best == nullptr || fresher(*path, *best)) best = path.get();
+  }
+  return best;
 }
 
 PathSet::Count PathSet::count(Time now, PathRole role) const {

@@ -27,7 +27,7 @@ struct Path {
     kOpen,      // frames may go out
   };
   Path(PathId path_id, PathRole path_role, Time now)
-      : id(path_id), role(path_role), since(now), heart(now) {}
+      : id(path_id), role(path_role), since(now), heart(now), progress_at(now) {}
 
   PathId id;
   PathRole role;
@@ -48,6 +48,7 @@ struct Path {
   std::uint64_t control_next = 0;  // the next control message to send here
 
   std::uint64_t frames_in = 0, frames_acked = 0;  // of data, received and acknowledged
+  Time progress_at;                               // when the peer last acknowledged data of ours
   std::uint64_t bytes_owed = 0;                   // received since our last Ack
   std::optional<Time> ack_at;
   std::optional<std::uint64_t> pong_due;
@@ -81,6 +82,10 @@ class PathSet {
   // The n-th path for control messages (0 leads, the others repeat): control paths first, others if
   // none.
   Path* carrier(Time now, std::size_t n);
+  // The control path for the newest values: the one with room that waits for least, and of those
+  // the one that got on last. A path that lost a segment waits until it came again, and all that is
+  // sent there meanwhile would wait with it. Null: none has room.
+  const Path* freshest(Time now) const;
   struct Count {
     std::uint32_t open = 0, pending = 0;  // alive and not retiring; dialling or shaking
   };
