@@ -1,5 +1,5 @@
-// session_links [--json] [CELL]: what a session does on difficult links, in virtual time: the
-// product's sessions with their TLS and datagrams over netsim's network. The machine does not
+// session_links [--json | --plot] [CELL]: what a session does on difficult links, in virtual time:
+// the product's sessions with their TLS and datagrams over netsim's network. The machine does not
 // matter. A line a cell; CELL is the beginning of its name.
 //   control-latency  round trip of a control message every 20 ms while bulk fills the link, over
 //   UDP
@@ -7,6 +7,7 @@
 //   recovery         an outage, a rate that falls and rises, a longer way, reordering, duplicates:
 //                    when 90 % of the link is filled again (bar: 2.5 s and two round trips), and
 //                    the control round trip meanwhile
+// --plot: CSV, what happened in each tenth of a second while 500 Mbit/s fell to 20 and rose again.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -156,14 +157,19 @@ struct Recovery {
   Duration base;    // round trip without a queue, afterwards
 };
 
+// How long what waits at the bottleneck takes to leave.
+Duration queue_of(Bench& bench) {
+  const auto& pipe = bench.world.wan.link(bench.world.link).pipe(netsim::Direction::kUp);
+  const auto& rate = std::get<netsim::ConstantRate>(pipe.config().rate).rate;
+  return rate.time_for(ByteCount(pipe.queue_bytes()));
+}
+
 // When the queue fell below 10 ms for good, in milliseconds.
 double run_and_drain(Bench& bench, Duration length) {
   Duration drained{};
   for (Duration at = kStep; at <= length; at += kStep) {
     bench.world.run_for(kStep);
-    const auto& pipe = bench.world.wan.link(bench.world.link).pipe(netsim::Direction::kUp);
-    const auto& rate = std::get<netsim::ConstantRate>(pipe.config().rate).rate;
-    if (rate.time_for(ByteCount(pipe.queue_bytes())) > 10ms) drained = at;
+    if (queue_of(bench) > 10ms) drained = at;
   }
   return ms(drained);
 }
@@ -236,11 +242,44 @@ std::vector<Recovery> recoveries() {
   };
 }
 
+// A round trip is told at the time when its message was sent: the longest of each step.
+void plot_rate_change() {
+  struct Step {
+    Time at;
+    double delivered_mbit, queue_ms;
+  };
+  constexpr Duration kBefore = 5s, kLow = 15s, kAfter = 10s;
+  Bench bench(true);
+  bench.world.run_for(kSettled - kBefore);
+  const Time began = bench.world.wan.now();
+  std::vector<Step> steps;
+  for (Duration at{}; at < kBefore + kLow + kAfter; at += kStep) {
+    if (at == kBefore) rate_to(20)(bench);
+    if (at == kBefore + kLow) rate_to(500)(bench);
+    const std::uint64_t before = bench.follows.bulk;
+    steps.push_back({bench.world.wan.now(), 0, 0});
+    bench.world.run_for(kStep);
+    steps.back().delivered_mbit = static_cast<double>(bench.follows.bulk - before) * 80e-6;
+    steps.back().queue_ms = ms(queue_of(bench));
+  }
+  bench.world.run_for(10s);  // what is under way arrives
+  fmt::print("seconds,delivered_mbit,queue_ms,control_ms\n");
+  for (const Step& step : steps) {
+    const Trips trips = trips_of(bench.leads, step.at, step.at + kStep, Duration{});
+    fmt::print("{:.1f},{:.2f},{:.2f},{:.2f}\n", ms(step.at - began) / 1e3, step.delivered_mbit,
+               step.queue_ms, trips.most);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+  if (std::find(words.begin(), words.end(), "--plot") != words.end()) {
+    plot_rate_change();
+    return 0;
+  }
   std::string wanted;
   for (const std::string_view word : words)
     if (word != "--json") wanted = word;
