@@ -33,6 +33,11 @@ std::size_t held_by(std::size_t bytes) {
   return bytes < kKeepWhole ? bytes : UdpReader::kReceiveBytes;
 }
 constexpr Duration kWaitMax = 2s;
+// After a turn that brought something. At 500 Mbit/s a datagram comes every 24 us, and to be woken
+// for each cost half of what receiving costs; the stamps are the kernel's, so nobody sees the pause
+// but a reply, and only one within so much of the datagram before. 10 Gbit/s bring 13 datagrams to
+// each of 24 sockets meanwhile, which have room for 90.
+constexpr Duration kPause = 300us;
 constexpr std::size_t kCallsMost = 16;  // of one socket before the others have their turn
 constexpr int kGroSize = 104;  // of <linux/udp.h>, which cannot stand beside <netinet/udp.h>
 
@@ -247,6 +252,7 @@ void UdpReader::run(const std::shared_ptr<Shared>& shared, const std::vector<int
   std::vector<ReceivedDatagrams> got, later;
   std::size_t first = 0;
   for (;;) {
+    if (!got.empty()) std::this_thread::sleep_for(kPause);
     if (!poll(later.empty() ? -1 : 0)) return;
     const Duration ahead = boot_ahead();
     const Time began{clock_of(CLOCK_BOOTTIME)};
