@@ -73,6 +73,7 @@ std::optional<Output> Core::next_write() {
 LaneSet Core::lanes_of(const Path& path) const {
   if (path.retiring || !path.alive(now_)) return 0;
   if (!path.accepted && path.in_flight.bytes() >= kEarlyBytes) return 0;
+  if (!choice_.streams()) return 0;  // datagrams carry all of it
   LaneSet lanes = 0;
   if (path.role == PathRole::kControl) {
     if (!paths_.any_bulk(now_)) lanes = kDeadlineLanes | kBulkLanes;
@@ -82,7 +83,6 @@ LaneSet Core::lanes_of(const Path& path) const {
     if (paths_.count(now_, PathRole::kControl).open > 0) lanes = kBulkLanes | kDeadlineLanes;
   }
   if (over_budget()) lanes &= only(Lane::kLive);
-  if (!choice_.streams()) lanes = 0;  // datagrams carry all of it
   return lanes;
 }
 
@@ -134,14 +134,15 @@ void Core::send_ack(Path& path) {
 // The leading carrier sends every message once. The others repeat what is not acknowledged while
 // the link loses packets, or while nobody can tell us whether it does: within its share.
 void Core::compose_control(Path& path) {
+  const ControlSender& control = messages_.control();
+  path.control_next = std::max(path.control_next, control.acked());
+  if (control.at(path.control_next) == nullptr) return;  // of most of the time; the rest costs more
   const bool leads = paths_.carrier(now_, 0) == &path;
   bool carries = false;
   for (std::size_t n = 1; n < kControlPathsLossy; ++n) carries |= paths_.carrier(now_, n) == &path;
   const bool repeats = !leads && carries && (now_ < lossy_until_ || !knows_loss_) &&
                        repeats_.allows(now_, acked_bytes_);
   if (!leads && !repeats) return;
-  const ControlSender& control = messages_.control();
-  path.control_next = std::max(path.control_next, control.acked());
   while (path.stream->output_bytes() < kOverdraftMax + path.writable) {
     const ControlSender::Numbered* message = control.at(path.control_next);
     if (message == nullptr) return;
