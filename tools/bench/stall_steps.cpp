@@ -1,9 +1,12 @@
 // stall_steps: a trainer's steps without a trainer: the same sums over the same memory in each,
 // timed; 20 points logged and commands asked for at each, if it has a run. The thread that trains
-// is on one core, the library's writer on another. One JSON line.
+// is on one core, the library's writer on another.
 //
 //   stall_steps --calibrate MS             how much work is a step of so long
-//   stall_steps --work N --seconds S [--core C] [--run FOLDER --shared TMPFS]
+//   stall_steps --work N [--core C] [--run FOLDER --shared TMPFS]
+//
+// Reads turns from its input, a number of seconds a line; steps for so long; answers with a line of
+// JSON for each: the turn's times, and what the run counted so far.
 #include <fmt/format.h>
 #include <sched.h>
 
@@ -11,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +48,6 @@ class Work {
 
 struct Options {
   int calibrate_ms = 0, passes = 0, core = -1;
-  double seconds = 10;
   std::string run, shared;
 };
 
@@ -115,32 +118,37 @@ int calibrate(int ms) {
   return 0;
 }
 
-int measure(const Options& options) {
-  Logger logger(options);   // its thread stays on the cores that this process was given
-  take_core(options.core);  // and this one moves away
-  Work work;
-  work.step(options.passes * 5);
+// Steps for so many seconds; the first five, in which caches fill again, are not timed.
+void take_turn(double turn, int passes, Work& work, Logger& logger, std::uint64_t& step) {
+  work.step(passes * 5);
   std::vector<double> steps;
   const double used = seconds(CLOCK_THREAD_CPUTIME_ID), began = seconds();
   double before = began;
-  while (before - began < options.seconds) {
-    work.step(options.passes);
-    logger.step(steps.size());
+  while (before - began < turn) {
+    work.step(passes);
+    logger.step(step++);
     const double now = seconds();
     steps.push_back((now - before) * 1e3);
     before = now;
   }
   const auto count = static_cast<double>(steps.size());
   const double processor = seconds(CLOCK_THREAD_CPUTIME_ID) - used;
-  std::sort(steps.begin(), steps.end());
-  const auto at = [&](double q) { return steps[static_cast<std::size_t>(q * (count - 1))]; };
+  const double most = *std::max_element(steps.begin(), steps.end());
   const longhaul_counts counts = logger.counts();
   fmt::print(
-      "{{\"steps\":{},\"mean_ms\":{:.5f},\"processor_ms\":{:.5f},\"p50_ms\":{:.5f},\"p99_ms\":{:."
-      "5f},\"most_ms\":{:.5f},"
-      "\"dropped\":{},\"commands\":{}}}\n",
-      steps.size(), (before - began) * 1e3 / count, processor * 1e3 / count, at(0.5), at(0.99),
-      at(1.0), counts.dropped, logger.commands());
+      "{{\"steps\":{},\"mean_ms\":{:.5f},\"processor_ms\":{:.5f},\"most_ms\":{:.5f},"
+      "\"all_steps\":{},\"dropped\":{},\"commands\":{}}}\n",
+      steps.size(), (before - began) * 1e3 / count, processor * 1e3 / count, most, step,
+      counts.dropped, logger.commands());
+  std::fflush(stdout);
+}
+
+int measure(const Options& options) {
+  Logger logger(options);   // its thread stays on the cores that this process was given
+  take_core(options.core);  // and this one moves away
+  Work work;
+  std::uint64_t step = 0;
+  for (double turn = 0; std::cin >> turn;) take_turn(turn, options.passes, work, logger, step);
   return 0;
 }
 
@@ -154,7 +162,6 @@ int main(int argc, char** argv) {
     if (word == "--calibrate") options.calibrate_ms = std::atoi(value);
     if (word == "--work") options.passes = std::atoi(value);
     if (word == "--core") options.core = std::atoi(value);
-    if (word == "--seconds") options.seconds = std::atof(value);
     if (word == "--run") options.run = value;
     if (word == "--shared") options.shared = value;
   }
