@@ -30,19 +30,19 @@ add_library(longhaul_flags INTERFACE)
 target_compile_features(longhaul_flags INTERFACE cxx_std_20)
 if(PROJECT_IS_TOP_LEVEL)  # inside somebody else's project, warnings are theirs to choose
   target_compile_options(longhaul_flags INTERFACE
-    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
-    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> -Werror)
+    $<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wsign-conversion;-Wshadow>
+    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
 endif()
 target_compile_options(longhaul_flags INTERFACE
   # Simulated runs must give the same bits with every compiler and level.
-  -ffp-contract=off -fno-fast-math)
+  $<$<COMPILE_LANGUAGE:C,CXX>:-ffp-contract=off;-fno-fast-math>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # g++ 12 misjudges the allocation of coroutine frames where it inlines them.
   target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete>)
 endif()
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # A tenth of the time of a compilation is g++ collecting garbage below this many KiB.
-  add_compile_options(--param=ggc-min-heapsize=524288)
+  add_compile_options($<$<COMPILE_LANGUAGE:C,CXX>:--param=ggc-min-heapsize=524288>)
   # A coroutine's frame may hold what an unnamed namespace declares, also where its file is included in another.
   target_compile_options(longhaul_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
 endif()

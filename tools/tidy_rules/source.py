@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-CXX = (".hpp", ".cpp")
+CXX = (".hpp", ".cpp", ".cu", ".cuh")
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", "node_modules"}
 
 

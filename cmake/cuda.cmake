@@ -1,0 +1,38 @@
+# CUDA, for the trainer's kernels (trainer/cuda). A machine without nvcc configures, builds and tests all the
+# same.
+set(LONGHAUL_CUDA AUTO CACHE STRING
+    "The trainer's CUDA kernels: ON, OFF, or AUTO: if nvcc is found and works, unless LONGHAUL_TRAINER is OFF")
+if(LONGHAUL_CUDA STREQUAL "OFF" OR LONGHAUL_SANITIZE OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU OR
+   (LONGHAUL_CUDA STREQUAL "AUTO" AND LONGHAUL_TRAINER STREQUAL "OFF"))
+  if(LONGHAUL_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "CUDA's parts are built with g++ and without sanitizers")
+  endif()
+  return()
+endif()
+if(NOT CMAKE_CUDA_COMPILER)
+  find_program(LONGHAUL_NVCC nvcc PATHS /usr/local/cuda/bin)
+  if(LONGHAUL_NVCC)
+    set(CMAKE_CUDA_COMPILER "${LONGHAUL_NVCC}")
+  endif()
+endif()
+if(CMAKE_CUDA_COMPILER)
+  set(CMAKE_CUDA_HOST_COMPILER "${CMAKE_CXX_COMPILER}")
+  # One binary for the cards of 2020 (A40, A6000: sm_86), of 2022 (H100, H200: sm_90) and, by PTX, for later ones.
+  set(CMAKE_CUDA_ARCHITECTURES "86-real;90" CACHE STRING "What nvcc compiles for")
+  include(CheckLanguage)
+  check_language(CUDA)
+endif()
+if(CMAKE_CUDA_COMPILER)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY None)  # the shared one, by name: LibTorch and NCCL have it, too
+  if(CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER "${CCACHE}")
+  endif()
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
+  find_package(CUDAToolkit REQUIRED)
+elseif(LONGHAUL_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "nvcc is not found, or does not work with ${CMAKE_CXX_COMPILER}: set CMAKE_CUDA_COMPILER")
+endif()
