@@ -1,5 +1,5 @@
-# CUDA, for the trainer's kernels (trainer/cuda). A machine without nvcc configures, builds and tests all the
-# same.
+# CUDA, for the trainer's kernels (trainer/cuda) and NCCL. A machine without nvcc configures, builds and tests all the
+# same. With ON, NCCL is looked for beside the toolkit and in pip's wheels, too.
 set(LONGHAUL_CUDA AUTO CACHE STRING
     "The trainer's CUDA kernels: ON, OFF, or AUTO: if nvcc is found and works, unless LONGHAUL_TRAINER is OFF")
 if(LONGHAUL_CUDA STREQUAL "OFF" OR LONGHAUL_SANITIZE OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU OR
