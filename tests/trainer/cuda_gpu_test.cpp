@@ -47,12 +47,17 @@ class Gpu {
 using OnGpu = testing::Types<On<Gpu, float>, On<Gpu, Bfloat16>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaWork, OnGpu);
 
-// 1 of 2^31 blocks is the limit; a whole 1.4 B model is 1.4e6 blocks. Rows over it would be refused
-// by CUDA, wider ones than a block's scratch by us.
-TEST(CudaLaunch, RefusesRowsWiderThanItsScratch) {
+TEST(CudaLaunch, TakesRowsAsWideAsItsScratchAndRefusesWiderOnes) {
   if (const auto why = Gpu::missing()) GTEST_SKIP() << *why;
-  RmsNormBackward<float> work{};
-  work.count = 1;
+  Gpu gpu;
+  const auto width = static_cast<std::size_t>(kScratchFloats);
+  const std::vector<float> ones(width, 1.0F);
+  float* const parts = gpu.put(std::vector<float>(width));
+  RmsNormBackward<float> work{
+      gpu.put(ones), gpu.put(ones), gpu.put(ones), gpu.put(ones), gpu.put(ones), parts, 1,
+      kScratchFloats};
+  gpu.go(work);
+  EXPECT_EQ(gpu.get(parts, width), ones);  // dy x rstd
   work.width = kScratchFloats + 1;
   EXPECT_THROW(run(nullptr, work), std::runtime_error);
 }

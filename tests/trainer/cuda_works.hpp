@@ -135,43 +135,45 @@ TYPED_TEST_P(CudaWork, RmsNormAddsTheResidualFirstAlsoInPlace) {
                       "y");
 }
 
-// More rows than strips, so that a strip has several and some have one more.
+// Fewer rows than strips, and more, so that a strip has several and some have one more.
 TYPED_TEST_P(CudaWork, RmsNormsWayBackIsItsSlope) {
   using T = typename TypeParam::Element;
-  const std::size_t rows = 1100, width = 9;
-  const auto x = this->elements(rows * width), dy = this->elements(rows * width),
-             before = this->elements(rows * width);
-  const auto gain = this->floats(width);
-  const auto count = std::int64_t(rows), wide = std::int64_t(width);
-  float* const rstd = this->machine->put(std::vector<float>(rows));
-  T* const dx = this->machine->put(before);
-  const auto start = this->floats(width);
-  float* const dgain = this->machine->put(start);
-  float* const parts = this->machine->put(std::vector<float>(std::size_t(kGainStrips) * width));
-  const T* const at = this->machine->put(x);
-  const float* const gains = this->machine->put(gain);
-  this->machine->go(
-      RmsNorm<T>{at, nullptr, nullptr, gains, this->machine->put(x), rstd, count, wide, 1e-5F});
-  const RmsNormBackward<T> work{this->machine->put(dy), at, gains, rstd, dx, parts, count, wide};
-  this->machine->go(work);
-  this->machine->go(SumOfParts{parts, dgain, work.rows(), wide});
-  const auto got = this->machine->get(dx, rows * width);
-  reference::Values gain_slopes = this->doubles(start, 0, width);
-  for (std::size_t r = 0; r < rows; ++r) {
-    const auto x_row = this->doubles(x, r * width, width), g = this->doubles(gain, 0, width),
-               dy_row = this->doubles(dy, r * width, width);
-    auto want = reference::slopes(
-        [&](const reference::Values& v) {
-          return reference::product(reference::rms_norm(v, g, 1e-5), dy_row);
-        },
-        x_row);
-    for (std::size_t i = 0; i < width; ++i)
-      want[i] += static_cast<double>(to_float(before[r * width + i]));
-    this->expect_near(got, r * width, want, "dx");
-    const auto ones = reference::rms_norm(x_row, reference::Values(width, 1), 1e-5);
-    for (std::size_t i = 0; i < width; ++i) gain_slopes[i] += dy_row[i] * ones[i];
+  const std::size_t width = 9;
+  for (const std::size_t rows : {std::size_t(13), std::size_t(1100)}) {
+    const auto x = this->elements(rows * width), dy = this->elements(rows * width),
+               before = this->elements(rows * width);
+    const auto gain = this->floats(width);
+    const auto count = std::int64_t(rows), wide = std::int64_t(width);
+    float* const rstd = this->machine->put(std::vector<float>(rows));
+    T* const dx = this->machine->put(before);
+    const auto start = this->floats(width);
+    float* const dgain = this->machine->put(start);
+    float* const parts = this->machine->put(std::vector<float>(std::size_t(kGainStrips) * width));
+    const T* const at = this->machine->put(x);
+    const float* const gains = this->machine->put(gain);
+    this->machine->go(
+        RmsNorm<T>{at, nullptr, nullptr, gains, this->machine->put(x), rstd, count, wide, 1e-5F});
+    const RmsNormBackward<T> work{this->machine->put(dy), at, gains, rstd, dx, parts, count, wide};
+    this->machine->go(work);
+    this->machine->go(SumOfParts{parts, dgain, work.rows(), wide});
+    const auto got = this->machine->get(dx, rows * width);
+    reference::Values gain_slopes = this->doubles(start, 0, width);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto x_row = this->doubles(x, r * width, width), g = this->doubles(gain, 0, width),
+                 dy_row = this->doubles(dy, r * width, width);
+      auto want = reference::slopes(
+          [&](const reference::Values& v) {
+            return reference::product(reference::rms_norm(v, g, 1e-5), dy_row);
+          },
+          x_row);
+      for (std::size_t i = 0; i < width; ++i)
+        want[i] += static_cast<double>(to_float(before[r * width + i]));
+      this->expect_near(got, r * width, want, "dx");
+      const auto ones = reference::rms_norm(x_row, reference::Values(width, 1), 1e-5);
+      for (std::size_t i = 0; i < width; ++i) gain_slopes[i] += dy_row[i] * ones[i];
+    }
+    this->expect_near(this->machine->get(dgain, width), 0, gain_slopes, "dgain");
   }
-  this->expect_near(this->machine->get(dgain, width), 0, gain_slopes, "dgain");
 }
 
 TYPED_TEST_P(CudaWork, RopeTurnsEachPairByItsAngleAndBack) {

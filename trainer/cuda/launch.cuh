@@ -18,6 +18,9 @@ inline void must(cudaError_t code, const char* what) {
   throw std::runtime_error(std::string(what) + " on the GPU: " + cudaGetErrorString(code));
 }
 
+constexpr int kWarp = 32;
+static_assert((kScratchFloats + kThreads / kWarp) * sizeof(float) <= 48 * 1024);
+
 class Block {  // the team that takes a row
  public:
   __device__ int rank() const { return static_cast<int>(threadIdx.x); }
@@ -34,7 +37,6 @@ class Block {  // the team that takes a row
   }
 
  private:
-  static constexpr int kWarp = 32;
   // Within warps by a butterfly, then over the warps in order: one order of additions, the same
   // bits in each thread. Blocks are whole warps.
   template <class Combine>

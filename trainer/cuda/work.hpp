@@ -25,8 +25,9 @@ namespace longhaul::trainer::cuda {
 
 using Stream = CUstream_st*;
 
-// Floats that a team has for a row, of its own; of a GPU's block: 48 KiB, without asking for more.
-inline constexpr std::int64_t kScratchFloats = 48 * 1024 / 4;
+// Floats that a team has for a row, of its own: of the 48 KiB that a GPU's block has without asking
+// for more, a little is for its meetings.
+inline constexpr std::int64_t kScratchFloats = 12 * 1024 - 64;
 
 class Alone {  // a team of one, on the host
  public:
