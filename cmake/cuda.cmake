@@ -36,3 +36,17 @@ if(CMAKE_CUDA_COMPILER)
 elseif(LONGHAUL_CUDA STREQUAL "ON")
   message(FATAL_ERROR "nvcc is not found, or does not work with ${CMAKE_CXX_COMPILER}: set CMAKE_CUDA_COMPILER")
 endif()
+# What of LibTorch is CUDA's. Without it the kernels are built and tested by themselves.
+if(CMAKE_CUDA_COMPILER AND TARGET longhaul_torch)
+  foreach(name torch_cuda c10_cuda)
+    find_library(TORCH_LIBRARY_${name} ${name} HINTS "${LONGHAUL_TORCH_ROOT}/lib")
+  endforeach()
+  if(TORCH_LIBRARY_torch_cuda AND TORCH_LIBRARY_c10_cuda)
+    target_compile_definitions(longhaul_torch INTERFACE LONGHAUL_HAS_CUDA_TORCH)
+    target_include_directories(longhaul_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
+    # What libtorch_cuda itself needs lies beside it or in other wheels, where it finds it and a linker need not.
+    target_link_options(longhaul_torch INTERFACE -Wl,--allow-shlib-undefined)
+    target_link_libraries(longhaul_torch INTERFACE
+      "-Wl,--push-state,--no-as-needed,${TORCH_LIBRARY_torch_cuda},--pop-state" ${TORCH_LIBRARY_c10_cuda} CUDA::cudart)
+  endif()
+endif()

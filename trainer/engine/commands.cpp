@@ -165,6 +165,7 @@ const std::vector<CommandEntry>& commands() {
       {"train", "train a model on token shards", train_command},
       {"tokenize", "make token shards from text", tokenize_command},
       {"bench", "tokens a second, where a step's time goes, MFU", bench_command},
+      {"bench-device", "the same on a GPU", bench_device_command},
       {"serve-bench", "answer requests: TTFT, TPOT, ITL, goodput, pp512, tg128",
        serve_bench_command},
       {"eval", "loss and perplexity of a model on token shards", eval_command},

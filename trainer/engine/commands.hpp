@@ -17,6 +17,7 @@ struct CommandEntry {
 const std::vector<CommandEntry>& commands();
 
 Result<int> bench_command(Outside& outside, std::span<const std::string> arguments);
+Result<int> bench_device_command(Outside& outside, std::span<const std::string> arguments);
 Result<int> serve_bench_command(Outside& outside, std::span<const std::string> arguments);
 Result<int> plan_command(Outside& outside, std::span<const std::string> arguments);
 

@@ -59,32 +59,53 @@ Result<OptimizerConfig> optimizer_preset(std::string_view name) {
   return config;
 }
 
-Optimizer::Optimizer(Model& model, const OptimizerConfig& config)
-    : model_(model), config_(config), second_begin_(model.layout().size()) {
+StateShape state_shape(const ParameterLayout& layout, OptimizerConfig& config) {
+  if (config.matrices == MatrixRule::kAdamW) config.transported = false;  // nothing to transport
+  if (config.matrices == MatrixRule::kScion) config.nesterov = false;
+  StateShape shape{layout.size(), 0, 0};
+  if (config.rest == RestRule::kAdamW) shape.second_begin = layout.matrix_size();
+  if (config.matrices == MatrixRule::kAdamW) shape.second_begin = 0;
+  if (config.matrices == MatrixRule::kNorMuon) shape.row_squares = rows_of(layout.groups());
+  if (config.transported)
+    shape.moved = config.rest == RestRule::kSign ? layout.size() : layout.matrix_size();
+  return shape;
+}
+
+NamedState named_state(const at::Tensor& first, const at::Tensor& second,
+                       const at::Tensor& row_square, const at::Tensor& moved) {
+  NamedState out = {{"first", first}};
+  if (second.numel() > 0) out.emplace_back("second", second);
+  if (row_square.numel() > 0) out.emplace_back("row_square", row_square);
+  if (moved.numel() > 0) out.emplace_back("moved", moved);
+  return out;
+}
+
+kernels::AdamW adamw_rule(const OptimizerConfig& config, double rate, double decay,
+                          std::uint64_t step) {
+  const auto t = static_cast<double>(step + 1);
+  return {static_cast<float>(rate),
+          static_cast<float>(config.beta1),
+          static_cast<float>(config.beta2),
+          static_cast<float>(config.eps),
+          static_cast<float>(decay),
+          static_cast<float>(1 - std::pow(config.beta1, t)),
+          static_cast<float>(1 - std::pow(config.beta2, t))};
+}
+
+Optimizer::Optimizer(Model& model, const OptimizerConfig& config) : model_(model), config_(config) {
   const at::NoGradGuard no_grad;
   const ParameterLayout& layout = model.layout();
-  if (config.matrices == MatrixRule::kAdamW) config_.transported = false;  // nothing to transport
-  if (config.matrices == MatrixRule::kScion) config_.nesterov = false;
-  if (config.rest == RestRule::kAdamW) second_begin_ = layout.matrix_size();
-  if (config.matrices == MatrixRule::kAdamW) second_begin_ = 0;
+  const StateShape shape = state_shape(layout, config_);
+  second_begin_ = shape.second_begin;
   first_ = at::zeros({layout.size()}, at::kFloat);
   second_ = at::zeros({layout.size() - second_begin_}, at::kFloat);
-  row_square_ = at::zeros({config.matrices == MatrixRule::kNorMuon ? rows_of(layout.groups()) : 0},
-                          at::kFloat);
-  moved_ = at::zeros({config_.transported ? moved_size() : 0}, at::kFloat);
+  row_square_ = at::zeros({shape.row_squares}, at::kFloat);
+  moved_ = at::zeros({shape.moved}, at::kFloat);
   if (config_.transported) reading_ = at::empty({layout.size()}, at::kFloat);
 }
 
-std::int64_t Optimizer::moved_size() const {
-  return config_.rest == RestRule::kSign ? model_.layout().size() : model_.layout().matrix_size();
-}
-
-std::vector<std::pair<std::string, at::Tensor>> Optimizer::state() const {
-  std::vector<std::pair<std::string, at::Tensor>> out = {{"first", first_}};
-  if (second_.numel() > 0) out.emplace_back("second", second_);
-  if (row_square_.numel() > 0) out.emplace_back("row_square", row_square_);
-  if (moved_.numel() > 0) out.emplace_back("moved", moved_);
-  return out;
+NamedState Optimizer::state() const {
+  return named_state(first_, second_, row_square_, moved_);
 }
 
 std::int64_t Optimizer::state_bytes() const {
@@ -149,14 +170,7 @@ StepReport Optimizer::step(const StepInputs& inputs) {
 
 void Optimizer::adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
                             std::uint64_t step) {
-  const auto t = static_cast<double>(step + 1);
-  const kernels::AdamW rule{static_cast<float>(rate),
-                            static_cast<float>(config_.beta1),
-                            static_cast<float>(config_.beta2),
-                            static_cast<float>(config_.eps),
-                            static_cast<float>(decay),
-                            static_cast<float>(1 - std::pow(config_.beta1, t)),
-                            static_cast<float>(1 - std::pow(config_.beta2, t))};
+  const kernels::AdamW rule = adamw_rule(config_, rate, decay, step);
   over_elements(begin, end, [&](std::int64_t i, std::int64_t n) {
     kernels::adamw(model_.weights().data_ptr<float>() + i, model_.gradients().data_ptr<float>() + i,
                    first_.data_ptr<float>() + i, second_.data_ptr<float>() + (i - second_begin_), n,

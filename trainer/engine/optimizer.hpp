@@ -32,6 +32,7 @@
 
 #include "trainer/engine/model.hpp"
 #include "trainer/engine/orthogonal.hpp"
+#include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
 
@@ -67,6 +68,20 @@ struct OptimizerConfig {
 // "adamw", "muon", "normuon", "scion", "transported": the usual settings of each.
 Result<OptimizerConfig> optimizer_preset(std::string_view name);
 
+// What an optimizer keeps, wherever it computes. Settles what the config's rules exclude.
+struct StateShape {
+  std::int64_t second_begin;  // AdamW's mean square is kept from here on
+  std::int64_t row_squares, moved;
+};
+StateShape state_shape(const ParameterLayout& layout, OptimizerConfig& config);
+// The names a checkpoint has for it.
+using NamedState = std::vector<std::pair<std::string, at::Tensor>>;
+NamedState named_state(const at::Tensor& first, const at::Tensor& second,
+                       const at::Tensor& row_square, const at::Tensor& moved);
+float shape_scale(ShapeScale scale, const MatrixGroup& group);
+kernels::AdamW adamw_rule(const OptimizerConfig& config, double rate, double decay,
+                          std::uint64_t step);
+
 struct StepInputs {
   std::uint64_t step = 0;  // from 0
   double factor = 1;       // the schedule's
@@ -101,8 +116,14 @@ class Optimizer {
   void read_at_weights();
   StepReport step(const StepInputs& inputs);
   // What a checkpoint must hold beside W, by name; flat fp32, in memory of this object.
-  std::vector<std::pair<std::string, at::Tensor>> state() const;
+  NamedState state() const;
   std::int64_t state_bytes() const;
+
+  struct Rule {  // of a group of matrices, in one step
+    float rate, keep;
+  };
+  // At the rate of the step, which the shape's scale and Scion's radius go into.
+  static Rule rule_of(const OptimizerConfig& config, const MatrixGroup& group, double rate);
 
  private:
   double rate_of(const StepInputs& inputs) const {
@@ -115,10 +136,9 @@ class Optimizer {
     std::int64_t k, first_row, place;
     std::uint64_t owner;
   };
-  struct Rule {  // of a matrix, in this step
-    float rate, keep;
-  };
-  Rule rule_of(const MatrixGroup& group, const StepInputs& inputs) const;
+  Rule rule_of(const MatrixGroup& group, const StepInputs& inputs) const {
+    return rule_of(config_, group, rate_of(inputs));
+  }
   at::Tensor polar_factor(const MatrixGroup& group, std::int64_t k) const;
   void apply_factor(const MatrixGroup& group, std::int64_t k, std::int64_t first_row, float* factor,
                     const Rule& rule);
@@ -128,8 +148,6 @@ class Optimizer {
   void step_rest(const StepInputs& inputs);
   void adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
                    std::uint64_t step);
-  float shape_scale(const MatrixGroup& group) const;
-  std::int64_t moved_size() const;
 
   Model& model_;
   OptimizerConfig config_;

@@ -37,9 +37,9 @@ double cost_of(const MatrixGroup& group) {
 
 }  // namespace
 
-float Optimizer::shape_scale(const MatrixGroup& group) const {
+float shape_scale(ShapeScale scale, const MatrixGroup& group) {
   const auto rows = static_cast<double>(group.rows), columns = static_cast<double>(group.columns);
-  switch (config_.scale) {
+  switch (scale) {
     case ShapeScale::kJordan:
       return static_cast<float>(std::sqrt(std::max(1.0, rows / columns)));
     case ShapeScale::kMoonlight:
@@ -83,12 +83,13 @@ void Optimizer::spread(Spread over) {
   factors_ = at::empty({place}, at::kFloat);
 }
 
-Optimizer::Rule Optimizer::rule_of(const MatrixGroup& group, const StepInputs& inputs) const {
-  const double rate = rate_of(inputs);
-  double keep = 1 - rate * config_.decay;
-  if (config_.matrices == MatrixRule::kScion) keep = config_.constrained ? 1 - rate : 1;
-  const double radius = config_.matrices == MatrixRule::kScion ? config_.radius : 1;
-  return {static_cast<float>(rate * radius) * shape_scale(group), static_cast<float>(keep)};
+Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, const MatrixGroup& group,
+                                   double rate) {
+  double keep = 1 - rate * config.decay;
+  if (config.matrices == MatrixRule::kScion) keep = config.constrained ? 1 - rate : 1;
+  const double radius = config.matrices == MatrixRule::kScion ? config.radius : 1;
+  return {static_cast<float>(rate * radius) * shape_scale(config.scale, group),
+          static_cast<float>(keep)};
 }
 
 void Optimizer::step_matrices(const StepInputs& inputs, StepReport& report) {

@@ -39,11 +39,16 @@ const PolarRecipe& recipe_of(PolarMethod method) {
 
 at::Tensor orthogonalized(const at::Tensor& matrices, PolarMethod method) {
   ASSERT(matrices.dim() == 3);
+  return orthogonalized(matrices, matrices.pow(2).sum({1, 2}).sqrt(), method);
+}
+
+at::Tensor orthogonalized(const at::Tensor& matrices, const at::Tensor& norms, PolarMethod method) {
+  ASSERT(matrices.dim() == 3 && norms.dim() == 1);
   const PolarRecipe& recipe = recipe_of(method);
   const bool turned = matrices.size(1) > matrices.size(2);  // A is the smaller square
   at::Tensor x = turned ? matrices.transpose(1, 2) : matrices;
-  const at::Tensor norm = x.pow(2).sum({1, 2}, /*keepdim=*/true).sqrt();
-  x = x / (norm * recipe.slack + recipe.least);
+  const at::Tensor divisors = norms * recipe.slack + recipe.least;
+  x = x / divisors.to(x.scalar_type()).view({-1, 1, 1});
   for (const Quintic& step : recipe.steps) {
     const at::Tensor a = at::bmm(x, x.transpose(1, 2));
     const at::Tensor b = at::baddbmm(a, a, a, step.b, step.c);

@@ -33,5 +33,7 @@ const PolarRecipe& recipe_of(PolarMethod method);
 // matrices [k, m, n], fp32, fp64 or bf16, any device -> the same shape; each on its own, so a batch
 // gives the bits of its parts.
 at::Tensor orthogonalized(const at::Tensor& matrices, PolarMethod method);
+// The same from the matrices' Frobenius norms [k], where they are known.
+at::Tensor orthogonalized(const at::Tensor& matrices, const at::Tensor& norms, PolarMethod method);
 
 }  // namespace longhaul::trainer

@@ -1,0 +1,10 @@
+// Training on a GPU, held against the CPU's; skipped where there is none.
+#include "tests/trainer/device_checks.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Gpu, OnDevice, testing::Values("cuda"));
+
+}  // namespace
+}  // namespace longhaul::trainer

@@ -1,0 +1,115 @@
+// The one place where LibTorch's CUDA is asked for anything but tensors: streams, events, memory.
+#include "trainer/engine/device.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/escape.hpp"
+#include "trainer/cuda/gpu.hpp"
+
+#ifdef LONGHAUL_HAS_CUDA_TORCH
+#include <ATen/cuda/CUDAContext.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#endif
+
+namespace longhaul::trainer {
+namespace {
+
+// The number behind "cuda:", 0 of "cuda"; < 0: neither.
+int index_of(std::string_view name) {
+  if (name == "cuda") return 0;
+  if (!name.starts_with("cuda:") || name.size() != 6 || name[5] < '0' || name[5] > '9') return -1;
+  return name[5] - '0';
+}
+
+}  // namespace
+
+Result<Device> Device::open(std::string_view name) {
+  Device out;
+  if (name == "cpu") return out;
+  const int index = index_of(name);
+  if (index < 0)
+    return fail(Kind::kUsage, "compute on \"" + printable(name, 32) + "\"",
+                "a device is cpu, cuda or cuda:N");
+  std::string why;
+  const auto gpu = cuda::find_gpu(index, why);
+  if (!gpu)
+    return fail(Error(Kind::kUnsupported, "compute on " + printable(name, 32), why)
+                    .advise("see what nvidia-smi says; --device cpu needs no GPU"));
+#ifdef LONGHAUL_HAS_CUDA_TORCH
+  out.place_ = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  out.name_ = gpu->name;
+  c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
+  return out;
+#else
+  return fail(Error(Kind::kUnsupported, "compute on " + printable(name, 32),
+                    "this build's LibTorch has no CUDA")
+                  .advise("build with a CUDA LibTorch: -DLONGHAUL_TORCH_ROOT"));
+#endif
+}
+
+#ifdef LONGHAUL_HAS_CUDA_TORCH
+
+cuda::Stream Device::stream() const {
+  return at::cuda::getCurrentCUDAStream(place_.index()).stream();
+}
+
+void Device::wait() const {
+  if (!place_.is_cpu()) at::cuda::getCurrentCUDAStream(place_.index()).synchronize();
+}
+
+double Device::peak_bytes() const {
+  if (place_.is_cpu()) return 0;
+  const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(place_.index());
+  return static_cast<double>(statistics.allocated_bytes[0].peak);  // of all pools
+}
+
+struct BatchRing::Slot {
+  at::Tensor pinned;
+  at::cuda::CUDAEvent fetched;
+};
+
+at::Tensor BatchRing::send(const std::int64_t* tokens, const std::int64_t* targets,
+                           std::int64_t count) {
+  Slot& slot = *slots_[std::exchange(next_, (next_ + 1) % slots_.size())];
+  const bool on_gpu = !device_.place().is_cpu();
+  if (on_gpu) slot.fetched.synchronize();  // returns at once if it was never recorded
+  if (!slot.pinned.defined() || slot.pinned.size(1) != count)
+    slot.pinned = at::empty({2, count}, at::TensorOptions(at::kLong).pinned_memory(on_gpu));
+  std::copy_n(tokens, count, slot.pinned.data_ptr<std::int64_t>());
+  std::copy_n(targets, count, slot.pinned.data_ptr<std::int64_t>() + count);
+  if (!on_gpu) return slot.pinned.clone();
+  const at::Tensor out = slot.pinned.to(device_.place(), /*non_blocking=*/true);
+  slot.fetched.record(at::cuda::getCurrentCUDAStream(device_.place().index()));
+  return out;
+}
+
+#else
+
+cuda::Stream Device::stream() const {
+  return nullptr;
+}
+void Device::wait() const {}
+double Device::peak_bytes() const {
+  return 0;
+}
+
+struct BatchRing::Slot {};
+
+at::Tensor BatchRing::send(const std::int64_t* tokens, const std::int64_t* targets,
+                           std::int64_t count) {
+  at::Tensor out = at::empty({2, count}, at::kLong);
+  std::copy_n(tokens, count, out.data_ptr<std::int64_t>());
+  std::copy_n(targets, count, out.data_ptr<std::int64_t>() + count);
+  return out;
+}
+
+#endif
+
+BatchRing::BatchRing(const Device& device) : device_(device) {
+  for (auto& slot : slots_) slot = std::make_unique<Slot>();
+}
+BatchRing::~BatchRing() = default;
+
+}  // namespace longhaul::trainer

@@ -1,0 +1,139 @@
+// `bench-device`: what a training step costs on a GPU (or on the CPU by the same code).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/base/rng.hpp"
+#include "lib/cli/exit_code.hpp"
+#include "trainer/engine/commands.hpp"
+#include "trainer/engine/device_optimizer.hpp"
+#include "trainer/engine/train_setup.hpp"
+#include "trainer/plan.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+using BenchClock = std::chrono::steady_clock;
+
+double seconds_since(BenchClock::time_point began) {
+  return std::chrono::duration<double>(BenchClock::now() - began).count();
+}
+
+double middle_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// By its maker's data sheet, where the plan knows a card of that name; else 0.
+double peak_of(const std::string& gpu) {
+  std::string lower = gpu;
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  for (const Accelerator& card : accelerators())
+    if (lower.find(card.name) != std::string::npos) return card.peak_flops;
+  return 0;
+}
+
+struct DeviceTimes {
+  std::vector<double> step, model, optimizer;
+  double loss = 0;  // a token, of the last step
+};
+
+template <class T>
+DeviceTimes measure_on(const Device& device, const TrainOptions& run, const ModelConfig& config,
+                       const OptimizerConfig& rules) {
+  DeviceModel<T> model(config, device);
+  {
+    Model start(config);
+    start.init(run.seed);
+    model.load(start.weights());
+  }
+  DeviceOptimizer<T> optimizer(model, rules);
+  const auto batch = static_cast<std::int64_t>(run.batch),
+             sequence = static_cast<std::int64_t>(run.sequence),
+             micro = run.micro == 0 ? batch : static_cast<std::int64_t>(run.micro);
+  Rng rng(run.seed, "bench.tokens");
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(batch * sequence + 1));
+  for (std::int64_t& id : ids)
+    id = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(config.vocab)));
+  const double tokens = static_cast<double>(batch * sequence);
+  DeviceTimes times;
+  constexpr std::uint64_t kWarmup = 3;  // the first make buffers and choose products' algorithms
+  for (std::uint64_t step = 0; step < run.steps + kWarmup; ++step) {
+    device.wait();
+    const auto began = BenchClock::now();
+    model.gradients().zero_();
+    optimizer.extrapolate(run.kappa);
+    for (std::int64_t first = 0; first < batch; first += micro)
+      model.train(
+          {ids.data() + first * sequence, ids.data() + first * sequence + 1, micro, sequence},
+          static_cast<float>(1 / tokens));
+    device.wait();  // so that each part's time is its own; a run does not wait here
+    const double model_seconds = seconds_since(began);
+    optimizer.step({.step = step});
+    device.wait();
+    const double whole = seconds_since(began);
+    times.loss = model.take_loss() / tokens;
+    if (step < kWarmup) continue;
+    times.step.push_back(whole);
+    times.model.push_back(model_seconds);
+    times.optimizer.push_back(whole - model_seconds);
+  }
+  return times;
+}
+
+}  // namespace
+
+Result<int> bench_device_command(Outside& outside, std::span<const std::string> arguments) {
+  TrainOptions run;
+  run.steps = 10;
+  run.dtype = "bf16";
+  std::string device_name = "cuda";
+  double peak_tflops = 0;
+  Options options;
+  options.add("device", device_name, "cuda, cuda:N, or cpu, which is slow");
+  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  options.add("layers", run.layers, "another depth (0: the model's)");
+  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  options.add("polar", run.polar, "newton-schulz or polar-express");
+  options.add("batch", run.batch, "samples a step");
+  options.add("micro", run.micro, "samples a forward pass (0: all of the step's)");
+  options.add("sequence", run.sequence, "tokens a sample");
+  options.add("steps", run.steps, "steps measured; medians are printed");
+  options.add("dtype", run.dtype,
+              "of activations and of the weights that products read: bf16, fp32");
+  options.add("peak-tflops", peak_tflops, "MFU against this (0: the card's, if it is known)");
+  if (TRY(read_options(outside.console, options, "bench-device", arguments)) == Asked::kHelp)
+    return cli::kOk;
+  run.data = run.run = ".";
+  TRY(check(run));
+  const Device device = TRY(Device::open(device_name));
+  const ModelConfig config = TRY(config_of(run));
+  const OptimizerConfig rules = TRY(optimizer_of(run));
+  const bool bf16 = TRY(products_of(run)) == Products::kBfloat16;
+  const DeviceTimes times = bf16 ? measure_on<cuda::Bfloat16>(device, run, config, rules)
+                                 : measure_on<float>(device, run, config, rules);
+  const double step = middle_of(times.step);
+  const double rate = static_cast<double>(run.batch * run.sequence) / step;
+  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : peak_of(device.name());
+  const auto sequence = static_cast<std::int64_t>(run.sequence);
+  const auto share_of_peak = [&](double flops) {
+    return peak > 0 ? fmt::format("{:.4f}", rate * flops / peak) : std::string("null");
+  };
+  outside.console.out(fmt::format(
+      "{{\"bench\":\"device-step\",\"cell\":\"{} {}\",\"device\":\"{}\",\"parameters\":{},"
+      "\"dtype\":\"{}\",\"batch\":{},\"micro\":{},\"sequence\":{},\"tokens_per_second\":{:.1f},"
+      "\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},\"optimizer_seconds\":{:.6f},"
+      "\"optimizer_share\":{:.4f},\"loss\":{:.4f},\"peak_flops\":{:.4g},\"mfu_full\":{},"
+      "\"mfu_causal\":{},\"device_bytes\":{:.0f}}}\n",
+      run.model, run.optimizer, device.name(), parameter_count(config), run.dtype, run.batch,
+      run.micro == 0 ? run.batch : run.micro, run.sequence, rate, step, middle_of(times.model),
+      middle_of(times.optimizer), middle_of(times.optimizer) / step, times.loss, peak,
+      share_of_peak(train_flops_full(config, sequence)),
+      share_of_peak(train_flops_causal(config, sequence)), device.peak_bytes()));
+  return cli::kOk;
+}
+
+}  // namespace longhaul::trainer

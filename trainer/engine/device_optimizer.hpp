@@ -1,0 +1,44 @@
+// DeviceOptimizer: optimizer.hpp's rules on a DeviceModel's buffers, element for element the same
+// steps, its matrices' products in T. State is fp32 on the device, as Optimizer's by name and
+// length, so either goes on from the other's checkpoint. One rank. The training thread.
+#pragma once
+
+#include "trainer/engine/device_model.hpp"
+#include "trainer/engine/optimizer.hpp"
+
+namespace longhaul::trainer {
+
+template <class T>
+class DeviceOptimizer {
+ public:
+  DeviceOptimizer(DeviceModel<T>& model, const OptimizerConfig& config);
+  const OptimizerConfig& config() const { return config_; }
+  // Before a step's first forward pass, and before an evaluation, as Optimizer's. Costs nothing
+  // where the last step has written that reading already, as it does for an unchanged kappa.
+  void extrapolate(double kappa);
+  void read_at_weights();
+  // Waits for the gradient's norm alone. polar_seconds stays 0: a GPU's time is told by its events.
+  StepReport step(const StepInputs& inputs);
+  NamedState state() const;
+
+ private:
+  double add_noise_and_measure(std::uint64_t step);
+  void step_group(const MatrixGroup& group, const Optimizer::Rule& rule, std::int64_t first_row);
+  void step_rest(const StepInputs& inputs);
+  // Of [begin, end), whose reading is of U.
+  template <class U>
+  void adamw_range(std::int64_t begin, std::int64_t end, U* reading, double rate, double decay,
+                   std::uint64_t step);
+  template <class U>
+  void sign_range(std::int64_t begin, std::int64_t end, U* reading, double rate);
+  void write_reading(float kappa);
+
+  DeviceModel<T>& model_;
+  const Device& device_;
+  OptimizerConfig config_;
+  at::Tensor first_, second_, row_square_, moved_;
+  std::int64_t second_begin_;
+  float factor_ = 1;  // of this step's gradient: clipping
+};
+
+}  // namespace longhaul::trainer
