@@ -67,7 +67,16 @@ struct RemoteSite::Link {
     return events.receive() ? Came::kRefusal : Came::kNothing;
   }
 
+  struct Away {
+    bool was_reached;            // it took a question and did not answer
+    Clock::time_point ask_at{};  // such a one is asked once more, to hear whether it answers again
+    const char* why() const {
+      return was_reached ? "it does not answer" : "it is not to be reached";
+    }
+  };
+
   const Pass pass;
+  std::optional<Away> away;
   ZmqContext context;
   ZmqSocket socket, events;
   store::Demand wanted;  // what was said last, and noted by the desk
@@ -101,8 +110,36 @@ std::string RemoteSite::attempt() const {
   return "ask the gateway at " + printable(link_->pass.at, 200);
 }
 
+tl::unexpected<Error> RemoteSite::refused() {
+  link_->away.reset();
+  return fail(Error(Kind::kAuth, attempt(), "it does not take this pass")
+                  .advise("the site may have revoked it: `longhaul-streamer gateway pass` "
+                          "makes another"));
+}
+
+// One that is away is not waited for: a connection, or anything that it says, ends that.
+Result<> RemoteSite::find_again(Bytes question) {
+  Link::Away& away = *link_->away;
+  const auto now = Clock::now();
+  switch (link_->wait(away.was_reached ? ZMQ_POLLIN : ZMQ_POLLOUT, now)) {
+    case Link::Came::kRefusal:
+      return refused();
+    case Link::Came::kWhatWasAwaited:
+      link_->away.reset();
+      return {};
+    case Link::Came::kNothing:
+      break;
+  }
+  if (away.was_reached && now >= away.ask_at) {
+    link_->socket.send({question});  // what it answers late answers no question by its number
+    away.ask_at = now + kAnswerPatience;
+  }
+  return fail(Kind::kTimeout, attempt(), away.why());
+}
+
 Result<Answer> RemoteSite::exchange(const Question& question) {
   const ByteVector bytes = wire::encode(question);
+  if (link_->away) TRY(find_again(bytes));
   const auto until = Clock::now() + kAnswerPatience;
   bool sent = false;
   do {
@@ -110,9 +147,7 @@ Result<Answer> RemoteSite::exchange(const Question& question) {
       case Link::Came::kNothing:
         break;
       case Link::Came::kRefusal:
-        return fail(Error(Kind::kAuth, attempt(), "it does not take this pass")
-                        .advise("the site may have revoked it: `longhaul-streamer gateway pass` "
-                                "makes another"));
+        return refused();
       case Link::Came::kWhatWasAwaited:
         if (!sent) {
           sent = link_->socket.send({bytes});
@@ -127,7 +162,8 @@ Result<Answer> RemoteSite::exchange(const Question& question) {
         }
     }
   } while (Clock::now() < until);
-  return fail(Kind::kTimeout, attempt(), sent ? "it does not answer" : "it is not to be reached");
+  link_->away = Link::Away{sent, Clock::now() + kAnswerPatience};
+  return fail(Kind::kTimeout, attempt(), link_->away->why());
 }
 
 template <class Reply>

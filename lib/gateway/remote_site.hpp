@@ -1,7 +1,8 @@
 // RemoteSite: a streamer's ROOT through its gateway, over ZeroMQ, for a training program on a host
-// that does not see the ROOT. One question at a time; each is answered within kAnswerPatience or is
-// kTimeout, and a gateway that comes back is found again by itself. kAuth: the pass is not taken.
-// One thread; libzmq keeps one of its own beside it.
+// that does not see the ROOT. One question at a time, answered within kAnswerPatience or kTimeout.
+// After that the gateway is away: questions are kTimeout at once, without a wait, until it is found
+// again, seconds after it is back. kAuth: the pass is not taken. One thread; libzmq keeps one of
+// its own beside it.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,8 @@ class RemoteSite final : public Site {
   template <class Reply>
   Result<Reply> ask(decltype(Question::what) what);
   std::string attempt() const;
+  tl::unexpected<Error> refused();
+  Result<> find_again(Bytes question);
   Result<Answer> exchange(const Question& question);
 
   std::unique_ptr<Link> link_;

@@ -330,8 +330,10 @@ TEST(FeedThroughAGateway, WaitsForOneThatIsAway) {
               std::string::npos)
         << feed->waiting_for();
     door.open();
-    for (int tries = 0; tries < 30 && feed->waiting_for() != "the manifest of words"; ++tries)
+    for (int tries = 0; tries < 600 && feed->waiting_for() != "the manifest of words"; ++tries) {
       ASSERT_EQ(feed->ready().value(), Presence::kNotYet);
+      ::poll(nullptr, 0, 100);
+    }
     EXPECT_EQ(feed->waiting_for(), "the manifest of words");
     door.allow({});
     door.skip(gateway::kPassesReadEach);

@@ -73,6 +73,7 @@ class Door {
     return {run, at_, keys_.open, keys.open, keys.secret};
   }
   const Pass& pass() const { return pass_; }
+  const KeyPair& keys() const { return keys_; }
   void allow(std::vector<Pass> passes) {
     const std::scoped_lock lock(list_.mutex);
     list_.passes = std::move(passes);

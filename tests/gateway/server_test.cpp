@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "lib/gateway/remote_site.hpp"
+#include "lib/gateway/zmq_socket.hpp"
 #include "tests/gateway/door.hpp"
 
 namespace longhaul::gateway {
@@ -28,6 +29,15 @@ class GatewayTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
   static store::TreeName name(const char* text) { return store::TreeName::known(text); }
+  std::optional<store::VersionNo> found_again(RemoteSite& site) const {
+    auto current = site.current(words_);
+    for (int tries = 0; tries < 600 && !current; ++tries) {
+      ::poll(nullptr, 0, 100);
+      current = site.current(words_);
+    }
+    EXPECT_TRUE(current) << current.error().message();
+    return current.value_or(std::nullopt);
+  }
 
   fs::path root_;
   std::string content_;
@@ -93,10 +103,56 @@ TEST_F(GatewayTest, IsFoundAgainWhenItComesBack) {
   EXPECT_EQ(away.kind(), Kind::kTimeout) << away.message();
   EXPECT_EQ(away.why(), "it is not to be reached");
   door.open();
-  Result<std::optional<store::VersionNo>> back = fail(Kind::kTimeout, "ask");
-  for (int tries = 0; tries < 30 && !back; ++tries) back = site->current(words_);
-  ASSERT_TRUE(back) << back.error().message();
-  EXPECT_EQ(*back, store::VersionNo(1));
+  EXPECT_EQ(found_again(*site), store::VersionNo(1));
+}
+
+// How many of 200 questions were told that nobody is there, within a minute: in one of waits there
+// is room for 30.
+int questions_in_a_minute(RemoteSite& site, const store::DatasetName& dataset) {
+  const Time end = server_clock() + 60s;
+  int asked = 0;
+  while (asked < 200 && server_clock() < end) {
+    site.want(dataset, {});
+    if (site.current(dataset).error().kind() == Kind::kTimeout) ++asked;
+  }
+  return asked;
+}
+
+TEST_F(GatewayTest, IsNotWaitedForWhileItIsAway) {
+  Door door(root_, "tcp://127.0.0.1:0");
+  const auto site = RemoteSite::open(door.file()).value();
+  ASSERT_TRUE(site->current(words_));
+  door.close();
+  EXPECT_EQ(questions_in_a_minute(*site, words_), 200);
+}
+
+// One lets readers in and says nothing: a process that was stopped, say.
+TEST_F(GatewayTest, IsNotWaitedForWhileItIsMute) {
+  Door door(root_, "tcp://127.0.0.1:0");
+  const auto site = RemoteSite::open(door.file()).value();
+  ASSERT_TRUE(site->current(words_));
+  door.close();
+  {
+    ZmqContext context(*linked_zmq());
+    ZmqSocket mute(context, ZMQ_ROUTER);
+    mute.set(ZMQ_CURVE_SERVER, 1);
+    mute.set(ZMQ_CURVE_SECRETKEY, door.keys().secret);
+    ASSERT_TRUE(mute.bind(door.pass().at));
+    int heard = 0;
+    for (int tries = 0; tries < 600 && heard == 0; ++tries) {
+      ::poll(nullptr, 0, 100);
+      EXPECT_FALSE(site->current(words_));
+      while (mute.receive()) ++heard;
+    }
+    ASSERT_GE(heard, 1);
+    const Time began = server_clock();
+    EXPECT_EQ(site->current(words_).error().why(), "it does not answer");
+    EXPECT_EQ(questions_in_a_minute(*site, words_), 200);
+    for (heard = 0; mute.receive();) ++heard;
+    EXPECT_LE(heard, 1 + (server_clock() - began) / kAnswerPatience) << "now and then, not 200";
+  }
+  door.open();
+  EXPECT_EQ(found_again(*site), store::VersionNo(1));
 }
 
 TEST_F(GatewayTest, TellsTheSiteWhatIsNeededUntilTheReaderIsGone) {
