@@ -111,6 +111,41 @@ def quota(program, folder, shards, shim):
         assert done.returncode == code, (room, done.stderr)
 
 
+def real_quota(program, folder, shards):
+    """The same by a kernel's own quota: btrfs has one wherever it is (ext4's and XFS's are often not built in)."""
+    disk, image, log = folder / "btrfs", folder / "image", folder / "real.log"
+    disk.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(512 << 20)
+    for step in (["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, disk]):
+        if not shutil.which(step[0]) or subprocess.run(step, check=False, capture_output=True).returncode != 0:
+            print(f"without a real quota: no {step[0]} of btrfs here")
+            return
+    mine = disk / "mine"
+    btrfs = lambda *words: subprocess.run(["btrfs", *words], check=True, capture_output=True, text=True).stdout
+    trainer = None
+    try:
+        btrfs("subvolume", "create", mine)
+        btrfs("quota", "enable", disk)
+        trainer = Trainer(program, shards, mine / "run", log, "--checkpoint-every", 20)
+        run = mine / "run"
+        trainer.until(lambda: run.exists() and len(checkpoints(run)) > 1, "two checkpoints")
+        group = "0/" + btrfs("inspect-internal", "rootid", mine).strip()
+        btrfs("qgroup", "limit", "1M", group, disk)   # less than there is already
+        trainer.until_said("Disk quota exceeded", 1)
+        trainer.until_steps(30)
+        kept = newest(run)
+        assert not [name for name in checkpoints(run) if name.startswith(".")], checkpoints(run)
+        btrfs("qgroup", "limit", "none", group, disk)
+        trainer.until(lambda: newest(run) > kept, "the next one, which fits")
+        resumed = trainer.stop(130)["steps"]
+        resumes_at(program, shards, run, log, resumed)
+    finally:
+        if trainer:
+            trainer.kill()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
 def main():
     if INSIDE not in os.environ:
         return own_mounts()
@@ -121,6 +156,7 @@ def main():
         no_room(program, folder, shards)
         full_amidst(program, folder, shards, shim)
         quota(program, folder, shards, shim)
+        real_quota(program, folder, shards)
         print("all held")
         return 0
     finally:

@@ -28,19 +28,23 @@ def command(program, folder, run, ranks, *more):
             "--ranks", str(ranks), *more]
 
 
-def round_of_kills(program, folder, ranks, kills, rng, name):
-    run = folder / name
-    for _ in range(kills):
-        with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-            kill_at_random(child, ranks, rng, STEPS - 1)
-    # And once asked to stop, which saves first and says so by its exit code.
+def stopped(program, folder, ranks, name):
+    """Asked to stop, it saves first and says so by its exit code."""
     with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         next(line for line in child.stderr if line.startswith(b"step "))
         child.terminate()
         child.stderr.read()
     assert child.returncode in (0, 130), f"stopped with {child.returncode}"
+
+
+def round_of_kills(program, folder, ranks, kills, rng, name):
+    run = folder / name
+    stopped(program, folder, ranks, name)   # first: kills may leave no step to stop at
+    for _ in range(kills):
+        with subprocess.Popen(command(program, folder, name, ranks, "--say-every", "1"),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+            kill_at_random(child, ranks, rng, STEPS - 1)
     done = subprocess.run(command(program, folder, name, ranks), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == STEPS, done.stdout
