@@ -2,12 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace longhaul::trainer {
 
 std::int64_t Parameter::count() const {
   std::int64_t n = 1;
   for (const std::int64_t size : shape) n *= size;
   return n;
+}
+
+double polar_cost(const MatrixGroup& group) {
+  const auto [small, large] = std::minmax(group.rows, group.columns);
+  const auto m = static_cast<double>(small), n = static_cast<double>(large);
+  return m * m * (2 * n + m);
 }
 
 ParameterLayout::ParameterLayout(const ModelConfig& c)

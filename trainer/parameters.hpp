@@ -33,6 +33,8 @@ struct Parameter {
 struct MatrixGroup {
   std::int64_t offset, stride, count, rows, columns;
 };
+// Multiplications of one step of a polar factor's polynomial, of one of them.
+double polar_cost(const MatrixGroup& group);
 
 class ParameterLayout {
  public:

@@ -23,21 +23,61 @@ Result<Accelerator> accelerator(std::string_view name) {
               "there is: a40, a100, h100, h200, l40s; or give --peak-tflops");
 }
 
+namespace {
+
+double polar_flops(const PlanInputs& in) {  // of a step
+  const ParameterLayout layout(in.model);
+  double products = 0;
+  for (const MatrixGroup& group : layout.groups())
+    products += static_cast<double>(group.count) * polar_cost(group);
+  return 2 * products * in.polar_steps;
+}
+
+}  // namespace
+
 Plan plan(const PlanInputs& in) {
   Plan out{};
-  out.tokens_per_second =
-      in.ranks * in.peak_flops * in.mfu / train_flops_full(in.model, in.sequence);
+  const double flops = train_flops_full(in.model, in.sequence);
+  const double polar = in.step_tokens > 0 ? polar_flops(in) / in.step_tokens : 0;  // a token
+  out.tokens_per_second = in.ranks * in.peak_flops * in.mfu / (flops + polar);
+  out.polar_share = polar / (flops + polar);
   out.seconds = in.tokens / out.tokens_per_second;
   out.cost = out.seconds / 3600 * in.ranks * in.price_per_hour;
   out.feed_bits_per_second = out.tokens_per_second * in.token_bytes * 8;
   return out;
 }
 
+namespace {
+
+// Of a backward pass that gives each range back: a layer's half, or the head's or embedding's.
+std::int64_t gradients_at_once(const ModelConfig& c) {
+  const std::int64_t d = c.hidden, table = c.vocab * d;
+  const std::int64_t mlp = 3 * c.intermediate * d;
+  const std::int64_t attention = 2 * (c.query_width() + c.kv_width()) * d;
+  const std::int64_t most = std::max({mlp, attention, c.tied ? 0 : table});
+  return most + (c.tied ? table : 0) + (2 * c.layers + 1) * d;
+}
+
+// The direction, the iterate before and after a step, and two squares; a matrix a thread.
+std::int64_t polar_floats(const ParameterLayout& layout, std::int64_t threads) {
+  std::int64_t most = 0;
+  for (const MatrixGroup& group : layout.groups()) {
+    const std::int64_t side = std::min(group.rows, group.columns);
+    const std::int64_t one = 3 * group.rows * group.columns + 2 * side * side;
+    most = std::max(most, std::min(threads, group.count) * one);
+  }
+  return most;
+}
+
+}  // namespace
+
 Memory memory(const MemoryInputs& in) {
   const ModelConfig& c = in.model;
   const ParameterLayout layout(c);
   Memory out{};
   out.weights = out.gradients = 4 * layout.size();
+  if (in.consumed) out.gradients = 4 * gradients_at_once(c);
+  out.workspace = in.adamw_matrices ? 0 : 4 * polar_floats(layout, in.threads);
   const std::int64_t second = in.adamw_matrices ? layout.size()
                               : in.rest_adamw   ? layout.size() - layout.matrix_size()
                                                 : 0;

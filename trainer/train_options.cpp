@@ -14,6 +14,51 @@ Schedule TrainOptions::schedule_of() const {
   return out;
 }
 
+namespace {
+
+void list_rule_options(Options& o, TrainOptions& run) {
+  o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
+  o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");
+  o.add("momentum", run.momentum, "of matrices (-1: usual)");
+  o.add("nesterov", run.nesterov, "yes or no (empty: usual)");
+  o.add("polar", run.polar, "newton-schulz or polar-express");
+  o.add("scale", run.scale, "jordan, moonlight or spectral (empty: usual)");
+  o.add("decay", run.decay, "weight decay of matrices (-1: usual)");
+  o.add("kappa", run.kappa, "extrapolation of `transported`, times the schedule");
+  o.add("clip", run.clip, "largest norm of the gradient (0: none)");
+  o.add(
+      "consume", run.consume,
+      "use and free each gradient as it is made: least memory, and no --clip, --spike, --micro or "
+      "other ranks");
+  o.add("noise", run.noise, "scale of injected heavy-tailed gradient noise (0: none)");
+  o.add("noise-alpha", run.noise_alpha, "its tail index, in (1, 2]");
+  o.add("schedule", run.schedule, "constant, cosine, linear, wsd");
+  o.add("warmup", run.warmup, "share of the steps");
+  o.add("cooldown", run.cooldown, "share of the steps, of linear and wsd");
+  o.add("floor", run.floor, "the schedule's last factor");
+}
+
+void list_ways_options(Options& o, TrainOptions& run) {
+  o.add("eval-every", run.eval_every, "steps (0: never)");
+  o.add("eval-batches", run.eval_batches, "batches an evaluation");
+  o.add("checkpoint-every", run.checkpoint_every, "steps (0: at the end only)");
+  o.add("keep", run.keep, "newest checkpoints kept");
+  o.add(
+      "grace", run.grace,
+      "seconds from the signal to stop until this is killed: a checkpoint that takes longer is not "
+      "begun (0: as Slurm says)");
+  o.add("resume", run.resume, "no, auto, or a checkpoint's folder");
+  o.add("spike", run.spike, "refuse gradients so many times their average (0: none)");
+  o.add("say-every", run.say_every, "steps between lines on stderr");
+  o.add("forget-controls", run.forget_controls,
+        "what people set while the run was at work (lr, clip ..) is not set again on a resume");
+  o.add("jsonl", run.jsonl, "the numbers also as RUN/metrics.jsonl, a line a step");
+  o.add("json", run.json, "the summary as one JSON object on stdout");
+}
+
+}  // namespace
+
 void list_options(Options& o, TrainOptions& run) {
   o.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
   o.add("layers", run.layers, "another depth (0: the model's)");
@@ -42,37 +87,8 @@ void list_options(Options& o, TrainOptions& run) {
   o.add("ranks", run.ranks,
         "processes on this host that train together (0: as torchrun's or srun's variables say)");
   o.add("rank-wait", run.rank_wait, "seconds to wait for another rank to start, or inside a sum");
-  o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
-  o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
-  o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");
-  o.add("momentum", run.momentum, "of matrices (-1: usual)");
-  o.add("nesterov", run.nesterov, "yes or no (empty: usual)");
-  o.add("polar", run.polar, "newton-schulz or polar-express");
-  o.add("scale", run.scale, "jordan, moonlight or spectral (empty: usual)");
-  o.add("decay", run.decay, "weight decay of matrices (-1: usual)");
-  o.add("kappa", run.kappa, "extrapolation of `transported`, times the schedule");
-  o.add("clip", run.clip, "largest norm of the gradient (0: none)");
-  o.add("noise", run.noise, "scale of injected heavy-tailed gradient noise (0: none)");
-  o.add("noise-alpha", run.noise_alpha, "its tail index, in (1, 2]");
-  o.add("schedule", run.schedule, "constant, cosine, linear, wsd");
-  o.add("warmup", run.warmup, "share of the steps");
-  o.add("cooldown", run.cooldown, "share of the steps, of linear and wsd");
-  o.add("floor", run.floor, "the schedule's last factor");
-  o.add("eval-every", run.eval_every, "steps (0: never)");
-  o.add("eval-batches", run.eval_batches, "batches an evaluation");
-  o.add("checkpoint-every", run.checkpoint_every, "steps (0: at the end only)");
-  o.add("keep", run.keep, "newest checkpoints kept");
-  o.add(
-      "grace", run.grace,
-      "seconds from the signal to stop until this is killed: a checkpoint that takes longer is not "
-      "begun (0: as Slurm says)");
-  o.add("resume", run.resume, "no, auto, or a checkpoint's folder");
-  o.add("spike", run.spike, "refuse gradients so many times their average (0: none)");
-  o.add("say-every", run.say_every, "steps between lines on stderr");
-  o.add("forget-controls", run.forget_controls,
-        "what people set while the run was at work (lr, clip ..) is not set again on a resume");
-  o.add("jsonl", run.jsonl, "the numbers also as RUN/metrics.jsonl, a line a step");
-  o.add("json", run.json, "the summary as one JSON object on stdout");
+  list_rule_options(o, run);
+  list_ways_options(o, run);
 }
 
 std::string config_json(const TrainOptions& run) {

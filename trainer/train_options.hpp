@@ -24,6 +24,7 @@ struct TrainOptions {
   std::string optimizer = "muon", polar = "newton-schulz", schedule = "cosine", scale;
   double rate = 0, rest_rate = 0, momentum = -1, decay = -1, kappa = 2, clip = 0;  // < 0, 0: preset
   double noise = 0, noise_alpha = 1.5;
+  bool consume = false;                               // gradients, each as it is made
   double warmup = 0.05, floor = 0.1, cooldown = 0.2;  // shares of the run, but the floor
   std::string nesterov;                               // "", "yes", "no"
 

@@ -298,6 +298,24 @@ TEST(Plan, FollowsFromItsInputs) {
   EXPECT_NEAR(out.seconds * out.tokens_per_second, 28e9, 1e3);
   EXPECT_NEAR(out.cost, out.seconds / 3600 * 8 * 2.5, 1e-6);
   EXPECT_NEAR(out.feed_bits_per_second, out.tokens_per_second * 16, 1e-3);
+  EXPECT_EQ(out.polar_share, 0);
+}
+
+TEST(Plan, CountsWhatPolarFactorsCostAStepOfAnySize) {
+  const ModelConfig model = named_config("llama-60m").value();
+  PlanInputs inputs{model, 1e9, 256, 1, 1e12, 0.5};
+  const double seconds_a_token = 1 / plan(inputs).tokens_per_second;
+  inputs.polar_steps = 5;
+  inputs.step_tokens = 1024;
+  const Plan muon = plan(inputs);
+  // By hand: 8 layers of 4 matrices [512, 512] and 3 of [1376, 512]; X X^T, A A, B X a step.
+  const double square = 512.0 * 512 * 512;
+  const double wide = 2 * 512.0 * 512 * 1376 + square;
+  const double seconds_a_step = 2 * 5 * 8 * (4 * 3 * square + 3 * wide) / (1e12 * 0.5);
+  EXPECT_NEAR(1024 / muon.tokens_per_second, 1024 * seconds_a_token + seconds_a_step, 1e-9);
+  EXPECT_NEAR(muon.polar_share, seconds_a_step * muon.tokens_per_second / 1024, 1e-9);
+  inputs.step_tokens = 1024 * 1024;
+  EXPECT_LT(plan(inputs).polar_share, 0.01);
 }
 
 }  // namespace

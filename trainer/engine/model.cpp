@@ -9,6 +9,7 @@
 #include "lib/base/rng.hpp"
 #include "trainer/engine/gemm.hpp"
 #include "trainer/engine/model_buffers.hpp"
+#include "trainer/engine/zero_pages.hpp"
 #include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
@@ -31,7 +32,7 @@ Model::Model(const ModelConfig& config)
     : config_(config),
       layout_(config),
       weights_(at::zeros({layout_.size()}, at::kFloat)),
-      gradients_(at::zeros({layout_.size()}, at::kFloat)),
+      gradients_(zero_pages(layout_.size())),
       read_(weights_.data_ptr<float>()),
       reading_(weights_) {}
 Model::~Model() = default;

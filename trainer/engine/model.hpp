@@ -46,14 +46,14 @@ class Model {
   void use_products(Products products) { products_ = products; }
 
   // Flat [layout().size()] fp32. The forward pass reads weights, the backward pass adds to
-  // gradients.
+  // gradients, which take memory once they were written (zero_pages.hpp).
   const at::Tensor& weights() const { return weights_; }
   const at::Tensor& gradients() const { return gradients_; }
   // Reads another buffer from now on (the accelerated method's extrapolated point), or the own one.
   void read_weights_from(const at::Tensor& weights);
 
   // Told, during the backward pass, of gradients [offset, offset + count) that are final; each
-  // once.
+  // once. The weights of that range are not read any more.
   using Final = std::function<void(std::int64_t offset, std::int64_t count)>;
   // Adds scale * d(sum of the tokens' losses)/d(weights) to gradients() and returns the sum of the
   // losses, in nats. scale = 1 / (tokens of the step) gives the mean's gradient.

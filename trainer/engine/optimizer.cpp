@@ -2,10 +2,12 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/escape.hpp"
 #include "trainer/engine/elements.hpp"
+#include "trainer/engine/zero_pages.hpp"
 #include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
@@ -130,23 +132,23 @@ void Optimizer::read_at_weights() {
   model_.read_weights_from(model_.weights());
 }
 
-double Optimizer::add_noise_and_measure(std::uint64_t step) {
+double Optimizer::add_noise_and_measure(std::int64_t begin, std::int64_t end, std::uint64_t step) {
   float* g = model_.gradients().data_ptr<float>();
-  const std::int64_t n = model_.layout().size();
   if (config_.noise_scale > 0) {
     const kernels::Noise noise{config_.noise_seed, step, static_cast<float>(config_.noise_scale),
                                static_cast<float>(config_.noise_alpha)};
-    over_elements(0, n, [&](std::int64_t i, std::int64_t count) {
+    over_elements(begin, end, [&](std::int64_t i, std::int64_t count) {
       kernels::add_heavy_tailed(g + i, static_cast<std::uint64_t>(i), count, noise);
     });
   }
-  return std::sqrt(squared_norm(g, n));
+  return squared_norm(g + begin, end - begin);
 }
 
 StepReport Optimizer::step(const StepInputs& inputs) {
   const at::NoGradGuard no_grad;
+  const std::int64_t all = model_.layout().size();
   StepReport report;
-  report.gradient_norm = add_noise_and_measure(inputs.step);
+  report.gradient_norm = std::sqrt(add_noise_and_measure(0, all, inputs.step));
   if (!std::isfinite(report.gradient_norm) ||
       (inputs.norm_limit > 0 && report.gradient_norm > inputs.norm_limit)) {
     report.applied = false;
@@ -155,17 +157,46 @@ StepReport Optimizer::step(const StepInputs& inputs) {
   const double clip = inputs.clip.value_or(config_.clip);
   if (clip > 0 && report.gradient_norm > clip) {
     const auto factor = static_cast<float>(clip / report.gradient_norm);
-    over_elements(0, model_.layout().size(), [&](std::int64_t i, std::int64_t n) {
+    over_elements(0, all, [&](std::int64_t i, std::int64_t n) {
       kernels::scale(model_.gradients().data_ptr<float>() + i, factor, n);
     });
   }
-  if (config_.matrices == MatrixRule::kAdamW) {
-    adamw_range(0, model_.layout().matrix_size(), rate_of(inputs), config_.decay, inputs.step);
-  } else {
-    step_matrices(inputs, report);
-  }
-  step_rest(inputs);
+  step_range(inputs, 0, all, report);
   return report;
+}
+
+void Optimizer::begin(const StepInputs& inputs) {
+  ASSERT(inputs.clip.value_or(config_.clip) == 0 && inputs.norm_limit == 0 && spread_.ranks == 1);
+  in_parts_ = InParts{.inputs = inputs};
+}
+
+void Optimizer::consume(std::int64_t offset, std::int64_t count) {
+  const at::NoGradGuard no_grad;
+  InParts& step = *in_parts_;
+  if (step.report.applied) {
+    step.square += add_noise_and_measure(offset, offset + count, step.inputs.step);
+    step.report.applied = std::isfinite(step.square);
+  }
+  if (step.report.applied) {
+    step_range(step.inputs, offset, offset + count, step.report);
+    step.applied += count;
+  }
+  give_back(model_.gradients().data_ptr<float>() + offset, count);
+}
+
+StepReport Optimizer::end() {
+  StepReport report = in_parts_->report;
+  report.gradient_norm = std::sqrt(in_parts_->square);
+  report.partly = !report.applied && in_parts_->applied > 0;
+  in_parts_.reset();
+  return report;
+}
+
+void Optimizer::step_range(const StepInputs& inputs, std::int64_t begin, std::int64_t end,
+                           StepReport& report) {
+  const std::int64_t matrices = model_.layout().matrix_size();
+  if (begin < matrices) step_matrices(inputs, begin, std::min(end, matrices), report);
+  if (end > matrices) step_rest(inputs, std::max(begin, matrices), end);
 }
 
 void Optimizer::adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
@@ -178,19 +209,19 @@ void Optimizer::adamw_range(std::int64_t begin, std::int64_t end, double rate, d
   });
 }
 
-void Optimizer::step_rest(const StepInputs& inputs) {
-  const ParameterLayout& layout = model_.layout();
+void Optimizer::step_rest(const StepInputs& inputs, std::int64_t begin, std::int64_t end) {
   const double rate = inputs.rest_rate.value_or(config_.rest_rate * inputs.factor);
-  const std::int64_t begin = layout.matrix_size(), gains = layout.attention_norm(0);
+  const std::int64_t gains = model_.layout().attention_norm(0);
   if (config_.rest == RestRule::kAdamW) {
     const double decay = config_.matrices == MatrixRule::kAdamW ? config_.decay : 0;
-    adamw_range(begin, gains, rate, decay, inputs.step);
-    return adamw_range(gains, layout.size(), rate, 0, inputs.step);
+    if (begin < gains) adamw_range(begin, std::min(end, gains), rate, decay, inputs.step);
+    if (end > gains) adamw_range(std::max(begin, gains), end, rate, 0, inputs.step);
+    return;
   }
   const kernels::Sign rule{static_cast<float>(rate * config_.rest_radius),
                            static_cast<float>(1 - config_.momentum),
                            config_.constrained ? static_cast<float>(rate) : 0.0F};
-  over_elements(begin, layout.size(), [&](std::int64_t i, std::int64_t n) {
+  over_elements(begin, end, [&](std::int64_t i, std::int64_t n) {
     float* w = model_.weights().data_ptr<float>() + i;
     const at::Tensor before =
         config_.transported ? model_.weights().narrow(0, i, n).clone() : at::Tensor();

@@ -18,6 +18,14 @@
 // losses seen in training are at Y; evaluation and checkpoints are at W. With kappa 0, bit for bit
 // the rule without it. What takes AdamW is never extrapolated.
 //
+// A step may also be made while the backward pass goes on: each gradient is used and given back
+// as it becomes final, so that all of them never exist at once. The same bits, but nothing can be
+// asked of the whole gradient before it is used: no clipping, no limit of its norm, one rank.
+//
+//   optimizer.begin({.step = step});
+//   model.train(batch, scale, [&](auto offset, auto count) { optimizer.consume(offset, count); });
+//   const StepReport report = optimizer.end();
+//
 // fp32 on the CPU; the training thread.
 #pragma once
 
@@ -91,7 +99,8 @@ struct StepInputs {
 };
 struct StepReport {
   double gradient_norm = 0;  // before clipping, with the noise
-  bool applied = true;       // false: the norm was no number or over the limit; nothing changed
+  bool applied = true;       // false: the norm was no number or over the limit; nothing changed,
+  bool partly = false;       // but of a step in parts, what was final before that
   double polar_seconds = 0;  // in O(.), all threads' wall time together
   std::optional<Error>
       lost{};  // a rank: the step was done without it, as it would have been with it
@@ -115,6 +124,10 @@ class Optimizer {
   // Before an evaluation: lets the model read W.
   void read_at_weights();
   StepReport step(const StepInputs& inputs);
+  // A step in parts, of gradients that were zero before the backward pass and are zero after it.
+  void begin(const StepInputs& inputs);
+  void consume(std::int64_t offset, std::int64_t count);
+  StepReport end();
   // What a checkpoint must hold beside W, by name; flat fp32, in memory of this object.
   NamedState state() const;
   std::int64_t state_bytes() const;
@@ -129,8 +142,12 @@ class Optimizer {
   double rate_of(const StepInputs& inputs) const {
     return inputs.rate.value_or(config_.rate * inputs.factor);
   }
-  double add_noise_and_measure(std::uint64_t step);
-  void step_matrices(const StepInputs& inputs, StepReport& report);
+  // Of the values in [begin, end): their noise is added; returns the sum of their squares.
+  double add_noise_and_measure(std::int64_t begin, std::int64_t end, std::uint64_t step);
+  void step_range(const StepInputs& inputs, std::int64_t begin, std::int64_t end,
+                  StepReport& report);
+  void step_matrices(const StepInputs& inputs, std::int64_t begin, std::int64_t end,
+                     StepReport& report);
   struct Share {  // a matrix: whose it is, where its factor lies in factors_
     const MatrixGroup* group;
     std::int64_t k, first_row, place;
@@ -142,10 +159,10 @@ class Optimizer {
   at::Tensor polar_factor(const MatrixGroup& group, std::int64_t k) const;
   void apply_factor(const MatrixGroup& group, std::int64_t k, std::int64_t first_row, float* factor,
                     const Rule& rule);
-  void step_alone(const StepInputs& inputs);
+  void step_alone(const StepInputs& inputs, std::int64_t begin, std::int64_t end);
   void step_spread(const StepInputs& inputs, StepReport& report);
   void make_factors(bool mine);
-  void step_rest(const StepInputs& inputs);
+  void step_rest(const StepInputs& inputs, std::int64_t begin, std::int64_t end);
   void adamw_range(std::int64_t begin, std::int64_t end, double rate, double decay,
                    std::uint64_t step);
 
@@ -157,6 +174,13 @@ class Optimizer {
   at::Tensor row_square_;  // NorMuon's, a number a row
   at::Tensor moved_;       // Delta, of what is transported: the buffer's beginning
   at::Tensor reading_;     // Y
+  struct InParts {
+    StepInputs inputs;
+    StepReport report{};
+    double square = 0;  // of the gradient so far
+    std::int64_t applied = 0;
+  };
+  std::optional<InParts> in_parts_;  // between begin() and end()
   Spread spread_;
   std::vector<Share> shares_;  // by owner
   std::vector<std::size_t> counts_;

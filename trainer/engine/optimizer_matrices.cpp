@@ -28,13 +28,6 @@ void normalize_rows(float* at, const MatrixGroup& group, float* square, float be
   if (after > 0) kernels::scale(at, static_cast<float>(std::sqrt(before / after)), rows * columns);
 }
 
-// Multiplications of one step of the polynomial.
-double cost_of(const MatrixGroup& group) {
-  const auto [small, large] = std::minmax(group.rows, group.columns);
-  const auto m = static_cast<double>(small), n = static_cast<double>(large);
-  return m * m * (2 * n + m);
-}
-
 }  // namespace
 
 float shape_scale(ShapeScale scale, const MatrixGroup& group) {
@@ -62,13 +55,13 @@ void Optimizer::spread(Spread over) {
     first_row += group.count * group.rows;
   }
   std::stable_sort(shares_.begin(), shares_.end(), [](const Share& a, const Share& b) {
-    return cost_of(*a.group) > cost_of(*b.group);
+    return polar_cost(*a.group) > polar_cost(*b.group);
   });
   std::vector<double> load(spread_.ranks, 0);
   for (Share& share : shares_) {
     const auto least = std::min_element(load.begin(), load.end());
     share.owner = static_cast<std::uint64_t>(least - load.begin());
-    *least += cost_of(*share.group);
+    *least += polar_cost(*share.group);
   }
   std::stable_sort(shares_.begin(), shares_.end(),
                    [](const Share& a, const Share& b) { return a.owner < b.owner; });
@@ -92,17 +85,20 @@ Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, const MatrixGr
           static_cast<float>(keep)};
 }
 
-void Optimizer::step_matrices(const StepInputs& inputs, StepReport& report) {
+void Optimizer::step_matrices(const StepInputs& inputs, std::int64_t begin, std::int64_t end,
+                              StepReport& report) {
+  if (config_.matrices == MatrixRule::kAdamW)
+    return adamw_range(begin, end, rate_of(inputs), config_.decay, inputs.step);
   const float* g = model_.gradients().data_ptr<float>();
   float* m = first_.data_ptr<float>();
   const auto weight = static_cast<float>(1 - config_.momentum);
-  over_elements(0, model_.layout().matrix_size(),
+  over_elements(begin, end,
                 [&](std::int64_t i, std::int64_t n) { kernels::lerp(g + i, m + i, weight, n); });
   const auto began = std::chrono::steady_clock::now();
   if (spread_.ranks > 1) {
     step_spread(inputs, report);
   } else {
-    step_alone(inputs);
+    step_alone(inputs, begin, end);
   }
   report.polar_seconds +=
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -133,14 +129,19 @@ void Optimizer::apply_factor(const MatrixGroup& group, std::int64_t k, std::int6
                         rule.rate);
 }
 
-void Optimizer::step_alone(const StepInputs& inputs) {
+// The matrices that begin in [begin, end).
+void Optimizer::step_alone(const StepInputs& inputs, std::int64_t begin, std::int64_t end) {
   std::int64_t first_row = 0;
   for (const MatrixGroup& group : model_.layout().groups()) {
     const Rule rule = rule_of(group, inputs);
+    const auto before = [&](std::int64_t offset) {
+      return std::clamp<std::int64_t>((offset - group.offset + group.stride - 1) / group.stride, 0,
+                                      group.count);
+    };
     // A matrix a thread: products of one matrix are small, and the bits do not depend on threads.
-    at::parallel_for(0, group.count, 1, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(before(begin), before(end), 1, [&](std::int64_t from, std::int64_t to) {
       const at::NoGradGuard no_grad;
-      for (std::int64_t k = begin; k < end; ++k) {
+      for (std::int64_t k = from; k < to; ++k) {
         at::Tensor factor = polar_factor(group, k);
         apply_factor(group, k, first_row, factor.data_ptr<float>(), rule);
       }

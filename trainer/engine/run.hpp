@@ -55,6 +55,7 @@ class TrainingRun {
   Result<> one_step();
   Result<const LoadedBatch*> next_batch();
   Result<double> forward_backward(const LoadedBatch& batch);
+  StepInputs step_inputs();
   StepReport apply();
   Result<> judge(const StepReport& report, double loss);
   void report(const StepReport& report, double seconds);

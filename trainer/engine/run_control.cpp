@@ -35,6 +35,8 @@ void TrainingRun::carry_out(const Command& command) {
     case Verb::kScale:
       if (command.key == "kappa" && !optimizer_.config().transported) {
         done = fail(Kind::kUsage, "set kappa", "this run's optimizer extrapolates nothing");
+      } else if (command.key == "clip" && options_.consume) {
+        done = fail(Kind::kUsage, "set clip", "--consume uses each gradient before all are known");
       } else {
         done = settings_.change(command);
         if (done && team_ && leads()) to_tell_.push_back(command);

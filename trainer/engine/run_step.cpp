@@ -21,23 +21,27 @@ Result<double> TrainingRun::forward_backward(const LoadedBatch& batch) {
   const auto samples = static_cast<std::int64_t>(batch.tokens.size()) / sequence;
   const auto micro = options_.micro == 0 ? samples : static_cast<std::int64_t>(options_.micro);
   const double tokens = static_cast<double>(options_.batch * options_.sequence);
-  const Model::Final sum_over_ranks = [this](std::int64_t offset, std::int64_t count) {
-    reducer_->ready(offset, count);
-  };
-  model_.gradients().zero_();
+  Model::Final final;
+  if (team_) final = [this](auto offset, auto count) { reducer_->ready(offset, count); };
+  if (options_.consume) {
+    optimizer_.begin(step_inputs());
+    final = [this](auto offset, auto count) { optimizer_.consume(offset, count); };
+  } else {
+    model_.gradients().zero_();
+  }
   optimizer_.extrapolate(settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
   double sum = 0;
   for (std::int64_t first = 0; first < samples; first += micro)
     sum += model_.train({batch.tokens.data() + first * sequence,
                          batch.targets.data() + first * sequence, micro, sequence},
                         static_cast<float>(1 / tokens),
-                        team_ && first + micro == samples ? sum_over_ranks : Model::Final());
+                        first + micro == samples ? final : Model::Final());
   if (team_) TRY(end_sums(sum));
   return sum / tokens;
 }
 
-StepReport TrainingRun::apply() {
-  double& average = numbers_["guard.norm"];
+StepInputs TrainingRun::step_inputs() {
+  const double average = numbers_["guard.norm"];
   const bool judges = options_.spike > 0 && step_ >= kGuardWarmup && average > 0;
   const OptimizerConfig& usual = optimizer_.config();
   const Settings::Rates rates =
@@ -48,7 +52,12 @@ StepReport TrainingRun::apply() {
   inputs.rate = rates.matrices;
   inputs.rest_rate = rates.rest;
   inputs.clip = settings_.of("clip", usual.clip);
-  const StepReport report = optimizer_.step(inputs);
+  return inputs;
+}
+
+StepReport TrainingRun::apply() {
+  const StepReport report = options_.consume ? optimizer_.end() : optimizer_.step(step_inputs());
+  double& average = numbers_["guard.norm"];
   if (report.applied)
     average += (average > 0 ? kGuardWeight : 1.0) * (report.gradient_norm - average);
   polar_seconds_ += report.polar_seconds;
@@ -64,6 +73,12 @@ Result<> TrainingRun::judge(const StepReport& report, double loss) {
   reporter_->log(Series::kSkipped, step_, 1);
   reporter_->mark(
       step_, fmt::format("update refused: loss {}, gradient norm {}", loss, report.gradient_norm));
+  if (report.partly) {  // there is nothing good left to save
+    lost_ = Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
+                  "a gradient was no number, and those before it were used already")
+                .advise("go on with --resume auto; without --consume such an update is refused");
+    return fail(*lost_);
+  }
   if (++refused_in_a_row_ < kMaxRefusals) return {};
   return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
                     fmt::format("{} updates in a row were refused", kMaxRefusals))

@@ -74,6 +74,10 @@ Result<> TrainingRun::open() {
   TRY(start_weights(options_, model_));
   if (options_.resume != "no" && leads()) TRY(resume());
   if (team_) TRY(agree());
+  if (options_.consume && settings_.of("clip", 0) > 0)
+    return fail(
+        Error(Kind::kUsage, "resume with --consume", "clip was set while the run was at work")
+            .advise("--forget-controls takes that back"));
   if (options_.resume == "no" && leads()) {
     const std::vector<Path> there = TRY(list_checkpoints(options_.run));
     if (!there.empty())

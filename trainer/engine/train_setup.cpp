@@ -53,6 +53,8 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
   if (o.threads == 0 || o.threads > 4096) return nonsense("--threads out of range");
   if (o.noise > 0 && !(o.noise_alpha > 1 && o.noise_alpha <= 2))
     return nonsense("--noise-alpha lies in (1, 2]");
+  if (o.consume && (o.clip > 0 || o.spike > 0 || o.micro > 0 || ranks > 1))
+    return nonsense("--consume goes with one rank, and without --clip, --spike and --micro");
   if (o.grace > 366 * 24 * 3600) return nonsense("--grace is in seconds");
   if (o.keep == 0) return nonsense("--keep 0 would delete what was just written");
   if (o.eval_every > 0 && o.eval_data.empty()) return nonsense("--eval-data is missing");
