@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import time
 
@@ -39,19 +40,39 @@ def start_trainer(ocean, program, folder, site):
 
 def wait_for_step(folder, trainer, failed):
     """Until the log has a step; fails with what the log says when the trainer ends before."""
-    while not any(line.startswith("step") for line in (folder / "trainer.log").read_text().splitlines()):
+    while steps_done(folder) == 0:
         if trainer.poll() is not None:
             raise failed("the trainer ended:\n" + (folder / "trainer.log").read_text()[-800:])
         time.sleep(0.02)
 
 
-def losses(laptop):
-    found = {}
+def steps_done(folder):
+    return sum(line.startswith("step") for line in (folder / "trainer.log").read_text().splitlines())
+
+
+def series(laptop, *names):
+    """{step: value} of each, as the laptop has them."""
+    found = {name: {} for name in names}
     for line in laptop.run("metrics", "asuncion/demo", "--json").splitlines():
         point = json.loads(line)
-        if point["event"] == "point" and point["series"] == "train/loss":
-            found[point["step"]] = point["value"]
-    return [found[step] for step in sorted(found)]
+        if point["event"] == "point" and point["series"] in found:
+            found[point["series"]][point["step"]] = point["value"]
+    return [dict(sorted(found[name].items())) for name in names]
+
+
+def wan_tax(waited, pace, crossed, wall):
+    """What the ocean cost the steps: their ledger's waits for data, and their pace while the shards
+    crossed (the steps below `crossed`) beside that of the steps after."""
+    first, *rest = waited.values()
+    text = (f"of {wall:.1f} s, {len(waited)} steps, {first * 1000:.0f} ms waited for the first batch and "
+            f"{sum(rest) * 1000:.1f} ms for all others (longest {max(rest) * 1000:.1f} ms)")
+    during = [value for step, value in pace.items() if 0 < step < crossed]
+    after = [value for step, value in pace.items() if step >= crossed]
+    if len(during) < 10 or len(after) < 10:
+        return text
+    return (f"{text}; {statistics.median(during):.0f} tok/s in the {len(during)} steps while the shards "
+            f"crossed, which takes these same cores, {statistics.median(after):.0f} in the {len(after)} "
+            "after that (medians)")
 
 
 def train(laptop, ocean, program, folder, say, failed):
@@ -70,7 +91,7 @@ def train(laptop, ocean, program, folder, say, failed):
         first = time.monotonic() - started
         if push.wait(300) != 0:
             raise failed(f"the push of the shards ended with {push.returncode}")
-        took = time.monotonic() - started
+        took, crossed = time.monotonic() - started, steps_done(folder)
         say(f"demo: first step {first:.1f} s after the push began; the push took {took:.1f} s")
         applied = laptop.run("ctl", "asuncion/demo", "set", "lr*=0.5").strip().splitlines()[-1]
         say(f"demo: `longhaul ctl asuncion/demo set lr*=0.5` from the laptop: {applied}")
@@ -81,7 +102,10 @@ def train(laptop, ocean, program, folder, say, failed):
         if trainer.poll() is None:
             trainer.kill()
             trainer.wait()
-    curve = losses(laptop)
+    loss, waited, pace = series(laptop, "train/loss", "ledger/data", "train/tokens_per_second")
+    curve = list(loss.values())
+    if not len(waited) == len(pace) == STEPS:
+        raise failed(f"the ledger of {len(waited)} steps was seen, and the pace of {len(pace)}")
     if len(curve) != STEPS or curve[-1] > 0.8 * curve[0]:
         raise failed(f"{len(curve)} steps were seen, the loss went from {curve[0]} to {curve[-1]}")
     summary = json.loads(out)
@@ -89,5 +113,5 @@ def train(laptop, ocean, program, folder, say, failed):
         + ", ".join(f"{curve[step]:.2f}" for step in range(0, STEPS, STEPS // 8)) + f", {curve[-1]:.2f}")
     shares = {name: seconds / summary["wall"] * 100 for name, seconds in summary["columns"].items()}
     say("demo: where the trainer's time went: "
-        + ", ".join(f"{name} {share:.1f} %" for name, share in shares.items())
-        + f"; longest wait for data {summary['longest_data_wait'] * 1000:.0f} ms")
+        + ", ".join(f"{name} {share:.1f} %" for name, share in shares.items()))
+    say("demo: the WAN tax: " + wan_tax(waited, pace, crossed, summary["wall"]))
