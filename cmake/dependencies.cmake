@@ -11,7 +11,8 @@ function(longhaul_either NAME SHARED)
 endfunction()
 add_library(longhaul_fmt_functions STATIC EXCLUDE_FROM_ALL
   "${PROJECT_SOURCE_DIR}/streamer/static/fmt_functions.cpp")
-if(LONGHAUL_PARTS STREQUAL "pure")  # with another standard library than the distribution's
+# "pure": with another standard library than the distribution's; "trainer": it runs where there is LibTorch and no libfmt.
+if(LONGHAUL_PARTS MATCHES "^(pure|trainer)$")
   add_library(longhaul_fmt ALIAS fmt::fmt-header-only)
 else()
   longhaul_either(longhaul_fmt fmt::fmt longhaul_fmt_functions)
