@@ -96,7 +96,8 @@ void Core::compose(Path& path) {
     const auto fragment =
         messages_.next_fragment(now_, may, static_cast<std::uint32_t>(wire::kFragmentMax));
     if (!fragment.has_value()) {
-      if (!over_budget() && (lanes & kBulkLanes) != 0) starved_ = true;
+      // Unless it was just taken, and services are about to be asked for more.
+      if (!over_budget() && (lanes & kBulkLanes) != 0 && !services_due_) starved_ = true;
       return;
     }
     path.stream->send(wire::FrameType::kData, messages_.frame_of(*fragment));

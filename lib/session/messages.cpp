@@ -26,7 +26,7 @@ Room Messages::room() const {
   room.bytes[static_cast<std::size_t>(Lane::kControl)] = control_out_.room();
   for (Lane which : kDataLanes) {
     const LaneState& state = lane(which);
-    const std::size_t most = lane_queue_bytes(which);
+    const std::size_t most = queue_most(which);
     const std::size_t count_max = which == Lane::kLive ? kLiveKeysMax : kLaneMessagesMax;
     const std::size_t used = state.queue.bytes() + state.unsent_bytes;
     if (used < most && state.queue.size() < count_max) {
@@ -34,6 +34,13 @@ Room Messages::room() const {
     }
   }
   return room;
+}
+
+std::size_t Messages::queue_most(Lane which) const {
+  const std::size_t most = lane_queue_bytes(which);
+  if (which != Lane::kBulk) return most;
+  const std::uint64_t waits = rate_.bytes_in(kBulkWaitMax).value();
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(waits, kBulkQueueLeast, most));
 }
 
 void Messages::post(ServiceId service, Message message) {

@@ -23,6 +23,10 @@ namespace longhaul::session {
 // What a sender may open before it has heard of the receiver's window; every window is at least
 // this.
 constexpr std::uint64_t kInitialCredit = 8U << 20;
+// Bulk that has been taken waits for no longer than this by the link's measured rate, so that the
+// service decides late which comes next; but so much is always taken, so that no path runs dry.
+constexpr Duration kBulkWaitMax = 2s;
+constexpr std::uint64_t kBulkQueueLeast = 1U << 20;
 // Of the peer's window, what bulk leaves to the urgent lanes.
 constexpr std::uint64_t kUrgentReserve = cost_of(kMessageMax);
 // Bodies kept until the peer has acknowledged them, whatever window it offers.
@@ -75,6 +79,7 @@ class Messages {
   };
   const LaneState& lane(Lane which) const { return lanes_[static_cast<std::size_t>(which)]; }
   LaneState& lane(Lane which) { return lanes_[static_cast<std::size_t>(which)]; }
+  std::size_t queue_most(Lane which) const;
   bool may_open(const LaneState& state, Lane which) const;
   bool should_open(const LaneState& state, Lane which) const;
   Scheduler::Offer offer_of(Lane which) const;

@@ -69,6 +69,26 @@ TEST_F(MessagesTest, BackfillGetsItsShareBesideBulk) {
   EXPECT_LE(backfill * 100, (bulk + backfill) * 20);
 }
 
+TEST_F(MessagesTest, BulkTakesNoMoreThanTwoSecondsOfASlowLink) {
+  const auto taken = [&] {
+    std::size_t bytes = 0;
+    while (from_.room().in(Lane::kBulk)) {
+      from_.post(ServiceId(0), message(Lane::kBulk, 1, 100'000));
+      bytes += 100'000;
+    }
+    return bytes;
+  };
+  from_.set_link(180ms, BytesPerSecond::from_bits(2'000'000));
+  const std::size_t slow = taken();
+  EXPECT_GE(slow, kBulkQueueLeast);
+  EXPECT_LT(slow, kBulkQueueLeast + 100'000);
+  from_.set_link(180ms, BytesPerSecond::from_bits(16'000'000));
+  EXPECT_NEAR(static_cast<double>(slow + taken()), 4e6, 1e5);
+  from_.set_link(180ms, BytesPerSecond::from_bits(500'000'000));
+  taken();
+  EXPECT_GE(from_.queued_bytes(), lane_queue_bytes(Lane::kBulk)) << "all of it on a fast one";
+}
+
 TEST_F(MessagesTest, LiveSendsTheNewestOfAKeyAtItsPace) {
   from_.post(ServiceId(0), message(Lane::kLive, 1, 100, 7));
   from_.post(ServiceId(0), message(Lane::kLive, 2, 100, 7));

@@ -76,6 +76,29 @@ TEST(SessionSim, P5ControlFliesWhileBulkSaturates) {
   EXPECT_LE(delays[198], one_way + 50ms);
 }
 
+// What a service decides to send next as bulk waits for what the session has taken, at 2 Mbit/s not
+// for 8 MiB, which are 33 s.
+TEST(SessionSim, OnASlowLinkBulkWaitsForLittleBulk) {
+  for (const bool datagrams : {false, true}) {
+    for (const Duration after : {3s, 60s}) {
+      WorldOptions options;
+      options.link = {.rtt = 180ms, .megabits = 2};
+      options.session.datagrams = datagrams;
+      options.session.expects_bulk = true;
+      SessionWorld world(9, options);
+      world.laptop.service.send_endless_bulk(true);
+      world.start();
+      world.run_for(after);
+      world.laptop.service.send(Lane::kBulk, 7, 1000);
+      const auto came = [&] {
+        const auto& received = world.site.service.received();
+        return !received.empty() && received.back().number == 7;
+      };
+      EXPECT_TRUE(world.run_until(came, 12s)) << datagrams << " " << after / 1s;
+    }
+  }
+}
+
 TEST(SessionSim, OutageOfAMinuteDataFlowsWithinThreeSeconds) {
   SessionWorld world(4);
   world.laptop.service.send_endless_bulk(true);
