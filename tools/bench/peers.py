@@ -98,8 +98,33 @@ def rclone(link, folder, source, target, most):
         target, "--transfers", "16", "--multi-thread-streams", "16", "--multi-thread-cutoff", "1M"))
 
 
+def gridftp(link, folder, source, target, most):
+    """Sixteen streams for a file, or one for each of sixteen. Without certificates: whoever comes is
+    `nobody` at the server, which starts only where the names of both hosts can be looked up."""
+    sixteen = ["-p", "16"] if sum(1 for _ in source.rglob("*")) < 16 else ["-cc", "16"]
+    (folder / "hosts").write_text(f"127.0.0.1 localhost\n{LAPTOP} laptop\n{link.site} site\n")
+    folder.chmod(0o711)
+    target.chmod(0o777)
+
+    def named(host):
+        return ["unshare", "-m", "sh", "-c", f"mount --bind '{folder}/hosts' /etc/hosts && exec \"$@\"",
+                "sh", "env", f"GLOBUS_HOSTNAME={host}"]
+    server = link.start("b", *named("site"), "globus-gridftp-server", "-aa", "-anonymous-user",
+                        "nobody", "-p", "2811", "-control-interface", link.site, "-data-interface",
+                        link.site, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1.0)
+        return timed(link, "a", target, size_of(source), most, *named("laptop"), "globus-url-copy",
+                     "-fast", *sixteen, "-cd", "-r", f"file://{source}/",
+                     f"ftp://{link.site}:2811{target}/")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 PEERS = {"rsync-daemon": (rsync_daemon, ["rsync"]), "rsync-ssh": (rsync_ssh, ["rsync", "sshd"]),
-         "lftp-16": (lftp, ["lftp", "rclone"]), "rclone-16": (rclone, ["rclone"])}
+         "lftp-16": (lftp, ["lftp", "rclone"]), "rclone-16": (rclone, ["rclone"]),
+         "gridftp-16": (gridftp, ["globus-gridftp-server", "globus-url-copy"])}
 
 
 def run_peer(name, link, folder, source, most):
