@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "lib/base/escape.hpp"
+#include "lib/base/spelling.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/human.hpp"
 #include "lib/run/command.hpp"
@@ -150,20 +151,38 @@ class Commander final : public RunUser {
   std::optional<wire::Steered> verdict_;
 };
 
+bool has_value(const run::Command& command) {
+  return command.kind == run::CommandKind::kSet || command.kind == run::CommandKind::kScale;
+}
+
+Error no_action(const CtlOptions& options, bool is_setting) {
+  Error error(Kind::kUsage, "steer " + printable(options.place, 200),
+              fmt::format("'{}' is no action", printable(options.action, 80)));
+  if (is_setting)
+    return std::move(error).advise(fmt::format("write `longhaul ctl {} set {}`",
+                                               printable(options.place, 200),
+                                               printable(options.action, 80)));
+  const std::string meant =
+      nearest_word(options.action, {"set", "pause", "resume", "checkpoint", "stop"});
+  return std::move(error).advise(
+      (meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant)) +
+      "write `set lr=1e-3`, `set lr*=0.5`, pause, resume, checkpoint or stop");
+}
+
 Result<run::Command> command_of(App& app, const CtlOptions& options) {
-  std::string text = options.action;
   const bool sets = options.action == "set";
+  if (!sets) {
+    const Result<run::Command> alone = run::parse_command(options.action);
+    if (!alone || has_value(*alone)) return fail(no_action(options, alone.has_value()));
+  }
   if (sets == options.setting.empty()) {
     return fail(
         Error(Kind::kUsage, "steer " + printable(options.place, 200),
               sets ? "it says not what to set" : "only `set` takes a value")
             .advise("write `set lr=1e-3`, `set lr*=0.5`, pause, resume, checkpoint or stop"));
   }
-  if (sets) text = options.setting;
-  run::Command command = TRY(run::parse_command(text));
-  const bool has_value =
-      command.kind == run::CommandKind::kSet || command.kind == run::CommandKind::kScale;
-  if (sets != has_value)
+  run::Command command = TRY(run::parse_command(sets ? options.setting : options.action));
+  if (sets != has_value(command))
     return fail(Error(Kind::kUsage, "steer " + printable(options.place, 200), "that sets nothing")
                     .advise("write `set lr=1e-3` or `set lr*=0.5`"));
   while (command.id == 0) {

@@ -22,13 +22,20 @@ namespace {
 constexpr std::size_t kRingsMost = 65'536;  // files of that name in one folder
 constexpr int kLookEveryMs = 100;
 
+Error if_missing(Error error, std::string advice) {
+  if (error.kind() != Kind::kNotFound) return error;
+  return std::move(error).advise(std::move(advice));
+}
+
 // Names of files that are this user's rings, or look like it.
 Result<std::vector<std::string>> ring_names(const std::string& shared) {
   struct Close {
     void operator()(DIR* dir) const { ::closedir(dir); }
   };
   const std::unique_ptr<DIR, Close> dir(::opendir(shared.c_str()));
-  if (dir == nullptr) return fail_errno("list " + shared, errno);
+  if (dir == nullptr)
+    return fail(if_missing(fail_errno("list " + shared, errno).value(),
+                           "name with --shared the folder of which the program was told"));
   const std::string ours = fmt::format("longhaul-{}-", ::getuid());
   std::vector<std::string> names;
   while (names.size() < kRingsMost) {
@@ -117,12 +124,24 @@ Result<std::vector<Leftover>> look(const std::string& shared,
     } else {
       found.error = told.error();
     }
-    if (found.state == LeftoverState::kFailed && found.error.kind() == Kind::kNotFound &&
-        ::access(found.ring.c_str(), F_OK) != 0)
-      continue;  // so did this one
+    if (found.state == LeftoverState::kFailed && found.error.kind() == Kind::kNotFound) {
+      if (::access(found.ring.c_str(), F_OK) != 0) continue;  // so did this one
+      found.error = if_missing(std::move(found.error),
+                               "drain again where the run's folder can be seen; if the run is gone "
+                               "for good, remove " +
+                                   found.ring);
+    }
     all.push_back(std::move(found));
   }
   return all;
+}
+
+Result<RunFolder> find_named(const std::string& run, const std::string& shared) {
+  auto found = RunFolder::find(run, shared);
+  if (found) return found;
+  return fail(if_missing(std::move(found).error(),
+                         "name a run's folder, the one that holds log/; or none, and all that this "
+                         "user's programs left here is drained"));
 }
 
 }  // namespace
@@ -130,7 +149,7 @@ Result<std::vector<Leftover>> look(const std::string& shared,
 Result<std::vector<Leftover>> drain_leftovers(const LeftoverOptions& options) {
   const std::string shared = shared_folder(options.shared);
   std::vector<RunFolder> wanted;
-  for (const std::string& run : options.runs) wanted.push_back(TRY(RunFolder::find(run, shared)));
+  for (const std::string& run : options.runs) wanted.push_back(TRY(find_named(run, shared)));
   const auto until = std::chrono::steady_clock::now() + options.wait;
   for (std::vector<Leftover> before;;) {
     const bool late = std::chrono::steady_clock::now() >= until;

@@ -68,6 +68,19 @@ def names(laptop, source):
         tells(laptop.run(*words, code=code), what, why, todo)
 
 
+def steering(laptop):
+    """A setting or a mistyped word where an action must stand: what to type instead."""
+    for words, why, todo in (
+            (("lr=1",), "'lr=1' is no action", "write `longhaul ctl lab/run set lr=1`"),
+            (("lr*=0.5", "--queue"), "'lr*=0.5' is no action", "write `longhaul ctl lab/run set lr*=0.5`"),
+            (("pasue",), "'pasue' is no action", "did you mean 'pause'? write `set lr=1e-3`"),
+            (("lr", "1"), "'lr' is no action", "write `set lr=1e-3`"),
+            (("set",), "it says not what to set", "write `set lr=1e-3`")):
+        done = laptop.run("ctl", "lab/run", *words, code=2)
+        tells(done, "steer lab/run", why, todo)
+        assert "--help" not in done.stderr, done
+
+
 def unreadable(laptop, source):
     """Root may read all; in a user namespace of its own it may not."""
     outside = ["unshare", "-U"]
@@ -219,6 +232,7 @@ def story(folder):
         laptop.run("join", "lab", stdin=site.invite())
         laptop.run("push", source, "lab:corpus")
         names(laptop, source)
+        steering(laptop)
         unreadable(laptop, source)
         changes(laptop, folder)
         not_there(laptop, site, folder)

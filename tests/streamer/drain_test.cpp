@@ -72,6 +72,9 @@ TEST_F(DrainCommand, FailsForARunThatIsNotThereAndForItsLogThatIsNot) {
   ring_.reset();
   options_.runs = {root_ / "none"};
   EXPECT_EQ(drain(console_, options_), cli::kNotFoundError);
+  EXPECT_NE(console_.err_text.find("do:  name a run's folder, the one that holds log/"),
+            std::string::npos)
+      << console_.err_text;
   options_.runs.clear();
   fs::remove(root_ / "run/log/000001.run");
   options_.json = true;
@@ -79,6 +82,15 @@ TEST_F(DrainCommand, FailsForARunThatIsNotThereAndForItsLogThatIsNot) {
   EXPECT_NE(console_.out_text.find("\"state\":\"failed\",\"records\":0,\"why\":\"open "),
             std::string::npos)
       << console_.out_text;
+  EXPECT_NE(console_.err_text.find("do:  drain again where the run's folder can be seen"),
+            std::string::npos)
+      << console_.err_text;
+  options_.shared = root_ / "none";
+  EXPECT_EQ(drain(console_, options_), cli::kNotFoundError);
+  EXPECT_NE(console_.err_text.find("do:  name with --shared the folder"), std::string::npos)
+      << console_.err_text;
+  EXPECT_EQ(console_.err_text.find("longhaul sites"), std::string::npos)
+      << "the laptop's lists know of no run's folder: " << console_.err_text;
 }
 
 }  // namespace

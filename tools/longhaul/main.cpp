@@ -280,8 +280,7 @@ void add_ctl(CLI::App& root, Chosen& chosen) {
   ctl->add_option("SITE/RUN", options->place)->required();
   ctl->add_option("ACTION", options->action,
                   "set, pause, resume, checkpoint (write one now) or stop")
-      ->required()
-      ->check(CLI::IsMember({"set", "pause", "resume", "checkpoint", "stop"}));
+      ->required();
   ctl->add_option("SETTING", options->setting,
                   "for set: NAME=VALUE: lr=1e-3 pins it, lr*=0.5 scales the schedule");
   ctl->add_option("--expires", options->expires, "not carried out later than this from now")
