@@ -24,6 +24,8 @@
 
 namespace longhaul::session {
 
+constexpr Duration kLossRemembered = 10s;  // how long a link that lost packets counts as lossy
+
 class Core {
  public:
   Core(Time now, const SessionKeys& keys, const SessionOptions& options,
@@ -104,6 +106,7 @@ class Core {
   void compose_control(Path& path);
   void send_ack(Path& path);
   LaneSet lanes_of(const Path& path) const;
+  static std::uint32_t fragment_most(const Path& path);
   BytesPerSecond cap() const;
   void refill_budget();
   bool over_budget() const { return cap().value() > 0 && budget_ <= 0; }

@@ -10,7 +10,6 @@ namespace longhaul::session {
 
 namespace {
 constexpr Duration kEpochLife = std::chrono::hours(1);
-constexpr Duration kLossRemembered = 10s;
 constexpr Duration kEpochPause = 5s;         // the dialler waits twice that: clocks differ
 constexpr int kEpochsAhead = 8;              // at once: they may leap
 constexpr Duration kStalledRenewal = 10min;  // the peer's keys may be worn out

@@ -86,6 +86,12 @@ LaneSet Core::lanes_of(const Path& path) const {
   return lanes;
 }
 
+// No more than a little beyond what its socket is to hold.
+std::uint32_t Core::fragment_most(const Path& path) {
+  if (!path.tuned.has_value()) return wire::kFragmentMax;
+  return std::min<std::uint32_t>(2 * path.tuned->unsent_max_bytes, wire::kFragmentMax);
+}
+
 void Core::compose(Path& path) {
   compose_urgent(path);
   const LaneSet lanes = lanes_of(path);
@@ -93,8 +99,7 @@ void Core::compose(Path& path) {
   const std::size_t batch = path.accepted ? kBatchBytes : kEarlyBytes / 2;
   while (path.writable > path.stream->output_bytes() && path.stream->output_bytes() < batch) {
     const LaneSet may = over_budget() ? static_cast<LaneSet>(lanes & only(Lane::kLive)) : lanes;
-    const auto fragment =
-        messages_.next_fragment(now_, may, static_cast<std::uint32_t>(wire::kFragmentMax));
+    const auto fragment = messages_.next_fragment(now_, may, fragment_most(path));
     if (!fragment.has_value()) {
       // Unless it was just taken, and services are about to be asked for more.
       if (!over_budget() && (lanes & kBulkLanes) != 0 && !services_due_) starved_ = true;

@@ -11,9 +11,12 @@ constexpr Duration kRoundLeast = 50ms;
 constexpr Duration kRoundMost = 1s;
 constexpr Duration kEpochLeast = 500ms;
 constexpr int kEpochRounds = 3;
-constexpr Duration kLossRemembered = 10s;
 constexpr Duration kUnsentSpan = 10ms;
 constexpr std::uint32_t kUnsentLeast = 32U << 10;
+// Many connections over a slow link: 32 KiB in each of sixty are 0.8 s of 20 Mbit/s, which go out
+// whatever the cap says.
+constexpr Duration kUnsentSpanMost = 100ms;
+constexpr std::uint32_t kUnsentSlow = 4U << 10;
 constexpr std::uint32_t kUnsentMost = 4U << 20;
 constexpr std::uint32_t kUnsentUnknown = 256U << 10;  // while a connection still ramps up
 }  // namespace
@@ -178,8 +181,10 @@ void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
   want.unsent_max_bytes = kUnsentUnknown / std::min(bulk_paths, 4U);
   if (share.value() > 0 && rate_.link_full()) {
     const std::uint64_t span = share.bytes_in(kUnsentSpan).value();
+    const std::uint64_t least = std::clamp<std::uint64_t>(share.bytes_in(kUnsentSpanMost).value(),
+                                                          kUnsentSlow, kUnsentLeast);
     want.unsent_max_bytes =
-        static_cast<std::uint32_t>(std::clamp<std::uint64_t>(span, kUnsentLeast, kUnsentMost));
+        static_cast<std::uint32_t>(std::clamp<std::uint64_t>(span, least, kUnsentMost));
   } else if (share.value() > 0) {
     // The rate still grows: room for it to double between two rounds.
     const std::uint64_t span = 2 * share.bytes_in(kUnsentSpan).value();

@@ -4,6 +4,10 @@
 //   control-latency  round trip of a control message every 20 ms while bulk fills the link, over
 //   UDP
 //                    and over TLS streams (bar: base + 10 ms p50, base + 50 ms p99)
+//   push             256 MiB over a cold link, from the dial to the last byte's arrival, three
+//   seeds
+//                    (bar: P4's formula: bytes at 0.95 of the link, 0.90 over TLS, 8 round trips,
+//                    10 with loss); bytes into the link for a useful one
 //   recovery         an outage, a rate that falls and rises, a longer way, reordering, duplicates:
 //                    when 90 % of the link is filled again (bar: 2.5 s and two round trips), and
 //                    the control round trip meanwhile
@@ -12,6 +16,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,9 +70,10 @@ class Load final : public session::Service {
       next_ping_ = now + kPingPause;
       return message;
     }
-    if (!leads_ || !room.in(Lane::kBulk)) return std::nullopt;
+    if (!leads_ || !room.in(Lane::kBulk) || bulk_left == 0) return std::nullopt;
     message.lane = Lane::kBulk;
     message.body = block_;
+    bulk_left -= std::min<std::uint64_t>(bulk_left, block_.size());
     return message;
   }
   std::optional<Time> next_deadline() const override {
@@ -78,7 +84,8 @@ class Load final : public session::Service {
   void check() const override {}
 
   std::uint64_t bulk = 0;
-  std::vector<std::pair<Time, Duration>> trips;  // sent at; round trip
+  std::uint64_t bulk_left = std::numeric_limits<std::uint64_t>::max();  // to send
+  std::vector<std::pair<Time, Duration>> trips;                         // sent at; round trip
 
  private:
   const bool leads_;
@@ -107,15 +114,14 @@ Trips trips_of(const Load& load, Time from, Time to, Duration base) {
 }
 
 struct Bench {
-  explicit Bench(bool udp, double loss = 0)
-      : leads(true), follows(false), world(1, options(udp, loss)) {
+  explicit Bench(const test::WorldOptions& how, std::uint64_t seed = 1)
+      : leads(true), follows(false), world(seed, how) {
     world.laptop.make_service = [this]() -> session::Service& { return leads; };
     world.site.make_service = [this]() -> session::Service& { return follows; };
-    world.start();
   }
-  static test::WorldOptions options(bool udp, double loss) {
+  static test::WorldOptions options(bool udp, std::uint64_t megabits, double loss) {
     test::WorldOptions how;
-    how.link = {.rtt = kRtt, .megabits = 500, .loss = loss};
+    how.link = {.rtt = kRtt, .megabits = megabits, .loss = loss};
     how.session.datagrams = udp;
     return how;
   }
@@ -129,8 +135,18 @@ struct Bench {
   test::SessionWorld world;
 };
 
-void control_latency(bool json, bool udp, double loss) {
-  Bench bench(udp, loss);
+struct Latency {
+  bool udp;
+  std::uint64_t megabits;
+  double loss;
+  std::string name() const {
+    return fmt::format("control-latency-{}-{}-{}", udp ? "udp" : "tls", megabits, loss * 100);
+  }
+};
+
+void control_latency(bool json, const Latency& cell) {
+  Bench bench(Bench::options(cell.udp, cell.megabits, cell.loss));
+  bench.world.start();
   bench.world.run_for(kSettled);
   const std::uint64_t before = bench.follows.bulk;
   const Time from = bench.world.wan.now();
@@ -138,14 +154,16 @@ void control_latency(bool json, bool udp, double loss) {
   const Time to = bench.world.wan.now() - 1s;
   const Trips seen = trips_of(bench.leads, from, to, kRtt);
   const double goodput = static_cast<double>(bench.follows.bulk - before) * 8e-6 / 20;
-  const char* path = udp ? "udp" : "tls";
+  const auto connections = bench.world.laptop.session->status().bulk_paths;
   fmt::print(
-      fmt::runtime(json ? "{{\"bench\":\"control-latency\",\"path\":\"{}\",\"loss_percent\":{},"
-                          "\"over_base_ms_p50\":{:.1f},\"over_base_ms_p99\":{:.1f},"
-                          "\"over_base_ms_most\":{:.1f},\"messages\":{},\"bulk_mbit_s\":{:.0f}}}\n"
-                        : "control-latency {} loss {} %: +{:.1f} ms p50, +{:.1f} ms p99, "
-                          "+{:.1f} ms at most of {}; bulk {:.0f} Mbit/s\n"),
-      path, loss * 100, seen.p50, seen.p99, seen.most, seen.count, goodput);
+      fmt::runtime(json ? "{{\"bench\":\"control-latency\",\"path\":\"{}\",\"rate_mbit_s\":{},"
+                          "\"loss_percent\":{},\"over_base_ms_p50\":{:.1f},"
+                          "\"over_base_ms_p99\":{:.1f},\"over_base_ms_most\":{:.1f},"
+                          "\"messages\":{},\"bulk_mbit_s\":{:.0f},\"bulk_connections\":{}}}\n"
+                        : "control-latency {} {} Mbit/s loss {} %: +{:.1f} ms p50, +{:.1f} ms p99, "
+                          "+{:.1f} ms at most of {}; bulk {:.0f} Mbit/s, {} connections\n"),
+      cell.udp ? "udp" : "tls", cell.megabits, cell.loss * 100, seen.p50, seen.p99, seen.most,
+      seen.count, goodput, connections);
   std::fflush(stdout);
 }
 
@@ -175,7 +193,8 @@ double run_and_drain(Bench& bench, Duration length) {
 }
 
 void recovery(bool json, const Recovery& cell) {
-  Bench bench(true);
+  Bench bench(Bench::options(true, 500, 0));
+  bench.world.start();
   bench.world.run_for(kSettled);
   const Time began = bench.world.wan.now();
   cell.begin(bench);
@@ -271,6 +290,85 @@ void plot_rate_change() {
   }
 }
 
+struct Push {
+  const char* name;
+  std::uint64_t megabits = 500;
+  double loss = 0;  // share
+  double queue_bdp = 1;
+  std::uint64_t policed_megabits = 0;                              // zero: no policer
+  std::function<void(netsim::DirectionConfig&)> change = nullptr;  // of each way
+};
+
+std::vector<Push> pushes() {
+  return {
+      {.name = "loss-0"},
+      {.name = "loss-0.1", .loss = 0.001},
+      {.name = "loss-1", .loss = 0.01},
+      {.name = "loss-2", .loss = 0.02},
+      {.name = "bursts-1",
+       .loss = 0.01,
+       .change = [](auto& way) { way.loss = netsim::GilbertElliottLoss::of(0.01, 10); }},
+      {.name = "queue-0.25", .queue_bdp = 0.25},
+      {.name = "queue-4", .queue_bdp = 4},
+      {.name = "policer-100mbit",
+       .policed_megabits = 100,
+       .change =
+           [](auto& way) {
+             way.policer = {BytesPerSecond::from_bits(100'000'000), ByteCount(256U << 10)};
+           }},
+      {.name = "jitter-pareto-4ms-30ms",
+       .change =
+           [](auto& way) {
+             way.delay.jitter = netsim::ParetoJitter{4ms, 30ms};
+           }},
+      {.name = "rate-100mbit", .megabits = 100},
+      {.name = "rate-1gbit", .megabits = 1000},
+  };
+}
+
+void push(bool json, const Push& cell, bool udp) {
+  constexpr std::uint64_t kBytes = 256U << 20, kSeeds = 3;
+  constexpr Duration kMost = std::chrono::minutes(10);
+  std::vector<double> took;
+  double wire = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    test::WorldOptions how = Bench::options(udp, cell.megabits, cell.loss);
+    how.link.queue_bdp = cell.queue_bdp;
+    how.session.expects_bulk = true;
+    how.check_every_step = false;
+    Bench bench(how, seed);
+    if (cell.change) {
+      netsim::LinkConfig link = bench.world.wan.link(bench.world.link).config();
+      for (netsim::DirectionConfig* way : {&link.up, &link.down}) cell.change(*way);
+      bench.world.wan.reconfigure(bench.world.link, link);
+    }
+    bench.leads.bulk_left = kBytes;
+    bench.world.start();
+    const Time from = bench.world.wan.now();
+    if (!bench.world.run_until([&] { return bench.follows.bulk >= kBytes; }, kMost)) {
+      fmt::print(stderr, "{}: only {} bytes came\n", cell.name, bench.follows.bulk);
+      std::exit(1);
+    }
+    took.push_back(ms(bench.world.wan.now() - from) * 1e-3);
+    const auto& up = bench.world.wan.link(bench.world.link).pipe(netsim::Direction::kUp);
+    wire = std::max(wire, static_cast<double>(up.counters().bytes_in) / double{kBytes});
+  }
+  std::sort(took.begin(), took.end());
+  const double rate =
+      1e6 / 8 * 1448 / 1500 * (1 - cell.loss) *
+      static_cast<double>(cell.policed_megabits > 0 ? cell.policed_megabits : cell.megabits);
+  const double bar =
+      kBytes / ((udp ? 0.95 : 0.90) * rate) + (cell.loss > 0 ? 10 : 8) * ms(kRtt) * 1e-3;
+  fmt::print(fmt::runtime(json ? "{{\"bench\":\"push\",\"cell\":\"{}\",\"path\":\"{}\","
+                                 "\"seconds\":{:.2f},\"least\":{:.2f},\"most\":{:.2f},"
+                                 "\"bar_seconds\":{:.2f},\"wire_per_useful_most\":{:.3f}}}\n"
+                               : "push {} {}: {:.2f} s, {:.2f} to {:.2f} (bar {:.2f}), at most "
+                                 "{:.3f} bytes on the wire for one\n"),
+             cell.name, udp ? "udp" : "tls", took[took.size() / 2], took.front(), took.back(), bar,
+             wire);
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -285,9 +383,14 @@ int main(int argc, char** argv) {
     if (word != "--json") wanted = word;
   const auto is_wanted = [&wanted](const std::string& name) { return name.starts_with(wanted); };
   for (const bool udp : {true, false})
-    for (const double loss : {0.0, 0.01})
-      if (is_wanted(fmt::format("control-latency-{}-{}", udp ? "udp" : "tls", loss * 100)))
-        control_latency(json, udp, loss);
+    for (const auto& [megabits, loss] : {std::pair{500, 0.0}, {500, 0.01}, {20, 0.01}})
+      if (const Latency cell{udp, static_cast<std::uint64_t>(megabits), loss};
+          is_wanted(cell.name()))
+        control_latency(json, cell);
   for (const Recovery& cell : recoveries())
     if (is_wanted(cell.name) || is_wanted("recovery")) recovery(json, cell);
+  for (const Push& cell : pushes())
+    for (const bool udp : {true, false})
+      if (is_wanted(fmt::format("push-{}-{}", cell.name, udp ? "udp" : "tls")))
+        push(json, cell, udp);
 }
