@@ -268,7 +268,8 @@ void plot_rate_change() {
     double delivered_mbit, queue_ms;
   };
   constexpr Duration kBefore = 5s, kLow = 15s, kAfter = 10s;
-  Bench bench(true);
+  Bench bench(Bench::options(true, 500, 0));
+  bench.world.start();
   bench.world.run_for(kSettled - kBefore);
   const Time began = bench.world.wan.now();
   std::vector<Step> steps;
