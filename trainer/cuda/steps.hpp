@@ -1,8 +1,9 @@
 // The optimizers' element-wise work on flat buffers, by the rules and in the order of operations of
 // trainer/engine/optimizer.hpp and trainer/kernels.cpp: an element comes out with the same bits as
-// on the CPU (nvcc is told not to contract products and sums). w is the fp32 master copy, g the
-// fp32 gradient, y the working copy that the next forward pass reads, of T (bf16, as a rule):
-// y = w + kappa moved, or w. Each is written where the weight is, in the pass that makes it.
+// on the CPU (nvcc is told not to contract products and sums), but for the noise, whose pow() may
+// be an ulp of a double off on a GPU. w is the fp32 master copy, g the fp32 gradient, y the working
+// copy that the next forward pass reads, of T (bf16, as a rule): y = w + kappa moved, or w. Each is
+// written where the weight is, in the pass that makes it.
 #pragma once
 
 #include <cmath>
