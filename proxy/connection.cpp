@@ -10,6 +10,7 @@
 #include "lib/crypto/aead.hpp"
 #include "proxy/files.hpp"
 #include "proxy/link_file.hpp"
+#include "proxy/network.hpp"
 #include "proxy/session_end.hpp"
 
 namespace longhaul::proxy {
@@ -85,7 +86,8 @@ Result<std::unique_ptr<Connection>> Connection::make(App& app, const Site& site,
   session_options.expects_bulk = options.expects_bulk;
   session_options.required = options.required;
   session_options.stages = &app.stages;
-  session_options.learned = load_link(app, site.name);
+  made->network_ = network_now();
+  session_options.learned = load_link(app, site.name, made->network_);
   if (const auto set = app.config.find("trace"); options.trace.empty() && set)
     options.trace = set->value;
   if (!options.trace.empty() && !is_direct(site)) {  // a trace does not tell of such dials
@@ -281,9 +283,13 @@ void Connection::on_event(const session::Event& event) {
 
 io::Task<> Connection::close() {
   closing_ = true;
-  if (!gives_way_) {  // what it left to others says nothing of the link
-    save_link(app_, site_.name,
-              worth_keeping(load_link(app_, site_.name), session_->learned(), moved_bytes_));
+  // What it left to others says nothing of the link, and what it learned in two networks nothing of
+  // either. (A gateway that nothing was sent to yet had no hardware address when it was dialled.)
+  const std::string network = network_now();
+  if (!gives_way_ && network.starts_with(network_)) {
+    save_link(
+        app_, site_.name, network,
+        worth_keeping(load_link(app_, site_.name, network), session_->learned(), moved_bytes_));
   }
   if (!over_) pump_->end(Error(Kind::kInterrupted, "go on with the session", "done"));
   alarm_->set(app_.env.now());

@@ -134,7 +134,8 @@ class Connection {
   bool established_ = false;
   std::uint64_t moved_bytes_ = 0;
   bool gives_way_ = false;
-  bool over_ = false;  // the session has ended
+  std::string network_;  // when it was dialled
+  bool over_ = false;    // the session has ended
   bool closing_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "lib/transfer/plan_sample.hpp"
 #include "proxy/dataset_memory.hpp"
 #include "proxy/link_file.hpp"
+#include "proxy/network.hpp"
 #include "proxy/site_rates.hpp"
 
 namespace longhaul::proxy {
@@ -74,7 +75,7 @@ io::Task<int> dry_run(App& app, DryRun what, const ScannedSource& scanned) {
   const transfer::PushPlan plan = transfer::plan_push(*scanned.source, memory);
   const SiteRates site = load_rates(app, what.site.name);
   transfer::PlanRates rates;
-  rates.link = load_link(app, what.site.name);
+  rates.link = load_link(app, what.site.name, network_now());
   rates.cores = std::max(1U, std::thread::hardware_concurrency());
   rates.walk = what.walk;
   rates.publish = site.publish;

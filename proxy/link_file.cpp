@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kLinkFileMax = 4096;
 
-Result<store::TreeName> file_of(const std::string& site) {
-  return store::TreeName::parse("links/" + site);
+Result<store::TreeName> file_of(const std::string& site, const std::string& network) {
+  return store::TreeName::parse("links/" + site + (network.empty() ? "" : "@" + network));
 }
 
 }  // namespace
@@ -65,18 +65,19 @@ session::LinkMemory worth_keeping(const session::LinkMemory& known,
   return kept;
 }
 
-session::LinkMemory load_link(const App& app, const std::string& site) {
+session::LinkMemory load_link(const App& app, const std::string& site, const std::string& network) {
   const auto state = private_folder(app.home.state);
-  const auto name = file_of(site);
+  const auto name = file_of(site, network);
   if (!state || !name) return {};
   const auto text = store::read_whole(**state, *name, kLinkFileMax);
   return text ? link_in(text_of(*text)) : session::LinkMemory{};
 }
 
-void save_link(const App& app, const std::string& site, const session::LinkMemory& learned) {
+void save_link(const App& app, const std::string& site, const std::string& network,
+               const session::LinkMemory& learned) {
   if (learned.empty()) return;
   const auto state = private_folder(app.home.state);
-  const auto name = file_of(site);
+  const auto name = file_of(site, network);
   if (!state || !name) return;
   static_cast<void>(store::make_folders(**state, name->parent()));
   static_cast<void>(store::write_whole(**state, *name, bytes_of(link_text(learned))));

@@ -1,5 +1,6 @@
-// What was learned of the link to a site, in state/links/SITE: a hint for the next session. Losing
-// it costs a second of searching, so every failure here is silent.
+// What was learned of the link to a site, in state/links/SITE@NETWORK (network.hpp), or links/SITE
+// where this machine has no default route: a hint for the next session. Losing it costs a second of
+// searching, so every failure here is silent.
 #pragma once
 
 #include <string>
@@ -9,8 +10,9 @@
 
 namespace longhaul::proxy {
 
-session::LinkMemory load_link(const App& app, const std::string& site);
-void save_link(const App& app, const std::string& site, const session::LinkMemory& learned);
+session::LinkMemory load_link(const App& app, const std::string& site, const std::string& network);
+void save_link(const App& app, const std::string& site, const std::string& network,
+               const session::LinkMemory& learned);
 
 // What to remember after a session that moved so many bytes. One that moved little has not seen how
 // fast the link is: a lower rate than is known says nothing.

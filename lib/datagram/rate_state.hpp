@@ -16,7 +16,7 @@ enum class RateMode : std::uint8_t {
   kMax,         // does not yield to others
 };
 
-// A link as an earlier session left it, kept by site, interface and gateway. A hint, never trusted.
+// A link as an earlier session left it, kept by site and network. A hint, never trusted.
 struct KnownLink {
   BytesPerSecond rate;  // IP bytes; zero: nothing known
   Duration rtt_min{};

@@ -1,6 +1,5 @@
-// LinkMemory: what one session learned of its link, kept by the owner (keyed by site, interface and
-// gateway) and given to the next session over it. A hint, never trusted: everything is measured
-// again.
+// LinkMemory: what one session learned of its link, kept by the owner (keyed by site and network)
+// and given to the next session over it. A hint, never trusted: everything is measured again.
 #pragma once
 
 #include <cstdint>
