@@ -43,12 +43,20 @@ def percent(later, earlier, what):
 
 
 def judged(triples, bar, what="mean_ms", processor="processor_ms"):
-    """By how much a step is longer with it, and what the machine differs from itself."""
+    """By how much a step is longer with it, and what the machine differs from itself. `away`: the same of a step's time
+    for a second of its thread on the processor, so of waits and of giving way to other threads alone: how fast the
+    machine happens to be does not enter."""
     itself = interval([percent(again, off, what) for off, again, _ in triples])
     cost = interval([percent(on, off, what) for off, _, on in triples])
     valid = max(abs(itself[1]), abs(itself[2])) <= VALID
+    away = [tuple({"away": one[what] / one[processor]} for one in triple) for triple in triples]
+    itself_away = interval([percent(again, off, "away") for off, again, _ in away])
+    cost_away = interval([percent(on, off, "away") for off, _, on in away])
     return {"percent": round(cost[0], 3), "percent_low": round(cost[1], 3), "percent_high": round(cost[2], 3),
             "itself_low": round(itself[1], 3), "itself_high": round(itself[2], 3), "valid": valid, "bar": bar,
             "met": valid and cost[2] <= bar,
             "processor_percent": [round(one, 3) for one in interval([percent(on, off, processor)
-                                                                     for off, _, on in triples])]}
+                                                                     for off, _, on in triples])],
+            "away_percent": [round(one, 3) for one in cost_away],
+            "away_itself": [round(one, 3) for one in itself_away],
+            "away_valid": max(abs(itself_away[1]), abs(itself_away[2])) <= VALID}
