@@ -17,7 +17,7 @@ namespace longhaul::trainer {
 
 enum class Column : std::uint8_t {
   kCompute,     // forward, backward, optimizer, evaluation
-  kData,        // waiting for the next batch
+  kData,        // waiting for the next batch, while none was ready
   kReport,      // handing over metrics
   kCheckpoint,  // snapshots, and waits for an earlier one to be on disk
   kSync,        // waiting for other ranks

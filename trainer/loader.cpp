@@ -1,6 +1,7 @@
 #include "trainer/loader.hpp"
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <chrono>
 
@@ -99,6 +100,11 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
 }
 
 void Loader::run() {
+  // Batches are made ahead, so none is urgent: where the threads share a core, the one that trains
+  // is not to be put aside each time it takes a batch and wakes this one (sched(7): a batch thread
+  // preempts no other when it wakes).
+  const sched_param parameters{};
+  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &parameters));  // this thread's alone
   std::uint64_t index = options_.first_index;
   for (;;) {
     std::size_t slot = 0;

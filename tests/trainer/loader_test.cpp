@@ -2,8 +2,10 @@
 #include "trainer/loader.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <latch>
 #include <map>
 
@@ -49,6 +51,33 @@ TEST(Loader, WaitsForWhatHasNotArrivedAndGivesOnlyThat) {
       }
     }
   }
+}
+
+// A source that tells how the thread that reads it is scheduled.
+class PolicySource final : public DataSource {
+ public:
+  explicit PolicySource(std::atomic<int>& policy) : policy_(policy) {}
+  const std::vector<ShardInfo>& shards() const override { return infos_; }
+  std::string identity() const override { return "policy"; }
+  Result<Presence> read(const TokenRange&, std::span<Token> out) override {
+    policy_ = ::sched_getscheduler(0);
+    std::fill(out.begin(), out.end(), 7U);
+    return Presence::kThere;
+  }
+
+ private:
+  std::vector<ShardInfo> infos_ = {{"a", 1001, 2}};
+  std::atomic<int>& policy_;
+};
+
+TEST(Loader, PreemptsNobodyWhenItIsWoken) {
+  std::atomic<int> policy = -1;
+  auto source = std::make_unique<PolicySource>(policy);
+  SampleOrder order = order_of(*source);
+  Loader loader(std::move(source), std::move(order), 10, {.global_batch = 4, .ring = 3});
+  ASSERT_TRUE(loader.take());
+  EXPECT_EQ(policy, SCHED_BATCH);
+  EXPECT_EQ(::sched_getscheduler(0), SCHED_OTHER) << "the thread that trains";
 }
 
 // All is there; what was said to be needed must hold what is read.

@@ -131,7 +131,9 @@ Result<> TrainingRun::one_step() {
   ledger_.enter(Column::kControl, began);
   TRY(obey());
   if (stop_ || lost_) return {};
-  ledger_.enter(Column::kData, time_now());
+  // Where a batch is there, what taking it costs is no wait for data: the loader may get its turn
+  // on a shared core just then.
+  ledger_.enter(loader_->ready() > 0 ? Column::kOther : Column::kData, time_now());
   const LoadedBatch* batch = TRY(next_batch());
   if (batch == nullptr) return {};
   // A pause asked for while the batch was waited for comes before this step, as was answered.
