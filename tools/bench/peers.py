@@ -1,5 +1,6 @@
 """Other programs that carry a tree from host a to host b of a link, each as its users would run it
 for speed. One that is not installed says so; one that is not done in time is stopped."""
+import json
 import shutil
 import subprocess
 import time
@@ -122,9 +123,49 @@ def gridftp(link, folder, source, target, most):
         server.wait()
 
 
+# Of each connection of an untuned host: what iperf3 has written and may never have crossed when it is done.
+SOCKET_BYTES = 4 << 20
+
+
+def iperf3(flows):
+    """The kernel by itself, from memory to memory over that many connections, under the host's congestion control. It
+    counts what sockets took, so it gets what they hold on top, and `seconds` end when the far side had read enough of
+    it. They begin when the connections are open: its handshakes are left out, which is in its favour."""
+    def run(link, folder, source, target, most):
+        size, said = size_of(source), folder / "iperf3.json"
+        with open(said, "w") as out:
+            server = link.start("b", "iperf3", "-s", "-1", "-B", link.site, "-i", "0.1", "--json", stdout=out,
+                                stderr=subprocess.DEVNULL)
+            time.sleep(0.5)
+            client = link.start("a", "iperf3", "-c", link.site, "-P", str(flows), "-n",
+                                str(size + flows * SOCKET_BYTES), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+            for process, patience in ((client, most + 1), (server, 5)):
+                try:
+                    process.wait(patience)
+                except subprocess.TimeoutExpired:
+                    process.terminate()
+                    process.wait()
+        return received(json.loads(said.read_text()), size)
+    return run
+
+
+def received(told, size):
+    """Of what an iperf3 server tells: when it had read `size` bytes, or how many it had in the end."""
+    had, end = 0, 0.0
+    for one in (interval["sum"] for interval in told["intervals"]):
+        if had + one["bytes"] >= size:
+            part = (size - had) / one["bytes"]
+            return {"seconds": round(one["start"] + part * (one["end"] - one["start"]), 2), "bytes": size,
+                    "whole": True}
+        had, end = had + one["bytes"], one["end"]
+    return {"seconds": round(max(end, 0.01), 2), "bytes": had, "whole": False}
+
+
 PEERS = {"rsync-daemon": (rsync_daemon, ["rsync"]), "rsync-ssh": (rsync_ssh, ["rsync", "sshd"]),
          "lftp-16": (lftp, ["lftp", "rclone"]), "rclone-16": (rclone, ["rclone"]),
-         "gridftp-16": (gridftp, ["globus-gridftp-server", "globus-url-copy"])}
+         "gridftp-16": (gridftp, ["globus-gridftp-server", "globus-url-copy"]),
+         "iperf3-1": (iperf3(1), ["iperf3"]), "iperf3-16": (iperf3(16), ["iperf3"])}
 
 
 def run_peer(name, link, folder, source, most):
