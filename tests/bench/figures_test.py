@@ -4,6 +4,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
+import cells
+import filling
 import peers
 
 
@@ -23,6 +25,69 @@ class OfIperf3(unittest.TestCase):
 
     def test_nothing_read_is_no_division_by_zero(self):
         self.assertEqual(peers.received({"intervals": []}, 250), {"seconds": 0.01, "bytes": 0, "whole": False})
+
+
+def looks(*steps, pause=0.05):
+    """From (seconds, bytes a second, bytes that wait) on, one after the other; what enters comes out at once."""
+    at, out, seen = 0.0, 0.0, [filling.Look(0.0, 0, 0, 0)]
+    for seconds, rate, queue in steps:
+        for _ in range(round(seconds / pause)):
+            at, out = at + pause, out + rate * pause
+            seen.append(filling.Look(round(at, 6), round(out), round(out), queue))
+    return seen
+
+
+class OfALink(unittest.TestCase):
+    def test_full_is_when_a_round_trip_at_ninety_percent_begins(self):
+        seen = looks((1, 0, 0), (0.5, 400, 0), (2, 950, 0))
+        self.assertEqual(filling.seconds_to_fill(seen, 1.0, 1000, 0.2), 0.5)
+
+    def test_bursts_of_a_window_are_no_full_link(self):
+        # 100 ms at the link's rate, then nothing until the round trip is over.
+        seen = looks(*[(0.1, 1000, 0), (0.1, 0, 0)] * 20)
+        self.assertEqual(filling.seconds_to_fill(seen, 0.0, 1000, 0.1), 0.0)
+        self.assertIsNone(filling.seconds_to_fill(seen, 0.0, 1000, 0.2))
+
+    def test_what_was_before_does_not_count(self):
+        seen = looks((1, 1000, 0), (1, 0, 0), (1, 1000, 0))
+        self.assertEqual(filling.seconds_to_fill(seen, 1.0, 1000, 0.2), 1.0)
+
+    def test_a_link_that_never_fills_has_no_time(self):
+        self.assertIsNone(filling.seconds_to_fill(looks((3, 800, 0)), 0.0, 1000, 0.2))
+
+    def test_the_dial_is_the_first_packet_in(self):
+        self.assertAlmostEqual(filling.dialled(looks((1, 0, 0), (1, 1000, 0))), 1.0)
+
+    def test_drained_is_the_last_time_that_too_much_waited(self):
+        seen = looks((1, 10, 500), (0.5, 10, 50), (0.5, 10, 500), (1, 10, 50))
+        self.assertAlmostEqual(filling.seconds_to_drain(seen, 0.0, 3.0, 100), 2.05)
+        self.assertEqual(filling.seconds_to_drain(seen, 2.5, 3.0, 100), 0.0)
+        self.assertIsNone(filling.seconds_to_drain(seen, 0.0, 1.9, 100))
+
+
+class OfACell(unittest.TestCase):
+    def test_p4_is_bytes_round_trips_and_a_copy(self):
+        way = cells.Way(rate=8e6 * 1500 / 1448, loss=0, rtt=0.1)
+        self.assertAlmostEqual(cells.Cell().bar_seconds(950_000, way, 0.5), 1.0 + 0.8 + 0.5)
+        self.assertAlmostEqual(cells.Cell(link="standing").bar_seconds(950_000, way, 0.5), 1.0 + 0.4 + 0.5)
+        self.assertAlmostEqual(cells.Cell(tls=True).bar_seconds(900_000, way, 0.5), 1.0 + 0.8 + 0.5)
+
+    def test_what_is_lost_is_not_asked_for_and_costs_two_round_trips(self):
+        way = cells.Way(rate=8e6 * 1500 / 1448, loss=0.5, rtt=0.1)
+        self.assertAlmostEqual(cells.Cell().bar_seconds(950_000, way, 0), 2.0 + 1.0)
+
+    def test_a_profile_s_way_up_counts(self):
+        way = cells.way_of({"up": {"rate": "50mbit", "loss": "ge:0.8%/12", "delay": "107.5ms"},
+                            "down": {"rate": "20mbit", "delay": "107.5ms"}})
+        self.assertEqual((way.rate, way.loss, way.rtt), (50e6, 0.008, 0.215))
+
+    def test_a_policer_is_the_link(self):
+        self.assertEqual(cells.Cell(policer="100mbit,256KiB").way("netsim").rate, 100e6)
+
+    def test_names_are_those_of_the_figures_that_are_kept(self):
+        self.assertEqual(cells.Cell(queue="4bdp").name(), "cubic, loss 0 %, 256 MiB, 500mbit, 180ms, 4bdp")
+        self.assertEqual(cells.Cell(loss=1, burst=10).name(),
+                         "cubic, loss 1 % in bursts of 10, 256 MiB, 500mbit, 180ms, 1bdp")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pathlib
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -64,6 +65,15 @@ class Link:
 
     def stats(self):
         return json.loads(self.control("stats"))
+
+    def channel(self):
+        """A connection to the emulator itself, which takes requests as JSON, a line each (docs/netsim.md)."""
+        runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+        folder = ("/run/netsim" if os.geteuid() == 0 else
+                  f"{runtime}/netsim" if runtime.startswith("/") else f"/tmp/netsim-{os.geteuid()}")
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        channel.connect(f"{folder}/{self.name}.sock")
+        return channel
 
     def close(self):
         subprocess.run([self.netsim, "ctl", self.name, "down"], capture_output=True)
