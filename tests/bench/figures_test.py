@@ -1,12 +1,15 @@
 """What tools/bench computes from what it saw."""
+import json
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
 import cells
 import filling
 import peers
+import telemetry
 
 
 def intervals(*amounts):
@@ -88,6 +91,30 @@ class OfACell(unittest.TestCase):
         self.assertEqual(cells.Cell(queue="4bdp").name(), "cubic, loss 0 %, 256 MiB, 500mbit, 180ms, 4bdp")
         self.assertEqual(cells.Cell(loss=1, burst=10).name(),
                          "cubic, loss 1 % in bursts of 10, 256 MiB, 500mbit, 180ms, 1bdp")
+
+
+class OfTelemetry(unittest.TestCase):
+    @staticmethod
+    def told(*udp, rest=""):
+        lines = [{"path": "udp", "requeued_bytes": 7, "unacked_bytes": 500} | ({"udp": one} if one else {}) for one in udp]
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "telemetry.jsonl"
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines) + rest)
+            return telemetry.Told(path)
+
+    @staticmethod
+    def udp(epoch, lost, spurious=0):
+        return {"epoch": epoch, "lost": lost, "spurious": spurious, "packet_bytes": 1000, "in_flight": 9000}
+
+    def test_counters_that_begin_anew_are_added_up(self):
+        told = self.told(self.udp(1, 2), self.udp(1, 5, 1), self.udp(2, 4), self.udp(2, 6))
+        self.assertEqual(told.between(0, -1), {"path": "udp", "in_flight_bytes": 9000, "sent_again_bytes": 9000,
+                                               "spurious_bytes": 1000})
+
+    def test_a_line_without_datagrams_and_half_a_line(self):
+        told = self.told(None, self.udp(1, 3), rest='{"path": "ud')
+        self.assertEqual(told.between(0, -1), {"path": "udp", "in_flight_bytes": 500, "sent_again_bytes": 3000,
+                                               "spurious_bytes": 0})
 
 
 if __name__ == "__main__":
