@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/bench"))
 import cells
 import filling
+import grid
 import peers
 import telemetry
 
@@ -91,6 +92,38 @@ class OfACell(unittest.TestCase):
         self.assertEqual(cells.Cell(queue="4bdp").name(), "cubic, loss 0 %, 256 MiB, 500mbit, 180ms, 4bdp")
         self.assertEqual(cells.Cell(loss=1, burst=10).name(),
                          "cubic, loss 1 % in bursts of 10, 256 MiB, 500mbit, 180ms, 1bdp")
+
+
+class OfTheGrid(unittest.TestCase):
+    RUN = {"valid": True, "whole": True, "seconds": 6.2, "bar_seconds": 6.3, "seconds_to_90": 1.1, "wire_per_useful": 1.054,
+           "return_share": 0.007, "sender_cpu_s_per_gb": 4.4, "receiver_cpu_s_per_gb": 5.2}
+
+    def measured(self, cells, rows, runs, **run):
+        """Names in the order in which they are asked for, each measured when it is."""
+        order = []
+        for cell in grid.due(cells, rows, runs):
+            order.append(cell.loss)
+            rows.setdefault(cell.name(), []).append(self.RUN | run)
+        return order
+
+    def test_no_cell_is_there_twice(self):
+        names = [cell.name() for group in grid.groups().values() for cell in group]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_rounds_go_over_all_cells_and_on_from_what_is_kept(self):
+        one, two = cells.Cell(loss=1), cells.Cell(loss=2)
+        self.assertEqual(self.measured([one, two], {one.name(): [self.RUN]}, 2), [2, 1, 2])
+
+    def test_what_is_invalid_is_done_again_but_not_for_ever(self):
+        self.assertEqual(self.measured([cells.Cell(loss=1)], {}, 1, valid=False), [1, 1, 1])
+        self.assertEqual(self.measured([cells.Cell(loss=1)], {}, 1), [1])
+
+    def test_a_row_has_every_run_and_says_how_many_met_the_bar(self):
+        runs = [self.RUN | {"seconds": 6.5}, self.RUN, self.RUN | {"seconds": 6.4, "valid": False}]
+        self.assertEqual(grid.row("x", runs), "| x | 6.20, 6.40*, 6.50 | 6.30, met in 1 of 3 | 1.10 | 1.054 | 0.70% | 4.4, 5.2 |")
+
+    def test_a_link_that_was_never_full_shows_so(self):
+        self.assertIn("| - |", grid.row("x", [self.RUN | {"seconds_to_90": None}]))
 
 
 class OfTelemetry(unittest.TestCase):
