@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/benc
 import cells
 import filling
 import grid
+import one_tls
 import peers
 import telemetry
 
@@ -124,6 +125,28 @@ class OfTheGrid(unittest.TestCase):
 
     def test_a_link_that_was_never_full_shows_so(self):
         self.assertIn("| - |", grid.row("x", [self.RUN | {"seconds_to_90": None}]))
+
+
+class OfOneTlsStream(unittest.TestCase):
+    def test_frames_are_taken_apart_wherever_they_were_cut(self):
+        stream = one_tls.frame(b"one") + one_tls.BLOCK + one_tls.frame(b"two") + one_tls.BLOCK
+        for step in (1, 7, 4096, len(stream)):
+            frames, seen = one_tls.Frames(), []
+            for at in range(0, len(stream), step):
+                seen += frames.take(stream[at:at + step])
+            self.assertEqual((seen, frames.bulk), ([b"one", b"two"], 2 << 16), step)
+
+    def test_an_answer_tells_what_came_before_its_question(self):
+        frames, bulk = one_tls.Frames(), []
+        for _ in frames.take(one_tls.BLOCK + one_tls.frame(b"q") + one_tls.BLOCK):
+            bulk.append(frames.bulk)
+        self.assertEqual(bulk, [1 << 16])
+
+    def test_figures(self):
+        answers = [{"sent": i, "at": i + 0.2 + 0.01 * i, "bulk": i * 1_000_000} for i in range(3)]
+        told = one_tls.figures(answers[:1], answers)
+        self.assertEqual((told["base_ms"], told["over_base_p50_ms"], told["over_base_most_ms"], told["bulk_mbit_s"]),
+                         (200.0, 10.0, 20.0, 8))
 
 
 class OfTelemetry(unittest.TestCase):
