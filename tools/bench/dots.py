@@ -1,0 +1,43 @@
+"""A plot of dots as SVG: a line a cell, a dot a run, and where the bar is. Nothing but python3."""
+import html
+
+WIDTH, ROW, TOP, LABELS, FOOT = 520, 16, 56, 330, 34
+
+
+def ticks(most):
+    """0, and up to ten steps of 1, 2 or 5 times a power of ten that reach `most`."""
+    step = 10.0 ** -3
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor * 10 >= most:
+                step *= factor
+                return [round(step * i, 6) for i in range(int(most / step + 0.999) + 1)]
+        step *= 10
+
+
+def draw(title, legend, rows):
+    """`legend`: {name: colour}; `rows`: (label, [(name, value)], [values of the bar]). Rows without a run are left out."""
+    rows = [row for row in rows if row[1]]
+    scale = ticks(max([value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]], default=1))
+    height = TOP + ROW * len(rows) + FOOT
+
+    def across(value):
+        return LABELS + WIDTH * value / scale[-1]
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABELS + WIDTH + 30}" height="{height}" '
+             'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>',
+             f'<text x="10" y="18" font-size="14">{html.escape(title)}</text>']
+    for tick in scale:
+        parts.append(f'<line x1="{across(tick):.1f}" x2="{across(tick):.1f}" y1="{TOP - 6}" y2="{height - FOOT}" stroke="#ddd"/>')
+        parts.append(f'<text x="{across(tick):.1f}" y="{height - FOOT + 16}" text-anchor="middle">{tick:g}</text>')
+    for number, (name, colour) in enumerate(legend.items()):
+        parts.append(f'<circle cx="{14 + 110 * number}" cy="34" r="3.5" fill="{colour}"/>'
+                     f'<text x="{22 + 110 * number}" y="38">{html.escape(name)}</text>')
+    for number, (label, runs, bars) in enumerate(rows):
+        y = TOP + ROW * number + ROW / 2
+        parts.append(f'<text x="{LABELS - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
+        for bar in bars:
+            parts.append(f'<line x1="{across(bar):.1f}" x2="{across(bar):.1f}" y1="{y - 6}" y2="{y + 6}" stroke="#b00" '
+                         'stroke-width="2"/>')
+        parts += [f'<circle cx="{across(value):.1f}" cy="{y}" r="3.5" fill="{legend[name]}" fill-opacity="0.75"/>'
+                  for name, value in runs]
+    return "\n".join(parts + ["</svg>", ""])
