@@ -16,8 +16,7 @@ def ticks(most):
 
 
 def draw(title, legend, rows):
-    """`legend`: {name: colour}; `rows`: (label, [(name, value)], [values of the bar]). Rows without a run are left out."""
-    rows = [row for row in rows if row[1]]
+    """`legend`: {name: colour}; `rows`: (label, [(name, value)], [values of the bar])."""
     scale = ticks(max([value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]], default=1))
     height = TOP + ROW * len(rows) + FOOT
 
