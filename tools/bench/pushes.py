@@ -104,12 +104,14 @@ def judged(cell, way, result, seen, size, copied, stats):
     if not result["whole"]:  # some allocate the whole file before its bytes are there
         result["bytes"] = min(result["bytes"], stats["up"]["bytes_out"])
     goodput = result["bytes"] / result["seconds"]
+    # What crossed beyond the size says nothing of what a useful byte costs.
+    wire = {} if result.pop("beyond", False) else {"wire_per_useful": round(went / size, 3)}
     return result | {
         "mbit_per_s": round(goodput * 8 / 1e6, 1),
         "of_link": round(goodput / (way.carried() * PAYLOAD / PACKET), 3), "copy_seconds": round(copied, 2),
         "bar_seconds": round(cell.bar_seconds(size, way, copied), 2),
         "seconds_to_90": seconds_to_fill(seen["looks"], seen["since"], way.carried(), max(0.1, way.rtt)),
-        "bar_seconds_to_90": TO_90[cell.link], "link_bytes": went, "wire_per_useful": round(went / size, 3),
+        "bar_seconds_to_90": TO_90[cell.link], "link_bytes": went, **wire,
         "return_share": round(came / max(1, went), 4), "valid": stats["valid"], "why": stats["why"],
         "kernels": kernels_of(stats)}
 
