@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/escape.hpp"
+#include "netsim/emulator/report.hpp"
 #include "netsim/settings.hpp"
 
 namespace netsim::emulator {
@@ -104,9 +105,10 @@ Result<std::string> LinkControl::perform(const ControlRequest& request,
     return perform_do(todo->words, link_name);
   const std::string& what = std::get<GetRequest>(request).what;
   if (what == "stats") return ports_.stats();
+  if (what == "counters") return counters_json(ports_.engine);
   if (what == "link") return to_json(TRY(find_link(link_name))->config());
   if (what == "hosts") return nlohmann::json(ports_.engine.topology().hosts).dump();
-  return fail(Kind::kUsage, "get", "one of stats, link, hosts is expected");
+  return fail(Kind::kUsage, "get", "one of stats, counters, link, hosts is expected");
 }
 
 Result<std::string> LinkControl::perform_do(const std::string& words, const std::string& link) {

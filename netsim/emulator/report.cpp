@@ -103,21 +103,21 @@ Json sockets_json(const HostFacts& f) {
             {"dropped_no_port", f.udp_no_port}}}};
 }
 
-void write_links(Json& out, const Engine& engine) {
+bool is_one_link(const Topology& topology) {
+  return topology.hosts.size() == 2 && topology.links.size() == 1;
+}
+
+void write_counters(Json& out, const Engine& engine) {
   const Topology& topology = engine.topology();
-  if (topology.hosts.size() == 2 && topology.links.size() == 1) {
-    out["link"] = Json::parse(to_json(engine.link(0).config()));
+  if (is_one_link(topology)) {
     out["up"] = direction_json(engine, Direction::kUp);
     out["down"] = direction_json(engine, Direction::kDown);
     return;
   }
   for (std::size_t i = 0; i < topology.links.size(); ++i) {
-    const TopologyLink& link = topology.links[i];
     const Link& state = engine.link(i);
-    out["links"][link.name] = {{"between", {topology.hosts[link.a], topology.hosts[link.b]}},
-                               {"link", Json::parse(to_json(state.config()))},
-                               {"up", pipe_json(state.pipe(Direction::kUp))},
-                               {"down", pipe_json(state.pipe(Direction::kDown))}};
+    out["links"][topology.links[i].name] = {{"up", pipe_json(state.pipe(Direction::kUp))},
+                                            {"down", pipe_json(state.pipe(Direction::kDown))}};
   }
   for (std::size_t h = 0; h < topology.hosts.size(); ++h) {
     out["hosts"][topology.hosts[h]] = sent_json(engine.counters(h));
@@ -125,7 +125,28 @@ void write_links(Json& out, const Engine& engine) {
   }
 }
 
+void write_configs(Json& out, const Engine& engine) {
+  const Topology& topology = engine.topology();
+  for (std::size_t i = 0; i < topology.links.size(); ++i) {
+    const TopologyLink& link = topology.links[i];
+    Json& of_link = is_one_link(topology) ? out : out["links"][link.name];
+    of_link["link"] = Json::parse(to_json(engine.link(i).config()));
+    if (!is_one_link(topology))
+      of_link["between"] = {topology.hosts[link.a], topology.hosts[link.b]};
+  }
+}
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
+
+std::string counters_json(const Engine& engine) {
+  Json out;
+  write_counters(out, engine);
+  return dump(out);
+}
 
 std::string report_json(const Engine& engine, const RunFacts& facts) {
   Duration backlog{};
@@ -151,13 +172,14 @@ std::string report_json(const Engine& engine, const RunFacts& facts) {
   out["seed"] = facts.seed;
   out["elapsed_s"] = static_cast<double>(facts.elapsed.count() / 1'000'000) / 1000;
   out["lateness_us"] = lateness_json(engine.lateness());
-  write_links(out, engine);
+  write_counters(out, engine);
+  write_configs(out, engine);
   for (std::size_t h = 0; h < facts.sockets.size(); ++h)
     out["sockets"][engine.topology().hosts[h]] = sockets_json(facts.sockets[h]);
   out["dropped_before_link"] = facts.dropped_before_link;
   out["capture_lost"] = facts.capture_lost;
   out["notes"] = notes;
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump(out);
 }
 
 }  // namespace netsim::emulator

@@ -24,5 +24,8 @@ struct RunFacts {  // what the engine does not know
 
 // {"valid": true, "why": "", "lateness_us": {..}, "up": {..}, "down": {..}, ..}: docs/netsim.md.
 std::string report_json(const Engine& engine, const RunFacts& facts);
+// Of that only what packets did, for who looks often: {"up": {..}, "down": {..}}, or "links" and
+// "hosts"; it takes 0.1 ms and not 0.8.
+std::string counters_json(const Engine& engine);
 
 }  // namespace netsim::emulator

@@ -38,7 +38,7 @@ class Watch:
         self.channel.close()
 
     def look(self):
-        self.lines.write('{"get": "stats"}\n')
+        self.lines.write('{"get": "counters"}\n')
         self.lines.flush()
         up = json.loads(self.lines.readline())["result"]["up"]
         self.looks.append(Look(time.monotonic(), up["bytes_in"], up["bytes_out"], up["queue_bytes"]))

@@ -17,9 +17,9 @@ struct CtlOptions {
 
 constexpr Duration kAnswerMost = std::chrono::seconds(5);
 
-// `stats`, `link` alone mean `get stats`, `get link`.
+// `stats`, `counters`, `link` alone mean `get stats` and so on.
 Result<ControlRequest> request_of(std::vector<std::string> words) {
-  if (words.size() == 1 && (words[0] == "stats" || words[0] == "link"))
+  if (words.size() == 1 && (words[0] == "stats" || words[0] == "counters" || words[0] == "link"))
     words.insert(words.begin(), "get");
   return request_from_words(words);
 }
@@ -48,7 +48,8 @@ int ctl(const CtlOptions& options) {
 void add_ctl(CLI::App& app, Context& context) {
   auto options = std::make_shared<CtlOptions>();
   CLI::App* command = app.add_subcommand(
-      "ctl", "change or ask a link: ctl NAME set rtt=300ms | outage 30s | stats | link | down");
+      "ctl",
+      "change or ask a link: ctl NAME set rtt=300ms | outage 30s | stats | counters | link | down");
   command->add_option("name", options->name, "of `netsim link --name`")->required();
   command->add_option("--link", options->link, "which of several links");
   command->add_option("words", options->words, "what to do")->required();

@@ -49,6 +49,11 @@ TEST_F(LinkByName, ChangesWhileItRuns) {
   EXPECT_THAT(ping.out, HasSubstr("2 packets transmitted, 1 received"));
   const auto stats = nlohmann::json::parse(run_netsim({"ctl", name_, "stats"}).out);
   EXPECT_EQ(stats["up"]["dropped"]["loss"], 1);
+  // The same for who looks often: what packets did, and nothing else.
+  const auto counters = nlohmann::json::parse(run_netsim({"ctl", name_, "counters"}).out);
+  EXPECT_EQ(counters["up"]["dropped"]["loss"], 1);
+  EXPECT_GT(counters["down"]["bytes_out"], 0);
+  EXPECT_EQ(counters.size(), 2U) << counters;
 }
 
 TEST_F(LinkByName, AnOutageStopsEverything) {
