@@ -28,7 +28,8 @@ class OfIperf3(unittest.TestCase):
                          {"seconds": 0.35, "bytes": 250, "whole": True})
 
     def test_one_that_was_stopped_counts_what_was_read(self):
-        self.assertEqual(peers.received(intervals(0, 100, 100), 250), {"seconds": 0.3, "bytes": 200, "whole": False})
+        self.assertEqual(peers.received(intervals(0, 100, 100), 250),
+                         {"seconds": 0.3, "bytes": 200, "whole": False})
 
     def test_nothing_read_is_no_division_by_zero(self):
         self.assertEqual(peers.received({"intervals": []}, 250), {"seconds": 0.01, "bytes": 0, "whole": False})
@@ -98,8 +99,9 @@ class OfACell(unittest.TestCase):
 
 
 class OfTheGrid(unittest.TestCase):
-    RUN = {"valid": True, "whole": True, "seconds": 6.2, "bar_seconds": 6.3, "seconds_to_90": 1.1, "wire_per_useful": 1.054,
-           "return_share": 0.007, "sender_cpu_s_per_gb": 4.4, "receiver_cpu_s_per_gb": 5.2}
+    RUN = {"valid": True, "whole": True, "seconds": 6.2, "bar_seconds": 6.3, "seconds_to_90": 1.1,
+           "wire_per_useful": 1.054, "return_share": 0.007,
+           "sender_cpu_s_per_gb": 4.4, "receiver_cpu_s_per_gb": 5.2}
 
     def measured(self, cells, rows, runs, **run):
         """Names in the order in which they are asked for, each measured when it is."""
@@ -123,7 +125,9 @@ class OfTheGrid(unittest.TestCase):
 
     def test_a_row_has_every_run_and_says_how_many_met_the_bar(self):
         runs = [self.RUN | {"seconds": 6.5}, self.RUN, self.RUN | {"seconds": 6.4, "valid": False}]
-        self.assertEqual(grid.row("x", runs), "| x | 6.20, 6.40*, 6.50 | 6.30, met in 1 of 3 | 1.10 | 1.054 | 0.70% | 4.4, 5.2 |")
+        self.assertEqual(
+            grid.row("x", runs),
+            "| x | 6.20, 6.40*, 6.50 | 6.30, met in 1 of 3 | 1.10 | 1.054 | 0.70% | 4.4, 5.2 |")
 
     def test_a_link_that_was_never_full_shows_so(self):
         self.assertIn("| - |", grid.row("x", [self.RUN | {"seconds_to_90": None}]))
@@ -147,15 +151,16 @@ class OfOneTlsStream(unittest.TestCase):
     def test_figures(self):
         answers = [{"sent": i, "at": i + 0.2 + 0.01 * i, "bulk": i * 1_000_000} for i in range(3)]
         told = one_tls.figures(answers[:1], answers)
-        self.assertEqual((told["base_ms"], told["over_base_p50_ms"], told["over_base_most_ms"], told["bulk_mbit_s"]),
-                         (200.0, 10.0, 20.0, 8))
+        self.assertEqual((told["base_ms"], told["over_base_p50_ms"], told["over_base_most_ms"],
+                          told["bulk_mbit_s"]), (200.0, 10.0, 20.0, 8))
 
 
 class OfAPlot(unittest.TestCase):
     def test_a_dot_for_each_run_and_a_mark_for_each_bar(self):
         text = dots.draw("a < b", {"one": "#111111", "two": "#222222"},
                          [("here & there", [("one", 1.0), ("two", 2.0)], [1.5])])
-        parts = [(part.tag.rpartition("}")[2], part.attrib) for part in xml.etree.ElementTree.fromstring(text).iter()]
+        parts = [(part.tag.rpartition("}")[2], part.attrib)
+                 for part in xml.etree.ElementTree.fromstring(text).iter()]
         dot = {at["fill"]: float(at["cx"]) for tag, at in parts if tag == "circle" and "fill-opacity" in at}
         bar = [float(at["x1"]) for tag, at in parts if at.get("stroke") == "#b00"]
         self.assertEqual((len(dot), len(bar)), (2, 1))
@@ -171,7 +176,8 @@ class OfAPlot(unittest.TestCase):
 class OfTelemetry(unittest.TestCase):
     @staticmethod
     def told(*udp, rest=""):
-        lines = [{"path": "udp", "requeued_bytes": 7, "unacked_bytes": 500} | ({"udp": one} if one else {}) for one in udp]
+        lines = [{"path": "udp", "requeued_bytes": 7, "unacked_bytes": 500} | ({"udp": one} if one else {})
+                 for one in udp]
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "telemetry.jsonl"
             path.write_text("".join(json.dumps(line) + "\n" for line in lines) + rest)

@@ -1,4 +1,5 @@
-"""What a push is measured on: a link, what is pushed, and how well the link is known. Also what promise P4 allows it."""
+"""What a push is measured on: a link, what is pushed, and how well the link is known. Also what
+promise P4 allows it."""
 import dataclasses
 import json
 import subprocess
@@ -13,7 +14,8 @@ TO_90 = {"cold": 2.5, "known": 1.0, "standing": 1.0}
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """What bars are made of: the way up's bits a second, the share of packets lost, the round trip in seconds."""
+    """What bars are made of: the way up's bits a second, the share of packets lost, the round trip
+    in seconds."""
     rate: float
     loss: float
     rtt: float

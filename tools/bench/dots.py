@@ -17,16 +17,19 @@ def ticks(most):
 
 def draw(title, legend, rows):
     """`legend`: {name: colour}; `rows`: (label, [(name, value)], [values of the bar])."""
-    scale = ticks(max([value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]], default=1))
+    shown = [value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]]
+    scale = ticks(max(shown, default=1))
     height = TOP + ROW * len(rows) + FOOT
 
     def across(value):
         return LABELS + WIDTH * value / scale[-1]
+    def upright(value, top, bottom, how):
+        return f'<line x1="{across(value):.1f}" x2="{across(value):.1f}" y1="{top}" y2="{bottom}" {how}/>'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABELS + WIDTH + 30}" height="{height}" '
              'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>',
              f'<text x="10" y="18" font-size="14">{html.escape(title)}</text>']
     for tick in scale:
-        parts.append(f'<line x1="{across(tick):.1f}" x2="{across(tick):.1f}" y1="{TOP - 6}" y2="{height - FOOT}" stroke="#ddd"/>')
+        parts.append(upright(tick, TOP - 6, height - FOOT, 'stroke="#ddd"'))
         parts.append(f'<text x="{across(tick):.1f}" y="{height - FOOT + 16}" text-anchor="middle">{tick:g}</text>')
     for number, (name, colour) in enumerate(legend.items()):
         parts.append(f'<circle cx="{14 + 110 * number}" cy="34" r="3.5" fill="{colour}"/>'
@@ -34,9 +37,7 @@ def draw(title, legend, rows):
     for number, (label, runs, bars) in enumerate(rows):
         y = TOP + ROW * number + ROW / 2
         parts.append(f'<text x="{LABELS - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
-        for bar in bars:
-            parts.append(f'<line x1="{across(bar):.1f}" x2="{across(bar):.1f}" y1="{y - 6}" y2="{y + 6}" stroke="#b00" '
-                         'stroke-width="2"/>')
+        parts += [upright(bar, y - 6, y + 6, 'stroke="#b00" stroke-width="2"') for bar in bars]
         parts += [f'<circle cx="{across(value):.1f}" cy="{y}" r="3.5" fill="{legend[name]}" fill-opacity="0.75"/>'
                   for name, value in runs]
     return "\n".join(parts + ["</svg>", ""])

@@ -1,4 +1,5 @@
-"""How full a link is while something crosses it: the emulator's own counters, looked at twenty times a second."""
+"""How full a link is while something crosses it: the emulator's own counters, looked at twenty
+times a second."""
 import bisect
 import dataclasses
 import json
@@ -10,7 +11,8 @@ PAUSE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """The way from host a to b: IP bytes that entered the link and that b was given, and what waits at the bottleneck."""
+    """The way from host a to b: IP bytes that entered the link and that b was given, and what waits
+    at the bottleneck."""
     at: float  # by time.monotonic()
     into: int
     out: int
@@ -18,8 +20,8 @@ class Look:
 
 
 class Watch:
-    """Looks at a link from a thread. Use as a context; `looks` only grows. The emulator is asked over one connection:
-    a process for each look would take what is measured a twentieth of a core."""
+    """Looks at a link from a thread. Use as a context; `looks` only grows. The emulator is asked
+    over one connection: to start a process costs the two cores that are measured more than a look."""
 
     def __init__(self, link):
         self.looks, self.over, self.link = [], threading.Event(), link
@@ -57,9 +59,10 @@ def dialled(looks):
 
 
 def seconds_to_fill(looks, since, bytes_a_second, window, share=0.9):
-    """From `since` until the first stretch of at least `window` seconds began in which `share` of that rate came out at
-    the far side; None: it never did. What is limited by a window sends it in bursts and rests until the round trip is
-    over: `window` is to be a round trip, or a burst counts as a full link."""
+    """From `since` until the first stretch of at least `window` seconds began in which `share` of
+    that rate came out at the far side; None: it never did. What is limited by a window sends it in
+    bursts and rests until the round trip is over: `window` is to be a round trip, or a burst counts
+    as a full link."""
     times = [look.at for look in looks]
     for first in range(bisect.bisect_left(times, since), len(looks)):
         last = bisect.bisect_left(times, times[first] + window)

@@ -1,5 +1,5 @@
-"""The cells of issue 4's row for pushes, in the order in which they are worth measuring, what was measured of them, and
-a table."""
+"""The cells of issue 4's row for pushes, in the order in which they are worth measuring, what was
+measured of them, and a table."""
 import dataclasses
 import json
 
@@ -39,8 +39,8 @@ def kept(path):
 
 
 def due(cells, rows, runs):
-    """Round by round, so that it may be cut off anywhere: cells with fewer than `runs` valid runs. One that is never valid is
-    given up after two runs more than that."""
+    """Round by round, so that it may be cut off anywhere: cells with fewer than `runs` valid runs.
+    One that is never valid is given up after two runs more than that."""
     for number in range(1, runs + 3):
         for cell in cells:
             had = rows.get(cell.name(), [])
@@ -57,16 +57,19 @@ def row(name, runs):
     def shown(key, form):
         value = middle(key)
         return "" if value is None else form.format(value)
-    times = ", ".join(f"{run['seconds']:.2f}" + ("" if run["valid"] else "*") + ("" if run["whole"] else " (not whole)")
+    times = ", ".join(f"{run['seconds']:.2f}" + ("" if run["valid"] else "*")
+                      + ("" if run["whole"] else " (not whole)")
                       for run in sorted(runs, key=lambda run: run["seconds"]))
     met = sum(run["whole"] and run["seconds"] <= run["bar_seconds"] for run in runs)
     says = "met" if met == len(runs) else "missed" if met == 0 else f"met in {met} of {len(runs)}"
-    cpu = ", ".join(shown(key, "{:.1f}") for key in ("sender_cpu_s_per_gb", "receiver_cpu_s_per_gb") if middle(key))
-    return (f"| {name} | {times} | {shown('bar_seconds', '{:.2f}')}, {says} | {shown('seconds_to_90', '{:.2f}') or '-'} | "
-            f"{shown('wire_per_useful', '{:.3f}')} | {shown('return_share', '{:.2%}')} | {cpu} |")
+    cpu = ", ".join(shown(key, "{:.1f}") for key in ("sender_cpu_s_per_gb", "receiver_cpu_s_per_gb")
+                    if middle(key))
+    return (f"| {name} | {times} | {shown('bar_seconds', '{:.2f}')}, {says} "
+            f"| {shown('seconds_to_90', '{:.2f}') or '-'} | {shown('wire_per_useful', '{:.3f}')} "
+            f"| {shown('return_share', '{:.2%}')} | {cpu} |")
 
 
 def table(rows, cells):
     names = [cell.name() for cell in cells if cell.name() in rows]
-    return "\n".join(["| cell | seconds | bar | to 90 % of the link | wire | return | processor a GB, sender and receiver |",
-                      "|---|---|---|---|---|---|---|", *(row(name, rows[name]) for name in names)])
+    head = "| cell | seconds | bar | to 90 % of the link | wire | return | processor a GB, both ends |"
+    return "\n".join([head, "|---" * 7 + "|", *(row(name, rows[name]) for name in names)])

@@ -1,11 +1,13 @@
-"""Bulk and small messages in one TLS 1.3 stream, as a program with one connection has them: bench control-latency's
-comparison. A message waits for no more than one block of bulk here, but for all that the sockets hold.
+"""Bulk and small messages in one TLS 1.3 stream, as a program with one connection has them: bench
+control-latency's comparison. A message waits for no more than one block of bulk here, but for all
+that the sockets hold.
 
   one_tls.py serve HOST PORT FOLDER              one caller; FOLDER has key.pem and cert.pem
-  one_tls.py ask HOST PORT FOLDER SECONDS        questions every 50 ms, first alone, then beside bulk; a JSON object
+  one_tls.py ask HOST PORT FOLDER SECONDS        questions every 50 ms, first alone, then beside
+                                                 bulk; a JSON object
 
-A frame: length (4 bytes, of what follows), kind, body. `b`: bulk. `q`: a question, 8 bytes; the answer is that and how
-many bytes of bulk have come."""
+A frame: length (4 bytes, of what follows), kind, body. `b`: bulk. `q`: a question, 8 bytes; the
+answer is that and how many bytes of bulk have come."""
 import json
 import select
 import socket
@@ -64,7 +66,8 @@ def serve(host, port, folder):
 
 
 class Asker:
-    """One connection that is never waited on but in select(): what is due is written before the next block."""
+    """One connection that is never waited on but in select(): what is due is written before the
+    next block."""
 
     def __init__(self, host, port, folder):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -123,8 +126,9 @@ def figures(idle, loaded):
     return {"base_ms": round(base, 1),
             "idle_p50_ms": round(percentile([(one["at"] - one["sent"]) * 1e3 for one in idle], 0.5), 1),
             "over_base_p50_ms": round(percentile(trips, 0.5) - base, 1),
-            "over_base_p99_ms": round(percentile(trips, 0.99) - base, 1), "over_base_most_ms": round(max(trips) - base, 1),
-            "messages": len(trips), "bulk_mbit_s": round((last["bulk"] - first["bulk"]) * 8e-6 / (last["at"] - first["at"]))}
+            "over_base_p99_ms": round(percentile(trips, 0.99) - base, 1),
+            "over_base_most_ms": round(max(trips) - base, 1), "messages": len(trips),
+            "bulk_mbit_s": round((last["bulk"] - first["bulk"]) * 8e-6 / (last["at"] - first["at"]))}
 
 
 def ask(host, port, folder, seconds):

@@ -128,10 +128,10 @@ SOCKET_BYTES = 4 << 20
 
 
 def iperf3(flows):
-    """The kernel by itself, from memory to memory over that many connections, under the host's congestion control. It
-    counts what sockets took, so it gets what they hold on top, and `seconds` end when the far side had read enough of
-    it. They begin when the connections are open: its handshakes are left out, which is in its favour. `beyond`: more than
-    the size crosses."""
+    """The kernel by itself, from memory to memory over that many connections, under the host's
+    congestion control. It counts what sockets took, so it gets what they hold on top, and `seconds`
+    end when the far side had read enough of it. They begin when the connections are open: its
+    handshakes are left out, which is in its favour. `beyond`: more than the size crosses."""
     def run(link, folder, source, target, most):
         size, said = size_of(source), folder / "iperf3.json"
         with open(said, "w") as out:

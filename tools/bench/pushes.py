@@ -44,8 +44,8 @@ def by_command(pair, cell, way, source, size):
 
 
 def by_standing_session(pair, cell, way, source, size):
-    """The second round of `push --watch`: the folder has grown by the source. What it waits until a folder is quiet is no
-    part of it: its own time begins with the walk."""
+    """The second round of `push --watch`: the folder has grown by the source. What it waits until a
+    folder is quiet is no part of it: its own time begins with the walk."""
     watched = lesson(cell, way, pair.folder / "watched")
     push = pair.start("push", "--watch", "--json", watched, "site:bench", stdout=subprocess.PIPE,
                       stderr=subprocess.DEVNULL, text=True)
