@@ -24,15 +24,19 @@ def intervals(*amounts):
 
 class OfIperf3(unittest.TestCase):
     def test_the_end_is_when_the_far_side_had_read_enough(self):
-        self.assertEqual(peers.received(intervals(0, 100, 100, 100), 250),
+        self.assertEqual(peers.received(intervals(0, 100, 100, 100), 250, 60),
                          {"seconds": 0.35, "bytes": 250, "whole": True})
 
     def test_one_that_was_stopped_counts_what_was_read(self):
-        self.assertEqual(peers.received(intervals(0, 100, 100), 250),
+        self.assertEqual(peers.received(intervals(0, 100, 100), 250, 60),
+                         {"seconds": 0.3, "bytes": 200, "whole": False})
+
+    def test_it_has_no_more_time_than_others(self):
+        self.assertEqual(peers.received(intervals(0, 100, 100, 100), 250, 0.3),
                          {"seconds": 0.3, "bytes": 200, "whole": False})
 
     def test_nothing_read_is_no_division_by_zero(self):
-        self.assertEqual(peers.received({"intervals": []}, 250), {"seconds": 0.01, "bytes": 0, "whole": False})
+        self.assertEqual(peers.received({"intervals": []}, 250, 60), {"seconds": 0.01, "bytes": 0, "whole": False})
 
 
 def looks(*steps, pause=0.05):

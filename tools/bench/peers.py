@@ -125,6 +125,8 @@ def gridftp(link, folder, source, target, most):
 
 # Of each connection of an untuned host: what iperf3 has written and may never have crossed when it is done.
 SOCKET_BYTES = 4 << 20
+# It opens its connections one after the other, a round trip each, after some round trips of its own.
+IPERF_OPENS_SECONDS = 8
 
 
 def iperf3(flows):
@@ -141,20 +143,23 @@ def iperf3(flows):
             client = link.start("a", "iperf3", "-c", link.site, "-P", str(flows), "-n",
                                 str(size + flows * SOCKET_BYTES), stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
-            for process, patience in ((client, most + 1), (server, 5)):
+            for process, patience in ((client, most + IPERF_OPENS_SECONDS), (server, 5)):
                 try:
                     process.wait(patience)
                 except subprocess.TimeoutExpired:
                     process.terminate()
                     process.wait()
-        return received(json.loads(said.read_text()), size) | {"beyond": True}
+        return received(json.loads(said.read_text()), size, most) | {"beyond": True}
     return run
 
 
-def received(told, size):
-    """Of what an iperf3 server tells: when it had read `size` bytes, or how many it had in the end."""
+def received(told, size, most):
+    """Of what an iperf3 server tells: when it had read `size` bytes, or how many it had when `most` seconds were
+    over."""
     had, end = 0, 0.0
     for one in (interval["sum"] for interval in told["intervals"]):
+        if one["end"] > most + 0.01:
+            break
         if had + one["bytes"] >= size:
             part = (size - had) / one["bytes"]
             return {"seconds": round(one["start"] + part * (one["end"] - one["start"]), 2), "bytes": size,
