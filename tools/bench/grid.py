@@ -1,4 +1,4 @@
-"""The cells of issue 4's row for pushes, in the order in which they are worth measuring, what was
+"""The cells of a grid of pushes, in the order in which they are worth measuring, what was
 measured of them, and a table."""
 import dataclasses
 import json
