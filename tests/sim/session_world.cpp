@@ -154,9 +154,24 @@ void Node::send_datagrams(const SendDatagrams& output) {
     ++datagrams_out;
     datagram_bytes_out += bytes + 28;
     if (options_.udp_blocked) continue;
-    wan_.send({netsim::endpoint(host_, listens_ ? kPort : kUdpPort), endpoint_of(output.to),
-               output.bytes.part(at, bytes), netsim::Ecn::kNotEct});
+    send_throttled({netsim::endpoint(host_, listens_ ? kPort : kUdpPort), endpoint_of(output.to),
+                    output.bytes.part(at, bytes), netsim::Ecn::kNotEct});
   }
+}
+
+void Node::send_throttled(netsim::Datagram datagram) {
+  if (!options_.udp_throttle) return wan_.send(std::move(datagram));
+  const UdpThrottle& how = *options_.udp_throttle;
+  const auto bytes = static_cast<std::uint32_t>(datagram.payload.size() + 28);
+  if (how.queue == ByteCount(0)) {
+    if (!udp_policer_) udp_policer_.emplace(netsim::PolicerConfig{how.rate, how.burst}, wan_.now());
+    if (udp_policer_->admit(wan_.now(), bytes)) wan_.send(std::move(datagram));
+    return;
+  }
+  udp_shaped_until_ = std::max(udp_shaped_until_, wan_.now());
+  if (how.rate.bytes_in(udp_shaped_until_ - wan_.now()) > how.queue) return;
+  udp_shaped_until_ += how.rate.time_for(ByteCount(bytes));
+  wan_.clock().at(udp_shaped_until_, [this, late = std::move(datagram)] { wan_.send(late); });
 }
 
 void Node::sleep_for(Duration span) {

@@ -11,6 +11,7 @@
 
 #include "lib/crypto/tls_context.hpp"
 #include "lib/session/session.hpp"
+#include "netsim/policer.hpp"
 #include "netsim/streams.hpp"
 #include "netsim/wan.hpp"
 #include "tests/session/script_service.hpp"
@@ -27,6 +28,13 @@ struct LinkShape {
 };
 netsim::LinkConfig make_link(const LinkShape& shape);
 
+// What a network does to UDP and to nothing else, on its way from either side.
+struct UdpThrottle {
+  BytesPerSecond rate;
+  ByteCount burst;  // a token bucket of so much; what finds it empty is dropped
+  ByteCount queue;  // over zero: a shaper, and no bucket; what finds so much waiting is dropped
+};
+
 struct WorldOptions {
   LinkShape link;
   netsim::StreamOptions streams;
@@ -38,6 +46,7 @@ struct WorldOptions {
   bool give_path_info = true;
   bool check_every_step = true;
   bool udp_blocked = false;  // a network that lets no UDP through
+  std::optional<UdpThrottle> udp_throttle;
 };
 
 // One side: it owns its connections and drives its session; it decides nothing.
@@ -128,6 +137,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   void apply(session::Output& output);
   void dial(const session::Dial& dial);
   void send_datagrams(const session::SendDatagrams& output);
+  void send_throttled(netsim::Datagram datagram);
   void flush(Connection& connection);
   void offer_room();
   void arm();
@@ -159,6 +169,8 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   static constexpr std::size_t kSocketPackets = 2'000;
   bool stopped_ = false, reads_nothing_ = false;
   std::deque<Waiting> waiting_;
+  std::optional<netsim::Policer> udp_policer_;
+  Time udp_shaped_until_{};
   bool draining_ = false, again_ = false, listens_ = false, dials_ = false;
 };
 
