@@ -128,6 +128,7 @@ class Core {
   void end_round();
   void on_round();
   std::uint64_t delivered_in_round() const;
+  void share_limit();
   void on_epoch(bool limited);
   void measure(Path& path, const PathInfo& info);
   void tune();

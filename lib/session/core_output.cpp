@@ -15,10 +15,12 @@ constexpr Duration kBudgetSpan = 10ms;
 constexpr std::uint64_t kEarlyBytes = 32U << 10;
 }  // namespace
 
+// Of the connections together; zero: none.
 BytesPerSecond Core::cap() const {
-  const BytesPerSecond model = rate_.cap();
-  if (limit_.value() == 0) return model;
-  return model.value() == 0 ? limit_ : std::min(limit_, model);
+  BytesPerSecond least;
+  for (const BytesPerSecond one : {limit_, rate_.cap(), choice_.stream_cap()})
+    if (one.value() > 0 && (least.value() == 0 || one < least)) least = one;
+  return least;
 }
 
 void Core::refill_budget() {

@@ -104,11 +104,15 @@ void Core::on_round() {
                                             round_resent_ * 1'000'000 / round_sent_, 1'000'000));
   const bool busy = up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
   const std::uint64_t by_datagram = std::min(round.delivered_bytes, round_datagram_bytes_);
-  const bool gives_way = mode_ == datagram::RateMode::kBackground ||
+  // As fast as the user lets them, datagrams are not throttled by the network.
+  const bool limited =
+      limit_.value() > 0 && limit_.bytes_in(round.length).value() / 10 * 9 <= by_datagram;
+  const bool gives_way = limited || mode_ == datagram::RateMode::kBackground ||
                          (datagrams_ != nullptr && datagrams_->channel().rate().beside_others());
   choice_.on_round(now_, {round.length, by_datagram, round.delivered_bytes - by_datagram, rtt(),
                           busy, gives_way});
   round_datagram_bytes_ = 0;
+  share_limit();
   // What datagrams carry says nothing about the connections.
   const bool alone = choice_.reason() == ChoiceReason::kNone ||
                      choice_.reason() == ChoiceReason::kUnanswered ||
@@ -135,6 +139,13 @@ void Core::on_round() {
     emit(RateCapped{reported_cap_});
   }
   tune();
+}
+
+// The user's limit is for both together. At least a tenth is left to the datagrams, for control.
+void Core::share_limit() {
+  if (limit_.value() == 0 || datagrams_ == nullptr) return;
+  const std::uint64_t taken = std::min(choice_.stream_cap().value(), limit_.value() / 10 * 9);
+  datagrams_->channel().rate().set_limit(BytesPerSecond(limit_.value() - taken));
 }
 
 void Core::on_epoch(bool limited) {
@@ -178,8 +189,12 @@ void Core::tune(Path& path, BytesPerSecond share, std::uint32_t bulk_paths) {
   // carried 43 MB/s under a cap of 58 (sim, 500 Mbit/s, 180 ms).
   if (cap().value() > 0 && path.role == PathRole::kBulk)
     want.pacing = BytesPerSecond(share.value() * 2);
+  // A slice beside datagrams, of fourteen connections, is so little for each that a frame would
+  // take a second: it goes in small frames, each at the pace of the whole.
+  const bool sliced = choice_.stream_cap().value() > 0;
+  if (sliced && path.role == PathRole::kBulk) want.pacing = cap();
   want.unsent_max_bytes = kUnsentUnknown / std::min(bulk_paths, 4U);
-  if (share.value() > 0 && rate_.link_full()) {
+  if (share.value() > 0 && (rate_.link_full() || sliced)) {
     const std::uint64_t span = share.bytes_in(kUnsentSpan).value();
     const std::uint64_t least = std::clamp<std::uint64_t>(share.bytes_in(kUnsentSpanMost).value(),
                                                           kUnsentSlow, kUnsentLeast);

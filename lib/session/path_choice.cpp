@@ -9,10 +9,24 @@ constexpr Duration kTestLeast = 4s;
 constexpr std::int64_t kTestRoundTrips = 20;
 constexpr Duration kPauseLeast = 30s, kPauseMost = 16min;
 constexpr std::uint64_t kPauseFactor = 8;
+// A slice grows over three round trips, so that datagrams on the same bottleneck can make room for
+// it: an eighth of the link in one round trip would stand as 22 ms of queue at 180 ms. The rest of
+// the first half is for what was sent before to arrive.
+constexpr Duration kStepLeast = 1s;
+constexpr std::int64_t kStepRoundTrips = 8, kRampRoundTrips = 3;
+constexpr std::uint64_t kFirstShare = 8;  // the first slice is one in so many
+constexpr BytesPerSecond kSliceLeast(4'096);
+constexpr Duration kMeanSpan = 4s;
 
 BytesPerSecond rate_of(std::uint64_t bytes, Duration span) {
   const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(1, span / 1us));
   return BytesPerSecond(bytes * 1'000'000 / us);
+}
+// From `from` to `to`, `at` of `whole` of the way.
+BytesPerSecond between(BytesPerSecond from, BytesPerSecond to, Duration at, Duration whole) {
+  const auto part = static_cast<std::uint64_t>(std::clamp<std::int64_t>(
+      at / 1us * 1'000 / std::max<std::int64_t>(1, whole / 1us), 0, 1'000));
+  return BytesPerSecond((from.value() * (1'000 - part) + to.value() * part) / 1'000);
 }
 }  // namespace
 
@@ -59,65 +73,107 @@ void PathChoice::check() const {
   const bool tests = mode_ == Mode::kTestStreams || mode_ == Mode::kTestDatagrams;
   ASSERT(tests || (test_bytes_ == 0 && test_span_ == Duration{}));
   ASSERT(Duration{} <= test_span_ && test_span_ <= busy_for_);
+  ASSERT((mode_ == Mode::kTestStreams) == (slice_now_.value() > 0));
+  ASSERT(slice_before_ <= slice_now_ && slice_now_ <= slice_);
+  ASSERT(test_bytes_ <= both_bytes_ || mode_ == Mode::kTestDatagrams);
 }
 
-void PathChoice::enter(Time now, Mode mode) {
+void PathChoice::enter(Mode mode) {
   mode_ = mode;
-  since_ = now;
   busy_for_ = {};
-  test_bytes_ = 0;
-  test_span_ = {};
+  test_bytes_ = both_bytes_ = 0;
+  test_span_ = step_for_ = {};
+  slice_ = slice_before_ = slice_now_ = {};
 }
 
-void PathChoice::on_begin(Time now) {
-  enter(now, Mode::kTrying);
-}
-void PathChoice::on_end(Time now) {
-  enter(now, Mode::kOff);
+// The next slice for the connections, from what they had, over the next round trips.
+void PathChoice::offer(BytesPerSecond slice) {
+  slice_before_ = slice_;
+  slice_ = slice;
+  slice_now_ = between(slice_before_, slice_, 1s, 4s);
+  test_bytes_ = both_bytes_ = 0;
+  test_span_ = step_for_ = {};
 }
 
-void PathChoice::on_life(Time now, bool answered, bool stalled) {
+void PathChoice::on_begin(Time) {
+  enter(Mode::kTrying);
+}
+void PathChoice::on_end(Time) {
+  enter(Mode::kOff);
+}
+
+void PathChoice::on_life(Time, bool answered, bool stalled) {
   if (mode_ == Mode::kOff) return;
   const bool silent = mode_ == Mode::kTrying || mode_ == Mode::kSilent;
   if (answered && silent) {
-    enter(now, Mode::kDatagrams);
-    alone_ = {};
+    enter(Mode::kDatagrams);
+    alone_ = mean_ = {};
   } else if (stalled && mode_ != Mode::kSilent && mode_ != Mode::kStreams) {
-    enter(now, Mode::kSilent);
+    enter(Mode::kSilent);
   }
 }
 
 void PathChoice::on_round(Time now, const Round& round) {
   if (!round.busy) {
     busy_for_ = {};
-    if (mode_ == Mode::kTestStreams) enter(now, Mode::kDatagrams);
-    if (mode_ == Mode::kTestDatagrams) enter(now, Mode::kStreams);
+    if (mode_ == Mode::kTestStreams) enter(Mode::kDatagrams);
+    if (mode_ == Mode::kTestDatagrams) enter(Mode::kStreams);
     return;
   }
   busy_for_ += round.length;
   if (round.gives_way) gave_way_ = now;
+  if (mode_ == Mode::kDatagrams || mode_ == Mode::kStreams) return watch(now, round);
+  if (mode_ == Mode::kTestStreams) return test_streams(round);
+  if (mode_ == Mode::kTestDatagrams) return test_datagrams(round);
+}
+
+void PathChoice::watch(Time now, const Round& round) {
   const bool by_datagram = mode_ == Mode::kDatagrams;
-  if (by_datagram || mode_ == Mode::kStreams) {
-    const std::uint64_t bytes = by_datagram ? round.datagram_bytes : round.stream_bytes;
-    const BytesPerSecond rate = rate_of(bytes, round.length);
-    alone_ = std::max(rate, BytesPerSecond(alone_.value() - alone_.value() / 64));
-    if (busy_for_ < pause_) return;
-    if (by_datagram && gave_way_ && now - *gave_way_ < kPauseLeast) return;
-    pause_ = std::min<Duration>(pause_ * kPauseFactor, kPauseMost);
-    enter(now, by_datagram ? Mode::kTestStreams : Mode::kTestDatagrams);
-    return;
+  const BytesPerSecond rate =
+      rate_of(by_datagram ? round.datagram_bytes : round.stream_bytes, round.length);
+  alone_ = std::max(rate, BytesPerSecond(alone_.value() - alone_.value() / 64));
+  mean_ = mean_.value() == 0 ? rate : between(mean_, rate, round.length, kMeanSpan);
+  if (busy_for_ < pause_) return;
+  if (by_datagram && gave_way_ && now - *gave_way_ < kPauseLeast) return;
+  pause_ = std::min<Duration>(pause_ * kPauseFactor, kPauseMost);
+  enter(by_datagram ? Mode::kTestStreams : Mode::kTestDatagrams);
+  if (by_datagram) offer(std::max(BytesPerSecond(mean_.value() / kFirstShare), kSliceLeast));
+}
+
+void PathChoice::test_streams(const Round& round) {
+  // They make room for the connections: the bottleneck is one and the same.
+  if (round.gives_way) return enter(Mode::kDatagrams);
+  const Duration step = std::max<Duration>(kStepLeast, kStepRoundTrips * round.rtt);
+  const Duration ramp = step * kRampRoundTrips / kStepRoundTrips;
+  step_for_ += round.length;
+  if (step_for_ * 2 > step) {
+    test_bytes_ += round.stream_bytes;
+    both_bytes_ += round.stream_bytes + round.datagram_bytes;
+    test_span_ += round.length;
   }
-  if (mode_ != Mode::kTestStreams && mode_ != Mode::kTestDatagrams) return;
+  slice_now_ = between(slice_before_, slice_, step_for_ + round.length, ramp);
+  if (step_for_ < step) return;
+  const BytesPerSecond streams = rate_of(test_bytes_, test_span_);
+  if (streams > alone_) {
+    alone_ = mean_ = streams;
+    return enter(Mode::kStreams);
+  }
+  const std::uint64_t least = mean_.value() + slice_.value() / 2;
+  if (rate_of(both_bytes_, test_span_).value() < least) return enter(Mode::kDatagrams);
+  offer(BytesPerSecond(slice_.value() * 2));
+}
+
+void PathChoice::test_datagrams(const Round& round) {
   const Duration test = std::max<Duration>(kTestLeast, kTestRoundTrips * round.rtt);
   if (busy_for_ * 2 > test) {  // the first half is for its start
-    test_bytes_ += mode_ == Mode::kTestStreams ? round.stream_bytes : round.datagram_bytes;
+    test_bytes_ += round.datagram_bytes;
     test_span_ += round.length;
   }
   if (busy_for_ < test) return;
-  const bool faster = rate_of(test_bytes_, test_span_) > alone_;
-  const bool to_streams = (mode_ == Mode::kTestStreams) == faster;
-  if (faster) alone_ = rate_of(test_bytes_, test_span_);
-  enter(now, to_streams ? Mode::kStreams : Mode::kDatagrams);
+  const BytesPerSecond rate = rate_of(test_bytes_, test_span_);
+  const bool faster = rate > alone_;
+  if (faster) alone_ = mean_ = rate;
+  enter(faster ? Mode::kDatagrams : Mode::kStreams);
 }
 
 }  // namespace longhaul::session

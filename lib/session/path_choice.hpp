@@ -2,9 +2,16 @@
 // as soon as they are answered; until then both carry, so that neither has to be waited for. While
 // there is always something to send the other way is tried beside the one in use, now and then: a
 // network that throttles one of them shows it by carrying more on the other than the first carried
-// alone. Not while datagrams give way to others: a bundle of TLS connections would take from them
-// what we leave to them, and then be called the faster. A pure rule over rounds of about one round
-// trip. Not thread-safe.
+// alone.
+//
+// Beside datagrams the connections get a slice, an eighth of what the datagrams carry. Where both
+// share one bottleneck the datagrams make room for it, and the sum stays as it was: the test is
+// over, at the cost of a few milliseconds of queue, where a bundle of TLS connections would fill
+// it. Where the datagrams are throttled the sum rises by the slice, which then doubles until the
+// connections carry more than the datagrams did. Not while datagrams give way to others: the
+// connections would take from them what we leave to them, and then be called the faster.
+//
+// A pure rule over rounds of about one round trip. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +39,8 @@ class PathChoice {
     std::uint64_t datagram_bytes = 0, stream_bytes = 0;  // acknowledged in it
     Duration rtt{};
     bool busy = false;  // there was always something to send
-    // Datagrams carried less than they might, for the sake of others on the link: not throttled.
+    // Datagrams carried less than they might, for the sake of others on the link or by the user's
+    // limit: not throttled.
     bool gives_way = false;
   };
 
@@ -46,6 +54,8 @@ class PathChoice {
     return mode_ != Mode::kOff && mode_ != Mode::kSilent && mode_ != Mode::kStreams;
   }
   bool streams() const { return mode_ != Mode::kDatagrams; }
+  // What the connections together may send in a test beside datagrams; zero: no test, no cap.
+  BytesPerSecond stream_cap() const { return slice_now_; }
   ChoiceReason reason() const;
   void check() const;  // invariants
 
@@ -59,17 +69,24 @@ class PathChoice {
     kStreams,
     kTestDatagrams
   };
-  void enter(Time now, Mode mode);
+  void enter(Mode mode);
+  void watch(Time now, const Round& round);
+  void test_streams(const Round& round);
+  void test_datagrams(const Round& round);
+  void offer(BytesPerSecond slice);
   Mode mode_ = Mode::kOff;
-  Time since_{};
   Duration busy_for_{};
   std::optional<Time> gave_way_;  // last
   // A test is not free: both ways at once take from each other, and each takes the other for a
   // full link. What is over sooner than this is not worth one.
   Duration pause_ = std::chrono::seconds(30);
-  BytesPerSecond alone_;          // what the path in use carried, lately, at most
-  std::uint64_t test_bytes_ = 0;  // on the other, in the second half of the test
-  Duration test_span_{};
+  BytesPerSecond alone_;          // what the way in use carried, lately, at most
+  BytesPerSecond mean_;           // and in the mean
+  std::uint64_t test_bytes_ = 0;  // on the other, in the second half of the test, or of its step
+  std::uint64_t both_bytes_ = 0;  // on either
+  Duration test_span_{};          // of that half
+  Duration step_for_{};           // since the connections were offered this slice
+  BytesPerSecond slice_, slice_before_, slice_now_;
 };
 
 }  // namespace longhaul::session

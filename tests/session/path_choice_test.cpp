@@ -2,38 +2,54 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "lib/base/rng.hpp"
 
 namespace longhaul::session {
 namespace {
 
-constexpr std::uint64_t kMb = 1'000'000;
+constexpr std::uint64_t kMb = 1'000'000;  // a second, as all figures here
 
-// A second at a time; a test of the other way takes four of them.
+// A network as the choice sees it, a round of 200 ms at a time. Connections send all that they may.
 struct Link {
+  std::uint64_t all = 10 * kMb;       // what it carries
+  std::uint64_t udp_most = 10 * kMb;  // of it in datagrams
+  std::uint64_t tls_most = 10 * kMb;  // over the connections
+  bool gives_way = false;
   PathChoice choice;
   Time now{};
+  std::uint64_t cap_most = 0;  // ever, of the connections in a test
   Link() {
     choice.on_begin(now);
     choice.on_life(now, true, false);
   }
-  bool gives_way = false;
-  void round(std::uint64_t datagram_bytes, std::uint64_t stream_bytes, bool busy = true) {
-    now += 1s;
-    choice.on_round(now, {1s, datagram_bytes, stream_bytes, 180ms, busy, gives_way});
+  void say(std::uint64_t datagram_bytes, std::uint64_t stream_bytes, bool busy = true) {
+    now += 200ms;
+    choice.on_round(now, {200ms, datagram_bytes / 5, stream_bytes / 5, 180ms, busy, gives_way});
     choice.check();
+    cap_most = std::max(cap_most, choice.stream_cap().value());
   }
-  // Rounds of the way in use, until the other is tested; how many there were.
-  int until_test(std::uint64_t bytes_each) {
-    for (int rounds = 1; rounds <= 2'000; ++rounds) {
-      const bool datagrams = choice.datagrams();
-      round(datagrams ? bytes_each : 0, datagrams ? 0 : bytes_each);
-      if (choice.reason() == ChoiceReason::kTesting) return rounds;
+  // Datagrams make room for the connections.
+  void round() {
+    std::uint64_t streams = choice.streams() ? tls_most : 0;
+    if (choice.stream_cap().value() > 0) streams = std::min(streams, choice.stream_cap().value());
+    say(choice.datagrams() ? std::min(udp_most, all - streams) : 0, streams);
+  }
+  bool tests() const { return choice.reason() == ChoiceReason::kTesting; }
+  // How long until the other way is tested; zero: for ever.
+  Duration until_test() {
+    const Time begin = now;
+    while (!tests()) {
+      if (now - begin > 1h) return {};
+      round();
     }
-    return 0;
+    return now - begin;
   }
-  void test(std::uint64_t datagram_bytes, std::uint64_t stream_bytes) {
-    for (int i = 0; i < 4; ++i) round(datagram_bytes, stream_bytes);
+  Duration test() {
+    const Time begin = now;
+    while (tests()) round();
+    return now - begin;
   }
 };
 
@@ -81,56 +97,106 @@ TEST(PathChoice, WhatGoesUnansweredIsLeftAndTakenUpAgain) {
 
 TEST(PathChoice, DatagramsStayWhereStreamsCarryNoMore) {
   Link link;
-  EXPECT_EQ(link.until_test(10 * kMb), 30);
+  EXPECT_EQ(link.until_test(), 30s);
   expect_both(link.choice);
-  link.test(1 * kMb, 10 * kMb);  // as much as the datagrams alone
+  EXPECT_LE(link.test(), 2s);
   expect_datagrams(link.choice);
-  EXPECT_EQ(link.until_test(10 * kMb), 8 * 30);  // ever more seldom
-  link.test(1 * kMb, 10 * kMb);
-  EXPECT_EQ(link.until_test(10 * kMb), 16 * 60);
+  EXPECT_LE(link.cap_most, link.all / 8);  // the link is not filled to find that out
+  EXPECT_EQ(link.choice.stream_cap(), BytesPerSecond());
+  EXPECT_EQ(link.until_test(), 8 * 30s);  // ever more seldom
+  link.test();
+  EXPECT_EQ(link.until_test(), 16min);
 }
 
 TEST(PathChoice, AThrottledWayIsLeftForTheOtherAndTriedAgain) {
   Link link;
-  link.until_test(10 * kMb);
-  link.test(9 * kMb, 11 * kMb);
+  link.udp_most = 2 * kMb;
+  link.until_test();
+  EXPECT_LE(link.test(), 9s);
   expect_streams(link.choice, ChoiceReason::kThrottled);
-  EXPECT_GT(link.until_test(11 * kMb), 0);
+  EXPECT_EQ(link.choice.stream_cap(), BytesPerSecond());
+  EXPECT_GT(link.until_test(), 0s);
   expect_both(link.choice);
-  link.test(10 * kMb, 1 * kMb);  // still slower than the streams alone
+  link.test();  // still slower than the streams alone
   expect_streams(link.choice, ChoiceReason::kThrottled);
-  EXPECT_GT(link.until_test(11 * kMb), 0);
-  link.test(50 * kMb, 1 * kMb);
+  EXPECT_GT(link.until_test(), 0s);
+  for (int i = 0; link.tests() && i < 100; ++i) link.say(50 * kMb, 1 * kMb);
   expect_datagrams(link.choice);
+}
+
+// It is found whatever the connections find beside the datagrams, as long as that is more.
+TEST(PathChoice, AWayIsThrottledWhereTheOtherCarriesMoreAlone) {
+  for (const std::uint64_t udp : {1U, 2U, 3U, 4U}) {
+    Link link;
+    link.udp_most = udp * kMb;
+    link.until_test();
+    link.test();
+    expect_streams(link.choice, ChoiceReason::kThrottled);
+  }
+  Link link;
+  link.udp_most = 8 * kMb;
+  link.tls_most = 2 * kMb;  // the sum is larger, and not by the datagrams' fault
+  link.until_test();
+  link.test();
+  expect_datagrams(link.choice);
+}
+
+// A slice that is lost on its way, as to CUBIC where packets are lost, proves nothing.
+TEST(PathChoice, ConnectionsThatDoNotCarryTheirSliceAreLeft) {
+  Link link;
+  link.udp_most = 5 * kMb;
+  link.tls_most = kMb / 4;
+  link.until_test();
+  EXPECT_LE(link.test(), 2s);
+  expect_datagrams(link.choice);
+}
+
+// All of a slice at once would stand in the bottleneck's queue until the datagrams make room.
+TEST(PathChoice, ASliceGrowsOverSomeRoundTrips) {
+  Link link;
+  link.until_test();
+  EXPECT_LE(link.choice.stream_cap().value(), link.all / 8 / 3);
+  const std::uint64_t first = link.choice.stream_cap().value();
+  link.round();
+  EXPECT_GT(link.choice.stream_cap().value(), first);
+  EXPECT_LT(link.choice.stream_cap().value(), link.all / 8);
 }
 
 // A bundle of TLS connections would take from others what the datagrams leave to them.
 TEST(PathChoice, WhatGivesWayToOthersIsNotThrottled) {
   Link link;
   link.gives_way = true;
-  EXPECT_EQ(link.until_test(10 * kMb), 0);
+  EXPECT_EQ(link.until_test(), 0s);
   expect_datagrams(link.choice);
   link.gives_way = false;
-  EXPECT_EQ(link.until_test(10 * kMb), 30);  // once they have been gone for as long as ever
+  EXPECT_EQ(link.until_test(), 30s);  // once they have been gone for as long as ever
 }
 
-TEST(PathChoice, TheFirstHalfOfATestCountsForNothing) {
+// Nor is what begins to give way when the connections come: they share a bottleneck.
+TEST(PathChoice, DatagramsThatGiveWayToTheConnectionsStay) {
   Link link;
-  link.until_test(10 * kMb);
-  link.round(0, 90 * kMb);
-  link.round(0, 90 * kMb);
-  link.round(0, 1 * kMb);
-  link.round(0, 1 * kMb);
+  link.udp_most = 2 * kMb;
+  link.until_test();
+  link.gives_way = true;
+  link.round();
+  expect_datagrams(link.choice);
+}
+
+TEST(PathChoice, TheFirstHalfOfAStepCountsForNothing) {
+  Link link;
+  link.until_test();
+  for (int i = 0; i < 3; ++i) link.say(10 * kMb, 90 * kMb);
+  for (int i = 0; link.tests() && i < 100; ++i) link.say(9 * kMb, 1 * kMb);
   expect_datagrams(link.choice);
 }
 
 TEST(PathChoice, WithoutWorkNothingIsTested) {
   Link link;
-  for (int i = 0; i < 29; ++i) link.round(10 * kMb, 0);
-  link.round(0, 0, false);
-  EXPECT_EQ(link.until_test(10 * kMb), 30);
-  link.round(10 * kMb, 90 * kMb);
-  link.round(0, 0, false);  // the test is void
+  for (int i = 0; i < 149; ++i) link.round();
+  link.say(0, 0, false);
+  EXPECT_EQ(link.until_test(), 30s);
+  link.say(10 * kMb, 90 * kMb);
+  link.say(0, 0, false);  // the test is void
   expect_datagrams(link.choice);
 }
 
@@ -147,7 +213,11 @@ TEST(PathChoice, HoldsWhateverComes) {
       if (what == 1) choice.on_end(now);
       if (what < 6) choice.on_life(now, rng.below(2) == 0, rng.below(4) == 0);
       PathChoice::Round round{Duration(static_cast<std::int64_t>(rng.below(2'000'000'000))),
-                              rng.below(100 * kMb), rng.below(100 * kMb), 180ms, what < 98};
+                              rng.below(100 * kMb),
+                              rng.below(100 * kMb),
+                              180ms,
+                              what < 98,
+                              rng.below(50) == 0};
       choice.on_round(now, round);
       choice.check();
     }
