@@ -30,9 +30,8 @@ Duration queue_of(SessionWorld& world) {
 
 bool tested(const Node& node) {
   const auto chosen = node.events_of<session::PathChosen>();
-  return std::any_of(chosen.begin(), chosen.end(), [](const auto& event) {
-    return event.second.why == ChoiceReason::kTesting;
-  });
+  return std::any_of(chosen.begin(), chosen.end(),
+                     [](const auto& event) { return event.second.why == ChoiceReason::kTesting; });
 }
 
 Duration percentile(std::vector<Duration>& all, std::size_t percent) {
