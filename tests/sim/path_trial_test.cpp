@@ -43,7 +43,7 @@ Duration percentile(std::vector<Duration>& all, std::size_t percent) {
 TEST(PathTrial, ALinkThatDatagramsFillIsNotFilledFurther) {
   for (const double queue_bdp : {0.5, 4.0}) {
     SCOPED_TRACE(queue_bdp);
-    WorldOptions options = fast(50);
+    WorldOptions options = fast(100);
     options.link.queue_bdp = queue_bdp;
     SessionWorld world(41, options);
     ScriptService asks, answers;
