@@ -89,6 +89,64 @@ TEST(Channel, EarlyCopiesStayBelowATwentiethOfAll) {
   EXPECT_LE(seen.resent_early, seen.data_packets_out / 20);
 }
 
+// While the socket is full nothing is sealed, so that no number is burnt; what is lost goes again
+// under new ones. One that was sealed twice would be refused as a replay.
+TEST(Channel, AFullSocketSealsNothingAndNoNumberIsSealedTwice) {
+  Wire wire;
+  Channel& channel = wire.laptop.channel;
+  wire.laptop.load.wanted = 30'000;
+  Rng rng(4);
+  std::uint64_t waits = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const bool full = i < 990 && rng.chance(0.3);
+    channel.on_blocked(full);
+    const PacketNumber next = channel.protection().next_number();
+    wire.run(5ms, [&](Wire::Flying& one) {
+      if (rng.chance(0.05)) one.bytes.clear();
+    });
+    if (!full) continue;
+    ++waits;
+    EXPECT_EQ(channel.protection().next_number(), next);
+  }
+  EXPECT_GT(waits, 200U);
+  EXPECT_EQ(wire.laptop.load.acked, 30'000U);
+  expect_all_once(wire.site, 30'000);
+  EXPECT_EQ(channel.protection().next_number(), channel.counters().packets_out);
+  EXPECT_GT(channel.counters().lost, 50U);
+  EXPECT_EQ(wire.site.refused(Refused::kReplayed), 0U);
+  EXPECT_EQ(wire.site.refused(Refused::kForged), 0U);
+}
+
+// Packets that it sends into a path that answers nothing.
+std::uint64_t packets_unheard(Channel& channel, Time& now, Duration span) {
+  std::uint64_t packets = 0;
+  for (const Time until = now + span; now < until; channel.on_deadline(now)) {
+    while (channel.poll(now).has_value()) ++packets;
+    now = std::min(until, std::max(channel.next_deadline(now).value_or(until), now + 1us));
+  }
+  return packets;
+}
+
+// Four times a second for a quarter of an hour, then once; and as at first, from that moment on,
+// when the host has other addresses.
+TEST(Channel, ADeadPathIsAskedSoonAgainOnceAddressesChange) {
+  Wire wire;
+  Channel& channel = wire.laptop.channel;
+  wire.run(100ms);
+  Time now = wire.now;
+  wire.laptop.load.wanted += 10;
+  packets_unheard(channel, now, 2s);
+  ASSERT_EQ(channel.life(), Life::kStalled);
+  EXPECT_NEAR(static_cast<double>(packets_unheard(channel, now, 20s)), 80, 4);
+  packets_unheard(channel, now, 15min);
+  EXPECT_NEAR(static_cast<double>(packets_unheard(channel, now, 20s)), 20, 4);
+  channel.on_addresses_changed(now);
+  EXPECT_TRUE(channel.poll(now).has_value());
+  const std::uint64_t again = packets_unheard(channel, now, 20s);
+  EXPECT_GE(again, 76U);
+  EXPECT_LE(again, 76U + 20U);  // and the challenges of the peer's address
+}
+
 TEST(Channel, WhatThePeersSocketDroppedIsNoLossOfTheLinks) {
   for (const bool told : {false, true}) {
     Wire wire;
