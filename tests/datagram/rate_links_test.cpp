@@ -292,6 +292,26 @@ TEST(RateLinks, HalfTheLinkBesideBbr) {
     }
 }
 
+// No mode goes beyond what the user allows: IP bytes of any second, the start's too.
+TEST(RateLinks, NoModeExceedsTheUsersLimit) {
+  for (const RateMode mode : {RateMode::kFair, RateMode::kBackground, RateMode::kMax}) {
+    RateWorld world(ocean(0.01), 1);
+    RateOptions ours = options(BytesPerSecond(kLinkBytes));  // a known link starts fast
+    ours.mode = mode;
+    ours.limit = BytesPerSecond(kLinkBytes / 10);
+    world.add_ours(ours);
+    std::uint64_t before = 0;
+    for (Duration at = 1s; at <= 20s; at += 1s) {
+      world.run_until(at);
+      const std::uint64_t sent = world.sent_bytes(0) - before;
+      before += sent;
+      EXPECT_LE(sent, kLinkBytes / 10 * 102 / 100) << at / 1s;
+      if (at <= 2s) continue;
+      EXPECT_GE(sent, kLinkBytes / 10 * 90 / 100) << at / 1s;
+    }
+  }
+}
+
 TEST(RateLinks, TheWholeLinkAgainOnceTheOtherIsGone) {
   RateWorld world(tenth(1), 1);
   SenderOptions passing;

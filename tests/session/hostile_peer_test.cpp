@@ -67,19 +67,32 @@ TEST(HostilePeer, AMillionOpenMessagesStayWithinTheWindow) {
   messages.check();
 }
 
-TEST(HostilePeer, AMillionKeysOfLiveAreForgotten) {
-  BufferPool pool;
-  Messages messages(kWindow, 1, pool);
-  for (std::uint64_t i = 0; i < 20'000; ++i) {
-    wire::Data live = data(i, 0, 8, 8);
-    live.lane = static_cast<std::uint8_t>(Lane::kLive);
-    live.key = i;
-    ASSERT_TRUE(messages.on_data(live).has_value());
-    while (messages.take()) {
+// Of twice as many keys as a sender may have, the newest value is known; of those before them it is
+// forgotten, so that an older one is news again.
+TEST(HostilePeer, LiveKeysWithoutEndAreForgotten) {
+  constexpr std::uint64_t kKeys = 20'000, kKnown = 2 * kLiveKeysMax;
+  const auto takes_an_older_value_of = [](std::uint64_t key) {
+    BufferPool pool;
+    Messages messages(kWindow, 1, pool);
+    const auto value = [&messages](std::uint64_t number, std::uint64_t of) {
+      wire::Data live = data(number, 0, 8, 8);
+      live.lane = static_cast<std::uint8_t>(Lane::kLive);
+      live.key = of;
+      EXPECT_TRUE(messages.on_data(live).has_value());
+      messages.credit(0);
+    };
+    for (std::uint64_t i = 1; i <= kKeys; ++i) {
+      value(i, i);
+      EXPECT_TRUE(messages.take().has_value());
     }
-    messages.credit(0);
-  }
-  messages.check();
+    value(0, key);
+    messages.check();
+    return messages.take().has_value();
+  };
+  EXPECT_FALSE(takes_an_older_value_of(kKeys));
+  EXPECT_FALSE(takes_an_older_value_of(kKeys - kKnown + 1));
+  EXPECT_TRUE(takes_an_older_value_of(kKeys - kKnown));
+  EXPECT_TRUE(takes_an_older_value_of(1));
 }
 
 TEST(HostilePeer, FragmentsThatDisagreeAreRefused) {

@@ -49,18 +49,24 @@ TEST(SessionLinks, KDiffersAcrossThreeLinks) {
   EXPECT_GT(bad.share, 3 * two.share);  // what the search is good for
 }
 
-TEST(SessionLinks, TheUsersLimitHolds) {
-  WorldOptions options;
-  options.session.rate_limit = BytesPerSecond::from_bits(20'000'000);
-  SessionWorld world(32, options);
-  world.laptop.service.send_endless_bulk(true);
-  world.start();
-  world.run_for(5s);
-  const std::uint64_t before = world.site.service.bytes_in(Lane::kBulk);
-  world.run_for(10s);
-  const std::uint64_t bytes = world.site.service.bytes_in(Lane::kBulk) - before;
-  EXPECT_LE(bytes, 25'000'000U * 102 / 100);
-  EXPECT_GE(bytes, 25'000'000U * 90 / 100);
+// From the first second on, on a link of five times as much, whichever path bulk takes.
+TEST(SessionLinks, TheUsersLimitHoldsOnBothPaths) {
+  for (const bool datagrams : {false, true}) {
+    WorldOptions options;
+    options.session.rate_limit = BytesPerSecond::from_bits(20'000'000);
+    options.session.datagrams = datagrams;
+    SessionWorld world(32, options);
+    world.laptop.service.send_endless_bulk(true);
+    world.start();
+    world.run_for(5s);
+    const std::uint64_t start = world.site.service.bytes_in(Lane::kBulk);
+    EXPECT_LE(start, 12'500'000U * 102 / 100) << datagrams;
+    world.run_for(10s);
+    const std::uint64_t bytes = world.site.service.bytes_in(Lane::kBulk) - start;
+    EXPECT_LE(bytes, 25'000'000U * 102 / 100) << datagrams;
+    EXPECT_GE(bytes, 25'000'000U * 90 / 100) << datagrams;
+    EXPECT_EQ(world.laptop.session->status().datagrams, datagrams);
+  }
 }
 
 TEST(SessionLinks, ARememberedLinkStartsWithItsK) {
