@@ -165,6 +165,28 @@ TEST(SessionDatagrams, AReboundNatCostsARoundTrip) {
   }
 }
 
+// Many NATs forget a UDP port by which nothing left for 30 s. What the site says then must not have
+// to wait for the laptop to speak.
+TEST(SessionDatagrams, AnIdleSessionKeepsTheNatsMapping) {
+  SessionWorld world(12, fast());
+  world.wan.forget_idle_mappings(world.link, 30s);
+  world.start();
+  world.run_for(10s);
+  const session::Status before = status_of(world.site);
+  ASSERT_EQ(before.datagram_life, Life::kAlive);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    world.run_for(2min + 7s);
+    world.site.service.send(Lane::kControl, i, 100);
+    world.site.drain();
+    world.run_for(1s);
+    EXPECT_EQ(world.laptop.service.numbers(Lane::kControl).size(), i + 1);
+  }
+  const session::Status after = status_of(world.site);
+  EXPECT_EQ(after.datagram_counters.address_changes, before.datagram_counters.address_changes);
+  EXPECT_EQ(after.datagram_counters.lost, before.datagram_counters.lost);
+  EXPECT_EQ(after.datagram_counters.stalls, before.datagram_counters.stalls);
+}
+
 TEST(SessionDatagrams, P9SameSeedSameRun) {
   const auto run = [](std::uint64_t seed) {
     WorldOptions options = fast();
