@@ -152,7 +152,7 @@ TEST(SessionDatagrams, KeysChangeUnderLoad) {
   EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
 }
 
-TEST(SessionDatagrams, AReboundNatCostsARoundTrip) {
+TEST(SessionDatagrams, ARebindingLosesNothing) {
   for (const bool address_too : {false, true}) {
     SessionWorld world(9, fast());
     world.laptop.service.send_bulk(40U << 20);
