@@ -1,6 +1,6 @@
-// A random sweep over links. Constants were first tuned on the even cells, and the odd ones looked at
-// once, afterwards; since then both are looked at with every change. LONGHAUL_SWEEP_FROM=1000 takes
-// cells that nobody has seen, by number; more and larger links under LONGHAUL_LONG=1.
+// A random sweep over links. Constants were first tuned on the even cells, and the odd ones looked
+// at once, afterwards; since then both are looked at with every change. LONGHAUL_SWEEP_FROM=1000
+// takes cells that nobody has seen, by number; more and larger links under LONGHAUL_LONG=1.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -43,9 +43,11 @@ def percent(later, earlier, what):
 
 
 def judged(triples, bar, what="mean_ms", processor="processor_ms"):
-    """By how much a step is longer with it, and what the machine differs from itself. `away`: the same of a step's time
-    for a second of its thread on the processor, so of waits and of giving way to other threads alone: how fast the
-    machine happens to be does not enter."""
+    """By how much a step is longer with it, and what the machine differs from itself.
+
+    `away`: the same of a step's time for a second of its thread on the processor, so of waits and
+    of giving way to other threads alone: how fast the machine happens to be does not enter.
+    """
     itself = interval([percent(again, off, what) for off, again, _ in triples])
     cost = interval([percent(on, off, what) for off, _, on in triples])
     valid = max(abs(itself[1]), abs(itself[2])) <= VALID
