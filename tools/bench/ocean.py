@@ -6,8 +6,10 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -51,6 +53,11 @@ class Link:
 
     def __init__(self, netsim, options):
         self.netsim, self.name = netsim, f"bench-{os.getpid()}"
+        if not os.access(netsim, os.X_OK):
+            raise SystemExit(f"no program {netsim}: --bin is the folder tools of a build")
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            # `timeout` ends a bench by it, and what unwinds takes its link down.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         subprocess.run([netsim, "link", "--name", self.name, "--detach", "--quiet", *options],
                        check=True)
 
