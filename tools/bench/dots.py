@@ -1,7 +1,7 @@
 """A plot of dots as SVG: a line a cell, a dot a run, and where the bar is. Nothing but python3."""
 import html
 
-WIDTH, ROW, TOP, LABELS, FOOT = 520, 16, 56, 330, 34
+WIDTH, ROW, TOP, FOOT, LETTER = 520, 16, 56, 34, 6
 
 
 def ticks(most):
@@ -20,12 +20,13 @@ def draw(title, legend, rows):
     shown = [value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]]
     scale = ticks(max(shown, default=1))
     height = TOP + ROW * len(rows) + FOOT
+    labels = 20 + LETTER * max((len(label) for label, _, _ in rows), default=0)
 
     def across(value):
-        return LABELS + WIDTH * value / scale[-1]
+        return labels + WIDTH * value / scale[-1]
     def upright(value, top, bottom, how):
         return f'<line x1="{across(value):.1f}" x2="{across(value):.1f}" y1="{top}" y2="{bottom}" {how}/>'
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABELS + WIDTH + 30}" height="{height}" '
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{labels + WIDTH + 30}" height="{height}" '
              'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>',
              f'<text x="10" y="18" font-size="14">{html.escape(title)}</text>']
     for tick in scale:
@@ -36,7 +37,7 @@ def draw(title, legend, rows):
                      f'<text x="{22 + 110 * number}" y="38">{html.escape(name)}</text>')
     for number, (label, runs, bars) in enumerate(rows):
         y = TOP + ROW * number + ROW / 2
-        parts.append(f'<text x="{LABELS - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
+        parts.append(f'<text x="{labels - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
         parts += [upright(bar, y - 6, y + 6, 'stroke="#b00" stroke-width="2"') for bar in bars]
         parts += [f'<circle cx="{across(value):.1f}" cy="{y}" r="3.5" fill="{legend[name]}" fill-opacity="0.75"/>'
                   for name, value in runs]
