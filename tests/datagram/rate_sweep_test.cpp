@@ -1,6 +1,7 @@
 // A random sweep over links. Constants were first tuned on the even cells, and the odd ones looked
 // at once, afterwards; since then both are looked at with every change. LONGHAUL_SWEEP_FROM=1000
-// takes cells that nobody has seen, by number; more and larger links under LONGHAUL_LONG=1.
+// takes cells that nobody has seen, by number; more and larger links under LONGHAUL_LONG=1, of
+// which LONGHAUL_SWEEP_CELLS=20 takes so many of each half.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -54,14 +55,15 @@ double log_uniform(Rng& rng, double low, double high) {
 }
 
 constexpr std::uint64_t kPacketsPerCell = 2'500'000, kPacketsPerLongCell = 40'000'000;
+constexpr std::uint64_t kPacketsInFlight = 20'000, kPacketsInLongFlight = 75'000;  // of 1 BDP
 
 bool want_long() {
   return std::getenv("LONGHAUL_LONG") != nullptr;
 }
 
-std::uint64_t from() {
-  const char* asked = std::getenv("LONGHAUL_SWEEP_FROM");
-  return asked == nullptr ? 0 : std::strtoull(asked, nullptr, 10);
+std::uint64_t asked_or(const char* variable, std::uint64_t usual) {
+  const char* asked = std::getenv(variable);
+  return asked == nullptr ? usual : std::strtoull(asked, nullptr, 10);
 }
 
 Duration length_of(const Cell& cell) {
@@ -71,13 +73,14 @@ Duration length_of(const Cell& cell) {
 Cell draw(std::uint64_t seed) {
   Rng rng(seed, "rate sweep");
   const std::uint64_t most = want_long() ? kPacketsPerLongCell : kPacketsPerCell;
+  const std::uint64_t widest = want_long() ? kPacketsInLongFlight : kPacketsInFlight;
   while (true) {
     Cell cell;
     cell.seed = seed;
     cell.rtt = Duration(static_cast<std::int64_t>(log_uniform(rng, 1e6, 800e6)));
     cell.rate = BytesPerSecond(static_cast<std::uint64_t>(log_uniform(rng, 125e3, 1.25e9)));
     const std::uint64_t bdp = cell.rate.bytes_in(cell.rtt).value();
-    if (bdp < 10 * kPacketBytes || bdp > 20'000ULL * kPacketBytes) continue;
+    if (bdp < 10 * kPacketBytes || bdp > widest * kPacketBytes) continue;
     if (cell.rate.bytes_in(length_of(cell)).value() / kPacketBytes > most) continue;
     cell.queue_bdp = log_uniform(rng, 0.05, 8);
     cell.queue_bytes = std::max<std::uint64_t>(
@@ -162,10 +165,12 @@ const std::map<std::uint64_t, Exception>& exceptions() {
   return kCells;
 }
 
-void sweep(std::uint64_t first, std::uint64_t count) {
+void sweep(std::uint64_t first) {
+  const std::uint64_t from = asked_or("LONGHAUL_SWEEP_FROM", 0);
+  const std::uint64_t count = asked_or("LONGHAUL_SWEEP_CELLS", want_long() ? 500 : 50);
   std::vector<double> shares;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const Cell cell = draw(from() + first + 2 * i);
+    const Cell cell = draw(from + first + 2 * i);
     const Outcome outcome = run(cell);
     shares.push_back(outcome.share);
     const auto known = exceptions().find(cell.seed);
@@ -179,11 +184,11 @@ void sweep(std::uint64_t first, std::uint64_t count) {
 }
 
 TEST(RateSweep, TunedHalf) {
-  sweep(0, want_long() ? 500 : 50);
+  sweep(0);
 }
 
 TEST(RateSweep, HeldOutHalf) {
-  sweep(1, want_long() ? 500 : 50);
+  sweep(1);
 }
 
 // The fastest links, beyond the drawn cells: up to 75,000 packets in flight. Round trip and loss.
