@@ -472,6 +472,64 @@ TYPED_TEST_P(CudaWork, UpdateHasTheBitsOfTheCpuAndKeepsItsDisplacement) {
   }
 }
 
+TYPED_TEST_P(CudaWork, AVerdictRefusesOrClips) {
+  struct Case {
+    double norm, limit, clip;
+    float factor;
+  };
+  const double infinite = std::numeric_limits<double>::infinity();
+  const double no_number = std::numeric_limits<double>::quiet_NaN();
+  for (const Case& c :
+       {Case{4, 0, 0, 1}, Case{4, 0, 8, 1}, Case{4, 0, 4, 1}, Case{4, 0, 1, 0.25F},
+        Case{4, 4, 3, 0.75F}, Case{4, 3.9, 0, 0}, Case{0, 1, 1, 1}, Case{infinite, 0, 1, 0},
+        Case{no_number, 0, 0, 0}, Case{no_number, 1, 1, 0}}) {
+    float* const factor = this->machine->put(std::vector<float>{7});
+    double* const told = this->machine->put(std::vector<double>{7, 7});
+    const double* const square = this->machine->put(std::vector<double>{c.norm * c.norm});
+    this->machine->go(Verdict{square, c.limit, c.clip, factor, told});
+    EXPECT_EQ(this->machine->get(factor, 1)[0], c.factor) << c.norm;
+    const auto got = this->machine->get(told, 2);
+    EXPECT_EQ(got[1], c.factor > 0 ? 1 : 0) << c.norm;
+    EXPECT_TRUE(got[0] == c.norm || (std::isnan(got[0]) && std::isnan(c.norm))) << got[0];
+  }
+}
+
+// What a step would write, by every work that writes what outlives it.
+TYPED_TEST_P(CudaWork, ARefusedStepChangesNothing) {
+  using T = typename TypeParam::Element;
+  const std::size_t n = 300;
+  const MatrixSet set{2, 100, 150};
+  const Factor refused(this->machine->put(std::vector<float>{0}));
+  auto g = this->floats(n);
+  g[1] = std::numeric_limits<float>::quiet_NaN();
+  const float* const g_at = this->machine->put(g);
+  const auto before = this->floats(n, 0.1);
+  std::vector<float*> kept;
+  for (int i = 0; i < 4; ++i) kept.push_back(this->machine->put(before));
+  const auto y = this->elements(n), o = this->elements(n);
+  T* const y_at = this->machine->put(y);
+  T* const o_at = this->machine->put(o);
+  float* const parts = this->machine->put(std::vector<float>(n));
+  const auto count = std::int64_t(n);
+  this->machine->go(AdamwStep<T>{kept[0],
+                                 g_at,
+                                 kept[1],
+                                 kept[2],
+                                 y_at,
+                                 count,
+                                 {0.1F, 0.9F, 0.9F, 1e-9F, 0.1F, 1, 1},
+                                 refused});
+  this->machine->go(SignStep<T>{
+      kept[0], g_at, kept[1], kept[3], {y_at, 1.5F}, count, {0.1F, 0.1F, 0.1F}, refused});
+  this->machine->go(MuonDirection<T>{g_at, kept[1], o_at, parts, set, 0.9F, refused, true});
+  this->machine->go(RowScaling<T>{o_at, kept[2], parts, parts, 2, 100, 0.9F, refused});
+  this->machine->go(
+      UpdateStep<T>{kept[0], o_at, nullptr, kept[3], {y_at, 1.5F}, set, 0.9F, 0.1F, refused});
+  for (float* at : kept) this->expect_same_bits(this->machine->get(at, n), before, "kept");
+  this->expect_same_bits(this->machine->get(y_at, n), y, "y");
+  this->expect_same_bits(this->machine->get(o_at, n), o, "o");
+}
+
 REGISTER_TYPED_TEST_SUITE_P(CudaWork, RmsNormIsItsEquation, RmsNormAddsTheResidualFirstAlsoInPlace,
                             RmsNormsWayBackIsItsSlope, RopeTurnsEachPairByItsAngleAndBack,
                             SwigluAndItsWayBack, CrossEntropyLeavesItsSlopeInTheLogits,
@@ -480,6 +538,7 @@ REGISTER_TYPED_TEST_SUITE_P(CudaWork, RmsNormIsItsEquation, RmsNormAddsTheResidu
                             WorkingCopyIsTheWeightsOrTheExtrapolatedPoint, NoiseIsThatOfTheCpu,
                             GradientsAndTheirSquaresAddUp, MuonDirectionHasTheBitsOfTheCpu,
                             RowsAreScaledAndTheMatrixKeepsItsNorm,
-                            UpdateHasTheBitsOfTheCpuAndKeepsItsDisplacement);
+                            UpdateHasTheBitsOfTheCpuAndKeepsItsDisplacement, AVerdictRefusesOrClips,
+                            ARefusedStepChangesNothing);
 
 }  // namespace longhaul::trainer::cuda

@@ -26,7 +26,8 @@ struct MatrixSet {
 };
 
 // M <- M + (1 - b) (G - M);  U = (1 - b) G + b M (Nesterov) or M. U [count, each] is dense, of T;
-// parts [pieces()] = sums of its squares, before the rounding to T.
+// parts [pieces()] = sums of its squares, before the rounding to T. Of a refused step neither is
+// written: what is made of them goes nowhere.
 template <class T>
 struct MuonDirection {
   const float* g;
@@ -34,18 +35,21 @@ struct MuonDirection {
   T* u;
   float* parts;
   MatrixSet set;
-  float momentum, factor;  // b; of G, for clipping
+  float momentum;  // b
+  Factor factor;   // of G, for clipping
   bool nesterov;
 
   std::int64_t rows() const { return set.pieces(); }
   template <class Team>
   LONGHAUL_BOTH void operator()(Team& team, std::int64_t row) const {
+    const float share = factor.get();
+    if (share == 0) return;
     const MatrixSet::Piece piece = set.piece(row);
     const std::int64_t flat = piece.matrix * set.stride, dense = piece.matrix * set.each;
     const float weight = 1.0F - momentum;
     float squares = 0;
     for (std::int64_t i = piece.begin + team.rank(); i < piece.end; i += team.size()) {
-      const float gradient = g[flat + i] * factor;
+      const float gradient = g[flat + i] * share;
       const float mean = m[flat + i] + weight * (gradient - m[flat + i]);
       const float direction = nesterov ? weight * gradient + momentum * mean : mean;
       m[flat + i] = mean;
@@ -83,10 +87,12 @@ struct RowScaling {
   float* after;
   std::int64_t count, columns;  // rows of all matrices of the set
   float beta;
+  Factor of_step = 1.0F;  // 0: refused
 
   std::int64_t rows() const { return count; }
   template <class Team>
   LONGHAUL_BOTH void operator()(Team& team, std::int64_t row) const {
+    if (of_step.get() == 0) return;
     T* at = o + row * columns;
     float sum = 0;
     for (std::int64_t i = team.rank(); i < columns; i += team.size())
@@ -136,10 +142,12 @@ struct UpdateStep {
   Reading<T> reading;    // y as flat as w
   MatrixSet set;
   float keep, rate;
+  Factor of_step = 1.0F;  // 0: refused
 
   std::int64_t rows() const { return set.pieces(); }
   template <class Team>
   LONGHAUL_BOTH void operator()(Team& team, std::int64_t row) const {
+    if (of_step.get() == 0) return;
     const MatrixSet::Piece piece = set.piece(row);
     const std::int64_t flat = piece.matrix * set.stride, dense = piece.matrix * set.each;
     const float factor = factors != nullptr ? factors[piece.matrix] : 1.0F;

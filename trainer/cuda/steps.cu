@@ -10,6 +10,9 @@ void run(Stream stream, const GradientSum<T>& work) {
 void run(Stream stream, const SquareSums& work) {
   launch_rows(stream, work, "a sum of squares");
 }
+void run(Stream stream, const Verdict& work) {
+  launch_elements(stream, work, "the verdict on a gradient");
+}
 template <class T>
 void run(Stream stream, const AdamwStep<T>& work) {
   launch_elements(stream, work, "AdamW's step");

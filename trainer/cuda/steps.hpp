@@ -24,6 +24,19 @@ struct Reading {
   }
 };
 
+// What a step's gradient is multiplied by: a number, or what a Verdict has decided on the GPU. 0:
+// the step is refused, and whoever is given it changes nothing.
+class Factor {
+ public:
+  LONGHAUL_BOTH Factor(float value) : value_(value) {}
+  LONGHAUL_BOTH explicit Factor(const float* decided) : decided_(decided) {}
+  LONGHAUL_BOTH float get() const { return decided_ != nullptr ? *decided_ : value_; }
+
+ private:
+  float value_ = 1;
+  const float* decided_ = nullptr;
+};
+
 // g <- g + product: a layer's gradient, made in T by a matrix product, into the fp32 sum.
 template <class T>
 struct GradientSum {
@@ -60,6 +73,25 @@ struct SquareSums {
   }
 };
 
+// Whether a gradient is good, and how much of it clipping leaves, without a word to the host: a
+// norm that is no number or over `limit` refuses the step, one over `clip` is scaled down to it.
+struct Verdict {
+  const double* square;  // of the norm
+  double limit, clip;    // 0: none
+  float* factor;
+  double* told;  // [2]: the norm; 1, or 0: refused
+
+  std::int64_t elements() const { return 1; }
+  LONGHAUL_BOTH void operator()(std::int64_t) const {
+    const double norm = sqrt(*square);
+    const bool good = norm - norm == 0 && (limit == 0 || norm <= limit);
+    const bool clips = clip > 0 && norm > clip;
+    *factor = !good ? 0.0F : clips ? static_cast<float>(clip / norm) : 1.0F;
+    told[0] = norm;
+    told[1] = good ? 1 : 0;
+  }
+};
+
 // kernels::adamw (Loshchilov and Hutter 2019, algorithm 2), of gradients times `factor` (clipping):
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 //   w = w - rate * ((m / c1) / (sqrt(v / c2) + eps) + decay * w)
@@ -72,11 +104,12 @@ struct AdamwStep {
   T* y;  // null: not kept
   std::int64_t count;
   kernels::AdamW rule;
-  float factor;
+  Factor factor;
 
   std::int64_t elements() const { return count; }
   LONGHAUL_BOTH void operator()(std::int64_t i) const {
-    const float gradient = g[i] * factor;
+    if (factor.get() == 0) return;
+    const float gradient = g[i] * factor.get();
     const float mean = rule.beta1 * m[i] + (1.0F - rule.beta1) * gradient;
     const float square = rule.beta2 * v[i] + (1.0F - rule.beta2) * gradient * gradient;
     const float root = sqrtf(square / rule.correction2) + rule.eps;
@@ -100,11 +133,12 @@ struct SignStep {
   Reading<T> reading;
   std::int64_t count;
   kernels::Sign rule;
-  float factor;
+  Factor factor;
 
   std::int64_t elements() const { return count; }
   LONGHAUL_BOTH void operator()(std::int64_t i) const {
-    const float mean = m[i] + rule.alpha * (g[i] * factor - m[i]);
+    if (factor.get() == 0) return;
+    const float mean = m[i] + rule.alpha * (g[i] * factor.get() - m[i]);
     const float sign = mean > 0 ? 1.0F : mean < 0 ? -1.0F : 0.0F;
     const float before = w[i];
     const float after = (1.0F - rule.shrink) * before - rule.rate * sign;
@@ -155,6 +189,7 @@ struct HeavyTailedNoise {
 template <class T>
 void run(Stream stream, const GradientSum<T>& work);
 void run(Stream stream, const SquareSums& work);
+void run(Stream stream, const Verdict& work);
 template <class T>
 void run(Stream stream, const AdamwStep<T>& work);
 template <class T>

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "trainer/cuda/matrices.hpp"
 #include "trainer/engine/device_elements.hpp"
@@ -23,6 +22,7 @@ DeviceOptimizer<T>::DeviceOptimizer(DeviceModel<T>& model, const OptimizerConfig
   second_ = zeros(model.layout().size() - second_begin_);
   row_square_ = zeros(shape.row_squares);
   moved_ = zeros(shape.moved);
+  factor_ = zeros(1);
 }
 
 template <class T>
@@ -55,7 +55,7 @@ void DeviceOptimizer<T>::write_reading(float kappa) {
 }
 
 template <class T>
-double DeviceOptimizer<T>::add_noise_and_measure(std::uint64_t step) {
+at::Tensor DeviceOptimizer<T>::add_noise_and_measure(std::uint64_t step) {
   float* g = data_of<float>(model_.gradients());
   const std::int64_t n = model_.layout().size();
   if (config_.noise_scale > 0)
@@ -67,23 +67,27 @@ double DeviceOptimizer<T>::add_noise_and_measure(std::uint64_t step) {
                                 static_cast<float>(config_.noise_alpha)}});
   const at::Tensor parts = at::empty({cuda::pieces_of(n)}, model_.weights().options());
   device_.go(cuda::SquareSums{g, data_of<float>(parts), n});
-  return std::sqrt(parts.sum(at::kDouble).item<double>());
+  return parts.sum(at::kDouble);
 }
 
 template <class T>
 StepReport DeviceOptimizer<T>::step(const StepInputs& inputs) {
-  const at::NoGradGuard no_grad;
+  const at::Tensor told = at::empty({2}, factor_.options().dtype(at::kDouble));
+  ask(inputs, told);
+  const at::Tensor here = told.to(at::kCPU);
   StepReport report;
-  report.gradient_norm = add_noise_and_measure(inputs.step);
-  if (!std::isfinite(report.gradient_norm) ||
-      (inputs.norm_limit > 0 && report.gradient_norm > inputs.norm_limit)) {
-    report.applied = false;
-    return report;
-  }
-  const double clip = inputs.clip.value_or(config_.clip);
-  factor_ = clip > 0 && report.gradient_norm > clip
-                ? static_cast<float>(clip / report.gradient_norm)
-                : 1.0F;
+  report.gradient_norm = here.data_ptr<double>()[0];
+  report.applied = here.data_ptr<double>()[1] != 0;
+  return report;
+}
+
+template <class T>
+void DeviceOptimizer<T>::ask(const StepInputs& inputs, const at::Tensor& told) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor square = add_noise_and_measure(inputs.step);
+  device_.go(cuda::Verdict{square.data_ptr<double>(), inputs.norm_limit,
+                           inputs.clip.value_or(config_.clip), data_of<float>(factor_),
+                           told.data_ptr<double>()});
   const double rate = inputs.rate.value_or(config_.rate * inputs.factor);
   if (config_.matrices == MatrixRule::kAdamW) {
     adamw_range(0, model_.layout().matrix_size(), data_of<T>(model_.reading()), rate, config_.decay,
@@ -96,7 +100,6 @@ StepReport DeviceOptimizer<T>::step(const StepInputs& inputs) {
     }
   }
   step_rest(inputs);
-  return report;
 }
 
 template <class T>
@@ -109,9 +112,10 @@ void DeviceOptimizer<T>::step_group(const MatrixGroup& group, const Optimizer::R
   const at::Tensor parts = at::empty({set.pieces()}, floats),
                    norms = at::empty({group.count}, floats);
   const float* g = data_of<float>(model_.gradients()) + group.offset;
-  device_.go(cuda::MuonDirection<T>{
-      g, data_of<float>(first_) + group.offset, data_of<T>(direction), data_of<float>(parts), set,
-      static_cast<float>(config_.momentum), factor_, config_.nesterov});
+  device_.go(cuda::MuonDirection<T>{g, data_of<float>(first_) + group.offset, data_of<T>(direction),
+                                    data_of<float>(parts), set,
+                                    static_cast<float>(config_.momentum),
+                                    cuda::Factor(data_of<float>(factor_)), config_.nesterov});
   device_.go(cuda::MatrixNorms{data_of<float>(parts), data_of<float>(norms), set});
   const at::Tensor factor = orthogonalized(direction, norms, config_.polar).contiguous();
   at::Tensor scales;
@@ -121,7 +125,8 @@ void DeviceOptimizer<T>::step_group(const MatrixGroup& group, const Optimizer::R
     const at::Tensor before = at::empty({rows}, floats), after = at::empty({rows}, floats);
     device_.go(cuda::RowScaling<T>{data_of<T>(factor), data_of<float>(row_square_) + first_row,
                                    data_of<float>(before), data_of<float>(after), rows,
-                                   group.columns, static_cast<float>(config_.row_beta)});
+                                   group.columns, static_cast<float>(config_.row_beta),
+                                   cuda::Factor(data_of<float>(factor_))});
     device_.go(cuda::NormFactors{data_of<float>(before), data_of<float>(after),
                                  data_of<float>(scales), group.count, group.rows});
   }
@@ -133,7 +138,8 @@ void DeviceOptimizer<T>::step_group(const MatrixGroup& group, const Optimizer::R
                           {data_of<T>(model_.reading()) + group.offset, model_.kappa()},
                           set,
                           rule.keep,
-                          rule.rate});
+                          rule.rate,
+                          cuda::Factor(data_of<float>(factor_))});
 }
 
 template <class T>
@@ -144,7 +150,7 @@ void DeviceOptimizer<T>::adamw_range(std::int64_t begin, std::int64_t end, U* re
   device_.go(cuda::AdamwStep<U>{
       data_of<float>(model_.weights()) + begin, data_of<float>(model_.gradients()) + begin,
       data_of<float>(first_) + begin, data_of<float>(second_) + (begin - second_begin_), reading,
-      end - begin, rule, factor_});
+      end - begin, rule, cuda::Factor(data_of<float>(factor_))});
 }
 
 template <class T>
@@ -159,7 +165,7 @@ void DeviceOptimizer<T>::sign_range(std::int64_t begin, std::int64_t end, U* rea
       end - begin,
       {static_cast<float>(rate * config_.rest_radius), static_cast<float>(1 - config_.momentum),
        config_.constrained ? static_cast<float>(rate) : 0.0F},
-      factor_});
+      cuda::Factor(data_of<float>(factor_))});
 }
 
 template <class T>

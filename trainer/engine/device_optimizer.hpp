@@ -1,6 +1,7 @@
 // DeviceOptimizer: optimizer.hpp's rules on a DeviceModel's buffers, element for element the same
 // steps, its matrices' products in T. State is fp32 on the device, as Optimizer's by name and
-// length, so either goes on from the other's checkpoint. One rank. The training thread.
+// length, so either goes on from the other's checkpoint. Ranks that have the
+// same gradients make the same steps, each all of them. The training thread.
 #pragma once
 
 #include "trainer/engine/device_model.hpp"
@@ -17,12 +18,15 @@ class DeviceOptimizer {
   // where the last step has written that reading already, as it does for an unchanged kappa.
   void extrapolate(double kappa);
   void read_at_weights();
-  // Waits for the gradient's norm alone. polar_seconds stays 0: a GPU's time is told by its events.
+  // Asks for a step and returns. Whether it is refused and what is clipped is decided where it is
+  // computed; told [2] fp64, on the device: the gradient's norm, and 1 or 0: refused.
+  void ask(const StepInputs& inputs, const at::Tensor& told);
+  // Also waits for it. polar_seconds stays 0: a GPU's time is told by its events.
   StepReport step(const StepInputs& inputs);
   NamedState state() const;
 
  private:
-  double add_noise_and_measure(std::uint64_t step);
+  at::Tensor add_noise_and_measure(std::uint64_t step);  // the norm's square, fp64 on the device
   void step_group(const MatrixGroup& group, const Optimizer::Rule& rule, std::int64_t first_row);
   void step_rest(const StepInputs& inputs);
   // Of [begin, end), whose reading is of U.
@@ -38,7 +42,7 @@ class DeviceOptimizer {
   OptimizerConfig config_;
   at::Tensor first_, second_, row_square_, moved_;
   std::int64_t second_begin_;
-  float factor_ = 1;  // of this step's gradient: clipping
+  at::Tensor factor_;  // [1] fp32: of this step's gradient, as cuda::Verdict decides
 };
 
 }  // namespace longhaul::trainer
