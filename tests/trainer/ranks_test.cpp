@@ -174,6 +174,31 @@ TEST(GradientReducer, SumsWhileTheBackwardPassGoesOn) {
   for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(gradient[i], i < 60 ? 6 : 2) << i;
 }
 
+// Of a gradient on a GPU: no range is summed before what its mark returned has come back, and none
+// is gathered with another.
+TEST(GradientReducer, WaitsForEachMarkBeforeItsSum) {
+  HeldSums sums;
+  sums.may_go.set_value();
+  std::vector<float> gradient(100, 1);
+  int marked = 0;
+  std::vector<std::size_t> summed_before;  // the reducer's thread's, until finish()
+  GradientReducer reducer(sums, gradient, 1000, [&] {
+    ++marked;
+    return [&, mine = marked] {
+      EXPECT_EQ(sums.began.size() + 1, static_cast<std::size_t>(mine));
+      summed_before.push_back(sums.began.size());
+    };
+  });
+  reducer.ready(60, 40);
+  reducer.ready(20, 40);
+  reducer.ready(0, 20);
+  EXPECT_EQ(marked, 3);
+  double loss = 1;
+  ASSERT_TRUE(reducer.finish({&loss, 1}));
+  EXPECT_EQ(sums.began, (std::vector<std::size_t>{40, 40, 20}));
+  EXPECT_EQ(summed_before, (std::vector<std::size_t>{0, 1, 2}));
+}
+
 TEST(GradientReducer, EndsWithTheErrorOfALostRank) {
   HeldSums sums;
   sums.fails = true;

@@ -5,10 +5,11 @@
 namespace longhaul::trainer {
 
 GradientReducer::GradientReducer(Collectives& collectives, std::span<float> gradient,
-                                 std::int64_t bucket_floats)
+                                 std::int64_t bucket_floats, Mark mark)
     : collectives_(collectives),
       gradient_(gradient),
-      bucket_floats_(bucket_floats),
+      bucket_floats_(mark ? 1 : bucket_floats),
+      mark_(std::move(mark)),
       thread_([this] { run(); }) {}
 
 GradientReducer::~GradientReducer() {
@@ -30,9 +31,10 @@ void GradientReducer::ready(std::int64_t offset, std::int64_t count) {
 }
 
 void GradientReducer::hand_over() {
+  Wait wait = mark_ ? mark_() : Wait();
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::exchange(open_, {}));
+    waiting_.push_back({std::exchange(open_, {}), std::move(wait)});
   }
   open_floats_ = 0;
   changed_.notify_all();
@@ -49,15 +51,16 @@ Result<> GradientReducer::finish(std::span<double> numbers) {
 }
 
 Result<> GradientReducer::sum(const Bucket& bucket) {
-  if (bucket.size() == 1)
-    return collectives_.sum(gradient_.subspan(static_cast<std::size_t>(bucket[0].first),
-                                              static_cast<std::size_t>(bucket[0].second)));
+  if (bucket.wait) bucket.wait();
+  if (bucket.ranges.size() == 1)
+    return collectives_.sum(gradient_.subspan(static_cast<std::size_t>(bucket.ranges[0].first),
+                                              static_cast<std::size_t>(bucket.ranges[0].second)));
   staged_.clear();
-  for (const auto& [offset, count] : bucket)
+  for (const auto& [offset, count] : bucket.ranges)
     staged_.insert(staged_.end(), gradient_.begin() + offset, gradient_.begin() + offset + count);
   TRY(collectives_.sum(std::span(staged_)));
   auto from = staged_.begin();
-  for (const auto& [offset, count] : bucket) {
+  for (const auto& [offset, count] : bucket.ranges) {
     std::copy_n(from, count, gradient_.begin() + offset);
     from += count;
   }

@@ -34,7 +34,8 @@ class NcclCollectives final : public Collectives {
   }
 
   Result<> open(const Membership& membership) {
-    TRY(of_cuda(::cudaSetDevice(static_cast<int>(membership.local_rank))));
+    device_ = static_cast<int>(membership.local_rank);
+    TRY(of_cuda(::cudaSetDevice(device_)));
     TRY(of_cuda(::cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)));
     TRY(of_cuda(::cudaMalloc(&staged_, kStagedBytes)));
     ncclUniqueId id{};
@@ -52,6 +53,7 @@ class NcclCollectives final : public Collectives {
   }
 
   Result<> sum(std::span<float> values) override {
+    TRY(of_cuda(::cudaSetDevice(device_)));  // it may be another thread's call than the last one
     TRY(settled(::ncclAllReduce(values.data(), values.data(), values.size(), ncclFloat32, ncclSum,
                                 comm_, stream_)));
     return finished();
@@ -59,6 +61,7 @@ class NcclCollectives final : public Collectives {
 
   Result<> sum(std::span<double> values) override {  // few, and in the host's memory
     ASSERT(values.size_bytes() <= kStagedBytes);
+    TRY(of_cuda(::cudaSetDevice(device_)));
     TRY(of_cuda(::cudaMemcpyAsync(staged_, values.data(), values.size_bytes(),
                                   cudaMemcpyHostToDevice, stream_)));
     TRY(settled(
@@ -117,6 +120,7 @@ class NcclCollectives final : public Collectives {
   }
 
   Duration patience_;
+  int device_ = 0;
   ncclComm_t comm_ = nullptr;
   cudaStream_t stream_ = nullptr;
   void* staged_ = nullptr;
