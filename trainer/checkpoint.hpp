@@ -8,11 +8,12 @@
 //
 // Each start of a run is an attempt; RUN/log/000001.run, its run log, is what numbers it.
 // A checkpoint is written under another name, synced and renamed: it is whole or not there. A
-// thread writes; the training thread pays for a copy of memory. An attempt that finds a newer one
-// stops before it writes: requeued jobs overlap.
+// thread writes; the training thread pays for a copy of memory (engine/learner.hpp). An attempt
+// that finds a newer one stops before it writes: requeued jobs overlap.
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -67,6 +68,14 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
                           const CheckpointNotes& notes);
 Path checkpoint_path(const Path& run, std::uint64_t step);
 
+// Weights and state as they were at one moment, in memory that lies still until the checkpoint is
+// written: the writer makes no copy.
+struct Snapshot {
+  std::span<const float> weights;
+  std::vector<NamedConstFloats> state;
+  std::function<void()> filled{};  // returns once all of it is there; none: it is. Any thread
+};
+
 class CheckpointWriter {
  public:
   CheckpointWriter(Path run, std::uint64_t attempt, ModelConfig config, std::size_t keep);
@@ -74,12 +83,9 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Makes the memory of the snapshots, so that the first one is a copy too and no page is new.
-  void prepare(std::span<const float> weights, std::span<const NamedConstFloats> state);
-  bool busy() const;  // an earlier one is still being written
-  // Copies everything and returns; writing goes on behind. Waits if busy().
-  void begin(std::span<const float> weights, std::span<const NamedConstFloats> state,
-             CheckpointNotes notes, std::optional<std::uint64_t> best_step);
+  bool busy() const;  // an earlier one is still being written, from its snapshot
+  // Returns at once, writing goes on behind; waits if busy().
+  void begin(Snapshot snapshot, CheckpointNotes notes, std::optional<std::uint64_t> best_step);
   // The outcome of those finished since the last call.
   struct Outcome {
     std::uint64_t step;
@@ -98,8 +104,7 @@ class CheckpointWriter {
   std::uint64_t attempt_;
   ModelConfig config_;
   std::size_t keep_;
-  std::vector<float> weights_;  // the writer's while it is busy
-  std::vector<std::pair<std::string, std::vector<float>>> state_;
+  Snapshot snapshot_;  // the writer's while it is busy
   CheckpointNotes notes_;
   std::optional<std::uint64_t> best_step_;
 

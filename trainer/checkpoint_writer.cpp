@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "trainer/checkpoint.hpp"
 
@@ -32,24 +32,10 @@ void CheckpointWriter::wait() {
   changed_.wait(lock, [this] { return !busy_; });
 }
 
-void CheckpointWriter::prepare(std::span<const float> weights,
-                               std::span<const NamedConstFloats> state) {
-  wait();
-  weights_.assign(weights.size(), 0.0F);
-  state_.resize(state.size());
-  for (std::size_t i = 0; i < state.size(); ++i) state_[i].second.assign(state[i].second.size(), 0);
-}
-
-void CheckpointWriter::begin(std::span<const float> weights,
-                             std::span<const NamedConstFloats> state, CheckpointNotes notes,
+void CheckpointWriter::begin(Snapshot snapshot, CheckpointNotes notes,
                              std::optional<std::uint64_t> best_step) {
   wait();
-  weights_.assign(weights.begin(), weights.end());  // keeps its memory from one to the next
-  state_.resize(state.size());
-  for (std::size_t i = 0; i < state.size(); ++i) {
-    state_[i].first = state[i].first;
-    state_[i].second.assign(state[i].second.begin(), state[i].second.end());
-  }
+  snapshot_ = std::move(snapshot);
   notes_ = std::move(notes);
   best_step_ = best_step;
   {
@@ -66,13 +52,11 @@ std::vector<CheckpointWriter::Outcome> CheckpointWriter::outcomes() {
 
 CheckpointWriter::Outcome CheckpointWriter::write() {
   const auto began = std::chrono::steady_clock::now();
-  Outcome outcome{notes_.step, weights_.size() * 4, 0, std::nullopt};
-  std::vector<NamedConstFloats> state;
-  for (const auto& [name, floats] : state_) {
-    state.emplace_back(name, floats);
-    outcome.bytes += floats.size() * 4;
-  }
-  Result<> written = write_checkpoint(run_, attempt_, config_, weights_, state, notes_);
+  if (snapshot_.filled) snapshot_.filled();
+  Outcome outcome{notes_.step, snapshot_.weights.size_bytes(), 0, std::nullopt};
+  for (const auto& [name, floats] : snapshot_.state) outcome.bytes += floats.size_bytes();
+  Result<> written =
+      write_checkpoint(run_, attempt_, config_, snapshot_.weights, snapshot_.state, notes_);
   if (written) {
     const auto best = best_step_ ? std::optional(checkpoint_path(run_, *best_step_)) : std::nullopt;
     written = prune_checkpoints(run_, keep_, best);

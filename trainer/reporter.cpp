@@ -17,6 +17,8 @@ std::string_view name_of(Series series) {
                                                                  "train/lr",
                                                                  "train/tokens_per_second",
                                                                  "train/skipped",
+                                                                 "device/busy",
+                                                                 "device/idle",
                                                                  "ledger/compute",
                                                                  "ledger/data",
                                                                  "ledger/report",

@@ -27,10 +27,12 @@ enum class Series : std::uint8_t {
   kGradientNorm,  // before clipping
   kRate,          // of the matrices
   kTokensPerSecond,
-  kSkipped,  // 1: the update was refused
-  kLedger,   // and the kColumns - 1 after it: seconds of a step in each column of the ledger
+  kSkipped,     // 1: the update was refused
+  kDeviceBusy,  // seconds of a step on a device, by its events, and between it and the last one
+  kDeviceIdle,
+  kLedger,  // and the kColumns - 1 after it: seconds of a step in each column of the ledger
 };
-inline constexpr std::size_t kSeriesCount = 6 + kColumns;
+inline constexpr std::size_t kSeriesCount = 8 + kColumns;
 std::string_view name_of(Series series);  // "train/loss", "ledger/data" ..
 inline Series series_of(Column column) {
   return static_cast<Series>(static_cast<std::size_t>(Series::kLedger) +

@@ -83,6 +83,9 @@ void list_options(Options& o, TrainOptions& run) {
       "shuffled; upload or arrival: the first epoch's blocks as a push sends them, or as they are "
       "here");
   o.add("dtype", run.dtype, "of the layers' products: fp32 or bf16 (weights and sums stay fp32)");
+  o.add("device", run.device,
+        "cpu, cuda (of several ranks on a host, a GPU each), cuda:N: no GPU was at hand, "
+        "it has never run on one. cpu-device is the GPU's code on the CPU, slow, for tests");
   o.add("threads", run.threads, "CPU threads of each rank");
   o.add("ranks", run.ranks,
         "processes on this host that train together (0: as torchrun's or srun's variables say)");

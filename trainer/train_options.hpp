@@ -17,6 +17,7 @@ struct TrainOptions {
   std::uint64_t window = 2;      // blocks of 8 MiB
   std::uint64_t prefetch = 600;  // seconds
   std::string order = "shuffled", dtype = "fp32";
+  std::string device = "cpu";     // or cuda, cuda:N, cpu-device: the GPU's code on the CPU
   std::uint64_t threads = 1;      // of each rank
   std::uint64_t ranks = 0;        // started here; 0: as the environment says, else 1
   std::uint64_t rank_wait = 600;  // seconds

@@ -1,7 +1,8 @@
 """A run of the real trainer, watched and steered from a laptop, through kill -9 of either program.
 
-Usage: trained_run.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN] [RANKS]. Exit code 0: all held; 77: there is no
-trainer. With several ranks a setting must reach all at the same step: they compare their weights at each.
+Usage: trained_run.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN] [RANKS] [DEVICE].
+Exit code 0: all held; 77: there is no trainer. With several ranks a setting must reach all at the same
+step: they compare their weights at each.
 """
 import json
 import os
@@ -21,8 +22,8 @@ NAME = "group/tiny"
 class Trainer:
     """longhaul-train on a few kilobytes, a step every few milliseconds."""
 
-    def __init__(self, world, program, ranks):
-        self.world, self.program, self.ranks = world, program, ranks
+    def __init__(self, world, program, ranks, device):
+        self.world, self.program, self.ranks, self.device = world, program, ranks, device
         self.run = world.root / "runs" / NAME
         self.environment = dict(os.environ, LONGHAUL_SHM=str(world.folder / "shm"))
         (world.folder / "shm").mkdir()
@@ -36,7 +37,8 @@ class Trainer:
         command = [self.program, "train", "--data", self.world.folder / "shards", "--run", self.run,
                    "--hidden", "64", "--layers", "1", "--steps", "1000000", "--batch", "2",
                    "--sequence", "32", "--schedule", "constant", "--warmup", "0",
-                   "--rate", "0.01", "--say-every", "1", "--json", "--ranks", self.ranks, *more]
+                   "--rate", "0.01", "--say-every", "1", "--json", "--ranks", self.ranks,
+                   "--device", self.device, *more]
         return subprocess.Popen(list(map(str, command)), env=self.environment, stdout=subprocess.PIPE,
                                 stderr=open(self.world.folder / "trainer.log", "w"), text=True)
 
@@ -141,7 +143,8 @@ def main():
         world.start()
         world.run("init")
         world.run("join", "here", stdin=world.invite())
-        trainer = Trainer(world, sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else "1")
+        ranks, device = (*sys.argv[4:6], *("1", "cpu")[len(sys.argv) - 4:])
+        trainer = Trainer(world, sys.argv[3], ranks, device)
         process = trainer.start()
         while not list((trainer.run / "log").glob("*.run")):
             assert process.poll() is None, (folder / "trainer.log").read_text()

@@ -1,5 +1,5 @@
 // Training on a device, on the CPU: the code that a GPU runs, but for the launches themselves.
-#include "tests/trainer/device_checks.hpp"
+#include "tests/trainer/learner_checks.hpp"
 #include "trainer/cuda/gpu.hpp"
 
 namespace longhaul::trainer {

@@ -2,7 +2,8 @@
 """A run killed again and again must end as one that nothing happened to: the same weights and
 optimizer buffers, bit for bit, and at every step the same loss, however often the step was done.
 
-  resume_check.py LONGHAUL_TRAIN [--ranks N] [--kills K]      K: 5; with LONGHAUL_LONG set 200, if N > 1
+  resume_check.py LONGHAUL_TRAIN [--ranks N] [--kills K] [--device D]
+                                     K: 5; with LONGHAUL_LONG set 200, if N > 1
 
 With several ranks a kill -9 takes one of them, whose fellows must then end by themselves with a clear
 word, or all of them and their launcher. A new folder begins after every five kills."""
@@ -17,12 +18,15 @@ from pathlib import Path
 from killing import expect_the_same, kill_at_random
 
 STEPS, KILLS_EACH = 24, 5
+DEVICE = "cpu"
 
 
 def command(program, folder, run, ranks, *more):
+    # On a device a step's outcome is heard when the next one has been asked for, unless spikes are looked for.
+    guard = ["--spike", "50"] if DEVICE == "cpu" else ["--device", DEVICE]
     return [program, "train", "--data", str(folder / "shards"), "--run", str(folder / run),
             "--hidden", "64", "--layers", "2", "--steps", str(STEPS), "--batch", "4", "--micro", "2",
-            "--sequence", "64", "--optimizer", "transported", "--spike", "50", "--clip", "1",
+            "--sequence", "64", "--optimizer", "transported", *guard, "--clip", "1",
             "--noise", "1e-5", "--eval-data", str(folder / "shards"), "--eval-every", "6",
             "--eval-batches", "2", "--checkpoint-every", "3", "--resume", "auto", "--json", "--jsonl",
             "--ranks", str(ranks), *more]
@@ -61,7 +65,9 @@ def main():
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default=DEVICE)
     asked = parser.parse_args()
+    globals()["DEVICE"] = asked.device
     program = str(Path(asked.program).resolve())
     many = 200 if os.environ.get("LONGHAUL_LONG") and asked.ranks > 1 else KILLS_EACH
     kills = asked.kills or many

@@ -151,7 +151,7 @@ TEST(CheckpointWriter, WritesBehindAndTellsTheOutcome) {
   for (std::uint64_t step = 1; step <= 3; ++step) {
     CheckpointNotes notes;
     notes.step = step;
-    writer.begin(run.weights, state, notes, std::nullopt);
+    writer.begin({run.weights, state}, notes, std::nullopt);
   }
   writer.wait();
   const auto outcomes = writer.outcomes();

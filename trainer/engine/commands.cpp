@@ -57,7 +57,10 @@ Result<int> train_command(Outside& outside, Arguments arguments) {
       Asked::kHelp)
     return cli::kOk;
   outside.place = TRY(rank_place_of([](const char* name) { return std::getenv(name); }));
-  if (run.ranks > 1 && outside.place.alone()) return launch_ranks(outside, run.ranks, arguments);
+  if (run.ranks > 1 && outside.place.alone()) {
+    TRY(check(run, run.ranks));  // said once, not by every rank
+    return launch_ranks(outside, run.ranks, arguments);
+  }
   if (run.ranks > 0 && run.ranks != outside.place.ranks)
     return fail(
         Kind::kUsage, "train",
@@ -115,7 +118,9 @@ Result<int> eval_command(Outside& outside, Arguments arguments) {
   at::set_num_threads(static_cast<int>(run.threads));
   Model model(TRY(config_of(run)));
   model.use_products(TRY(products_of(run)));
-  TRY(start_weights(run, model));
+  TRY(start_weights(
+      run, model.config(),
+      {model.weights().data_ptr<float>(), static_cast<std::size_t>(model.weights().numel())}));
   const EvalSet set = TRY(EvalSet::open(run.data, model.config(), run));
   const double loss = set.loss(model);
   outside.console.out(fmt::format("{{\"tokens\":{},\"loss\":{:.9g},\"perplexity\":{:.9g}}}\n",

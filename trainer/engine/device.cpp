@@ -59,6 +59,15 @@ void Device::wait() const {
   if (!place_.is_cpu()) at::cuda::getCurrentCUDAStream(place_.index()).synchronize();
 }
 
+std::function<std::function<void()>()> Device::mark() const {
+  if (place_.is_cpu()) return {};
+  return [place = place_] {
+    auto event = std::make_shared<at::cuda::CUDAEvent>();
+    event->record(at::cuda::getCurrentCUDAStream(place.index()));
+    return [event] { event->synchronize(); };
+  };
+}
+
 double Device::peak_bytes() const {
   if (place_.is_cpu()) return 0;
   const auto statistics = c10::cuda::CUDACachingAllocator::getDeviceStats(place_.index());
@@ -91,6 +100,9 @@ cuda::Stream Device::stream() const {
   return nullptr;
 }
 void Device::wait() const {}
+std::function<std::function<void()>()> Device::mark() const {
+  return {};
+}
 double Device::peak_bytes() const {
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +33,10 @@ class Device {
     run(stream(), work);
 #endif
   }
-  void wait() const;          // until all that was asked for is done
+  void wait() const;  // until all that was asked for is done
+  // Calls mark something asked for: what one returns waits, on any thread, until all up to there is
+  // done. None on the CPU, where it is.
+  std::function<std::function<void()>()> mark() const;
   double peak_bytes() const;  // of tensors on the GPU, so far; 0 on the CPU
 
  private:

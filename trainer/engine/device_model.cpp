@@ -243,22 +243,31 @@ void DeviceModel<T>::attention_backward(std::int64_t layer, const Batch& batch,
 }
 
 template <class T>
-void DeviceModel<T>::train(const Batch& batch, float scale) {
+void DeviceModel<T>::train(const Batch& batch, float scale, const Model::Final& final) {
   ASSERT(scale != 0);
   const at::NoGradGuard no_grad;
+  const auto say = [&](std::int64_t begin, std::int64_t end) {
+    if (final) final(begin, end - begin);
+  };
   const at::Tensor ids = ring_.send(batch.tokens, batch.targets, batch.rows());
   const Normed last = forward(ids[0], batch, true);
   head(last.normed, ids[1], scale);
+  if (!config_.tied) say(layout_.head(), first_gain());
   const at::Tensor back = at::zeros_like(last.stream);
   norm_backward(last.normed, last.stream, last.rstd, layout_.final_norm(), back);
   for (std::int64_t l = config_.layers; l-- > 0;) {
     mlp_backward(l, back);
+    say(layout_.down(l), layout_.down(l + 1));
+    say(layout_.gate_up(l), layout_.gate_up(l + 1));
     attention_backward(l, batch, back);
+    say(layout_.qkv(l), layout_.qkv(l + 1));
     kept_[static_cast<std::size_t>(l)] = {};
   }
   // By sorted tokens, so without two additions that race for a row.
   add_gradient(layout_.embedding(),
                at::embedding_dense_backward(back, ids[0], config_.vocab, -1, false));
+  say(layout_.embedding(), config_.tied ? first_gain() : layout_.head());
+  say(first_gain(), layout_.size());  // all gains
 }
 
 template <class T>
@@ -273,6 +282,13 @@ double DeviceModel<T>::take_loss() {
   const double out = loss_.item<double>();
   loss_.zero_();
   return out;
+}
+
+template <class T>
+void DeviceModel<T>::move_loss(const at::Tensor& to) {
+  const at::NoGradGuard no_grad;
+  to.copy_(loss_.view({1}));
+  loss_.zero_();
 }
 
 template class DeviceModel<float>;

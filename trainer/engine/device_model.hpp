@@ -38,10 +38,12 @@ class DeviceModel {
   void load(const at::Tensor& weights);  // flat fp32, of any place; the reading follows
 
   // Adds scale * d(sum of the tokens' losses)/d(weights) to gradients(), and the losses to what
-  // take_loss() returns. Neither waits for the GPU.
-  void train(const Batch& batch, float scale);
+  // take_loss() returns. Neither waits for the GPU. `final` as Model's: of what is final once all
+  // that was asked for so far is done.
+  void train(const Batch& batch, float scale, const Model::Final& final = {});
   void evaluate(const Batch& batch);
-  double take_loss();  // waits; the sum since the last call, in nats
+  double take_loss();                    // waits; the sum since the last call, in nats
+  void move_loss(const at::Tensor& to);  // the same without waiting: to fp64 [1] on the device
 
  private:
   using Heads = std::array<at::Tensor, 3>;  // q, k, v of a layer's heads: parts of one matrix

@@ -38,9 +38,15 @@ Model::Model(const ModelConfig& config)
 Model::~Model() = default;
 
 void Model::init(std::uint64_t seed) {
-  const double narrow = 1.0 / std::sqrt(2.0 * static_cast<double>(config_.layers));
-  for (const Parameter& parameter : layout_.all()) {
-    float* at = weights_.data_ptr<float>() + parameter.offset;
+  draw_weights(config_, layout_, seed,
+               {weights_.data_ptr<float>(), static_cast<std::size_t>(weights_.numel())});
+}
+
+void draw_weights(const ModelConfig& config, const ParameterLayout& layout, std::uint64_t seed,
+                  std::span<float> weights) {
+  const double narrow = 1.0 / std::sqrt(2.0 * static_cast<double>(config.layers));
+  for (const Parameter& parameter : layout.all()) {
+    float* at = weights.data() + parameter.offset;
     if (parameter.role == Role::kGain) {
       std::fill(at, at + parameter.count(), 1.0F);
       continue;
@@ -48,7 +54,7 @@ void Model::init(std::uint64_t seed) {
     const bool onto_stream = parameter.name.find("o_proj") != std::string::npos ||
                              parameter.name.find("down_proj") != std::string::npos;
     Rng rng(seed, "init." + parameter.name);
-    normal(at, parameter.count(), config_.init_std * (onto_stream ? narrow : 1), rng);
+    normal(at, parameter.count(), config.init_std * (onto_stream ? narrow : 1), rng);
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "trainer/engine/gemm.hpp"
 #include "trainer/parameters.hpp"
@@ -26,6 +27,11 @@ struct Batch {
   std::int64_t rows() const { return samples * sequence; }
 };
 
+// Normal with deviation init_std for matrices (o and down divided by sqrt(2 layers), as GPT-2), 1
+// for gains. The same weights for a seed whatever the threads.
+void draw_weights(const ModelConfig& config, const ParameterLayout& layout, std::uint64_t seed,
+                  std::span<float> weights);
+
 class Model {
  public:
   // Weights are zero until init() or a load. Memory for activations is made at the first batch and
@@ -37,9 +43,7 @@ class Model {
 
   const ModelConfig& config() const { return config_; }
   const ParameterLayout& layout() const { return layout_; }
-  // Normal with deviation init_std for matrices (o and down divided by sqrt(2 layers), as GPT-2),
-  // 1 for gains. The same weights for a seed whatever the threads.
-  void init(std::uint64_t seed);
+  void init(std::uint64_t seed);  // draw_weights()
 
   // How layers and head multiply by weights from now on, forwards and back. Weights, gradients,
   // activations, norms, RoPE, attention's inner products, softmax and loss are fp32 either way.

@@ -3,23 +3,23 @@
 // ranks: rank 0 reports, evaluates the commands and saves for all. The training thread.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "trainer/engine/learner.hpp"
 #include "trainer/engine/train.hpp"
 #include "trainer/engine/train_setup.hpp"
-#include "trainer/ranks/gradient_reducer.hpp"
 #include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {
 
 class TrainingRun {
  public:
-  TrainingRun(Outside& outside, const TrainOptions& options, const ModelConfig& config,
-              const OptimizerConfig& optimizer, Products products)
+  TrainingRun(Outside& outside, const TrainOptions& options, std::unique_ptr<Learner> learner)
       : outside_(outside),
         console_(outside.console),
         control_(outside.control),
@@ -27,10 +27,7 @@ class TrainingRun {
         open_feed_(outside.open_feed),
         options_(options),
         schedule_(options.schedule_of()),
-        model_(config),
-        optimizer_(model_, optimizer) {
-    model_.use_products(products);
-  }
+        learner_(std::move(learner)) {}
 
   Result<> open();
   Result<TrainSummary> go();
@@ -43,23 +40,28 @@ class TrainingRun {
   Result<> resume();
   Result<> restore(const Found& found);
   Result<> evaluate();
-  void checkpoint();
+  Result<> checkpoint();
   void announce_checkpoints();
   void last_checkpoint();
   std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
-  std::vector<NamedConstFloats> optimizer_state() const;
   TrainSummary summary() const;
   std::string why_it_ended(const Result<>& done) const;
 
   Result<> one_step();
   Result<const LoadedBatch*> next_batch();
-  Result<double> forward_backward(const LoadedBatch& batch);
+  struct Asked {  // a step that was asked for and not heard
+    std::uint64_t step;
+    Time began;
+    double rate;  // of the matrices; steered since, perhaps
+  };
+  Result<> ask(const LoadedBatch& batch, Time began);
   StepInputs step_inputs();
-  StepReport apply();
-  Result<> judge(const StepReport& report, double loss);
-  void report(const StepReport& report, double seconds);
-  void say(double seconds);
+  // Of the steps asked for, until no more than so many are left: reports and judges them.
+  Result<> hear(std::size_t left);
+  Result<> judge(std::uint64_t step, const StepReport& report);
+  void report(const Asked& asked, const StepOutcome& outcome, double seconds);
+  void say(std::uint64_t step, double seconds);
 
   Result<> obey();
   void carry_out(const Command& command);
@@ -85,8 +87,7 @@ class TrainingRun {
   const OpenFeed& open_feed_;
   const TrainOptions& options_;
   Schedule schedule_;
-  Model model_;
-  Optimizer optimizer_;
+  std::unique_ptr<Learner> learner_;
   Settings settings_;
   std::unique_ptr<DataSource> source_;
   std::optional<SampleOrder> order_;
@@ -102,6 +103,9 @@ class TrainingRun {
   std::vector<Command> due_;      // seen at the last step, carried out at the next
   std::vector<Command> to_tell_;  // carried out, and not yet told to the other ranks
   std::map<std::string, double> numbers_;
+  std::deque<Asked> asked_;
+  Time heard_{};  // the last one
+  DeviceClock::Spent device_{};
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;
   CheckpointWriter::Outcome last_saved_{};

@@ -33,7 +33,7 @@ void TrainingRun::carry_out(const Command& command) {
   switch (command.verb) {
     case Verb::kSet:
     case Verb::kScale:
-      if (command.key == "kappa" && !optimizer_.config().transported) {
+      if (command.key == "kappa" && !learner_->rules().transported) {
         done = fail(Kind::kUsage, "set kappa", "this run's optimizer extrapolates nothing");
       } else if (command.key == "clip" && options_.consume) {
         done = fail(Kind::kUsage, "set clip", "--consume uses each gradient before all are known");
@@ -60,8 +60,9 @@ void TrainingRun::carry_out(const Command& command) {
 
 // As long as it is asked to.
 Result<> TrainingRun::pause() {
+  if (paused_) TRY(hear(0));
   while (paused_ && !stop_ && !lost_) {
-    if (want_checkpoint_ && step_ > first_step_) checkpoint();
+    if (want_checkpoint_ && step_ > first_step_) TRY(checkpoint());
     ledger_.enter(Column::kControl, time_now());
     control_.wait(kPauseLook);
     while (std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);

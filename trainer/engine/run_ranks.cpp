@@ -5,6 +5,7 @@
 
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
+#include "trainer/ranks/nccl_collectives.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -16,22 +17,27 @@ constexpr std::int64_t kSampled = 256;
 
 // Some of the weights, others at each step, added up: equal weights give equal bits.
 double sample_of(const at::Tensor& weights, std::uint64_t step) {
-  const float* w = weights.data_ptr<float>();
   const auto n = static_cast<std::uint64_t>(weights.numel());
   std::uint64_t place = step * 0x9E3779B97F4A7C15U;
-  double sum = 0;
+  const at::Tensor places = at::empty({kSampled}, at::kLong);
   for (std::int64_t i = 0; i < kSampled; ++i) {
     place = place * 6364136223846793005U + 1442695040888963407U;
-    sum += std::abs(w[(place >> 16) % n]) * static_cast<double>(1 + i % 7);
+    places.data_ptr<std::int64_t>()[i] = static_cast<std::int64_t>((place >> 16) % n);
   }
+  const at::Tensor taken = weights.index_select(0, places.to(weights.device())).to(at::kCPU);
+  double sum = 0;
+  for (std::int64_t i = 0; i < kSampled; ++i)
+    sum += std::abs(taken.data_ptr<float>()[i]) * static_cast<double>(1 + i % 7);
   return sum;
 }
 
 }  // namespace
 
 Result<> TrainingRun::form_team() {
-  team_ = TRY(Team::form(outside_.place, std::chrono::seconds(options_.rank_wait),
-                         [this] { return control_.stop_asked(); }));
+  Team::Join& join = options_.device.starts_with("cuda") ? nccl_collectives : gloo_collectives;
+  team_ = TRY(Team::form(
+      outside_.place, std::chrono::seconds(options_.rank_wait),
+      [this] { return control_.stop_asked(); }, join));
   return {};
 }
 
@@ -40,7 +46,7 @@ Result<> TrainingRun::agree() {
   std::string settings;
   for (const auto& [key, value] : settings_of(options_, data_identity_))
     settings += key + "=" + value + "\n";
-  settings += fmt::format("model={}\n", model_.layout().size());
+  settings += fmt::format("model={}\n", learner_->weights().numel());
   const std::vector<std::string> mine = {settings, fmt::to_string(step_),
                                          resumed_from_ ? resumed_from_->native() : ""};
   const std::vector<std::string> all = TRY(team_->exchange(to_text(mine)));
@@ -59,23 +65,21 @@ Result<> TrainingRun::agree() {
 }
 
 void TrainingRun::join_sums() {
-  const at::Tensor& gradient = model_.gradients();
-  reducer_ = std::make_unique<GradientReducer>(
-      team_->collectives(),
-      std::span(gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())));
-  optimizer_.spread({team_->rank(), team_->ranks(),
-                     [this](std::span<float> all, std::span<const std::size_t> counts) {
-                       ledger_.enter(Column::kSync, time_now());
-                       Result<> done = team_->collectives().gather(all, counts);
-                       ledger_.enter(Column::kCompute, time_now());
-                       return done;
-                     }});
+  reducer_ = std::make_unique<GradientReducer>(team_->collectives(), learner_->gradients(),
+                                               kBucketFloats, learner_->mark());
+  learner_->spread({team_->rank(), team_->ranks(),
+                    [this](std::span<float> all, std::span<const std::size_t> counts) {
+                      ledger_.enter(Column::kSync, time_now());
+                      Result<> done = team_->collectives().gather(all, counts);
+                      ledger_.enter(Column::kCompute, time_now());
+                      return done;
+                    }});
 }
 
 Result<> TrainingRun::end_sums(double& loss) {
   constexpr double kRounding = 1e-9;  // of a sum of equal numbers
   ledger_.enter(Column::kSync, time_now());
-  const double sample = sample_of(model_.weights(), step_);
+  const double sample = sample_of(learner_->weights(), step_);
   std::array<double, 2> numbers = {loss, sample};
   if (const Result<> summed = reducer_->finish(numbers); !summed)
     return fail(blame(summed.error()));

@@ -16,34 +16,60 @@ constexpr double kTellShare = 0.01;         // percent: of the ledger, what is t
 
 }  // namespace
 
-Result<double> TrainingRun::forward_backward(const LoadedBatch& batch) {
+// Forward, backward and the optimizer's step. On a device they are asked for, no more.
+Result<> TrainingRun::ask(const LoadedBatch& batch, Time began) {
   const auto sequence = static_cast<std::int64_t>(options_.sequence);
   const auto samples = static_cast<std::int64_t>(batch.tokens.size()) / sequence;
   const auto micro = options_.micro == 0 ? samples : static_cast<std::int64_t>(options_.micro);
   const double tokens = static_cast<double>(options_.batch * options_.sequence);
   Model::Final final;
   if (team_) final = [this](auto offset, auto count) { reducer_->ready(offset, count); };
-  if (options_.consume) {
-    optimizer_.begin(step_inputs());
-    final = [this](auto offset, auto count) { optimizer_.consume(offset, count); };
-  } else {
-    model_.gradients().zero_();
-  }
-  optimizer_.extrapolate(settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
-  double sum = 0;
+  learner_->begin(step_inputs(), settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
   for (std::int64_t first = 0; first < samples; first += micro)
-    sum += model_.train({batch.tokens.data() + first * sequence,
-                         batch.targets.data() + first * sequence, micro, sequence},
-                        static_cast<float>(1 / tokens),
-                        first + micro == samples ? final : Model::Final());
-  if (team_) TRY(end_sums(sum));
-  return sum / tokens;
+    learner_->train({batch.tokens.data() + first * sequence,
+                     batch.targets.data() + first * sequence, micro, sequence},
+                    static_cast<float>(1 / tokens),
+                    first + micro == samples ? final : Model::Final());
+  std::optional<double> loss;
+  if (team_) {
+    loss = learner_->take_loss();
+    TRY(end_sums(*loss));
+  }
+  learner_->end(loss);
+  const double usual = learner_->rules().rate * schedule_.factor(step_);
+  asked_.push_back({step_, began, settings_.of("lr", usual)});
+  ++step_;
+  return {};
+}
+
+Result<> TrainingRun::hear(std::size_t left) {
+  while (asked_.size() > left) {
+    ledger_.enter(Column::kCompute, time_now());
+    const Asked asked = asked_.front();
+    asked_.pop_front();
+    const StepOutcome outcome = learner_->hear();
+    // A step that was asked for while another was at work began when that was done.
+    const Time began = std::max(asked.began, std::exchange(heard_, time_now()));
+    ledger_.enter(Column::kReport, heard_);
+    const double seconds = std::chrono::duration<double>(heard_ - began).count();
+    loss_ = outcome.loss / static_cast<double>(options_.batch * options_.sequence);
+    double& average = numbers_["guard.norm"];
+    if (outcome.report.applied)
+      average += (average > 0 ? kGuardWeight : 1.0) * (outcome.report.gradient_norm - average);
+    polar_seconds_ += outcome.report.polar_seconds;
+    report(asked, outcome, seconds);
+    TRY(judge(asked.step, outcome.report));
+    if (leads() && options_.say_every > 0 && asked.step % options_.say_every == 0)
+      say(asked.step, seconds);
+    if (outcome.report.lost) return fail(blame(*outcome.report.lost));
+  }
+  return {};
 }
 
 StepInputs TrainingRun::step_inputs() {
   const double average = numbers_["guard.norm"];
   const bool judges = options_.spike > 0 && step_ >= kGuardWarmup && average > 0;
-  const OptimizerConfig& usual = optimizer_.config();
+  const OptimizerConfig& usual = learner_->rules();
   const Settings::Rates rates =
       settings_.rates(usual.rate, usual.rest_rate, schedule_.factor(step_));
   StepInputs inputs;
@@ -55,49 +81,45 @@ StepInputs TrainingRun::step_inputs() {
   return inputs;
 }
 
-StepReport TrainingRun::apply() {
-  const StepReport report = options_.consume ? optimizer_.end() : optimizer_.step(step_inputs());
-  double& average = numbers_["guard.norm"];
-  if (report.applied)
-    average += (average > 0 ? kGuardWeight : 1.0) * (report.gradient_norm - average);
-  polar_seconds_ += report.polar_seconds;
-  return report;
-}
-
-Result<> TrainingRun::judge(const StepReport& report, double loss) {
+Result<> TrainingRun::judge(std::uint64_t step, const StepReport& report) {
   if (report.applied) {
     refused_in_a_row_ = 0;
     return {};
   }
   ++refused_;
-  reporter_->log(Series::kSkipped, step_, 1);
+  reporter_->log(Series::kSkipped, step, 1);
   reporter_->mark(
-      step_, fmt::format("update refused: loss {}, gradient norm {}", loss, report.gradient_norm));
+      step, fmt::format("update refused: loss {}, gradient norm {}", loss_, report.gradient_norm));
   if (report.partly) {  // there is nothing good left to save
-    lost_ = Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
+    lost_ = Error(Kind::kIntegrity, fmt::format("train at step {}", step),
                   "a gradient was no number, and those before it were used already")
                 .advise("go on with --resume auto; without --consume such an update is refused");
     return fail(*lost_);
   }
   if (++refused_in_a_row_ < kMaxRefusals) return {};
-  return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
+  return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step),
                     fmt::format("{} updates in a row were refused", kMaxRefusals))
                   .advise("go on from a checkpoint with a smaller --rate"));
 }
 
-void TrainingRun::report(const StepReport& report, double seconds) {
-  const OptimizerConfig& usual = optimizer_.config();
-  reporter_->log(Series::kLoss, step_, loss_);
-  reporter_->log(Series::kGradientNorm, step_, report.gradient_norm);
-  reporter_->log(Series::kRate, step_, settings_.of("lr", usual.rate * schedule_.factor(step_)));
-  reporter_->log(Series::kTokensPerSecond, step_,
+void TrainingRun::report(const Asked& asked, const StepOutcome& outcome, double seconds) {
+  const std::uint64_t step = asked.step;
+  reporter_->log(Series::kLoss, step, loss_);
+  reporter_->log(Series::kGradientNorm, step, outcome.report.gradient_norm);
+  reporter_->log(Series::kRate, step, asked.rate);
+  reporter_->log(Series::kTokensPerSecond, step,
                  static_cast<double>(options_.batch * options_.sequence) / seconds);
   for (std::size_t i = 0; i < kColumns; ++i) {
     const auto column = static_cast<Column>(i);
     const Duration spent = ledger_.spent(column);
-    reporter_->log(series_of(column), step_,
+    reporter_->log(series_of(column), step,
                    std::chrono::duration<double>(spent - std::exchange(booked_[i], spent)).count());
   }
+  if (!outcome.device) return;
+  reporter_->log(Series::kDeviceBusy, step, outcome.device->busy);
+  reporter_->log(Series::kDeviceIdle, step, outcome.device->idle);
+  device_.busy += outcome.device->busy;
+  device_.idle += outcome.device->idle;
 }
 
 // Null: it is to end, and what it waits for has not come.
@@ -140,31 +162,26 @@ Result<> TrainingRun::one_step() {
   TRY(team_ ? meet() : pause());
   if (stop_ || lost_) return {};
   ledger_.enter(Column::kCompute, time_now());
-  loss_ = TRY(forward_backward(*batch));
-  const StepReport done = apply();
-  const Time computed = time_now();
-  ledger_.enter(Column::kReport, computed);
-  const double seconds = std::chrono::duration<double>(computed - began).count();
-  report(done, seconds);
-  TRY(judge(done, loss_));
-  if (leads() && options_.say_every > 0 && step_ % options_.say_every == 0) say(seconds);
-  ++step_;
-  if (done.lost) return fail(blame(*done.lost));
-  if (options_.eval_every > 0 && (step_ % options_.eval_every == 0 || step_ == options_.steps))
+  TRY(ask(*batch, began));
+  // What a spike is follows from all steps before; and every rank must know the same of them.
+  TRY(hear(options_.spike > 0 ? 0 : learner_->late()));
+  if (options_.eval_every > 0 && (step_ % options_.eval_every == 0 || step_ == options_.steps)) {
+    TRY(hear(0));
     TRY(evaluate());
+  }
   if (want_checkpoint_ || (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0))
-    checkpoint();
+    TRY(checkpoint());
   ledger_.enter(Column::kOther, time_now());
   return {};
 }
 
-void TrainingRun::say(double seconds) {
+void TrainingRun::say(std::uint64_t step, double seconds) {
   const auto wall = static_cast<double>(std::max<std::int64_t>(1, ledger_.wall().count()));
   const auto share = [&](Column column) {
     return 100 * static_cast<double>(ledger_.spent(column).count()) / wall;
   };
   std::string text = fmt::format(
-      "step {:>6}  loss {:.4f}  {:>8.0f} tok/s  waited for data {:.2f} %", step_, loss_,
+      "step {:>6}  loss {:.4f}  {:>8.0f} tok/s  waited for data {:.2f} %", step, loss_,
       static_cast<double>(options_.batch * options_.sequence) / seconds, share(Column::kData));
   for (const Column column :
        {Column::kReport, Column::kCheckpoint, Column::kSync, Column::kControl, Column::kOther})

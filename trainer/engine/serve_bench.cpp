@@ -154,7 +154,9 @@ Result<int> serve_bench_command(Outside& outside, std::span<const std::string> a
   constexpr std::uint32_t kPrompt = 512, kMade = 128;
   work.model.sequence = std::max<std::uint64_t>(2 * (work.prompt + work.output), kPrompt + kMade);
   Model model(TRY(config_of(work.model)));
-  TRY(start_weights(work.model, model));
+  TRY(start_weights(
+      work.model, model.config(),
+      {model.weights().data_ptr<float>(), static_cast<std::size_t>(model.weights().numel())}));
   Server server(model, {.pool_tokens = work.pool,
                         .most_requests = static_cast<std::uint32_t>(work.most),
                         .round_tokens = static_cast<std::uint32_t>(work.round)});

@@ -14,8 +14,17 @@
 namespace longhaul::trainer {
 namespace {
 
-std::span<float> floats_of(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+// On several ranks of one host `cuda` is a GPU each.
+Result<std::unique_ptr<Learner>> learner_of(const TrainOptions& options, const RankPlace& place) {
+  const ModelConfig config = TRY(config_of(options));
+  const OptimizerConfig rules = TRY(optimizer_of(options));
+  const LearnerOptions how{TRY(products_of(options)), options.consume};
+  if (options.device == "cpu") return cpu_learner(config, rules, how);
+  const bool each = options.device == "cuda" && !place.alone();
+  const std::string name =
+      each ? fmt::format("cuda:{}", place.local_rank) : printable(options.device, 32);
+  const Device device = TRY(Device::open(name == "cpu-device" ? "cpu" : name));
+  return device_learner(config, rules, how, device);
 }
 
 }  // namespace
@@ -63,7 +72,7 @@ Result<> TrainingRun::open_data() {
                                                 .first_epoch_in_order = options_.order == "upload",
                                                 .arrival = options_.order == "arrival"}));
   if (!options_.eval_data.empty())
-    eval_ = TRY(EvalSet::open(options_.eval_data, model_.config(), options_));
+    eval_ = TRY(EvalSet::open(options_.eval_data, learner_->config(), options_));
   return {};
 }
 
@@ -71,7 +80,9 @@ Result<> TrainingRun::open() {
   if (!outside_.place.alone()) TRY(form_team());
   TRY(open_data());
   TRY(make_folders(options_.run));
-  TRY(start_weights(options_, model_));
+  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
+    return start_weights(options_, learner_->config(), weights);
+  }));
   if (options_.resume != "no" && leads()) TRY(resume());
   if (team_) TRY(agree());
   if (options_.consume && settings_.of("clip", 0) > 0)
@@ -94,8 +105,8 @@ Result<> TrainingRun::open() {
     reporter_ = std::make_unique<SilentReporter>();
   }
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
-                                                    model_.config(), options_.keep);
-  if (leads()) checkpoints_->prepare(floats_of(model_.weights()), optimizer_state());
+                                                    learner_->config(), options_.keep);
+  if (leads()) learner_->prepare_snapshots();
   first_step_ = step_;
   if (options_.order == "arrival") TRY(follow_arrivals());
   const std::uint64_t token_bytes = source_->shards().front().token_bytes;
@@ -104,7 +115,7 @@ Result<> TrainingRun::open() {
       LoaderOptions{.global_batch = options_.batch,
                     .rank = outside_.place.rank,
                     .ranks = outside_.place.ranks,
-                    .vocab = static_cast<std::uint64_t>(model_.config().vocab),
+                    .vocab = static_cast<std::uint64_t>(learner_->config().vocab),
                     .first_index = step_ * options_.batch,
                     .prefetch_seconds = options_.prefetch,
                     .token_bytes = token_bytes,
@@ -143,15 +154,16 @@ Result<> TrainingRun::restore(const Found& found) {
                   fmt::format("its {} is {}, not {}", key, printable(before->second, 80), value));
   }
   std::string differs;
-  for (const auto& [key, value] : environment_of(options_, outside_.place.ranks)) {
+  for (const auto& [key, value] :
+       environment_of(options_, outside_.place.ranks, learner_->device())) {
     const auto before = found.notes.environment.find(key);
     if (before == found.notes.environment.end() || before->second != value) differs += " " + key;
   }
   if (!differs.empty() && leads())
     console_.err("longhaul-train: the same run, not the same bits: differs in" + differs + "\n");
-  std::vector<NamedFloats> state;
-  for (const auto& [name, tensor] : optimizer_.state()) state.emplace_back(name, floats_of(tensor));
-  TRY(load_checkpoint(found.folder, model_.config(), floats_of(model_.weights()), state));
+  TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
+    return load_checkpoint(found.folder, learner_->config(), weights, state);
+  }));
   step_ = found.notes.step;
   if (found.notes.next_index != step_ * options_.batch)
     return fail(Kind::kMalformed, "resume from " + printable(found.folder.native()),
@@ -167,9 +179,10 @@ Result<> TrainingRun::restore(const Found& found) {
 
 Result<> TrainingRun::evaluate() {
   ledger_.enter(Column::kCompute, time_now());
-  optimizer_.read_at_weights();
+  learner_->read_at_weights();
   const RankPlace& place = outside_.place;
-  std::vector<double> losses = eval_->losses(model_, place.rank, place.ranks);
+  std::vector<double> losses = eval_->losses(
+      [this](const Batch& batch) { return learner_->evaluate(batch); }, place.rank, place.ranks);
   if (team_) {
     ledger_.enter(Column::kSync, time_now());
     if (const Result<> summed = team_->collectives().sum(std::span(losses)); !summed)
@@ -194,29 +207,26 @@ CheckpointNotes TrainingRun::notes() const {
   out.step = step_;
   out.next_index = step_ * options_.batch;
   out.settings = settings_of(options_, data_identity_);
-  out.environment = environment_of(options_, outside_.place.ranks);
+  out.environment = environment_of(options_, outside_.place.ranks, learner_->device());
   out.numbers = numbers_;
   settings_.save(out.numbers);
   return out;
 }
 
-std::vector<NamedConstFloats> TrainingRun::optimizer_state() const {
-  std::vector<NamedConstFloats> state;
-  for (const auto& [name, tensor] : optimizer_.state()) state.emplace_back(name, floats_of(tensor));
-  return state;
-}
-
-void TrainingRun::checkpoint() {
+Result<> TrainingRun::checkpoint() {
   want_checkpoint_ = false;
-  if (!leads()) return;
+  TRY(hear(0));  // its numbers are of all steps so far, and those are good
+  if (!leads()) return {};
   ledger_.enter(Column::kCheckpoint, time_now());
+  checkpoints_->wait();
   announce_checkpoints();
-  if (lost_) return;
+  if (lost_) return {};
   std::optional<std::uint64_t> best;
   if (const auto found = numbers_.find("best.step"); found != numbers_.end())
     best = static_cast<std::uint64_t>(found->second);
-  checkpoints_->begin(floats_of(model_.weights()), optimizer_state(), notes(), best);
+  checkpoints_->begin(learner_->snapshot(), notes(), best);
   saved_step_ = step_;
+  return {};
 }
 
 void TrainingRun::announce_checkpoints() {
@@ -252,7 +262,7 @@ void TrainingRun::last_checkpoint() {
     reporter_->mark(step_, no_last_checkpoint_);
     return;
   }
-  checkpoint();
+  static_cast<void>(checkpoint());  // all has been heard
   checkpoints_->wait();
   announce_checkpoints();
   if (saved_step_ != step_) no_last_checkpoint_ = "its last checkpoint could not be written";
@@ -267,6 +277,8 @@ TrainSummary TrainingRun::summary() const {
   out.loss = loss_;
   out.eval_loss = eval_loss_;
   out.polar_seconds = polar_seconds_;
+  out.device_busy = device_.busy;
+  out.device_idle = device_.idle;
   out.refused = refused_;
   out.wall = ledger_.wall();
   for (std::size_t i = 0; i < kColumns; ++i) out.columns[i] = ledger_.spent(static_cast<Column>(i));
@@ -290,6 +302,8 @@ Result<TrainSummary> TrainingRun::go() {
   Result<> done;
   ledger_ = Ledger(time_now());
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
+  while (!asked_.empty())
+    if (Result<> rest = hear(0); done) done = std::move(rest);
   if (team_) leave(why_it_ended(done));
   ledger_.enter(Column::kCheckpoint, time_now());
   checkpoints_->wait();
@@ -306,9 +320,7 @@ Result<TrainSummary> TrainingRun::go() {
 Result<TrainSummary> train(Outside& outside, const TrainOptions& options) {
   TRY(check(options, outside.place.ranks));
   at::set_num_threads(static_cast<int>(options.threads));
-  const ModelConfig config = TRY(config_of(options));
-  const OptimizerConfig optimizer = TRY(optimizer_of(options));
-  TrainingRun run(outside, options, config, optimizer, TRY(products_of(options)));
+  TrainingRun run(outside, options, TRY(learner_of(options, outside.place)));
   Result<> opened = run.open();
   if (!opened) {
     run.leave(opened.error().message());

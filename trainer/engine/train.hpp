@@ -30,7 +30,8 @@ struct TrainSummary {
   double loss = 0, eval_loss = 0;                        // the last ones; eval_loss < 0: none
   double tokens_per_second = 0;                          // over this attempt's wall time
   double polar_seconds = 0;
-  std::uint64_t refused = 0;  // updates
+  double device_busy = 0, device_idle = 0;  // seconds, by a device's events; both 0 on the CPU
+  std::uint64_t refused = 0;                // updates
   Duration wall{}, checkpoint_longest{};
   std::uint64_t checkpoint_bytes = 0;  // of the last one, and how long its writing took behind
   double checkpoint_seconds = 0;

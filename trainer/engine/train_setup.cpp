@@ -55,6 +55,9 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
     return nonsense("--noise-alpha lies in (1, 2]");
   if (o.consume && (o.clip > 0 || o.spike > 0 || o.micro > 0 || ranks > 1))
     return nonsense("--consume goes with one rank, and without --clip, --spike and --micro");
+  if (o.consume && o.device != "cpu") return nonsense("--consume goes with --device cpu");
+  if (ranks > 1 && o.device.starts_with("cuda:"))
+    return nonsense("of several ranks each takes its own GPU: --device cuda");
   if (o.grace > 366 * 24 * 3600) return nonsense("--grace is in seconds");
   if (o.keep == 0) return nonsense("--keep 0 would delete what was just written");
   if (o.eval_every > 0 && o.eval_data.empty()) return nonsense("--eval-data is missing");
@@ -118,14 +121,10 @@ Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   return config;
 }
 
-Result<> start_weights(const TrainOptions& o, Model& model) {
-  if (!o.load) {
-    model.init(o.seed);
-    return {};
-  }
-  const at::Tensor& weights = model.weights();
-  return load_weights(o.model, model.config(),
-                      {weights.data_ptr<float>(), static_cast<std::size_t>(weights.numel())});
+Result<> start_weights(const TrainOptions& o, const ModelConfig& config, std::span<float> weights) {
+  if (o.load) return load_weights(o.model, config, weights);
+  draw_weights(config, ParameterLayout(config), o.seed, weights);
+  return {};
 }
 
 std::map<std::string, std::string> settings_of(const TrainOptions& o,
@@ -142,11 +141,13 @@ std::map<std::string, std::string> settings_of(const TrainOptions& o,
           {"scale", o.scale}};
 }
 
-std::map<std::string, std::string> environment_of(const TrainOptions& o, std::uint64_t ranks) {
+std::map<std::string, std::string> environment_of(const TrainOptions& o, std::uint64_t ranks,
+                                                  const std::string& device) {
   return {{"build", fmt::format("gcc {}", __VERSION__)},
           {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
           {"cpu", cpu_name()},
           {"products", gemm_backend(products_of(o).value_or(Products::kFloat))},
+          {"device", device},
           {"threads", fmt::to_string(o.threads)},
           {"ranks", fmt::to_string(ranks)},
           {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
@@ -167,15 +168,16 @@ Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const
 }
 
 double EvalSet::loss(Model& model) const {
-  return mean(losses(model, 0, 1));
+  return mean(losses([&](const Batch& batch) { return model.loss(batch); }, 0, 1));
 }
 
-std::vector<double> EvalSet::losses(Model& model, std::uint64_t rank, std::uint64_t ranks) const {
+std::vector<double> EvalSet::losses(const LossOf& loss_of, std::uint64_t rank,
+                                    std::uint64_t ranks) const {
   std::vector<double> out(batches_.size(), 0);
   for (std::size_t i = rank; i < batches_.size(); i += ranks) {
     const LoadedBatch& batch = batches_[i];
-    out[i] = model.loss({batch.tokens.data(), batch.targets.data(),
-                         static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
+    out[i] = loss_of({batch.tokens.data(), batch.targets.data(),
+                      static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
   }
   return out;
 }

@@ -2,6 +2,7 @@
 // a resume compares.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,23 +17,26 @@ Result<> check(const TrainOptions& options, std::uint64_t ranks = 1);
 Result<ModelConfig> config_of(const TrainOptions& options);
 Result<Products> products_of(const TrainOptions& options);
 Result<OptimizerConfig> optimizer_of(const TrainOptions& options);
-// Loads options.model's weights into `model` if asked to, else draws them from the seed.
-Result<> start_weights(const TrainOptions& options, Model& model);
+// Loads options.model's weights if asked to, else draws them from the seed.
+Result<> start_weights(const TrainOptions& options, const ModelConfig& config,
+                       std::span<float> weights);
 
 // What must be the same for a resume to mean the same run.
 std::map<std::string, std::string> settings_of(const TrainOptions& options,
                                                const std::string& data_identity);
-// What decides whether it also gives the same bits.
-std::map<std::string, std::string> environment_of(const TrainOptions& options, std::uint64_t ranks);
+// What decides whether it also gives the same bits. `device`: by name.
+std::map<std::string, std::string> environment_of(const TrainOptions& options, std::uint64_t ranks,
+                                                  const std::string& device);
 
 // Batches of an evaluation, read at the start: the same ones each time.
 class EvalSet {
  public:
   static Result<EvalSet> open(const Path& data, const ModelConfig& config,
                               const TrainOptions& options);
-  double loss(Model& model) const;  // mean nats a token
+  double loss(Model& model) const;                     // mean nats a token
+  using LossOf = std::function<double(const Batch&)>;  // the sum
   // The sum of each batch's losses; of those that other ranks take, 0.
-  std::vector<double> losses(Model& model, std::uint64_t rank, std::uint64_t ranks) const;
+  std::vector<double> losses(const LossOf& loss_of, std::uint64_t rank, std::uint64_t ranks) const;
   double mean(std::span<const double> losses) const;
   std::uint64_t tokens() const;
 

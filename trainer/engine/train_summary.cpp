@@ -21,23 +21,28 @@ std::string to_text(const TrainSummary& s, bool json) {
                     : fmt::format("  {:<12}{:>10.3f} s {:>6.2f} %\n", name, seconds(s.columns[i]),
                                   100 * seconds(s.columns[i]) / wall);
   }
+  const std::string device =
+      s.device_busy == 0 ? ""
+                         : fmt::format("  the device: busy {:.3f} s, idle {:.3f} s between steps\n",
+                                       s.device_busy, s.device_idle);
   if (!json)
     return fmt::format(
         "steps {} (from {}), loss {:.4f}{}, {:.0f} tok/s, polar factors {:.1f} % of the time\n{}"
-        "  longest wait for data {:.3f} s, for a checkpoint {:.3f} s\n",
+        "  longest wait for data {:.3f} s, for a checkpoint {:.3f} s\n{}",
         s.steps, s.first_step, s.loss,
         s.eval_loss < 0 ? "" : fmt::format(", eval {:.4f}", s.eval_loss), s.tokens_per_second,
         100 * s.polar_seconds / wall, columns, seconds(s.longest_data_wait),
-        seconds(s.checkpoint_longest));
+        seconds(s.checkpoint_longest), device);
   return fmt::format(
       "{{\"attempt\":{},\"first_step\":{},\"steps\":{},\"stopped\":{},\"loss\":{},"
-      "\"eval_loss\":{},\"tokens_per_second\":{:.1f},\"polar_seconds\":{:.6f},\"refused\":{},"
+      "\"eval_loss\":{},\"tokens_per_second\":{:.1f},\"polar_seconds\":{:.6f},"
+      "\"device_busy\":{:.6f},\"device_idle\":{:.6f},\"refused\":{},"
       "\"wall\":{:.6f},\"columns\":{{{}}},\"longest_data_wait\":{:.6f},"
       "\"longest_checkpoint\":{:.6f},\"checkpoint_bytes\":{},\"checkpoint_seconds\":{:.3f}}}\n",
       s.attempt, s.first_step, s.steps, s.stopped, number(s.loss),
       s.eval_loss < 0 ? "null" : number(s.eval_loss), s.tokens_per_second, s.polar_seconds,
-      s.refused, wall, columns, seconds(s.longest_data_wait), seconds(s.checkpoint_longest),
-      s.checkpoint_bytes, s.checkpoint_seconds);
+      s.device_busy, s.device_idle, s.refused, wall, columns, seconds(s.longest_data_wait),
+      seconds(s.checkpoint_longest), s.checkpoint_bytes, s.checkpoint_seconds);
 }
 
 }  // namespace longhaul::trainer

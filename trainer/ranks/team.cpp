@@ -10,14 +10,14 @@ constexpr Duration kBlameWait = 3s;  // a death is seen on all connections, but 
 }  // namespace
 
 Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patience,
-                                         std::function<bool()> stop_asked) {
+                                         std::function<bool()> stop_asked, Join& join) {
   auto star = TRY(Star::join(place, patience, stop_asked));
   std::unique_ptr<Team> team(new Team(place, patience, std::move(star)));
   Membership membership{
       place.rank,       place.ranks,
       place.local_rank, team->star_->address(),
       patience,         [&](const std::string& mine) { return team->exchange(mine); }};
-  team->collectives_ = TRY(gloo_collectives(membership));
+  team->collectives_ = TRY(join(membership));
   return team;
 }
 

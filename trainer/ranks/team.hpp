@@ -16,9 +16,10 @@ namespace longhaul::trainer {
 
 class Team {
  public:
+  using Join = Result<std::unique_ptr<Collectives>>(const Membership&);  // gloo_collectives, say
   // Meets the others: at most `patience`, which is also that of one collective call.
   static Result<std::unique_ptr<Team>> form(const RankPlace& place, Duration patience,
-                                            std::function<bool()> stop_asked);
+                                            std::function<bool()> stop_asked, Join& join);
   std::uint64_t rank() const { return place_.rank; }
   std::uint64_t ranks() const { return place_.ranks; }
   bool leads() const { return place_.rank == 0; }
