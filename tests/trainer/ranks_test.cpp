@@ -27,6 +27,11 @@ TEST(RankPlace, FollowsTorchrun) {
                                                   {"MASTER_ADDR", "node07"},
                                                   {"MASTER_PORT", "29500"}};
   EXPECT_EQ(placed(set).value(), (RankPlace{3, 8, 1, "node07", 29500, -1}));
+  auto one = set;
+  one["CUDA_VISIBLE_DEVICES"] = "GPU-5a2f";
+  EXPECT_EQ(placed(one).value().gpu, 0);
+  one["CUDA_VISIBLE_DEVICES"] = "0,1";
+  EXPECT_EQ(placed(one).value().gpu, 1);
   auto agent = set;
   agent["TORCHELASTIC_USE_AGENT_STORE"] = "True";
   EXPECT_EQ(placed(agent).value().port, 29501);
@@ -54,6 +59,8 @@ TEST(RankPlace, FollowsSrunButNoBatchScript) {
   step["SLURM_LOCALID"] = "1";
   step["SLURM_STEP_NODELIST"] = "gpu[03-04,9],cpu1";
   EXPECT_EQ(placed(step).value(), (RankPlace{2, 4, 1, "gpu03", 20000 + 70001 % 12000, -1}));
+  step["CUDA_VISIBLE_DEVICES"] = "3";  // srun --gpus-per-task=1
+  EXPECT_EQ(placed(step).value().gpu, 0);
   step.erase("SLURM_STEP_NODELIST");
   EXPECT_FALSE(placed(step));
 }

@@ -21,8 +21,7 @@ Result<std::unique_ptr<Learner>> learner_of(const TrainOptions& options, const R
   const LearnerOptions how{TRY(products_of(options)), options.consume};
   if (options.device == "cpu") return cpu_learner(config, rules, how);
   const bool each = options.device == "cuda" && !place.alone();
-  const std::string name =
-      each ? fmt::format("cuda:{}", place.local_rank) : printable(options.device, 32);
+  const std::string name = each ? fmt::format("cuda:{}", place.gpu) : printable(options.device, 32);
   const Device device = TRY(Device::open(name == "cpu-device" ? "cpu" : name));
   return device_learner(config, rules, how, device);
 }

@@ -28,7 +28,7 @@ class Collectives {
 };
 
 struct Membership {
-  std::uint64_t rank = 0, ranks = 1, local_rank = 0;
+  std::uint64_t rank = 0, ranks = 1, gpu = 0;
   std::string address;  // of this host, as the others reach it
   Duration patience{};  // for one call
   // Every rank's text at every rank (Star::exchange).

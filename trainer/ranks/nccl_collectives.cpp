@@ -34,7 +34,7 @@ class NcclCollectives final : public Collectives {
   }
 
   Result<> open(const Membership& membership) {
-    device_ = static_cast<int>(membership.local_rank);
+    device_ = static_cast<int>(membership.gpu);
     TRY(of_cuda(::cudaSetDevice(device_)));
     TRY(of_cuda(::cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)));
     TRY(of_cuda(::cudaMalloc(&staged_, kStagedBytes)));

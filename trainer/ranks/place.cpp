@@ -30,6 +30,14 @@ Result<std::uint64_t> needed(const Lookup& variable, const char* name, std::uint
   return fail(Kind::kUsage, "find out which rank this is", std::string(name) + " is not set");
 }
 
+Result<std::uint64_t> gpu_of(const Lookup& variable, const char* name) {
+  const std::uint64_t local_rank = TRY(number(variable, name, kMaxRanks)).value_or(0);
+  const char* visible = variable("CUDA_VISIBLE_DEVICES");
+  const std::string_view shown = visible == nullptr ? "" : visible;
+  const bool has_one = !shown.empty() && shown.find(',') == std::string_view::npos;
+  return has_one ? 0 : local_rank;
+}
+
 Result<RankPlace> checked(RankPlace place) {
   if (place.ranks == 0 || place.rank >= place.ranks)
     return fail(Kind::kUsage, "find out which rank this is",
@@ -41,7 +49,7 @@ Result<RankPlace> by_torchrun(const Lookup& variable) {
   RankPlace place;
   place.rank = TRY(needed(variable, "RANK", kMaxRanks));
   place.ranks = TRY(needed(variable, "WORLD_SIZE", kMaxRanks));
-  place.local_rank = TRY(number(variable, "LOCAL_RANK", kMaxRanks)).value_or(0);
+  place.gpu = TRY(gpu_of(variable, "LOCAL_RANK"));
   if (place.alone()) return checked(place);
   if (const char* host = variable("MASTER_ADDR"); host != nullptr) place.host = host;
   const std::uint64_t port = TRY(needed(variable, "MASTER_PORT", 65'534));
@@ -59,7 +67,7 @@ Result<RankPlace> by_slurm(const Lookup& variable) {
   RankPlace place;
   place.rank = TRY(needed(variable, "SLURM_PROCID", kMaxRanks));
   place.ranks = TRY(needed(variable, "SLURM_STEP_NUM_TASKS", kMaxRanks));
-  place.local_rank = TRY(number(variable, "SLURM_LOCALID", kMaxRanks)).value_or(0);
+  place.gpu = TRY(gpu_of(variable, "SLURM_LOCALID"));
   if (place.alone()) return checked(place);
   const char* host = variable("MASTER_ADDR");
   const char* nodes = variable("SLURM_STEP_NODELIST");
