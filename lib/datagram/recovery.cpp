@@ -177,24 +177,34 @@ Result<> Recovery::on_ack(Time now, const AckFrame& ack, ItemSink& sink, Outcome
   return {};
 }
 
-// The frame tells the time of its newest numbers; what is acknowledged later than that, because
-// acknowledgements were lost, gets the oldest time told.
+// The frame tells the time of its newest numbers. What it acknowledges below them, because
+// acknowledgements were lost, is taken to have been on its way for as long as the oldest of those.
+// With that one's time of arrival a round trip without acknowledgements, as a rebinding costs,
+// looked like a queue of a round trip, and the rate fell to a twentieth.
 void Recovery::set_arrival_times(const AckFrame& ack, std::span<AckedPacket> acked) {
   std::sort(acked.begin(), acked.end(), [](const AckedPacket& a, const AckedPacket& b) {
     return a.packet.number > b.packet.number;
   });
-  std::size_t next = 0, told = 0;
+  std::size_t next = 0, times = 0;
+  PacketNumber oldest = ack.largest();  // whose time was told
   Duration at = ack.received;
   for (std::size_t i = 0; i < ack.range_count && next < acked.size(); ++i) {
     for (PacketNumber n = ack.ranges[i].last + 1; n-- > ack.ranges[i].first;) {
       if (n != ack.largest()) {
-        if (told == ack.time_count) break;
-        at -= Duration(std::chrono::microseconds(ack.earlier_us[told++]));
+        if (times == ack.time_count) break;
+        at -= Duration(std::chrono::microseconds(ack.earlier_us[times++]));
       }
+      oldest = n;
       if (next < acked.size() && acked[next].packet.number == n) acked[next++].received = at;
     }
   }
-  for (; next < acked.size(); ++next) acked[next].received = at;
+  const Record* told = record(oldest);
+  for (; next < acked.size(); ++next) {
+    const Duration sooner =
+        told == nullptr ? Duration{} : told->packet.sent - acked[next].packet.sent;
+    acked[next].received = at - std::max(sooner, Duration{});
+    acked[next].guessed = true;
+  }
   std::reverse(acked.begin(), acked.end());
 }
 

@@ -121,7 +121,7 @@ class Recovery {
   void push(Time now, Kind kind, const SentPacket& packet);
   void settle(Record& packet, bool arrived, ItemSink& sink);
   void take_acked(const AckFrame& ack, Record& packet, ItemSink& sink, Outcome* out);
-  static void set_arrival_times(const AckFrame& ack, std::span<AckedPacket> acked);
+  void set_arrival_times(const AckFrame& ack, std::span<AckedPacket> acked);
   void find_losses(Time now, ItemSink& sink, Outcome* out);
   Duration loss_delay() const;
   void forget_old(Time now);

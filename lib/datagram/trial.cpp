@@ -8,6 +8,7 @@ void Trial::add(const AckedPacket& acked) {
   const Duration delay = acked.received - acked.packet.sent.time_since_epoch();
   acked_bytes += acked.packet.bytes;
   ++acked_packets;
+  app_limited = app_limited || acked.guessed;  // as little evidence of what the link carries
   if (acked.was_lost && lost_packets > 0) {
     --lost_packets;
     loss_events = std::min(loss_events, lost_packets);

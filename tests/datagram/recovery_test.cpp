@@ -53,6 +53,32 @@ TEST(Recovery, AnAcknowledgementOfWhatWasNeverSentIsABrokenPeer) {
   EXPECT_EQ(path.sink.acked.size(), 10U);
 }
 
+// Acknowledgements were lost for a while: of most of what the next one names it tells no time. What
+// was sent 10 ms sooner than the oldest it tells of came 10 ms sooner, and not at once with it.
+TEST(Recovery, WhatNoTimeIsToldOfWasOnItsWayAsLongAsTheRest) {
+  Path path;
+  for (int i = 0; i < 10; ++i) {
+    path.send(1);
+    path.now += 10ms;
+  }
+  AckFrame ack = ack_of(0, 9);
+  ack.received = 1s;
+  ack.earlier_us[0] = 10'500;
+  ack.time_count = 1;
+  path.now += 50ms;
+  ASSERT_TRUE(path.ack(ack).has_value());
+  const auto& acked = path.outcome.acked;
+  ASSERT_EQ(acked.size(), 10U);
+  EXPECT_EQ(acked[9].received, 1s);
+  EXPECT_FALSE(acked[9].guessed);
+  EXPECT_EQ(acked[8].received, 1s - 10'500us);
+  EXPECT_FALSE(acked[8].guessed);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(acked[i].received, 1s - 10'500us - (8 - i) * 10ms) << i;
+    EXPECT_TRUE(acked[i].guessed) << i;
+  }
+}
+
 TEST(Recovery, ThreePacketsBeyondMeanLost) {
   Path path;
   path.send(5);
