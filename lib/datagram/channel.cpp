@@ -12,6 +12,7 @@ constexpr Duration kReadTime = 5ms;
 constexpr Duration kProbePause = 250ms;
 constexpr Duration kProbePauseLate = 1s;
 constexpr Duration kProbeEagerFor = 15min;
+constexpr std::uint32_t kStreamPackets = 32;
 
 Duration first_guess(const ChannelOptions& options) {
   return options.rate.handshake_rtt > Duration{} ? options.rate.handshake_rtt : kRttGuess;
@@ -120,7 +121,21 @@ Result<> Channel::read_frames(Time now, const Address& from, const Slice& frames
   }
   TRY(in.finish("packet"));
   received_.on_packet(now, number, eliciting, ago);
+  if (eliciting) note_stream(now);
   return {};
+}
+
+void Channel::note_stream(Time now) {
+  stream_packets_ = now - stream_at_ <= stall_after() ? stream_packets_ + 1 : 1;
+  stream_at_ = now;
+}
+
+// Who only receives has nothing in flight and would not know that a NAT before it has forgotten it:
+// what is sent to it is lost until it speaks. Where a stream stops it asks once whether it is
+// heard. Without, a pull stood still for seconds if no acknowledgement was due when that happened.
+std::optional<Time> Channel::hush_at() const {
+  if (life_ != Life::kAlive || stream_packets_ < kStreamPackets) return std::nullopt;
+  return stream_at_ + stall_after();
 }
 
 Result<> Channel::on_ack(Time now, const AckFrame& ack, Duration ago) {
@@ -256,6 +271,10 @@ void Channel::on_deadline(Time now) {
     ping_due_ = true;
     next_probe_ = now + (now - stalled_since_ < kProbeEagerFor ? kProbePause : kProbePauseLate);
   }
+  if (const auto at = hush_at(); at.has_value() && *at <= now) {
+    stream_packets_ = 0;
+    ping_due_ = true;
+  }
   if (route_.current().has_value() && now - sent_at_ >= kKeepalive) ping_due_ = true;
   if (!protection_.may_seal()) life_ = Life::kOver;
 }
@@ -273,7 +292,10 @@ std::optional<Time> Channel::next_deadline(Time now) const {
   if (life_ != Life::kStalled && probes_due_ == 0) sooner(recovery_.probe_at());
   // What follows is sent at its time or as soon as there is room again, which an input tells.
   const bool small = !blocked_ && route_.room() >= kSmallBytes;
-  if (small && !ping_due_) sooner(sent_at_ + kKeepalive);
+  if (small && !ping_due_) {
+    sooner(sent_at_ + kKeepalive);
+    sooner(hush_at());
+  }
   if (small) {
     sooner(received_.ack_at());
     sooner(route_.challenge_at());

@@ -108,6 +108,8 @@ class Channel {
   Duration stall_after() const;
   std::optional<Time> stall_at() const;
   std::optional<Time> silence_at() const;  // of the rate control
+  void note_stream(Time now);
+  std::optional<Time> hush_at() const;  // a stream of packets has stopped coming
   void excuse_stop(Time now);
   void come_alive(Time now);
 
@@ -167,7 +169,9 @@ class Channel {
   };
   std::optional<Answer> answer_;
   Time sent_at_, heard_at_, stalled_since_{}, next_probe_{};
-  Time read_by_{};  // what came while we stood still is read by then
+  Time read_by_{};                    // what came while we stood still is read by then
+  std::uint32_t stream_packets_ = 0;  // that came without a pause
+  Time stream_at_{};                  // the last of them
 };
 
 }  // namespace longhaul::datagram

@@ -291,6 +291,7 @@ Status Core::status() const {
     status.packet_bytes = channel.packet_bytes();
     status.datagram_counters = channel.counters();
     status.epoch = datagrams_->epoch();
+    status.key_updates = channel.protection().updates();
   }
   status.choice = choice_.reason();
   status.waits_for_peer = messages_.waits_for_credit();

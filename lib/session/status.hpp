@@ -40,6 +40,7 @@ struct Status {
   std::uint32_t packet_bytes = 0;  // of UDP payload: what the path carries
   datagram::ChannelCounters datagram_counters;
   std::uint32_t epoch = 0;
+  std::uint64_t key_updates = 0;  // of what we seal with, in this epoch
 
   // So long a link that lives is not silent (heartbeat.hpp).
   Duration silence_most() const {

@@ -146,10 +146,13 @@ TEST(SessionDatagrams, KeysChangeUnderLoad) {
   WorldOptions options = fast();
   options.session.datagram_limits = datagram::KeyLimits{64, 1U << 20, 64};
   SessionWorld world(8, options);
-  world.laptop.service.send_bulk(8U << 20);
+  world.laptop.service.send_bulk(40U << 20);
   world.start();
-  expect_bulk(world, 8U << 20, 20s);
+  expect_bulk(world, 40U << 20, 20s);
   EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  // Each waits for an answer under the last, and for what is late under the one before.
+  EXPECT_GE(status_of(world.laptop).key_updates, 3U);
+  EXPECT_GE(status_of(world.site).key_updates, 3U);
 }
 
 TEST(SessionDatagrams, ARebindingLosesNothing) {
@@ -162,6 +165,87 @@ TEST(SessionDatagrams, ARebindingLosesNothing) {
     expect_bulk(world, 40U << 20, 20s);
     EXPECT_GE(status_of(world.site).datagram_counters.address_changes, 1U);
     EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  }
+}
+
+constexpr Duration kRtt = 160ms;
+
+// The longest time without a byte of bulk at its receiver, once the NAT before the laptop forgot.
+Duration silence_of_a_rebinding(bool up, bool address_too, Duration at) {
+  WorldOptions options = fast();
+  options.link = {.rtt = kRtt, .megabits = 50};
+  options.check_every_step = false;
+  SessionWorld world(9, options);
+  Node& from = up ? world.laptop : world.site;
+  Node& to = up ? world.site : world.laptop;
+  constexpr std::size_t kMessage = 16U << 10;  // 3 ms of the link
+  from.service.send_bulk(kMessage, kMessage);
+  from.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(4s + at);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  Time last = world.wan.now();
+  Duration most{};
+  to.service.on_each = [&](Time now, Lane, const Slice&) {
+    most = std::max(most, now - last);
+    last = now;
+  };
+  world.wan.apply(world.link, netsim::Rebind{address_too});
+  world.run_for(4s);
+  EXPECT_EQ(status_of(world.site).datagram_counters.address_changes, 1U);
+  EXPECT_EQ(from.service.wrong() + to.service.wrong(), 0U);
+  return std::max(most, world.wan.now() - last);
+}
+
+// What the laptop sends shows the site at once where it is now. What is sent to it waits for that,
+// and for the new address to be proven. Where no acknowledgement was due that could have shown it,
+// the laptop asks once the stream has stopped.
+TEST(SessionDatagrams, ARebindingCostsAPushNothingAndAPullTwoRoundTrips) {
+  for (const bool address_too : {false, true}) {
+    EXPECT_LE(silence_of_a_rebinding(true, address_too, {}), 50ms);
+    std::uint64_t longer = 0;
+    for (Duration at{}; at < 12ms; at += 1300us) {
+      const Duration silence = silence_of_a_rebinding(false, address_too, at);
+      EXPECT_LE(silence, 1s) << at / 1us;
+      if (silence > 2 * kRtt + 60ms) ++longer;
+    }
+    EXPECT_LE(longer, 3U) << "of 10";
+  }
+}
+
+// IP bytes that the laptop puts on the link for 40 MiB of bulk, with an outage in the midst; and
+// what it had in flight when that began to show.
+struct Crossing {
+  std::uint64_t bytes = 0, in_flight = 0;
+};
+Crossing cross(Duration outage) {
+  constexpr std::uint64_t kBulk = 40U << 20;
+  WorldOptions options = fast();
+  options.link = {.rtt = kRtt, .megabits = 100};
+  SessionWorld world(13, options);
+  world.laptop.service.send_bulk(kBulk);
+  world.start();
+  world.run_for(2s);
+  Crossing seen;
+  if (outage > Duration{}) world.wan.apply(world.link, netsim::Outage{outage});
+  for (Duration at{}; at < outage; at += 10ms) {
+    seen.in_flight =
+        std::max(seen.in_flight, status_of(world.laptop).datagram_rate.in_flight.value());
+    world.run_for(10ms);
+  }
+  expect_bulk(world, kBulk, 20s);
+  EXPECT_EQ(status_of(world.laptop).choice, ChoiceReason::kAnswered);
+  seen.bytes = world.wan.link(world.link).pipe(netsim::Direction::kUp).counters().bytes_in;
+  return seen;
+}
+
+TEST(SessionDatagrams, P3AfterAnOutageOnlyWhatWasInFlightGoesAgain) {
+  const Crossing whole = cross({});
+  for (const Duration outage : {Duration(1s), Duration(10s), Duration(60s)}) {
+    const Crossing cut = cross(outage);
+    const auto probes = static_cast<std::uint64_t>(20'000 + 2'000 * (outage / 1s));  // and dials
+    EXPECT_LE(cut.bytes, whole.bytes + cut.in_flight * 101 / 100 + probes) << outage / 1s;
+    EXPECT_GE(cut.bytes, whole.bytes + cut.in_flight / 2) << outage / 1s;  // or nothing was cut
   }
 }
 
