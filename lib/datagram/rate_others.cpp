@@ -64,24 +64,20 @@ void RateControl::enter_others(Time now) {
   compete_.rounds[0] = delivered_;
   compete_.excess_permille = kExcessMost;
   compete_.round_end = compete_.queue_seen = now;
-  if (options_.mode == RateMode::kMax) capacity_ = learned().rate;
   open_trial(now);
 }
 
+// `max` presses as `fair` does, and stops at the link and not at half of it. Content with a little
+// more than what came out lately it had less than `fair` beside a CUBIC flow with a long queue.
 void RateControl::open_compete(Time now) {
-  if (options_.mode == RateMode::kMax)
-    return open(now, RatePhase::kCompete, permille(capacity_, 1050), Duration{});
+  const bool all = options_.mode == RateMode::kMax;
   const BytesPerSecond more = permille(compete_.most(), 1000 + compete_.excess_permille);
-  open(now, RatePhase::kCompete, to_send(std::min(permille(link_, kHalfPermille), more)),
-       Duration{});
+  const BytesPerSecond most = all ? link_ : permille(link_, kHalfPermille);
+  open(now, RatePhase::kCompete, to_send(std::min(most, more)), Duration{});
 }
 
 void RateControl::on_compete_trial(Time now, const Trial& trial) {
-  if (options_.mode == RateMode::kMax)
-    capacity_ = std::max(look_back(trial.id, 4 * interval(), 32).delivered, kRateMin);
-  else if (!press(now, trial))
-    return;
-  if (now >= next_test_ && !testing_) test_wanted_ = true;
+  if (press(now, trial) && now >= next_test_ && !testing_) test_wanted_ = true;
 }
 
 // A little more than the most that came out lately, up to half of the link: who does not keep what
