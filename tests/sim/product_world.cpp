@@ -21,6 +21,8 @@ constexpr std::array<std::string_view, kFaults> kNames = {
     "L13 rebinding", "L7 small", "L15 untuned",  "UDP blocked",  "UDP dies",
     "long outage",   "lid"};
 constexpr std::size_t kStaleDatagrams = 64;
+constexpr Duration kFaultsWithin = 6s;
+constexpr Duration kPushBefore = 500ms;  // before all is healed, at most: many are under way then
 
 netsim::LinkConfig random_profile(Rng& rng, std::string& words) {
   const auto names = netsim::profile_names();
@@ -264,19 +266,59 @@ void ProductWorld::after(Duration span, std::function<void()> act) {
 void ProductWorld::schedule_faults() {
   for (const Fault fault : faults_) {
     const std::uint64_t times = 1 + rng_.below(3);
-    for (std::uint64_t i = 0; i < times; ++i) after(some(6s), [this, fault] { happen(fault); });
+    for (std::uint64_t i = 0; i < times; ++i)
+      after(some(kFaultsWithin), [this, fault] { happen(fault); });
   }
+}
+
+Duration ProductWorld::healed_after() const {
+  Duration longest = 2s;
+  if (has(Fault::kLongOutage)) longest = 10min + 2s;
+  if (has(Fault::kLid)) longest = std::chrono::hours(1) + 2s;
+  return kFaultsWithin + longest;
+}
+
+Duration ProductWorld::lasting(Duration span) const {
+  if (!healed_at_) return span;
+  return std::clamp<Duration>(span, 1ms, *healed_at_ - net_->wan.now() - 1ms);
+}
+
+void ProductWorld::heal() {
+  netsim::LinkConfig calm = net_->wan.link(net_->link).config();
+  if (has(Fault::kL10Lopsided)) calm.down = calm.up;
+  for (netsim::DirectionConfig* way : {&calm.up, &calm.down}) {
+    way->loss = netsim::NoLoss{};
+    way->delay.jitter = netsim::NoJitter{};
+    way->reorder = {};
+    way->duplicate = 0;
+    way->corrupt = {};
+    way->mtu_bytes = 1500;
+  }
+  calm.events.clear();
+  net_->wan.reconfigure(net_->link, calm);
+  net_->options.udp_blocked = false;
+  under_way_ = !done_;
+}
+
+// Of the link as it is before anything happens to it.
+Duration ProductWorld::time_for_push() const {
+  const auto& way = net_->wan.link(net_->link).config().up;
+  BytesPerSecond rate = BytesPerSecond::from_bits(kSlowBits);
+  if (const auto* constant = std::get_if<netsim::ConstantRate>(&way.rate)) rate = constant->rate;
+  if (way.policer) rate = std::min(rate, way.policer->rate);
+  return rate.time_for(ByteCount(tree_bytes_));
 }
 
 void ProductWorld::happen(Fault fault) {
   switch (fault) {
     case Fault::kL5Blackout: {
       constexpr std::array kLengths = {Duration(1s), Duration(10s), Duration(60s)};
-      return net_->wan.apply(net_->link, netsim::Outage{kLengths[rng_.below(kLengths.size())]});
+      return net_->wan.apply(net_->link,
+                             netsim::Outage{lasting(kLengths[rng_.below(kLengths.size())])});
     }
     case Fault::kL6HalfOpen: {
       const auto way = rng_.chance(0.5) ? netsim::Direction::kUp : netsim::Direction::kDown;
-      return net_->wan.apply(net_->link, netsim::Partition{way, 1s + some(30s)});
+      return net_->wan.apply(net_->link, netsim::Partition{way, lasting(1s + some(30s))});
     }
     case Fault::kL11Cut: {
       Node& node = rng_.chance(0.5) ? net_->laptop : net_->site;
@@ -299,12 +341,12 @@ void ProductWorld::happen(Fault fault) {
       return node.wake();
     }
     case Fault::kL7Pmtu:
-      return net_->wan.apply(net_->link, netsim::PmtuDrop{1400, 1s + some(60s)});
+      return net_->wan.apply(net_->link, netsim::PmtuDrop{1400, lasting(1s + some(60s))});
     case Fault::kL8Route:
     case Fault::kL8FarRoute: {
       const Duration longer = fault == Fault::kL8Route ? Duration(17ms) : Duration(140ms);
       net_->wan.apply(net_->link, netsim::RouteStep{longer});
-      return after(1s + some(20s),
+      return after(lasting(1s + some(20s)),
                    [this, longer] { net_->wan.apply(net_->link, netsim::RouteStep{-longer}); });
     }
     case Fault::kL9Rate: {
@@ -315,7 +357,7 @@ void ProductWorld::happen(Fault fault) {
               netsim::RateStep{way, netsim::ConstantRate{BytesPerSecond::from_bits(bits)}});
       };
       set(kSlowBits);
-      return after(1s + some(20s), [set] { set(kFastBits); });
+      return after(lasting(1s + some(20s)), [set] { set(kFastBits); });
     }
     case Fault::kL13Rebinding:
       return net_->wan.apply(net_->link, netsim::Rebind{rng_.chance(0.5)});
@@ -331,7 +373,7 @@ void ProductWorld::happen_to_hosts(Fault fault) {
   switch (fault) {
     case Fault::kUdpDies:
       net_->options.udp_blocked = true;
-      return after(1s + some(20s), [this] { net_->options.udp_blocked = false; });
+      return after(lasting(1s + some(20s)), [this] { net_->options.udp_blocked = false; });
     case Fault::kLongOutage:
       return net_->wan.apply(net_->link, netsim::Outage{10min});
     case Fault::kLid:
@@ -366,30 +408,63 @@ void ProductWorld::push() {
   net_->laptop.drain();
 }
 
-std::string ProductWorld::run() {
+void ProductWorld::put_tree() {
   const std::uint64_t most = has(Fault::kL12Slices) ? kSlicedTreeMost : kTreeMost;
-  put_random_tree(*laptop_disk_, "src", rng_, rng_.below(most) + 1);
+  tree_bytes_ = rng_.below(most) + 1;
+  put_random_tree(*laptop_disk_, "src", rng_, tree_bytes_);
+}
+
+// `again`: the user would try once more.
+std::string ProductWorld::one_push(Duration limit, bool* again) {
+  *again = false;
+  push();
+  const auto end = await_end(limit);
+  if (!end) return "the push hangs";
+  const session::Status status = net_->laptop.session->status();
+  if (!status.ended) return judge(*end);
+  // A site that nobody could reach for half a minute is an honest answer, before anything was
+  // agreed: the user tries again. A session that stood once outlives every fault here.
+  const bool honest = end->error && end->error->kind() == Kind::kLink;
+  *again = !status.established && honest;
+  return "the session ended: " + (end->error ? end->error->message() : std::string("well"));
+}
+
+std::string ProductWorld::run() {
+  put_tree();
   net_->start();
   if (feed_) feed_->start();
   schedule_faults();
+  const int attempts = has(Fault::kLongOutage) || has(Fault::kLid) ? 200 : 5;
+  bool again = false;
   for (int attempt = 1;; ++attempt) {
-    push();
-    const auto end = await_end();
-    if (!end) return "the push hangs";
-    const session::Status status = net_->laptop.session->status();
-    if (!status.ended) {
-      const std::string wrong = judge(*end);
-      return wrong.empty() ? judge_feed() : wrong;
-    }
-    // A site that nobody could reach for half a minute is an honest answer, before anything was
-    // agreed: the user tries again. A session that stood once outlives every fault here.
-    const int attempts = has(Fault::kLongOutage) || has(Fault::kLid) ? 200 : 5;
-    const bool honest = end->error && end->error->kind() == Kind::kLink;
-    if (status.established || !honest || attempt == attempts)
-      return "the session ended: " + (end->error ? end->error->message() : std::string("well"));
+    const std::string wrong = one_push(kLimit, &again);
+    if (wrong.empty()) return judge_feed();
+    if (!again || attempt == attempts) return wrong;
     net_->laptop.forget_session();
     net_->redial();
   }
+}
+
+std::string ProductWorld::run_healed() {
+  put_tree();
+  net_->start();
+  if (feed_) feed_->start();
+  const Time healed = net_->wan.now() + healed_after();
+  const Time late = healed + kHealed + 2 * time_for_push();
+  healed_at_ = healed;
+  schedule_faults();
+  after(healed_after(), [this] { heal(); });
+  net_->run_for(healed_after() - some(kPushBefore));
+  for (bool again = true; again;) {
+    if (net_->laptop.session->status().ended) {  // as in run(): it never stood
+      net_->laptop.forget_session();
+      net_->redial();
+    }
+    const std::string wrong = one_push(late - net_->wan.now(), &again);
+    if (!again && !wrong.empty()) return wrong;
+  }
+  done_ = true;
+  return judge_feed(late - net_->wan.now());
 }
 
 std::string ProductWorld::run_killed(Side side, std::uint64_t after_events) {
@@ -422,7 +497,7 @@ std::string ProductWorld::run_killed(Side side, std::uint64_t after_events) {
   return "it is never done";
 }
 
-std::optional<transfer::Finished> ProductWorld::await_end() {
+std::optional<transfer::Finished> ProductWorld::await_end(Duration limit) {
   std::optional<transfer::Finished> end;
   net_->wan.run_until(
       [&] {
@@ -431,18 +506,18 @@ std::optional<transfer::Finished> ProductWorld::await_end() {
           if (auto* one = std::get_if<transfer::Finished>(&*event)) end = std::move(*one);
         return end.has_value();
       },
-      kLimit);
+      limit);
   return end;
 }
 
-std::string ProductWorld::judge_feed() {
+std::string ProductWorld::judge_feed(Duration limit) {
   if (!feed_) return {};
   net_->wan.run_until(
       [this] {
         feed_->hear();
         return feed_->done();
       },
-      kLimit);
+      limit);
   return feed_->judge();
 }
 

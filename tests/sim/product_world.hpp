@@ -59,6 +59,13 @@ class ProductWorld {
   // Pushes a random tree while the faults happen; a message of what is wrong, or empty. Ends
   // within kLimit of virtual time.
   std::string run();
+  // The same, but all faults are over after 8 s, those of ten minutes and an hour soon after they
+  // end: the link loses, delays and changes nothing any more, keeps its addresses and lets UDP
+  // through. What is not done kHealed later, and twice the time that the link needs for the push,
+  // hangs.
+  std::string run_healed();
+  static constexpr Duration kHealed = 15s;           // 7 s of them were needed
+  bool was_under_way() const { return under_way_; }  // the push, when all was well again
 
   // Without any fault but this: after so many events of the world one side's process is killed
   // (-9) and begun anew, and the user pushes again until it is done.
@@ -79,6 +86,12 @@ class ProductWorld {
   netsim::LinkConfig make_way();
   void shape(netsim::LinkConfig& link);
   void schedule_faults();
+  Duration healed_after() const;
+  Duration time_for_push() const;
+  void heal();
+  void put_tree();
+  // Of a fault; until all is healed at most.
+  Duration lasting(Duration span) const;
   void happen(Fault fault);
   void happen_to_hosts(Fault fault);
   void replay_datagrams();
@@ -90,18 +103,21 @@ class ProductWorld {
   session::Service& laptop_service();
   session::Service& site_service();
   void push();
-  std::optional<transfer::Finished> await_end();
+  std::optional<transfer::Finished> await_end(Duration limit = kLimit);
+  std::string one_push(Duration limit, bool* again);
   void kill(Side side);
   void open_site();
   std::string judge(const transfer::Finished& end);
-  std::string judge_feed();
+  std::string judge_feed(Duration limit = kLimit);
   bool has(Fault fault) const;
 
   const std::uint64_t seed_;
   const FaultSet faults_;
   Rng rng_;
   std::string link_words_;
-  std::uint64_t events_ = 0;
+  std::uint64_t events_ = 0, tree_bytes_ = 0;
+  std::optional<Time> healed_at_;
+  bool under_way_ = false, done_ = false;
   std::shared_ptr<sim::CrashFiles> laptop_disk_, site_disk_;
   std::unique_ptr<store::Root> root_;
   std::unique_ptr<store::MemoryIndex> index_;
