@@ -45,7 +45,7 @@ struct AckedPacket {
   SentPacket packet;
   Duration received{};    // by the peer's clock, any epoch, microseconds or finer
   bool was_lost = false;  // on_lost() had it already: the loss was none
-  bool guessed = false;   // `received`: the acknowledgement told no time of it
+  bool guessed = false;   // `received`: far from all times that the acknowledgement told
 };
 
 enum class RatePhase : std::uint8_t {

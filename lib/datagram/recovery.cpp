@@ -8,6 +8,9 @@ namespace {
 constexpr Duration kGranularity = 1ms;
 constexpr std::uint32_t kReorderEighthsMost = 8;  // a whole round trip more
 constexpr std::uint32_t kBackoffMost = 6;
+// A receiver that was busy acknowledges more packets at once than a frame has times for; those few
+// milliseconds are known well enough.
+constexpr Duration kGuessTrusted = 10ms;
 constexpr std::size_t kRecordsMax = 1U << 16;  // of which nothing is in flight
 
 Duration absolute(Duration span) {
@@ -203,7 +206,7 @@ void Recovery::set_arrival_times(const AckFrame& ack, std::span<AckedPacket> ack
     const Duration sooner =
         told == nullptr ? Duration{} : told->packet.sent - acked[next].packet.sent;
     acked[next].received = at - std::max(sooner, Duration{});
-    acked[next].guessed = true;
+    acked[next].guessed = sooner > kGuessTrusted;
   }
   std::reverse(acked.begin(), acked.end());
 }

@@ -75,7 +75,7 @@ TEST(Recovery, WhatNoTimeIsToldOfWasOnItsWayAsLongAsTheRest) {
   EXPECT_FALSE(acked[8].guessed);
   for (std::size_t i = 0; i < 8; ++i) {
     EXPECT_EQ(acked[i].received, 1s - 10'500us - (8 - i) * 10ms) << i;
-    EXPECT_TRUE(acked[i].guessed) << i;
+    EXPECT_EQ(acked[i].guessed, i < 7) << i;  // 10 ms are near enough
   }
 }
 
