@@ -80,8 +80,9 @@ void RateControl::on_compete_trial(Time now, const Trial& trial) {
   if (press(now, trial) && now >= next_test_ && !testing_) test_wanted_ = true;
 }
 
-// A little more than the most that came out lately, up to half of the link: who does not keep what
-// it has is pushed aside by BBR, and who takes more takes from all. False: nobody is there.
+// A little more than the most that came out lately, up to what open_compete() allows: who does not
+// keep what it has is pushed aside by BBR, and who takes more takes from all. False: nobody is
+// there.
 bool RateControl::press(Time now, const Trial& trial) {
   const Duration round = std::max(interval(), rtt_smooth_);
   const BytesPerSecond got = look_back(trial.id, round, 32).delivered;

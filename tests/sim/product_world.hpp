@@ -81,6 +81,7 @@ class ProductWorld {
   std::string told() const;  // link and faults, in words
 
  private:
+  static constexpr std::uint64_t kFastBits = 1'000'000'000, kSlowBits = 1'000'000;
   class Stranger;  // says again what an old connection said
   WorldOptions make_options();
   netsim::LinkConfig make_way();
