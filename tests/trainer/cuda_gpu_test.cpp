@@ -2,7 +2,8 @@
 // none.
 #include <cuda_runtime_api.h>
 
-#include "tests/trainer/cuda_works.hpp"
+#include "tests/trainer/cuda_layer_works.hpp"
+#include "tests/trainer/cuda_step_works.hpp"
 
 namespace longhaul::trainer::cuda {
 namespace {
@@ -45,7 +46,8 @@ class Gpu {
 };
 
 using OnGpu = testing::Types<On<Gpu, float>, On<Gpu, Bfloat16>>;
-INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaWork, OnGpu);
+INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaLayer, OnGpu);
+INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaStep, OnGpu);
 
 TEST(CudaLaunch, TakesRowsAsWideAsItsScratchAndRefusesWiderOnes) {
   if (const auto why = Gpu::missing()) GTEST_SKIP() << *why;

@@ -1,12 +1,14 @@
 // The works of trainer/cuda on the CPU: their bodies, without a GPU.
-#include "tests/trainer/cuda_works.hpp"
+#include "tests/trainer/cuda_layer_works.hpp"
+#include "tests/trainer/cuda_step_works.hpp"
 
 namespace longhaul::trainer::cuda {
 namespace {
 
 using OnHost = testing::Types<On<OneThread, float>, On<OneThread, Bfloat16>, On<FiveThreads, float>,
                               On<FiveThreads, Bfloat16>>;
-INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaWork, OnHost);
+INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaLayer, OnHost);
+INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaStep, OnHost);
 
 TEST(CudaElement, Bfloat16IsTheNearestTiesToEven) {
   const auto bits_of = [](float value) { return rounded<Bfloat16>(value).bits; };
