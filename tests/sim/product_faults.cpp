@@ -113,7 +113,7 @@ void ProductWorld::happen(Fault fault) {
     case Fault::kL13Rebinding:
       return net_->wan.apply(net_->link, netsim::Rebind{rng_.chance(0.5)});
     case Fault::kL17Stale:
-      strangers_.push_back(std::make_unique<Stranger>(*net_, first_read_));
+      add_stranger();
       return replay_datagrams();
     default:
       return happen_to_hosts(fault);

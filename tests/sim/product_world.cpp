@@ -7,7 +7,6 @@
 #include "netsim/profile.hpp"
 
 namespace longhaul::test {
-
 namespace {
 constexpr std::uint64_t kTreeMost = 4U << 20;
 constexpr std::uint64_t kSlicedTreeMost = 64U << 10;   // one event a byte
@@ -122,6 +121,10 @@ ProductWorld::ProductWorld(std::uint64_t seed, const FaultSet& faults, bool data
     first_datagrams_.push_back(datagram);
     first_datagrams_.back().payload = Slice::copy_of(datagram.payload.bytes());
   };
+}
+
+void ProductWorld::add_stranger() {
+  strangers_.push_back(std::make_unique<Stranger>(*net_, first_read_));
 }
 
 WorldOptions ProductWorld::make_options() {

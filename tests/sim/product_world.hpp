@@ -83,6 +83,7 @@ class ProductWorld {
  private:
   static constexpr std::uint64_t kFastBits = 1'000'000'000, kSlowBits = 1'000'000;
   class Stranger;  // says again what an old connection said
+  void add_stranger();
   WorldOptions make_options();
   netsim::LinkConfig make_way();
   void shape(netsim::LinkConfig& link);
