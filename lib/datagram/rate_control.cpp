@@ -131,6 +131,16 @@ void RateControl::on_path_change(Time now) {
   begin_start(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess));
 }
 
+// No start: its doubling would fill the link that the other still uses.
+void RateControl::take_over(Time now, BytesPerSecond rate, BytesPerSecond slice) {
+  slice_ = slice;
+  if (phase_ == RatePhase::kOutage) return;
+  link_ = receiver_ = {};
+  testing_ = test_wanted_ = false;
+  ignored_before_ = trials_.next_id();
+  go_steady(now, rate.value() > 0 ? rate : capacity_);
+}
+
 void RateControl::on_deadline(Time now) {
   const auto due = next_deadline();
   if (!due || now < *due || phase_ == RatePhase::kOutage) return;

@@ -47,6 +47,10 @@ class RateControl {
   // The address changed by more than its port, or the way did: what was measured is void but for
   // the rate, which is resumed with care.
   void on_path_change(Time now);
+  // Something else of ours carried `rate` over the same link until now; what we knew is old. With a
+  // slice, that something keeps the rest: what comes out then says nothing of the link. A slice of
+  // zero: it has stopped; a rate of zero: not known.
+  void take_over(Time now, BytesPerSecond rate, BytesPerSecond slice);
   void on_deadline(Time now);  // call at or after next_deadline()
   void set_mode(RateMode mode) { options_.mode = mode; }
   // Others are on the link, and we send less than it carries for their sake.
@@ -181,6 +185,7 @@ class RateControl {
   RatePhase phase_;  // what is being done; a trial's kind is what it was sent for
   RatePhase others_ = RatePhase::kSteady;  // kCompete, kYield: what a test falls back to
   BytesPerSecond pacing_, delivered_, capacity_;
+  BytesPerSecond slice_;     // of a link that something else of ours uses; zero: all of it
   BytesPerSecond receiver_;  // what it takes; zero: more than ever came
   Time receiver_step_{};
   BytesPerSecond start_pace_;  // kStart, kResume: between pulses

@@ -80,6 +80,7 @@ void RateControl::on_trial(Time now, Trial& trial) {
   delivered_ = look_back(trial.id, interval() / 2, 32).delivered;
   loss_ppm_ = loss_ppm_ - loss_ppm_ / 16 + trial.loss_ppm() / 16;
   note_noise(trial);
+  if (slice_.value() > 0) return;
   watch_receiver(now);
   if (trial.kind == RatePhase::kTest) return on_test_trial(now, trial);
   if (phase_ == RatePhase::kStart || phase_ == RatePhase::kResume)

@@ -62,6 +62,7 @@ BytesPerSecond RateControl::steady_pace(Time now) const {
 void RateControl::open(Time now, RatePhase kind, BytesPerSecond pace, Duration length) {
   if (options_.limit.value() > 0) pace = std::min(pace, options_.limit);
   if (receiver_.value() > 0) pace = std::min(pace, receiver_);
+  if (slice_.value() > 0) pace = std::min(pace, slice_);
   pacing_ = std::max(pace, kRateMin);
   if (options_.limit.value() > 0) pacing_ = std::min(pacing_, options_.limit);
   pacer_.set_rate(now, pacing_);
@@ -96,6 +97,7 @@ void RateControl::open_start(Time now) {
 }
 
 void RateControl::open_trial(Time now) {
+  if (slice_.value() > 0) return open(now, RatePhase::kSteady, slice_, Duration{});
   switch (phase_) {
     case RatePhase::kStart:
     case RatePhase::kResume:

@@ -167,6 +167,7 @@ class Core {
   std::optional<datagram::Address> datagram_peer_;
   PathChoice choice_;
   ChoiceReason reported_choice_ = ChoiceReason::kNone;
+  BytesPerSecond slice_;  // of the datagrams, as their rate control knows it
   bool datagrams_blocked_ = false;
   std::uint64_t capabilities_seen_ = 0;  // what the dialler's first Hello said
   std::uint64_t datagram_lost_ = 0, round_datagram_bytes_ = 0;

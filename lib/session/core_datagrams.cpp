@@ -74,6 +74,7 @@ void Core::end_datagrams() {
   datagrams_->channel().give_up(now_);
   acked_bytes_ += datagrams_->take_acked_bytes();
   datagrams_.reset();
+  slice_ = {};
   choice_.on_end(now_);
 }
 

@@ -109,10 +109,16 @@ void Core::on_round() {
       limit_.value() > 0 && limit_.bytes_in(round.length).value() / 10 * 9 <= by_datagram;
   const bool gives_way = limited || mode_ == datagram::RateMode::kBackground ||
                          (datagrams_ != nullptr && datagrams_->channel().rate().beside_others());
+  const bool had = choice_.datagrams();
   choice_.on_round(now_, {round.length, by_datagram, round.delivered_bytes - by_datagram, rtt(),
                           busy, gives_way});
   round_datagram_bytes_ = 0;
   share_limit();
+  if (datagrams_ != nullptr &&
+      ((!had && choice_.datagrams()) || slice_ != choice_.datagram_cap())) {
+    slice_ = choice_.datagram_cap();
+    datagrams_->channel().rate().take_over(now_, choice_.carried(), slice_);
+  }
   // What datagrams carry says nothing about the connections.
   const bool alone = choice_.reason() == ChoiceReason::kNone ||
                      choice_.reason() == ChoiceReason::kUnanswered ||

@@ -17,6 +17,10 @@ constexpr std::int64_t kStepRoundTrips = 8, kRampRoundTrips = 3;
 constexpr std::uint64_t kFirstShare = 8;  // the first slice is one in so many
 constexpr BytesPerSecond kSliceLeast(4'096);
 constexpr Duration kMeanSpan = 4s;
+// Datagrams in eighths of what the connections carried. A slice that lost a quarter on its way is
+// throttled: no link on which one works loses as much. All of it is carried by what misses it by
+// less than the difference of two rate controls on one link.
+constexpr std::uint64_t kSliceArrives = 6, kAllArrives = 7;
 
 BytesPerSecond rate_of(std::uint64_t bytes, Duration span) {
   const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(1, span / 1us));
@@ -60,6 +64,7 @@ ChoiceReason PathChoice::reason() const {
       return ChoiceReason::kAnswered;
     case Mode::kTestStreams:
     case Mode::kTestDatagrams:
+    case Mode::kTestAlone:
       return ChoiceReason::kTesting;
     case Mode::kStreams:
       return ChoiceReason::kThrottled;
@@ -67,15 +72,24 @@ ChoiceReason PathChoice::reason() const {
   return ChoiceReason::kNone;
 }
 
+BytesPerSecond PathChoice::stream_cap() const {
+  if (mode_ != Mode::kTestDatagrams) return slice_now_;
+  return BytesPerSecond(std::max(mean_.value() - slice_now_.value(), kSliceLeast.value()));
+}
+BytesPerSecond PathChoice::datagram_cap() const {
+  return mode_ == Mode::kTestDatagrams ? slice_now_ : BytesPerSecond();
+}
+
 void PathChoice::check() const {
   ASSERT(datagrams() || streams());
   ASSERT(kPauseLeast <= pause_ && pause_ <= kPauseMost);
-  const bool tests = mode_ == Mode::kTestStreams || mode_ == Mode::kTestDatagrams;
-  ASSERT(tests || (test_bytes_ == 0 && test_span_ == Duration{}));
+  const bool sliced = mode_ == Mode::kTestStreams || mode_ == Mode::kTestDatagrams;
+  ASSERT(sliced || mode_ == Mode::kTestAlone || (test_bytes_ == 0 && test_span_ == Duration{}));
   ASSERT(Duration{} <= test_span_ && test_span_ <= busy_for_);
-  ASSERT((mode_ == Mode::kTestStreams) == (slice_now_.value() > 0));
+  ASSERT(sliced == (slice_now_.value() > 0));
   ASSERT(slice_before_ <= slice_now_ && slice_now_ <= slice_);
-  ASSERT(test_bytes_ <= both_bytes_ || mode_ == Mode::kTestDatagrams);
+  ASSERT(mode_ != Mode::kTestDatagrams || slice_ < mean_);
+  ASSERT(test_bytes_ <= both_bytes_);
 }
 
 void PathChoice::enter(Mode mode) {
@@ -86,7 +100,7 @@ void PathChoice::enter(Mode mode) {
   slice_ = slice_before_ = slice_now_ = {};
 }
 
-// The next slice for the connections, from what they had, over the next round trips.
+// The next slice for who is tested, from what it had, over the next round trips.
 void PathChoice::offer(BytesPerSecond slice) {
   slice_before_ = slice_;
   slice_ = slice;
@@ -117,7 +131,7 @@ void PathChoice::on_round(Time now, const Round& round) {
   if (!round.busy) {
     busy_for_ = {};
     if (mode_ == Mode::kTestStreams) enter(Mode::kDatagrams);
-    if (mode_ == Mode::kTestDatagrams) enter(Mode::kStreams);
+    if (mode_ == Mode::kTestDatagrams || mode_ == Mode::kTestAlone) enter(Mode::kStreams);
     return;
   }
   busy_for_ += round.length;
@@ -125,6 +139,7 @@ void PathChoice::on_round(Time now, const Round& round) {
   if (mode_ == Mode::kDatagrams || mode_ == Mode::kStreams) return watch(now, round);
   if (mode_ == Mode::kTestStreams) return test_streams(round);
   if (mode_ == Mode::kTestDatagrams) return test_datagrams(round);
+  if (mode_ == Mode::kTestAlone) return test_alone(round);
 }
 
 void PathChoice::watch(Time now, const Round& round) {
@@ -136,26 +151,34 @@ void PathChoice::watch(Time now, const Round& round) {
   if (busy_for_ < pause_) return;
   if (by_datagram && gave_way_ && now - *gave_way_ < kPauseLeast) return;
   pause_ = std::min<Duration>(pause_ * kPauseFactor, kPauseMost);
+  const BytesPerSecond slice = std::max(BytesPerSecond(mean_.value() / kFirstShare), kSliceLeast);
+  if (!by_datagram && slice >= mean_) return enter(Mode::kTestAlone);
   enter(by_datagram ? Mode::kTestStreams : Mode::kTestDatagrams);
-  if (by_datagram) offer(std::max(BytesPerSecond(mean_.value() / kFirstShare), kSliceLeast));
+  offer(slice);
+}
+
+// True at the end of a step, whose second half is counted, `bytes` of it for who is tested.
+bool PathChoice::step(const Round& round, std::uint64_t bytes) {
+  const Duration step = std::max<Duration>(kStepLeast, kStepRoundTrips * round.rtt);
+  step_for_ += round.length;
+  if (step_for_ * 2 > step) {
+    test_bytes_ += bytes;
+    both_bytes_ += round.stream_bytes + round.datagram_bytes;
+    test_span_ += round.length;
+  }
+  slice_now_ = between(slice_before_, slice_, step_for_ + round.length,
+                       step * kRampRoundTrips / kStepRoundTrips);
+  return step_for_ >= step;
 }
 
 void PathChoice::test_streams(const Round& round) {
   // They make room for the connections: the bottleneck is one and the same.
   if (round.gives_way) return enter(Mode::kDatagrams);
-  const Duration step = std::max<Duration>(kStepLeast, kStepRoundTrips * round.rtt);
-  const Duration ramp = step * kRampRoundTrips / kStepRoundTrips;
-  step_for_ += round.length;
-  if (step_for_ * 2 > step) {
-    test_bytes_ += round.stream_bytes;
-    both_bytes_ += round.stream_bytes + round.datagram_bytes;
-    test_span_ += round.length;
-  }
-  slice_now_ = between(slice_before_, slice_, step_for_ + round.length, ramp);
-  if (step_for_ < step) return;
+  if (!step(round, round.stream_bytes)) return;
   const BytesPerSecond streams = rate_of(test_bytes_, test_span_);
   if (streams > alone_) {
     alone_ = mean_ = streams;
+    pause_ = kPauseLeast;  // how long a throttle holds is not known yet
     return enter(Mode::kStreams);
   }
   const std::uint64_t least = mean_.value() + slice_.value() / 2;
@@ -164,16 +187,26 @@ void PathChoice::test_streams(const Round& round) {
 }
 
 void PathChoice::test_datagrams(const Round& round) {
+  if (!step(round, round.datagram_bytes)) return;
+  if (rate_of(test_bytes_, test_span_).value() < slice_.value() / 8 * kSliceArrives)
+    return enter(Mode::kStreams);
+  const BytesPerSecond next(slice_.value() * 2);
+  if (next.value() >= mean_.value() / 8 * 7) return enter(Mode::kTestAlone);
+  offer(next);
+}
+
+void PathChoice::test_alone(const Round& round) {
   const Duration test = std::max<Duration>(kTestLeast, kTestRoundTrips * round.rtt);
-  if (busy_for_ * 2 > test) {  // the first half is for its start
+  if (busy_for_ * 2 > test) {  // the first half is for what is still to come over the connections
     test_bytes_ += round.datagram_bytes;
+    both_bytes_ += round.stream_bytes + round.datagram_bytes;
     test_span_ += round.length;
   }
   if (busy_for_ < test) return;
   const BytesPerSecond rate = rate_of(test_bytes_, test_span_);
-  const bool faster = rate > alone_;
-  if (faster) alone_ = mean_ = rate;
-  enter(faster ? Mode::kDatagrams : Mode::kStreams);
+  const bool carries = rate.value() > 0 && rate.value() >= mean_.value() / 8 * kAllArrives;
+  if (carries) alone_ = mean_ = rate;
+  enter(carries ? Mode::kDatagrams : Mode::kStreams);
 }
 
 }  // namespace longhaul::session

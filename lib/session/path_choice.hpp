@@ -11,6 +11,11 @@
 // connections carry more than the datagrams did. Not while datagrams give way to others: the
 // connections would take from them what we leave to them, and then be called the faster.
 //
+// Beside connections it is the datagrams that get the slice, and the connections keep the rest of
+// what they carried: the sum is no more than it was. A slice that arrives doubles; then the
+// datagrams have all of it for a while, and keep it if they carry as much as the connections did,
+// or nearly: what is urgent waits less in them. A slice that does not arrive is the throttle.
+//
 // A pure rule over rounds of about one round trip. Not thread-safe.
 #pragma once
 
@@ -53,9 +58,11 @@ class PathChoice {
   bool datagrams() const {
     return mode_ != Mode::kOff && mode_ != Mode::kSilent && mode_ != Mode::kStreams;
   }
-  bool streams() const { return mode_ != Mode::kDatagrams; }
-  // What the connections together may send in a test beside datagrams; zero: no test, no cap.
-  BytesPerSecond stream_cap() const { return slice_now_; }
+  bool streams() const { return mode_ != Mode::kDatagrams && mode_ != Mode::kTestAlone; }
+  // What either may send in a test of both, the connections together; zero: no cap.
+  BytesPerSecond stream_cap() const;
+  BytesPerSecond datagram_cap() const;
+  BytesPerSecond carried() const { return mean_; }  // by the way in use, lately
   ChoiceReason reason() const;
   void check() const;  // invariants
 
@@ -67,12 +74,15 @@ class PathChoice {
     kDatagrams,
     kTestStreams,
     kStreams,
-    kTestDatagrams
+    kTestDatagrams,
+    kTestAlone,  // the datagrams had their slices, and have all of it
   };
   void enter(Mode mode);
   void watch(Time now, const Round& round);
+  bool step(const Round& round, std::uint64_t bytes);
   void test_streams(const Round& round);
   void test_datagrams(const Round& round);
+  void test_alone(const Round& round);
   void offer(BytesPerSecond slice);
   Mode mode_ = Mode::kOff;
   Duration busy_for_{};
@@ -85,7 +95,7 @@ class PathChoice {
   std::uint64_t test_bytes_ = 0;  // on the other, in the second half of the test, or of its step
   std::uint64_t both_bytes_ = 0;  // on either
   Duration test_span_{};          // of that half
-  Duration step_for_{};           // since the connections were offered this slice
+  Duration step_for_{};           // since this slice was offered
   BytesPerSecond slice_, slice_before_, slice_now_;
 };
 

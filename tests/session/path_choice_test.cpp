@@ -34,7 +34,17 @@ struct Link {
   void round() {
     std::uint64_t streams = choice.streams() ? tls_most : 0;
     if (choice.stream_cap().value() > 0) streams = std::min(streams, choice.stream_cap().value());
-    say(choice.datagrams() ? std::min(udp_most, all - streams) : 0, streams);
+    std::uint64_t datagrams = choice.datagrams() ? std::min(udp_most, all - streams) : 0;
+    if (choice.datagram_cap().value() > 0)
+      datagrams = std::min(datagrams, choice.datagram_cap().value());
+    say(datagrams, streams);
+  }
+  // Until TLS has the bulk.
+  void lose_udp() {
+    udp_most = 2 * kMb;
+    until_test();
+    test();
+    ASSERT_EQ(choice.reason(), ChoiceReason::kThrottled);
   }
   bool tests() const { return choice.reason() == ChoiceReason::kTesting; }
   // How long until the other way is tested; zero: for ever.
@@ -115,13 +125,67 @@ TEST(PathChoice, AThrottledWayIsLeftForTheOtherAndTriedAgain) {
   EXPECT_LE(link.test(), 9s);
   expect_streams(link.choice, ChoiceReason::kThrottled);
   EXPECT_EQ(link.choice.stream_cap(), BytesPerSecond());
-  EXPECT_GT(link.until_test(), 0s);
+  EXPECT_EQ(link.until_test(), 30s);  // how long it holds is not known
   expect_both(link.choice);
-  link.test();  // still slower than the streams alone
+  EXPECT_LE(link.test(), 6s);
   expect_streams(link.choice, ChoiceReason::kThrottled);
-  EXPECT_GT(link.until_test(), 0s);
-  for (int i = 0; link.tests() && i < 100; ++i) link.say(50 * kMb, 1 * kMb);
-  expect_datagrams(link.choice);
+  EXPECT_EQ(link.until_test(), 8 * 30s);
+  link.test();
+  EXPECT_EQ(link.until_test(), 16min);
+}
+
+// What carries as much is taken up again, though it carries no more: in it control waits less.
+TEST(PathChoice, AThrottleThatEndedIsLeftBehind) {
+  for (const std::uint64_t tls : {10 * kMb, 7 * kMb, 100'000UL, 1'000UL, 0UL}) {
+    SCOPED_TRACE(tls);
+    Link link;
+    link.lose_udp();
+    link.tls_most = tls;
+    link.udp_most = link.all;
+    EXPECT_EQ(link.until_test(), 30s);
+    EXPECT_LE(link.test(), 9s);
+    expect_datagrams(link.choice);
+  }
+}
+
+// Both together send what the connections sent alone, until the datagrams have shown their slices.
+TEST(PathChoice, DatagramsTakeASliceOfWhatTheConnectionsHave) {
+  Link link;
+  link.lose_udp();
+  link.udp_most = link.all;
+  link.until_test();
+  std::uint64_t most = 0;
+  while (link.choice.datagram_cap().value() > 0) {
+    const std::uint64_t datagrams = link.choice.datagram_cap().value();
+    EXPECT_LE(datagrams, most + link.all / 4) << "not all of a slice at once";
+    most = std::max(most, datagrams);
+    EXPECT_LE(datagrams + link.choice.stream_cap().value(), link.all);
+    link.round();
+  }
+  EXPECT_NEAR(static_cast<double>(most), static_cast<double>(link.all / 2), 4'096);
+  EXPECT_TRUE(link.tests());
+  EXPECT_TRUE(link.choice.datagrams());
+  EXPECT_FALSE(link.choice.streams());
+}
+
+TEST(PathChoice, ASliceOfDatagramsThatIsLostEndsTheTrial) {
+  Link link;
+  link.lose_udp();
+  link.udp_most = kMb / 2;
+  link.until_test();
+  EXPECT_LE(link.test(), 2s);
+  expect_streams(link.choice, ChoiceReason::kThrottled);
+  EXPECT_EQ(link.choice.datagram_cap(), BytesPerSecond());
+}
+
+// Enough for a slice, not for all of it.
+TEST(PathChoice, DatagramsThatCarryTwoThirdsAreNotTakenUp) {
+  Link link;
+  link.lose_udp();
+  link.udp_most = link.all * 2 / 3;
+  link.until_test();
+  link.test();
+  expect_streams(link.choice, ChoiceReason::kThrottled);
 }
 
 // It is found whatever the connections find beside the datagrams, as long as that is more.
@@ -198,6 +262,14 @@ TEST(PathChoice, WithoutWorkNothingIsTested) {
   link.say(10 * kMb, 90 * kMb);
   link.say(0, 0, false);  // the test is void
   expect_datagrams(link.choice);
+  link.lose_udp();
+  link.udp_most = link.all;
+  for (const bool alone : {false, true}) {
+    link.until_test();
+    while (link.choice.streams() == alone) link.round();
+    link.say(0, 0, false);
+    expect_streams(link.choice, ChoiceReason::kThrottled);
+  }
 }
 
 TEST(PathChoice, HoldsWhateverComes) {

@@ -100,6 +100,50 @@ TEST(PathTrial, AShaperOfUdpAloneIsFound) {
   expect_found({BytesPerSecond::from_bits(10'000'000), {}, ByteCount(256U << 10)});
 }
 
+// From when datagrams are tried beside TLS: the bars of datagrams that were alone all the time.
+TEST(PathTrial, AThrottleThatEndedIsLeftBehindWithoutFillingTheLink) {
+  for (const std::uint64_t megabits : {20UL, 100UL}) {
+    SCOPED_TRACE(megabits);
+    WorldOptions options = fast(megabits);
+    options.udp_throttle =
+        UdpThrottle{BytesPerSecond::from_bits(megabits * 200'000), {}, ByteCount(megabits * 5'000)};
+    SessionWorld world(45, options);
+    ScriptService asks, answers;
+    std::map<std::uint64_t, Time> sent;
+    std::vector<Duration> waits, queues;
+    answers.on_each = [&](Time, Lane lane, const Slice& message) {
+      answers.send(lane, number_of(message) + 1'000'000, 64);
+    };
+    asks.on_each = [&](Time now, Lane, const Slice& message) {
+      waits.push_back(now - sent.at(number_of(message) - 1'000'000) - options.link.rtt);
+    };
+    world.laptop.make_second = [&]() -> session::Service& { return asks; };
+    world.site.make_second = [&]() -> session::Service& { return answers; };
+    world.laptop.service.send_endless_bulk(true);
+    world.start();
+    const auto choice = [&world] { return world.laptop.session->status().choice; };
+    const auto bytes = [&world] { return world.site.service.bytes_in(Lane::kBulk); };
+    ASSERT_TRUE(world.run_until([&] { return choice() == ChoiceReason::kThrottled; }, 45s));
+    world.options.udp_throttle.reset();
+    ASSERT_TRUE(world.run_until([&] { return choice() == ChoiceReason::kTesting; }, 45s));
+    const std::uint64_t before = bytes();
+    for (std::uint64_t i = 0; i < 900; ++i) {
+      sent[i] = world.wan.now();
+      asks.send(Lane::kControl, i, 64);
+      world.laptop.drain();
+      world.run_for(20ms);
+      queues.push_back(queue_of(world));
+    }
+    EXPECT_EQ(choice(), ChoiceReason::kAnswered);
+    EXPECT_GE(bytes() - before, megabits * 125'000 * 18 * 85 / 100);
+    EXPECT_LE(percentile(queues, 50), 10ms);
+    EXPECT_LE(percentile(queues, 99), 50ms);
+    EXPECT_LE(percentile(waits, 50), 10ms);
+    EXPECT_LE(percentile(waits, 99), 50ms);
+    EXPECT_EQ(world.site.service.wrong(), 0U);
+  }
+}
+
 // What the user allows is for both together.
 TEST(PathTrial, TheUsersLimitHoldsThroughIt) {
   WorldOptions options = fast(50);

@@ -4,8 +4,12 @@
 //   tls-trial        seconds 30 to 120 of endless bulk in datagrams, in which TLS is tried beside
 //                    them: queue at the bottleneck (bar: p50 5 ms, p99 25 ms) and control round
 //                    trip; three seeds, the worst of each
+//   tls-alone        the same seconds where UDP is off
 //   throttled        a network that holds UDP, and nothing else, to a fifth of the link: when the
 //                    session has gone over to TLS, three seeds
+//   throttle-ends    the same network, which lets go of UDP once the session is on TLS: how long
+//                    until UDP has the bulk again, and queue and control from when it is tried
+//                    beside TLS, for 20 s; three seeds, the worst of each
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,8 +31,8 @@ struct Throttled {
   ByteCount burst, queue;
 };
 
-test::WorldOptions tried(std::uint64_t megabits, double queue_bdp, double loss) {
-  test::WorldOptions how = Bench::options(true, megabits, loss);
+test::WorldOptions tried(bool udp, std::uint64_t megabits, double queue_bdp, double loss) {
+  test::WorldOptions how = Bench::options(udp, megabits, loss);
   how.link.queue_bdp = queue_bdp;
   how.session.expects_bulk = true;
   how.check_every_step = false;
@@ -36,36 +40,47 @@ test::WorldOptions tried(std::uint64_t megabits, double queue_bdp, double loss) 
 }
 
 struct TrialCell {
+  bool udp;
   std::uint64_t megabits;
   double queue_bdp, loss;
   std::string name() const {
-    return fmt::format("tls-trial-{}-{}-{}", megabits, queue_bdp, loss * 100);
+    return fmt::format("tls-{}-{}-{}-{}", udp ? "trial" : "alone", megabits, queue_bdp, loss * 100);
   }
 };
 
-void tls_trial(bool json, const TrialCell& cell) {
-  constexpr Duration kFrom = 30s, kTo = 120s, kLook = 10ms;
+// Each figure of the worst seed.
+struct Worst {
   double p50 = 0, p99 = 0, most = 0, control_p50 = 0, control_p99 = 0, goodput = 1e9;
-  bool left = false;
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    Bench bench(tried(cell.megabits, cell.queue_bdp, cell.loss), seed);
-    bench.world.start();
-    bench.world.run_for(kFrom);
+  // From now for so long.
+  void watch(Bench& bench, Duration span) {
+    constexpr Duration kLook = 10ms;
+    const Time from = bench.world.wan.now();
     const std::uint64_t before = bench.follows.bulk;
     std::vector<double> queues;
-    for (Duration at = kFrom; at < kTo; at += kLook) {
+    for (Duration at{}; at < span; at += kLook) {
       bench.world.run_for(kLook);
       queues.push_back(ms(queue_of(bench)));
     }
     std::sort(queues.begin(), queues.end());
-    const Trips seen = trips_of(bench.leads, Time{} + kFrom, Time{} + kTo - 1s, kRtt);
+    const Trips seen = trips_of(bench.leads, from, from + span - 1s, kRtt);
     p50 = std::max(p50, queues[queues.size() / 2]);
     p99 = std::max(p99, queues[queues.size() * 99 / 100]);
     most = std::max(most, queues.back());
     control_p50 = std::max(control_p50, seen.p50);
     control_p99 = std::max(control_p99, seen.p99);
     const double all = static_cast<double>(bench.follows.bulk - before);
-    goodput = std::min(goodput, all * 8e-6 / (ms(kTo - kFrom) * 1e-3));
+    goodput = std::min(goodput, all * 8e-6 / (ms(span) * 1e-3));
+  }
+};
+
+void tls_trial(bool json, const TrialCell& cell) {
+  Worst worst;
+  bool left = false;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    Bench bench(tried(cell.udp, cell.megabits, cell.queue_bdp, cell.loss), seed);
+    bench.world.start();
+    bench.world.run_for(30s);
+    worst.watch(bench, 90s);
     left = left || !bench.world.laptop.session->status().datagrams;
   }
   fmt::print(
@@ -75,7 +90,8 @@ void tls_trial(bool json, const TrialCell& cell) {
                           "\"bulk_mbit_s\":{:.1f},\"left_udp\":{}}}\n"
                         : "{}: queue {:.1f} ms p50, {:.1f} p99, {:.1f} at most; control +{:.1f} "
                           "ms p50, +{:.1f} p99; bulk {:.1f} Mbit/s; left UDP: {}\n"),
-      cell.name(), p50, p99, most, control_p50, control_p99, goodput, left);
+      cell.name(), worst.p50, worst.p99, worst.most, worst.control_p50, worst.control_p99,
+      worst.goodput, left);
   std::fflush(stdout);
 }
 
@@ -89,7 +105,7 @@ std::vector<Throttled> throttles() {
 void throttled(bool json, const Throttled& cell) {
   std::vector<double> found;
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    test::WorldOptions how = tried(cell.megabits, 1, 0);
+    test::WorldOptions how = tried(true, cell.megabits, 1, 0);
     how.udp_throttle = {BytesPerSecond::from_bits(cell.megabits * 200'000), cell.burst, cell.queue};
     Bench bench(how, seed);
     bench.world.start();
@@ -107,6 +123,42 @@ void throttled(bool json, const Throttled& cell) {
   std::fflush(stdout);
 }
 
+void throttle_ends(bool json, std::uint64_t megabits) {
+  Worst worst;
+  double longest = 0;
+  bool back = true;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    test::WorldOptions how = tried(true, megabits, 1, 0);
+    how.udp_throttle = {BytesPerSecond::from_bits(megabits * 200'000), ByteCount(0),
+                        ByteCount(megabits * 5'000)};
+    Bench bench(how, seed);
+    const auto choice = [&bench] { return bench.world.laptop.session->status().choice; };
+    bench.world.start();
+    bench.world.run_until([&] { return choice() == session::ChoiceReason::kThrottled; },
+                          std::chrono::minutes(6));
+    bench.world.options.udp_throttle.reset();
+    const Time lifted = bench.world.wan.now();
+    bench.world.run_until([&] { return choice() == session::ChoiceReason::kTesting; },
+                          std::chrono::minutes(6));
+    const Time begin = bench.world.wan.now();
+    worst.watch(bench, 20s);
+    back = back && choice() == session::ChoiceReason::kAnswered;
+    for (const auto& [at, event] : bench.world.laptop.events_of<session::PathChosen>())
+      if (at > begin && event.why == session::ChoiceReason::kAnswered)
+        longest = std::max(longest, ms(at - lifted) * 1e-3);
+  }
+  fmt::print(
+      fmt::runtime(json ? "{{\"bench\":\"throttle-ends\",\"cell\":\"throttle-ends-{}\","
+                          "\"back\":{},\"seconds\":{:.1f},\"queue_ms_p50\":{:.1f},"
+                          "\"queue_ms_p99\":{:.1f},\"over_base_ms_p50\":{:.1f},"
+                          "\"over_base_ms_p99\":{:.1f},\"bulk_mbit_s\":{:.1f}}}\n"
+                        : "throttle-ends-{}: back on UDP: {}, after {:.1f} s; queue {:.1f} ms p50, "
+                          "{:.1f} p99; control +{:.1f} ms p50, +{:.1f} p99; bulk {:.1f} Mbit/s\n"),
+      megabits, back, longest, worst.p50, worst.p99, worst.control_p50, worst.control_p99,
+      worst.goodput);
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -119,14 +171,20 @@ int main(int argc, char** argv) {
       wanted = argv[i];
   }
   const auto is_wanted = [&wanted](const std::string& name) { return name.starts_with(wanted); };
-  for (const auto& [megabits, queue, loss] : {std::tuple{100, 1.0, 0.0},
-                                              {100, 0.5, 0.0},
-                                              {100, 4.0, 0.0},
-                                              {100, 1.0, 0.01},
-                                              {500, 1.0, 0.0}})
-    if (const TrialCell cell{static_cast<std::uint64_t>(megabits), queue, loss};
+  for (const auto& [udp, megabits, queue, loss] : {std::tuple{true, 100, 1.0, 0.0},
+                                                   {true, 100, 0.5, 0.0},
+                                                   {true, 100, 4.0, 0.0},
+                                                   {true, 100, 1.0, 0.01},
+                                                   {true, 500, 1.0, 0.0},
+                                                   {false, 20, 1.0, 0.0},
+                                                   {false, 100, 1.0, 0.0},
+                                                   {false, 100, 4.0, 0.0},
+                                                   {false, 500, 1.0, 0.0}})
+    if (const TrialCell cell{udp, static_cast<std::uint64_t>(megabits), queue, loss};
         is_wanted(cell.name()))
       tls_trial(json, cell);
   for (const Throttled& cell : throttles())
     if (is_wanted(cell.name)) throttled(json, cell);
+  for (const std::uint64_t megabits : {20UL, 100UL, 500UL})
+    if (is_wanted(fmt::format("throttle-ends-{}", megabits))) throttle_ends(json, megabits);
 }
