@@ -94,6 +94,7 @@ void RateModel::enter(Time now, Mode mode, std::uint64_t percent) {
   idle_cap_rounds_ = 0;
   high_rounds_ = 0;
   lossy_rounds_ = 0;
+  drained_from_ = {};
   cap_ = percent == 0 ? BytesPerSecond() : part(percent);
 }
 
@@ -192,8 +193,12 @@ void RateModel::on_drain(Time now) {
     capacity_ = recent(kSmooth);
     return enter(now, Mode::kHold, kHoldPercent);
   }
-  const Duration enough = queue_ * 5 + 4 * rtt_min_;
-  if (now - since_ > enough && rounds_in_mode_ > kTestRounds) {
+  // What was on its way when it was seen made it longer: slower then, or it stands for seconds and
+  // looks like somebody else's.
+  drained_from_ = std::max(drained_from_, queue_);
+  cap_ = std::min(cap_, part(drain_percent()));
+  const Duration enough = drained_from_ * 8 + 6 * rtt_min_;
+  if (now - since_ > enough && rounds_in_mode_ > kTestRounds && queue_ > drained_from_ / 2) {
     rtt_min_ += queue_;
     rtt_min_at_ = now;
     queue_ = {};
@@ -238,10 +243,12 @@ void RateModel::on_probe(Time now, const Round& round) {
   if (rounds_in_mode_ < kRoundsToBelieve + (steady() ? 1 : kSmooth)) return;
   if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
   // What comes out lags a round behind what goes in, so that in a steady one the average of three
-  // still holds a round of the rate before: a step of 25 % never looked as if the link followed.
+  // still holds a round of the rate before. Half of a step above what was known must come: of one
+  // of 6 % a link that is full leaves 96 % too.
   const std::uint64_t step = cap_.value() - std::min(cap_.value(), capacity_.value());
-  const std::uint64_t expected = cap_.value() - (steady() ? step / kSmooth : 0);
-  if (recent(kRoundsToBelieve).value() < expected / 100 * kFollowPercent) {
+  const std::uint64_t expected =
+      step == 0 ? cap_.value() / 100 * kFollowPercent : capacity_.value() + step / 2;
+  if (recent(kRoundsToBelieve).value() < expected) {
     capacity_ = std::max(capacity_, recent(4));  // the kernel's windows are the limit, not the cap
     return enter(now, Mode::kHold, kHoldPercent);
   }

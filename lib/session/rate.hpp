@@ -73,6 +73,7 @@ class RateModel {
   Mode mode_ = Mode::kOpen;
   BytesPerSecond cap_, capacity_;
   Duration rtt_min_{}, queue_{};
+  Duration drained_from_{};  // the longest queue since draining began
   Time rtt_min_at_{};
   std::array<std::uint64_t, kRounds> rates_{};  // bytes per second, a ring
   std::array<std::pair<std::uint64_t, std::uint64_t>, kSmooth> lately_{};  // bytes, microseconds

@@ -20,6 +20,8 @@ struct Pipe {
   std::uint32_t random_loss_ppm = 0;
   std::uint64_t sent_bytes = 0, lost_bytes = 0;
   bool policer = false;  // no queue: what is too much is lost
+  int seen_late = 1;     // delay is seen as an average over about so many rounds
+  Duration seen{};
 
   void step(RateModel& model, Time& now, std::uint64_t wish) {
     const std::uint64_t cap = model.cap().value();
@@ -34,7 +36,10 @@ struct Pipe {
     Round round;
     round.length = base;
     round.delivered_bytes = out;
-    round.rtt = base + Duration(static_cast<std::int64_t>(queue * 1'000'000'000 / capacity));
+    const Duration rtt =
+        base + Duration(static_cast<std::int64_t>(queue * 1'000'000'000 / capacity));
+    seen = seen == Duration{} ? rtt : seen + (rtt - seen) / seen_late;
+    round.rtt = seen;
     round.resent_ppm = random_loss_ppm + static_cast<std::uint32_t>(lost * 1'000'000 /
                                                                     std::max<std::uint64_t>(1, in));
     round.limited_by_link = true;
@@ -61,6 +66,44 @@ TEST(RateModel, FindsCapacityThatGrew) {
   pipe.capacity = 30'000'000;
   for (int i = 0; i < 400; ++i) pipe.step(model, now, 50'000'000);
   EXPECT_GE(model.capacity().value(), 27'000'000U);
+}
+
+// What is found to be full is not filled further: a step of 6 % of which nothing comes out ends it.
+TEST(RateModel, AFullLinkIsProbedByOneStep) {
+  RateModel model;
+  Pipe pipe;
+  pipe.seen_late = 4;
+  Time now{};
+  for (int i = 0; i < 100; ++i) pipe.step(model, now, 12'000'000);
+  std::uint64_t most = 0, probes = 0;
+  for (int i = 0; i < 400; ++i) {
+    pipe.step(model, now, 12'000'000);
+    most = std::max(most, pipe.queue);
+    if (model.mode() == RateModel::Mode::kProbe) ++probes;
+  }
+  EXPECT_GE(probes, 10U);
+  EXPECT_LE(most, pipe.capacity * 40 / 1000);
+}
+
+// The kernel's figure of the delay is an average: a queue is longer than it looks when it is seen,
+// and shorter than it looks when it ends. It was our own all the same.
+TEST(RateModel, AQueueThatIsSeenLateIsDrained) {
+  RateModel model;
+  Pipe pipe;
+  pipe.seen_late = 4;
+  Time now{};
+  for (int i = 0; i < 100; ++i) pipe.step(model, now, 12'000'000);
+  ASSERT_NE(model.mode(), RateModel::Mode::kOpen);
+  pipe.capacity = 8'000'000;
+  bool drained = false;
+  for (int i = 0; i < 60; ++i) {
+    pipe.step(model, now, 12'000'000);
+    drained = drained || model.mode() == RateModel::Mode::kDrain;
+    EXPECT_NE(model.mode(), RateModel::Mode::kOpen) << i;
+  }
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(model.mode(), RateModel::Mode::kHold);
+  EXPECT_LE(pipe.queue, pipe.capacity / 100);
 }
 
 TEST(RateModel, FollowsCapacityThatShrank) {
