@@ -14,8 +14,10 @@ using longhaul::store_be;
 
 constexpr std::uint32_t kBase4 = 0xC6120000;  // 198.18.0.0
 constexpr std::uint32_t kAlias4 = kBase4 + (64U << 8);
+constexpr std::uint32_t kMoved4 = kBase4 + (1U << 16);
 constexpr std::uint32_t kFirstHost4 = 1, kFirstHost6 = 10, kHosts = 128;
-constexpr std::uint32_t kPrefix6 = 0x20010002;  // 2001:2::
+constexpr std::uint16_t kAliases6 = 1, kMoved6 = 2;  // the fourth group
+constexpr std::uint32_t kPrefix6 = 0x20010002;       // 2001:2::
 
 struct Place {
   std::size_t at, bytes;
@@ -25,20 +27,34 @@ Place place_of(bool v6, End end) {
   return {end == End::kSource ? std::size_t{12} : std::size_t{16}, 4};
 }
 
-bool is_alias(AddressId id) {
-  return id >= kFirstAlias;
+std::uint32_t number4(AddressId id) {
+  if (id >= kFirstMoved) return kMoved4 + (id - kFirstMoved);
+  return is_alias(id) ? kAlias4 + (id - kFirstAlias) : kBase4 + kFirstHost4 + id;
 }
 
-std::uint32_t number4(AddressId id) {
-  return is_alias(id) ? kAlias4 + (id - kFirstAlias) : kBase4 + kFirstHost4 + id;
+struct Groups6 {  // of 2001:2:0:FOURTH::LAST
+  std::uint16_t fourth;
+  std::uint32_t last;
+};
+Groups6 groups6(AddressId id) {
+  if (id >= kFirstMoved) return {kMoved6, id - kFirstMoved};
+  return is_alias(id) ? Groups6{kAliases6, id - kFirstAlias} : Groups6{0, id + kFirstHost6};
+}
+
+// The host's number and which of its places, as moved() has them together.
+std::optional<AddressId> moved_to(std::uint32_t place) {
+  const std::uint32_t k = place & 0xFFU;
+  if (place >= kHosts << 8 || k == 0 || k > kMovesMax) return std::nullopt;
+  return kFirstMoved + place;
 }
 
 void write_address(MutableBytes out, bool v6, AddressId id) {
   if (!v6) return store_be(out, number4(id));
   std::fill(out.begin(), out.end(), std::byte{0});
   store_be(out, kPrefix6);
-  if (is_alias(id)) store_be(out.subspan(6), std::uint16_t{1});
-  store_be(out.subspan(12), is_alias(id) ? id - kFirstAlias : id + kFirstHost6);
+  const Groups6 groups = groups6(id);
+  store_be(out.subspan(6), groups.fourth);
+  store_be(out.subspan(12), groups.last);
 }
 
 // RFC 1624, equation 3, with sums in host order: what the sum becomes when `before` turns `after`.
@@ -66,8 +82,9 @@ std::string address4(AddressId id) {
 }
 
 std::string address6(AddressId id) {
-  if (is_alias(id)) return fmt::format("2001:2:0:1::{:x}", id - kFirstAlias);
-  return fmt::format("2001:2::{:x}", id + kFirstHost6);
+  const Groups6 groups = groups6(id);
+  if (groups.fourth == 0) return fmt::format("2001:2::{:x}", groups.last);
+  return fmt::format("2001:2:0:{:x}::{:x}", groups.fourth, groups.last);
 }
 
 std::optional<AddressId> address_in(Bytes packet, bool v6, End end) {
@@ -76,14 +93,18 @@ std::optional<AddressId> address_in(Bytes packet, bool v6, End end) {
   if (!v6) {
     const std::uint32_t n = load_be<std::uint32_t>(bytes);
     if (n >= kAlias4 && n < kAlias4 + kAliasesMax) return kFirstAlias + (n - kAlias4);
+    if (n >= kMoved4 && n < kMoved4 + (kHosts << 8)) return moved_to(n - kMoved4);
     const std::uint32_t host = n - kBase4 - kFirstHost4;  // wraps for what is below
     return host < kHosts ? std::optional(host) : std::nullopt;
   }
   if (load_be<std::uint32_t>(bytes) != kPrefix6) return std::nullopt;
   const auto middle = load_be<std::uint32_t>(bytes.subspan(4));
   const auto last = load_be<std::uint32_t>(bytes.subspan(12));
-  if (load_be<std::uint32_t>(bytes.subspan(8)) != 0 || middle > 1) return std::nullopt;
-  if (middle == 1) return last < kAliasesMax ? std::optional(kFirstAlias + last) : std::nullopt;
+  if (load_be<std::uint32_t>(bytes.subspan(8)) != 0) return std::nullopt;
+  if (middle == kAliases6)
+    return last < kAliasesMax ? std::optional(kFirstAlias + last) : std::nullopt;
+  if (middle == kMoved6) return moved_to(last);
+  if (middle != 0) return std::nullopt;
   const std::uint32_t host = last - kFirstHost6;
   return host < kHosts ? std::optional(host) : std::nullopt;
 }

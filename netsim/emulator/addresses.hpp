@@ -2,6 +2,7 @@
 //
 //   host 0     198.18.0.1     2001:2::a          host n     198.18.0.(n+1), 2001:2::(a+n)
 //   alias k    198.18.64.k    2001:2:0:1::k      what a NAT shows after a rebinding of the address
+//   host n     198.19.n.k     2001:2:0:2::(256 n + k), k = 1 .. 254: where it may move to
 //
 // RFC 2544 and RFC 5180 set these ranges aside for benches.
 #pragma once
@@ -17,9 +18,21 @@
 
 namespace netsim::emulator {
 
-// A host by its number, or kFirstAlias + k for an alias.
+// A host by its number, kFirstAlias + k for an alias, or moved(host, k).
 using AddressId = std::uint32_t;
 inline constexpr std::uint32_t kAliasesMax = 16'384;
+inline constexpr AddressId kFirstMoved = kFirstAlias + (1U << 20);
+inline constexpr std::uint32_t kMovesMax = 254;
+constexpr AddressId moved(std::size_t host, std::uint32_t k) {
+  return kFirstMoved + (static_cast<AddressId>(host) << 8) + k;
+}
+constexpr bool is_alias(AddressId id) {
+  return id >= kFirstAlias && id < kFirstAlias + kAliasesMax;
+}
+// Whose it is; not of an alias, whose host the NATs know.
+constexpr std::size_t host_of(AddressId id) {
+  return id >= kFirstMoved ? (id - kFirstMoved) >> 8 : id;
+}
 inline constexpr const char* kNetwork4 = "198.18.0.0";
 inline constexpr unsigned kNetworkBits4 = 15;
 inline constexpr const char* kNetwork6 = "2001:2::";

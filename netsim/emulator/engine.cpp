@@ -100,8 +100,8 @@ std::optional<std::size_t> Engine::receiver_of(const Train& train, std::size_t f
   if (ports_.size() == 2) return 1 - from;
   const auto id = address_in(train.bytes(), train.layout().v6, End::kDestination);
   if (!id) return std::nullopt;
-  std::size_t host = *id;
-  if (*id >= kFirstAlias) {
+  std::size_t host = host_of(*id);
+  if (is_alias(*id)) {
     if (*id - kFirstAlias >= alias_owner_.size()) return std::nullopt;
     host = alias_owner_[*id - kFirstAlias];
   }

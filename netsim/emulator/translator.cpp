@@ -43,6 +43,8 @@ Translator::Fate Translator::inward(MutableBytes header, const Layout& layout,
   if (!active_) return Fate::kPassed;
   const auto outside = endpoint_in(header, layout, End::kDestination);
   if (!outside) return Fate::kPassed;
+  // An address of its user's own has not been through this NAT on its way out either.
+  if (outside->address != host_ && !is_alias(outside->address)) return Fate::kPassed;
   const auto inside = inside_of(*outside, layout);
   if (!inside) return Fate::kLost;
   set_endpoint(header, layout, End::kDestination, inside->address, inside->port, checksum);

@@ -52,6 +52,18 @@ TEST(Engine, CarriesPacketsOverTheHostsBetween) {
   EXPECT_EQ(world.ports[1].received.size(), 1U);
 }
 
+TEST(Engine, AHostThatHasMovedIsFoundOverSeveralLinks) {
+  World world(chain(link_of({{"rtt", "20ms"}}), link_of({{"rtt", "40ms"}})));
+  for (const bool v6 : {false, true}) {
+    world.send(2, udp_packet({v6, 2, moved(0, 7)}));
+    ASSERT_EQ(world.ports[0].received.size(), 1U) << v6;
+    EXPECT_EQ(world.ports[0].received[0], udp_packet({v6, 2, moved(0, 7)}));
+    world.ports[0].received.clear();
+  }
+  world.send(2, udp_packet({false, 2, moved(9, 1)}));  // of a host that is not there
+  EXPECT_EQ(world.engine.counters(2).unroutable, 1U);
+}
+
 TEST(Engine, EntersTheNextLinkWhenItLeftTheLastOne) {
   World world(chain(link_of({{"delay", "10ms"}}), link_of({{"delay", "30ms"}})));
   world.ports[0].to_send.push_back(udp_packet({false, 0, 2}));

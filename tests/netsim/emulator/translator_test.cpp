@@ -60,6 +60,29 @@ TEST_P(BothVersions, WhatWasValidBeforeIsLost) {
   EXPECT_EQ(nat.inward(to_old_port, layout_in(to_old_port), Checksum::kWhole), Fate::kLost);
 }
 
+// What left under it was not translated: without this, nothing that a host with an address of its
+// user's own asked was answered once its NAT had forgotten something.
+TEST_P(BothVersions, AnAddressOfItsUsersOwnPassesBothWays) {
+  for (const AddressId own : {AddressId{8}, moved(0, 1)}) {
+    Translator nat(0);
+    nat.rebind(kFirstAlias);
+    const auto before = packet_of(own, 5000, 1, 9000),
+               answer_before = packet_of(1, 9000, own, 5000);
+    auto packet = before, answer = answer_before;
+    nat.outward(packet, layout_in(packet), Checksum::kWhole);
+    EXPECT_EQ(packet, before);
+    EXPECT_EQ(nat.inward(answer, layout_in(answer), Checksum::kWhole), Fate::kPassed);
+    EXPECT_EQ(answer, answer_before);
+  }
+}
+
+TEST_P(BothVersions, WhatNoMappingStandsForIsLost) {
+  Translator nat(0);
+  nat.rebind(kFirstAlias);
+  auto to_alias = packet_of(1, 9000, kFirstAlias, 5000);
+  EXPECT_EQ(nat.inward(to_alias, layout_in(to_alias), Checksum::kWhole), Fate::kLost);
+}
+
 TEST_P(BothVersions, APartialChecksumCountsTheAddressAlone) {
   Translator nat(0);
   nat.rebind(kFirstAlias);
@@ -102,7 +125,8 @@ TEST(Translator, EchoesKeepTheirNumbersAndChangeTheirAddress) {
 }
 
 TEST(Addresses, OfHostsAndAliasesReadBack) {
-  for (const AddressId id : {0U, 1U, 63U, kFirstAlias, kFirstAlias + 300}) {
+  for (const AddressId id :
+       {0U, 1U, 63U, kFirstAlias, kFirstAlias + 300, moved(0, 1), moved(63, 254)}) {
     for (const bool v6 : {false, true}) {
       const auto packet = udp_packet({v6, id, 1});
       EXPECT_EQ(address_in(packet, v6, End::kSource), id) << v6;
@@ -112,6 +136,9 @@ TEST(Addresses, OfHostsAndAliasesReadBack) {
   EXPECT_EQ(address6(1), "2001:2::b");
   EXPECT_EQ(address4(kFirstAlias + 300), "198.18.65.44");
   EXPECT_EQ(address6(kFirstAlias + 300), "2001:2:0:1::12c");
+  EXPECT_EQ(address4(moved(2, 7)), "198.19.2.7");
+  EXPECT_EQ(address6(moved(2, 7)), "2001:2:0:2::207");
+  EXPECT_EQ(host_of(moved(2, 7)), 2U);
 }
 
 }  // namespace
