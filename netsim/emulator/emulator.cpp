@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,7 +13,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "lib/base/escape.hpp"
 #include "netsim/emulator/capture.hpp"
 #include "netsim/emulator/link_control.hpp"
 #include "netsim/emulator/link_name.hpp"
@@ -116,8 +114,8 @@ Result<> run_emulator(const EmulatorOptions& options, Channel& owner) {
   };
   TRY(owner.send_line(ok_reply(Json{{"backend", hosts.backend}, {"notes", hosts.notes}}.dump()),
                       spaces));
-  LinkControl control({engine, stats, spaces}, std::move(listener), std::move(owner),
-                      !options.outlives_us);
+  LinkControl control({engine, stats, spaces, hosts.addresses}, std::move(listener),
+                      std::move(owner), !options.outlives_us);
   const auto moved = move_packets(engine, ports, control);
   control.say_goodbye();
   if (!options.name.empty()) forget(options.name);
@@ -161,10 +159,7 @@ Spaces Spaces::of(std::vector<std::string> names, std::vector<Fd> fds) {
 }
 
 Result<std::size_t> Spaces::find(const std::string& name) const {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  return fail(Kind::kNotFound, "find host '" + longhaul::printable(name, 40) + "'",
-              fmt::format("{} is expected", fmt::join(names, ", ")));
+  return find_host(names, name);
 }
 
 Result<Emulator> start_emulator(const EmulatorOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "netsim/emulator/addresses.hpp"
+#include "lib/base/escape.hpp"
 #include "netsim/emulator/kernel_setting.hpp"
 #include "netsim/emulator/netlink.hpp"
 #include "netsim/emulator/packet_port.hpp"
@@ -82,31 +83,16 @@ Result<> tune(const HostSettings& settings, std::vector<std::string>& notes) {
   return write_kernel_setting("/proc/sys/net/ipv4/tcp_rmem", limits.rmem);
 }
 
-// One host's addresses and its route to the others; the thread is in the host's namespace.
+// One host's device and kernel; the thread is in the host's namespace.
 Result<> configure(std::size_t side, const HostSettings& settings, const DeviceSettings& device,
-                   std::vector<std::string>& notes) {
+                   Hosts& hosts) {
   auto netlink = TRY(Netlink::open());
   TRY(netlink.set_loopback_up());
   TRY(netlink.set_up(kDevice, device));
-  const auto id = static_cast<AddressId>(side);
-  for (const std::string& text : {address4(id), address6(id)}) {
-    const Address own = Address::parse(text.c_str());
-    const Address network = Address::parse(own.v6 ? kNetwork6 : kNetwork4);
-    const unsigned bits = own.v6 ? kNetworkBits6 : kNetworkBits4;
-    const auto added = netlink.add_address(kDevice, own, own.v6 ? 128 : 32);
-    if (!added && own.v6) {
-      note(notes, "no IPv6 here: " + added.error().message());
-      break;
-    }
-    TRY(added);
-    auto routed = netlink.add_route(kDevice, network, bits, settings.congestion);
-    if (!routed && !settings.congestion.empty())
-      return fail(Error(Kind::kUsage, "lock congestion control " + settings.congestion,
-                        "this kernel does not offer it")
-                      .advise("see sysctl net.ipv4.tcp_available_congestion_control"));
-    TRY(routed);
-  }
-  return tune(settings, notes);
+  std::vector<std::string> notes;
+  hosts.addresses.push_back(TRY(HostAddresses::give(side, kDevice, settings.congestion, notes)));
+  for (std::string& text : notes) note(hosts.notes, std::move(text));
+  return tune(settings, hosts.notes);
 }
 
 // Nothing is left of it where it fails: a device ends with its port.
@@ -125,7 +111,7 @@ Result<> configure_tuns(Hosts& hosts, const HostSettings& settings) {
     TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
     DeviceSettings device;
     device.mtu = settings.mtu;
-    TRY(configure(side, settings, device, hosts.notes));
+    TRY(configure(side, settings, device, hosts));
     hosts.sockets.push_back(TRY(SocketSource::open()));
   }
   return {};
@@ -146,13 +132,20 @@ Result<> build_packet(Hosts& hosts, const Fd& middle, const HostSettings& settin
     hosts.ports[side] = TRY(PacketPort::open(near, settings.offload));
     device.mac = kHostMac;
     TRY(enter(hosts.net_namespaces[side], CLONE_NEWNET));
-    TRY(configure(side, settings, device, hosts.notes));
+    TRY(configure(side, settings, device, hosts));
     hosts.sockets.push_back(TRY(SocketSource::open()));
   }
   return {};
 }
 
 }  // namespace
+
+Result<std::size_t> find_host(const std::vector<std::string>& names, const std::string& name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  return fail(Kind::kNotFound, "find host '" + longhaul::printable(name, 40) + "'",
+              fmt::format("{} is expected", fmt::join(names, ", ")));
+}
 
 Result<> enter(const Fd& space, int kind) {
   if (::setns(space.get(), kind) != 0) return fail_errno("enter a namespace", errno);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "netsim/emulator/host_addresses.hpp"
 #include "netsim/emulator/port.hpp"
 #include "netsim/emulator/socket_watch.hpp"
 #include "netsim/handle.hpp"
@@ -37,6 +38,7 @@ struct Hosts {
   std::optional<Fd> user_namespace;  // set if one was needed
   std::vector<Fd> net_namespaces;
   std::vector<std::unique_ptr<Port>> ports;
+  std::vector<HostAddresses> addresses;
   std::vector<SocketSource> sockets;  // what their kernels know of connections
   std::string backend;                // "tun as root", in words
   std::vector<std::string> notes;     // what could not be done, and does not stop us
@@ -46,6 +48,8 @@ struct Hosts {
 // what is missing and what still works.
 Result<Hosts> build_hosts(const HostSettings& settings, std::size_t count);
 
+// Which of the hosts `names` is called `name`.
+Result<std::size_t> find_host(const std::vector<std::string>& names, const std::string& name);
 // Enters a namespace made by build_hosts, for good (`kind`: CLONE_NEWNET, CLONE_NEWUSER).
 Result<> enter(const Fd& space, int kind);
 std::optional<Backend> backend_of(std::string_view name);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/escape.hpp"
+#include "netsim/emulator/host.hpp"
 #include "netsim/emulator/report.hpp"
 #include "netsim/settings.hpp"
 
@@ -16,6 +17,7 @@ using longhaul::fail;
 using longhaul::Kind;
 
 constexpr std::size_t kPeersMax = 64;
+constexpr std::string_view kMove = "move ", kAway = " away";
 
 // Only our own user and root may steer a link.
 bool is_trusted(int fd) {
@@ -116,10 +118,28 @@ Result<std::string> LinkControl::perform_do(const std::string& words, const std:
     down_ = true;
     return ports_.stats();
   }
+  if (words.starts_with(kMove)) return move_host(std::string_view(words).substr(kMove.size()));
   const Happening happening = TRY(parse_happening(words));
   TRY(find_link(link))->apply(now(), happening);
   ports_.engine.note_rtt();
   return std::string("{}");
+}
+
+// HOST or HOST away.
+Result<std::string> LinkControl::move_host(std::string_view words) {
+  const bool away = words.ends_with(kAway);
+  if (away) words.remove_suffix(kAway.size());
+  const std::size_t host = TRY(find_host(ports_.engine.topology().hosts, std::string(words)));
+  HostAddresses& addresses = ports_.addresses.at(host);
+  nlohmann::ordered_json told{{"host", words}};
+  if (away) {
+    TRY(addresses.leave());
+    return told.dump();
+  }
+  const AddressId now_at = TRY(addresses.move());
+  told["address"] = address4(now_at);
+  if (addresses.has_v6()) told["address6"] = address6(now_at);
+  return told.dump();
 }
 
 void LinkControl::say_goodbye() {

@@ -3,6 +3,7 @@
 // who looks often asks for "counters".
 //
 //   {"set": {"rtt": "300ms"}}   {"do": "outage 30s", "link": "ocean"}   {"do": "down"}
+//   {"do": "move laptop"} (to another address; says which)   {"do": "move laptop away"} (to none)
 //   {"get": "stats"}  {"get": "counters"} (its up and down)  {"get": "link"}
 //   {"get": "hosts"} (descriptors of the namespaces come along)
 //
@@ -16,6 +17,7 @@
 
 #include "netsim/emulator/channel.hpp"
 #include "netsim/emulator/engine.hpp"
+#include "netsim/emulator/host_addresses.hpp"
 #include "netsim/settings.hpp"
 
 namespace netsim::emulator {
@@ -26,6 +28,7 @@ class LinkControl {
     Engine& engine;
     std::function<std::string()> stats;  // JSON
     std::vector<int> hosts;              // their namespaces, then the user namespace if any
+    std::vector<HostAddresses>& addresses;
   };
   // listener: for `netsim ctl` and `exec`, or none. owner: whoever started us; if `owned`, we go
   // down with it.
@@ -45,6 +48,7 @@ class LinkControl {
   void answer(Channel& channel, std::string_view line);
   Result<std::string> perform(const ControlRequest& request, const std::string& link);
   Result<std::string> perform_do(const std::string& words, const std::string& link);
+  Result<std::string> move_host(std::string_view words);
   Result<Link*> find_link(const std::string& name);
 
   Ports ports_;

@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -113,12 +114,16 @@ Result<> Netlink::send(const Message& message, const std::string& attempt) {
 }
 
 Result<int> Netlink::index_of(const std::string& device) {
-  const unsigned index = ::if_nametoindex(device.c_str());
-  if (index == 0) return fail_errno("find device " + device, errno);
-  return static_cast<int>(index);
+  ifreq request{};
+  std::strncpy(request.ifr_name, device.c_str(), IFNAMSIZ - 1);
+  // Of the socket's namespace; if_nametoindex() asks the thread's.
+  if (::ioctl(fd_.get(), SIOCGIFINDEX, &request) != 0)
+    return fail_errno("find device " + device, errno);
+  return request.ifr_ifindex;
 }
 
 Result<> Netlink::set_up(const std::string& device, const DeviceSettings& settings) {
+  TRY(forbid_link_local(device));
   ifinfomsg info{};
   info.ifi_index = TRY(index_of(device));
   info.ifi_flags = IFF_UP;
@@ -128,7 +133,15 @@ Result<> Netlink::set_up(const std::string& device, const DeviceSettings& settin
   message.attribute(IFLA_MTU, settings.mtu);
   message.attribute(IFLA_TXQLEN, settings.transmit_queue_packets);
   if (settings.mac) message.attribute(IFLA_ADDRESS, settings.mac->data(), settings.mac->size());
-  // No link-local address: its chatter would be counted by loss models such as nth.
+  return send(message, "set up device " + device);
+}
+
+// Else a host that has lost its addresses would still have one, and speak from it. To be done
+// before the device is up: in the same request the kernel would take it up first.
+Result<> Netlink::forbid_link_local(const std::string& device) {
+  ifinfomsg info{};
+  info.ifi_index = TRY(index_of(device));
+  Message message(RTM_NEWLINK, 0, info);
   const std::size_t spec = message.begin(IFLA_AF_SPEC);
   const std::size_t inet6 = message.begin(AF_INET6);
   const std::uint8_t mode = 1;  // IN6_ADDR_GEN_MODE_NONE
@@ -158,6 +171,29 @@ Result<> Netlink::add_address(const std::string& device, const Address& address,
   // The route is added apart, with its metrics; nobody else can hold the address.
   message.attribute(IFA_FLAGS, std::uint32_t{IFA_F_NODAD | IFA_F_NOPREFIXROUTE});
   return send(message, "add an address to " + device);
+}
+
+Result<> Netlink::remove_address(const std::string& device, const Address& address,
+                                 unsigned prefix_bits) {
+  ifaddrmsg info{};
+  info.ifa_family = address.v6 ? AF_INET6 : AF_INET;
+  info.ifa_prefixlen = static_cast<std::uint8_t>(prefix_bits);
+  info.ifa_index = static_cast<std::uint32_t>(TRY(index_of(device)));
+  Message message(RTM_DELADDR, 0, info);
+  message.attribute(IFA_LOCAL, address.bytes.data(), address.size());
+  return send(message, "remove an address from " + device);
+}
+
+Result<> Netlink::remove_route(const std::string& device, const Address& to, unsigned prefix_bits) {
+  rtmsg info{};
+  info.rtm_family = to.v6 ? AF_INET6 : AF_INET;
+  info.rtm_dst_len = static_cast<std::uint8_t>(prefix_bits);
+  info.rtm_table = RT_TABLE_MAIN;
+  info.rtm_scope = RT_SCOPE_NOWHERE;  // any
+  Message message(RTM_DELROUTE, 0, info);
+  message.attribute(RTA_DST, to.bytes.data(), to.size());
+  message.attribute(RTA_OIF, static_cast<std::uint32_t>(TRY(index_of(device))));
+  return send(message, "remove a route over " + device);
 }
 
 Result<> Netlink::add_route(const std::string& device, const Address& to, unsigned prefix_bits,

@@ -1,5 +1,5 @@
-// Netlink: sets up devices, addresses and routes in the calling thread's network namespace, without
-// the `ip` program. Blocking, milliseconds.
+// Netlink: sets up devices, addresses and routes in the network namespace that the calling thread
+// was in at open(), without the `ip` program. Blocking, milliseconds.
 #pragma once
 
 #include <array>
@@ -35,16 +35,19 @@ class Netlink {
   Result<> set_up(const std::string& device, const DeviceSettings& settings);
   Result<> set_loopback_up();
   Result<> add_address(const std::string& device, const Address& address, unsigned prefix_bits);
+  Result<> remove_address(const std::string& device, const Address& address, unsigned prefix_bits);
   // A route to `to` over `device`. `congestion` locks the congestion control of its connections:
   // setsockopt cannot undo it.
   Result<> add_route(const std::string& device, const Address& to, unsigned prefix_bits,
                      const std::string& congestion);
+  Result<> remove_route(const std::string& device, const Address& to, unsigned prefix_bits);
   // `near` here, `far` in the namespace of `far_namespace`.
   Result<> add_veth(const std::string& near, const std::string& far, int far_namespace);
 
  private:
   explicit Netlink(Fd fd) : fd_(std::move(fd)) {}
   class Message;
+  Result<> forbid_link_local(const std::string& device);
   Result<> send(const Message& message, const std::string& attempt);
 
   Fd fd_;

@@ -49,7 +49,8 @@ void add_ctl(CLI::App& app, Context& context) {
   auto options = std::make_shared<CtlOptions>();
   CLI::App* command = app.add_subcommand(
       "ctl",
-      "change or ask a link: ctl NAME set rtt=300ms | outage 30s | stats | counters | link | down");
+      "change or ask a link: ctl NAME set rtt=300ms | outage 30s | move HOST [away] | stats | "
+      "counters | link | down");
   command->add_option("name", options->name, "of `netsim link --name`")->required();
   command->add_option("--link", options->link, "which of several links");
   command->add_option("words", options->words, "what to do")->required();

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -195,6 +196,105 @@ TEST_P(Rebinding, ChangesWhatTheFarSideSeesAndAnswersFindTheirWay) {
   EXPECT_NE(third, second) << output.out;
 }
 INSTANTIATE_TEST_SUITE_P(Ip, Rebinding, ::testing::Bool());
+
+// A TCP server that says where a caller comes from; a caller that says what it heard, and which
+// congestion control its connection had.
+constexpr const char* kDoorman = R"py(
+import socket
+s = socket.socket(socket.AF_INET6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(('::', 9000))
+s.listen()
+print('open', flush=True)
+while True:
+    caller, who = s.accept()
+    caller.sendall(who[0].removeprefix('::ffff:').encode())
+    caller.close()
+)py";
+constexpr const char* kCaller = R"py(
+import socket, sys
+try:
+    s = socket.create_connection((sys.argv[1], 9000), 5)
+    congestion = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    print(s.recv(100).decode(), congestion.split(b'\0')[0].decode())
+except OSError as error:
+    print(error.strerror or error)
+)py";
+
+class Moving : public EmulatorTest {
+ protected:
+  void begin(Words options, const std::string& laptop, const std::string& site) {
+    laptop_ = laptop;
+    Words words{"link", "--name", name_};
+    words.insert(words.end(), options.begin(), options.end());
+    link_.emplace(words);
+    ASSERT_TRUE(link_->wait_for("stats | down")) << link_->err();
+    doorman_.emplace(Words{"exec", name_, site, "--", "python3", server_.path()});
+    ASSERT_TRUE(doorman_->wait_for("open")) << doorman_->err();
+  }
+  std::string call(const std::string& address) {
+    return run_netsim({"exec", name_, laptop_, "--", "python3", client_.path(), address}).out;
+  }
+  Output move(const std::string& how = "") {
+    Words words{"ctl", name_, "move", laptop_};
+    if (!how.empty()) words.push_back(how);
+    return run_netsim(words);
+  }
+  const std::string name_ = "move-" + std::to_string(::getpid());
+  std::string laptop_;
+  File server_{kDoorman}, client_{kCaller};
+  std::optional<Program> link_, doorman_;
+};
+
+TEST_F(Moving, AHostIsAnsweredWhereItHasMovedTo) {
+  begin({"--rtt", "10ms", "--congestion", "reno"}, "a", "b");
+  EXPECT_EQ(call("198.18.0.2"), "198.18.0.1 reno\n");
+  const auto told = nlohmann::json::parse(move().out);
+  EXPECT_EQ(told["address"], "198.19.0.1");
+  EXPECT_EQ(call("198.18.0.2"), "198.19.0.1 reno\n");  // the lock went with the route, and is back
+  EXPECT_EQ(call("2001:2::b"), told["address6"].get<std::string>() + " reno\n");
+  EXPECT_EQ(run_netsim({"ctl", name_, "rebind", "address"}).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(move().out)["address"], "198.19.0.2");
+  EXPECT_EQ(call("198.18.0.2"), "198.19.0.2 reno\n");  // that NAT stands in the network it left
+}
+
+TEST_F(Moving, AHostThatIsAwayHasNoAddressAtAll) {
+  begin({"--rtt", "10ms"}, "a", "b");
+  EXPECT_EQ(move("away").code, 0);
+  EXPECT_EQ(move("away").code, 0);
+  EXPECT_EQ(call("198.18.0.2"), "Network is unreachable\n");
+  EXPECT_EQ(call("2001:2::b"), "Network is unreachable\n");
+  const Output left = run_netsim(
+      {"exec", name_, "a", "--", "sh", "-c", "grep wan0 /proc/net/if_inet6 /proc/net/route"});
+  EXPECT_EQ(left.out, "") << left.err;  // not even a link-local one
+  EXPECT_EQ(move().code, 0);
+  EXPECT_EQ(call("198.18.0.2").rfind("198.19.0.1 ", 0), 0U);
+}
+
+TEST_F(Moving, TheHostsBetweenFindIt) {
+  const File chain(kChain);
+  begin({"--topology", chain.path()}, "laptop", "site");
+  EXPECT_EQ(move().code, 0);
+  EXPECT_EQ(call("198.18.0.3").rfind("198.19.0.1 ", 0), 0U);
+  EXPECT_EQ(call("2001:2::c").rfind("2001:2:0:2::1 ", 0), 0U);
+  const Output nobody = run_netsim({"ctl", name_, "move", "moon"});
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_THAT(nobody.err, HasSubstr("laptop, isp, site"));
+}
+
+// The kernel takes the routes of a device with its last IPv4 address: a user who changes addresses
+// by hand puts them back (docs/netsim.md).
+TEST_F(Moving, AnAddressByHandIsAnswered) {
+  begin({"--rtt", "10ms"}, "a", "b");
+  EXPECT_EQ(run_netsim({"ctl", name_, "rebind"}).code, 0);
+  const std::string script =
+      "ip address del 198.18.0.1/32 dev wan0 && ip address add 198.18.0.9/32 dev wan0 &&"
+      "ip route add 198.18.0.0/15 dev wan0";
+  const Output moved = run_netsim({"exec", name_, "a", "--", "sh", "-c", script});
+  if (moved.code == 127) GTEST_SKIP() << "no ip program: " << moved.err;
+  ASSERT_EQ(moved.code, 0) << moved.err;
+  EXPECT_EQ(call("198.18.0.2").rfind("198.18.0.9 ", 0), 0U);
+}
 
 }  // namespace
 }  // namespace netsim::test
