@@ -8,7 +8,7 @@ namespace longhaul::session {
 namespace {
 constexpr Duration kDialLifeLeast = 2s;
 constexpr Duration kDialLifeMost = 5s;
-constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
+constexpr Duration kProbePauseLeast = 250ms;  // when addresses change, or a dial for control fails
 constexpr Duration kExtraPauseMost = 30s;
 constexpr std::uint32_t kProbesAtOnce = 4;
 // A peer takes at most 16 handshakes at a time from one source that it does not know
@@ -181,10 +181,13 @@ void Core::lose(PathId id, const Error& why) {
   flush(*path);  // an alert says why
   outputs_.push(Close{id, false});
   emit(PathLost{id, why, bytes});
-  const bool was_up = path->accepted;
-  if (!was_up && path->role == PathRole::kBulk && now_ >= next_extra_) {  // once per burst
-    next_extra_ = now_ + extra_pause_;
-    extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
+  if (!path->accepted && now_ >= next_extra_) {  // once per burst
+    if (path->role == PathRole::kBulk) {
+      next_extra_ = now_ + extra_pause_;
+      extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
+    } else if (up_) {  // a host that has lost its address refuses a dial at once
+      next_extra_ = now_ + kProbePauseLeast;
+    }
   }
   paths_.remove(id);
 }

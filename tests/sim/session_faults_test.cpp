@@ -118,6 +118,30 @@ TEST(SessionFaults, BlackoutsOfOneAndTenSecondsLoseNothing) {
   }
 }
 
+// A kernel without an address refuses a dial at once. While some connections are not known to be
+// dead yet, those that are were dialled again without a pause: 4,000 times a second.
+TEST(SessionFaults, ANetworkThatIsGoneIsNotAskedWithoutPause) {
+  for (const std::uint64_t bulk : {std::uint64_t{0}, 3 * kBulk}) {
+    SessionWorld world(23);
+    world.laptop.service.send_bulk(bulk);
+    world.start();
+    world.run_for(2s);
+    const std::uint64_t dials = world.laptop.dials;
+    world.laptop.offline = true;
+    world.wan.apply(world.link, netsim::Outage{10s});
+    world.laptop.session->on_addresses_changed(world.laptop.clock());
+    world.laptop.drain();
+    world.run_for(10s);
+    EXPECT_GE(world.laptop.dials - dials, 5U) << bulk;
+    EXPECT_LE(world.laptop.dials - dials, 60U) << bulk;
+    world.laptop.offline = false;
+    world.laptop.session->on_addresses_changed(world.laptop.clock());
+    world.laptop.drain();
+    world.laptop.service.send_bulk(kBulk);
+    expect_all(world, bulk + kBulk, 60s);
+  }
+}
+
 TEST(SessionFaults, TheSameAssociationResumesAfterAllPathsDied) {
   SessionWorld world(14);
   world.laptop.service.send_bulk(kBulk);

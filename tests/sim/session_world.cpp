@@ -230,6 +230,15 @@ Node::Connection* Node::by_path(PathId path) {
 
 void Node::dial(const Dial& how_to) {
   ++dials;
+  if (offline) {
+    roles_[how_to.path.value()] = how_to.role;
+    wan_.clock().after(100us, [this, path = how_to.path, life = life_] {
+      if (life != life_ || session == nullptr) return;
+      session->on_stream_closed(clock(), path, Error(Kind::kLink, "dial", "no route"));
+      drain();
+    });
+    return;
+  }
   const bool special = dials == 1 && options_.first_dial.has_value();
   netsim::StreamOptions how = special ? *options_.first_dial : options_.streams;
   if (how_to.small_segments)

@@ -70,6 +70,7 @@ class Node final : public netsim::StreamUser, public netsim::DatagramUser {
   std::vector<crypto::Pin> admitted;                  // listening side: keys that may come in
   std::uint64_t output_hash = 0xcbf29ce484222325ULL;  // over every output, in order
   std::uint64_t written_bytes = 0, dials = 0;
+  bool offline = false;  // the machine has no address: a dial fails at once, as in a kernel
   std::uint64_t wakes = 0, samples = 0;  // by its timer; of its sockets
   Duration clock_ahead{};                // of the world's: a suspend, a jump
   std::int64_t clock_ppm = 0;            // it goes faster by so many millionths
