@@ -222,10 +222,13 @@ void RateControl::on_steady_trial(Time now, const Trial& trial) {
 
 void RateControl::update_capacity(Time now, const Trial& trial) {
   const Duration span = std::max<Duration>({interval() / 2, 20ms, 8 * noise_});
-  const Window window = look_back(trial.id, span, 32);
+  Window window = look_back(trial.id, span, 32);
   const Duration full = std::max<Duration>(700us, packet_time(capacity_) * 3 / 2) + noise_;
   const std::uint32_t missing = std::min(window.loss_ppm + window.dropped_ppm, 1'000'000U);
   const BytesPerSecond arrived = permille(window.sent, (1'000'000 - missing) / 1000);
+  // What a radio or a host held back and let go of at once comes as fast as that, which is no rate
+  // of the link. One that became faster is followed in steps.
+  window.delivered = std::min(window.delivered, std::max(permille(arrived, kStepMost), capacity_));
   // Of what a busy host sent too little, less comes out than the link carries: only a queue that
   // stood all the while shows that it was the link.
   const bool enough = window.sent >= permille(capacity_, 950);

@@ -31,8 +31,9 @@ constexpr Duration kNoiseMax = 100ms;  // jitter beyond it is taken for a queue
 constexpr Duration kRough = 3ms;       // from so much on jitter hides what single trials would tell
 constexpr Duration kUnquiet = 1ms;  // from so much on a busy host's hiccups show in single trials
 constexpr Duration kHeldFor = 3s;   // how long jitter is remembered that is not seen any more
-constexpr Duration kCollapseSpan = 8ms;  // of arrivals, before their rate is believed
-constexpr Duration kProbeQueue = 8ms;    // what a probe may add
+constexpr std::uint64_t kStepMost = 2000;  // permille of what was sent: what comes out is believed
+constexpr Duration kCollapseSpan = 8ms;    // of arrivals, before their rate is believed
+constexpr Duration kProbeQueue = 8ms;      // what a probe may add
 constexpr std::uint64_t kProbePacketsMin = 16;
 constexpr std::uint32_t kProbeGainMin = 125, kProbeGainMax = 1000;  // permille
 constexpr std::uint64_t kDipPermille = 750, kTestPermille = 600;

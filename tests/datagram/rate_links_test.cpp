@@ -205,6 +205,38 @@ TEST(RateLinks, FollowsTheLinkDownAndUpAgain) {
   RecordProperty("back_ms", static_cast<int>(back / 1ms));
 }
 
+// A radio link or a busy host in the middle that stops for a moment and then lets go of all that
+// waited: what comes out in the lump is no rate that the link carries.
+TEST(RateLinks, LumpsAreNoFasterLink) {
+  constexpr std::uint64_t kRate = 5'000'000;
+  for (const Duration pause : {50ms, 150ms, 400ms}) {
+    SCOPED_TRACE(pause / 1ms);
+    netsim::LinkConfig link = ocean();
+    link.up.rate = netsim::ConstantRate{BytesPerSecond(kRate)};
+    link.up.queue.bytes_max = ByteCount(kRate / 2);
+    const auto step = [](std::uint64_t rate) {
+      return netsim::RateStep{netsim::Direction::kUp, netsim::ConstantRate{BytesPerSecond(rate)}};
+    };
+    for (int i = 0; i < 10; ++i) {
+      const Duration at = 10s + i * 2700ms;
+      link.events.push_back({at, {}, step(60'000)});
+      link.events.push_back({at + pause, {}, step(60 * kRate)});
+      link.events.push_back({at + pause + 10ms, {}, step(kRate)});
+    }
+    RateWorld world(link, 1);
+    RateControl& rate = world.add_ours(options());
+    world.run_until(9s);
+    BytesPerSecond most;
+    world.every(10ms, [&](Duration) { most = std::max(most, rate.state().capacity); });
+    world.run_until(40s);
+    EXPECT_LE(most.value(), kRate * 5 / 2);
+    EXPECT_LE(world.lost_packets(0) * kPacketBytes, world.sent_bytes(0) / 50);
+    EXPECT_GE(world.delivered_bytes(0), 40 * kRate * 75 / 100);
+    const std::string name = "share_permille_" + std::to_string(pause / 1ms);
+    RecordProperty(name, static_cast<int>(world.delivered_bytes(0) / (40 * kRate / 1000)));
+  }
+}
+
 TEST(RateLinks, ALongerRouteIsNoQueue) {
   netsim::LinkConfig link = ocean();
   link.events.push_back({10s, {}, netsim::RouteStep{17ms}});
