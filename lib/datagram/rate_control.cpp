@@ -131,14 +131,20 @@ void RateControl::on_path_change(Time now) {
   begin_start(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess));
 }
 
-// No start: its doubling would fill the link that the other still uses.
+// No start: its doubling would fill the link that the other still uses. But what carried less than
+// a start does has told nothing.
 void RateControl::take_over(Time now, BytesPerSecond rate, BytesPerSecond slice) {
   slice_ = slice;
   if (phase_ == RatePhase::kOutage) return;
   link_ = receiver_ = {};
   testing_ = test_wanted_ = false;
   ignored_before_ = trials_.next_id();
-  go_steady(now, rate.value() > 0 ? rate : capacity_);
+  const BytesPerSecond first = rate_of(kFirstFlightPackets * options_.packet_bytes, rtt_or_guess());
+  const BytesPerSecond known = rate.value() > 0 ? rate : capacity_;
+  if (slice_.value() > 0 || known >= first) return go_steady(now, known);
+  others_ = RatePhase::kSteady;
+  phase_ = RatePhase::kStart;
+  begin_start(now, phase_, first);
 }
 
 void RateControl::on_deadline(Time now) {

@@ -26,11 +26,12 @@ BytesPerSecond rate_of(std::uint64_t bytes, Duration span) {
   const auto us = static_cast<std::uint64_t>(std::max<std::int64_t>(1, span / 1us));
   return BytesPerSecond(bytes * 1'000'000 / us);
 }
-// From `from` to `to`, `at` of `whole` of the way.
+// From `from` to `to`, `at` of `whole` of the way. Never zero, which would be no cap.
 BytesPerSecond between(BytesPerSecond from, BytesPerSecond to, Duration at, Duration whole) {
   const auto part = static_cast<std::uint64_t>(std::clamp<std::int64_t>(
       at / 1us * 1'000 / std::max<std::int64_t>(1, whole / 1us), 0, 1'000));
-  return BytesPerSecond((from.value() * (1'000 - part) + to.value() * part) / 1'000);
+  const std::uint64_t mean = (from.value() * (1'000 - part) + to.value() * part) / 1'000;
+  return BytesPerSecond(std::max<std::uint64_t>(mean, 1));
 }
 }  // namespace
 

@@ -284,10 +284,11 @@ TEST(PathChoice, HoldsWhateverComes) {
       if (what == 0) choice.on_begin(now);
       if (what == 1) choice.on_end(now);
       if (what < 6) choice.on_life(now, rng.below(2) == 0, rng.below(4) == 0);
+      const Duration rtt = rng.below(4) == 0 ? 10min : 180ms;
       PathChoice::Round round{Duration(static_cast<std::int64_t>(rng.below(2'000'000'000))),
                               rng.below(100 * kMb),
                               rng.below(100 * kMb),
-                              180ms,
+                              rtt,
                               what < 98,
                               rng.below(50) == 0};
       choice.on_round(now, round);
