@@ -131,13 +131,15 @@ void RateControl::on_path_change(Time now) {
   begin_start(now, phase_, rate_of(kFirstFlightPackets * options_.packet_bytes, kRttGuess));
 }
 
-// No start: its doubling would fill the link that the other still uses. But what carried less than
-// a start does has told nothing.
+// No start: its doubling would fill a link whose rate is known. But what carried less than a start
+// does has told nothing.
 void RateControl::take_over(Time now, BytesPerSecond rate, BytesPerSecond slice) {
   slice_ = slice;
   if (phase_ == RatePhase::kOutage) return;
   link_ = receiver_ = {};
   testing_ = test_wanted_ = false;
+  full_ = {};
+  others_seen_ = alone_seen_ = 0;
   ignored_before_ = trials_.next_id();
   const BytesPerSecond first = rate_of(kFirstFlightPackets * options_.packet_bytes, rtt_or_guess());
   const BytesPerSecond known = rate.value() > 0 ? rate : capacity_;

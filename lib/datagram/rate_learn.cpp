@@ -15,7 +15,7 @@ void RateControl::take_trials(Time now) {
     if (trial.id < ignored_before_ || trial.acked_packets == 0) continue;
     on_trial(now, trial);
   }
-  on_collapse(now);
+  if (slice_.value() == 0) on_collapse(now);
 }
 
 RateControl::Window RateControl::look_back(std::uint32_t last, Duration span,

@@ -238,7 +238,8 @@ std::optional<Time> Core::next_deadline() const {
   });
   if (const auto live = messages_.live_at(now_); live.has_value() && any_room) sooner(*live);
   if (!up_) sooner(down_since_ + patience());
-  if (dials_) sooner(up_ ? std::max(next_extra_, now_ + kHeartbeatLeast) : next_probe_);
+  const Time extra = std::max(std::min(next_extra_, next_control_), now_ + kHeartbeatLeast);
+  if (dials_) sooner(up_ ? extra : next_probe_);
   return at;
 }
 

@@ -157,8 +157,8 @@ class Core {
 
   // Dialling.
   std::uint32_t next_address_ = 0;
-  Time next_probe_, next_extra_, down_since_;
-  Duration extra_pause_ = 1s;
+  Time next_probe_, next_extra_, next_control_, down_since_;
+  Duration extra_pause_ = 1s, control_pause_ = 250ms;  // of dials that failed; they double
   bool dialled_extra_ = false;
   std::uint32_t control_wanted_ = kControlPaths;
 

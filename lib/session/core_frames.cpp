@@ -110,6 +110,7 @@ Core::Outcome Core::on_accept(Path& path, const wire::Accept& accept) {
   }
   path.accepted = true;
   extra_pause_ = 1s;
+  control_pause_ = 250ms;
   messages_.on_credit(accept.credit);
   TRY(messages_.control().on_acked(accept.control_next));
   version_ = accept.version;

@@ -8,7 +8,7 @@ namespace longhaul::session {
 namespace {
 constexpr Duration kDialLifeLeast = 2s;
 constexpr Duration kDialLifeMost = 5s;
-constexpr Duration kProbePauseLeast = 250ms;  // when addresses change, or a dial for control fails
+constexpr Duration kProbePauseLeast = 250ms;  // when addresses change
 constexpr Duration kExtraPauseMost = 30s;
 constexpr std::uint32_t kProbesAtOnce = 4;
 // A peer takes at most 16 handshakes at a time from one source that it does not know
@@ -181,13 +181,13 @@ void Core::lose(PathId id, const Error& why) {
   flush(*path);  // an alert says why
   outputs_.push(Close{id, false});
   emit(PathLost{id, why, bytes});
-  if (!path->accepted && now_ >= next_extra_) {  // once per burst
-    if (path->role == PathRole::kBulk) {
-      next_extra_ = now_ + extra_pause_;
-      extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
-    } else if (up_) {  // a host that has lost its address refuses a dial at once
-      next_extra_ = now_ + kProbePauseLeast;
-    }
+  // Once per burst. A host that has lost its address refuses a dial at once.
+  if (!path->accepted && path->role == PathRole::kBulk && now_ >= next_extra_) {
+    next_extra_ = now_ + extra_pause_;
+    extra_pause_ = std::min<Duration>(extra_pause_ * 2, kExtraPauseMost);
+  } else if (!path->accepted && path->role == PathRole::kControl && up_ && now_ >= next_control_) {
+    next_control_ = now_ + control_pause_;
+    control_pause_ = std::min<Duration>(control_pause_ * 2, kExtraPauseMost);
   }
   paths_.remove(id);
 }
@@ -244,7 +244,10 @@ void Core::on_addresses_changed(Time now) {
   if (now_ >= next_probe_ - options_.probe_pause + kProbePauseLeast && !paths_.full()) {
     dial(PathRole::kControl);
     next_probe_ = now_ + options_.probe_pause;
+  } else {  // an address and its route are told one after the other
+    next_probe_ = std::min(next_probe_, now_ + kProbePauseLeast);
   }
+  next_control_ = std::min(next_control_, now_ + kProbePauseLeast);
   settle();
 }
 
@@ -260,12 +263,11 @@ void Core::plan_dials() {
     next_probe_ = now_ + options_.probe_pause;
     return;
   }
-  if (now_ < next_extra_) return;
   // Datagrams carry control messages when they are answered, and double them in their own way.
   if (now_ < lossy_until_ && !choice_.datagrams() && options_.bulk_paths_max > kControlPathsLossy)
     control_wanted_ = kControlPathsLossy;
-  plan_extra(PathRole::kControl, control_wanted_);
-  plan_extra(PathRole::kBulk, bulk_wanted());
+  if (now_ >= next_control_) plan_extra(PathRole::kControl, control_wanted_);
+  if (now_ >= next_extra_) plan_extra(PathRole::kBulk, bulk_wanted());
 }
 
 // More for control are fewer for bulk: all together keep within what was allowed.

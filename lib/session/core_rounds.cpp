@@ -117,7 +117,10 @@ void Core::on_round() {
   if (datagrams_ != nullptr &&
       ((!had && choice_.datagrams()) || slice_ != choice_.datagram_cap())) {
     slice_ = choice_.datagram_cap();
-    datagrams_->channel().rate().take_over(now_, choice_.carried(), slice_);
+    // Of a test that ended in a stall, what the connections carried is not known.
+    const bool tests = choice_.reason() == ChoiceReason::kTesting;
+    datagrams_->channel().rate().take_over(now_, tests ? choice_.carried() : BytesPerSecond(),
+                                           slice_);
   }
   // What datagrams carry says nothing about the connections.
   const bool alone = choice_.reason() == ChoiceReason::kNone ||

@@ -8,7 +8,7 @@ namespace {
 constexpr Duration kTestLeast = 4s;
 constexpr std::int64_t kTestRoundTrips = 20;
 constexpr Duration kPauseLeast = 30s, kPauseMost = 16min;
-constexpr std::uint64_t kPauseFactor = 8;
+constexpr std::int64_t kPauseFactor = 8;
 // A slice grows over three round trips, so that datagrams on the same bottleneck can make room for
 // it: an eighth of the link in one round trip would stand as 22 ms of queue at 180 ms. The rest of
 // the first half is for what was sent before to arrive.
@@ -111,6 +111,7 @@ void PathChoice::offer(BytesPerSecond slice) {
 }
 
 void PathChoice::on_begin(Time) {
+  pause_ = kPauseLeast;  // what was found before is not known any more
   enter(Mode::kTrying);
 }
 void PathChoice::on_end(Time) {
@@ -123,6 +124,8 @@ void PathChoice::on_life(Time, bool answered, bool stalled) {
   if (answered && silent) {
     enter(Mode::kDatagrams);
     alone_ = mean_ = {};
+  } else if (stalled && (mode_ == Mode::kTestDatagrams || mode_ == Mode::kTestAlone)) {
+    enter(Mode::kStreams);  // not even that much: an answer to a probe is no reason to prefer them
   } else if (stalled && mode_ != Mode::kSilent && mode_ != Mode::kStreams) {
     enter(Mode::kSilent);
   }
@@ -179,7 +182,8 @@ void PathChoice::test_streams(const Round& round) {
   const BytesPerSecond streams = rate_of(test_bytes_, test_span_);
   if (streams > alone_) {
     alone_ = mean_ = streams;
-    pause_ = kPauseLeast;  // how long a throttle holds is not known yet
+    // How long a throttle holds is not known yet; of one that comes again it is.
+    if (pause_ <= kPauseLeast * kPauseFactor) pause_ = kPauseLeast;
     return enter(Mode::kStreams);
   }
   const std::uint64_t least = mean_.value() + slice_.value() / 2;
@@ -208,6 +212,8 @@ void PathChoice::test_alone(const Round& round) {
   const bool carries = rate.value() > 0 && rate.value() >= mean_.value() / 8 * kAllArrives;
   if (carries) alone_ = mean_ = rate;
   enter(carries ? Mode::kDatagrams : Mode::kStreams);
+  // A throttle may let some seconds pass before it closes.
+  if (carries) busy_for_ = pause_ - kPauseLeast;
 }
 
 }  // namespace longhaul::session

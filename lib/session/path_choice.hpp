@@ -32,7 +32,7 @@ enum class ChoiceReason : std::uint8_t {
   kTrying,      // no answer to a datagram yet: both carry
   kAnswered,    // datagrams are answered
   kUnanswered,  // datagrams go unanswered: blocked, or the path is dead
-  kTesting,     // both carry, to see whether the other is faster
+  kTesting,     // both carry, or the other alone, to see which is faster
   kThrottled,   // the connections carried more than the datagrams
 };
 std::string_view name_of(ChoiceReason reason);

@@ -198,7 +198,11 @@ void RateModel::on_drain(Time now) {
   drained_from_ = std::max(drained_from_, queue_);
   cap_ = std::min(cap_, part(drain_percent()));
   const Duration enough = drained_from_ * 8 + 6 * rtt_min_;
-  if (now - since_ > enough && rounds_in_mode_ > kTestRounds && queue_ > drained_from_ / 2) {
+  if (now - since_ <= enough || rounds_in_mode_ <= kTestRounds) return;
+  if (queue_ <= drained_from_ / 2) {  // it falls; until it does not
+    drained_from_ = queue_;
+    since_ = now;
+  } else {
     rtt_min_ += queue_;
     rtt_min_at_ = now;
     queue_ = {};
@@ -243,8 +247,8 @@ void RateModel::on_probe(Time now, const Round& round) {
   if (rounds_in_mode_ < kRoundsToBelieve + (steady() ? 1 : kSmooth)) return;
   if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
   // What comes out lags a round behind what goes in, so that in a steady one the average of three
-  // still holds a round of the rate before. Half of a step above what was known must come: of one
-  // of 6 % a link that is full leaves 96 % too.
+  // still holds a round of the rate before. Half of a step above what was known must come: 96 % of
+  // the whole rate come of a step of 6 % into a full link, too.
   const std::uint64_t step = cap_.value() - std::min(cap_.value(), capacity_.value());
   const std::uint64_t expected =
       step == 0 ? cap_.value() / 100 * kFollowPercent : capacity_.value() + step / 2;

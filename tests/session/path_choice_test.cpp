@@ -178,6 +178,48 @@ TEST(PathChoice, ASliceOfDatagramsThatIsLostEndsTheTrial) {
   EXPECT_EQ(link.choice.datagram_cap(), BytesPerSecond());
 }
 
+// A throttle so hard that a slice falls silent: the answer to a probe later is no reason.
+TEST(PathChoice, DatagramsThatStallInTheirTestAreNotTakenUp) {
+  for (const bool alone : {false, true}) {
+    Link link;
+    link.lose_udp();
+    link.udp_most = link.all;
+    link.until_test();
+    while (link.choice.streams() == alone) link.round();
+    link.choice.on_life(link.now, false, true);
+    expect_streams(link.choice, ChoiceReason::kThrottled);
+    link.choice.on_life(link.now, true, false);
+    expect_streams(link.choice, ChoiceReason::kThrottled);
+  }
+}
+
+// Saved-up credit lets a test pass, and no more.
+TEST(PathChoice, AThrottleThatClosesAfterSomeSecondsIsMetSeldom) {
+  Link link;
+  link.lose_udp();
+  const Time begin = link.now;
+  Duration throttled{};
+  while (link.now - begin < 2h) {
+    const bool alone = link.choice.datagrams() && !link.tests();
+    link.udp_most = alone ? 2 * kMb : link.all;
+    if (alone) throttled += 200ms;
+    link.round();
+  }
+  EXPECT_GT(throttled, 0s);
+  EXPECT_LE(throttled, 8min);
+}
+
+TEST(PathChoice, NewKeysAreNewToTheNetwork) {
+  Link link;
+  link.until_test();
+  link.test();
+  EXPECT_EQ(link.until_test(), 8 * 30s);
+  link.choice.on_end(link.now);
+  link.choice.on_begin(link.now);
+  link.choice.on_life(link.now, true, false);
+  EXPECT_EQ(link.until_test(), 30s);
+}
+
 // Enough for a slice, not for all of it.
 TEST(PathChoice, DatagramsThatCarryTwoThirdsAreNotTakenUp) {
   Link link;

@@ -26,7 +26,8 @@ struct Pipe {
   void step(RateModel& model, Time& now, std::uint64_t wish) {
     const std::uint64_t cap = model.cap().value();
     const std::uint64_t rate = cap == 0 ? wish : std::min(cap, wish);
-    const std::uint64_t in = rate * 160 / 1000, most = capacity * 160 / 1000;
+    const auto ms = static_cast<std::uint64_t>(base / 1ms);
+    const std::uint64_t in = rate * ms / 1000, most = capacity * ms / 1000;
     std::uint64_t out = std::min(in + queue, most), lost = 0;
     queue = in + queue - out;
     if (policer) lost = std::exchange(queue, 0);
@@ -104,6 +105,25 @@ TEST(RateModel, AQueueThatIsSeenLateIsDrained) {
   EXPECT_TRUE(drained);
   EXPECT_EQ(model.mode(), RateModel::Mode::kHold);
   EXPECT_LE(pipe.queue, pipe.capacity / 100);
+}
+
+// Of a queue that was drained some stays, as of a way that became longer meanwhile: no queue of
+// ours, and nothing to wait for.
+TEST(RateModel, WhatStaysOfADrainedQueueIsALongerWay) {
+  RateModel model;
+  Pipe pipe;
+  Time now{};
+  for (int i = 0; i < 100; ++i) pipe.step(model, now, 12'000'000);
+  ASSERT_EQ(model.mode(), RateModel::Mode::kHold);
+  pipe.queue = pipe.capacity / 10;
+  pipe.step(model, now, 12'000'000);
+  pipe.base += 20ms;
+  int drains = 0;
+  for (int i = 0; i < 200; ++i) {
+    pipe.step(model, now, 12'000'000);
+    drains = model.mode() == RateModel::Mode::kDrain ? drains + 1 : 0;
+    EXPECT_LE(drains, 60) << i;
+  }
 }
 
 TEST(RateModel, FollowsCapacityThatShrank) {

@@ -142,6 +142,26 @@ TEST(SessionFaults, ANetworkThatIsGoneIsNotAskedWithoutPause) {
   }
 }
 
+// A network that carries UDP and refuses all TCP: as many connections as are wanted are missing,
+// and asked for ever more seldom.
+TEST(SessionFaults, ConnectionsThatAreRefusedBesideDatagramsAreAskedForSeldom) {
+  WorldOptions options;
+  options.session.datagrams = true;
+  options.session.expects_bulk = true;
+  SessionWorld world(24, options);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(3s);
+  ASSERT_TRUE(world.laptop.session->status().datagrams);
+  const std::uint64_t dials = world.laptop.dials;
+  world.laptop.offline = true;
+  world.laptop.cut_streams();
+  world.run_for(60s);
+  EXPECT_TRUE(world.laptop.session->status().up);
+  EXPECT_GE(world.laptop.dials - dials, 5U);
+  EXPECT_LE(world.laptop.dials - dials, 150U);
+}
+
 TEST(SessionFaults, TheSameAssociationResumesAfterAllPathsDied) {
   SessionWorld world(14);
   world.laptop.service.send_bulk(kBulk);
