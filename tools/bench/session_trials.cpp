@@ -134,12 +134,13 @@ void throttle_ends(bool json, std::uint64_t megabits) {
     Bench bench(how, seed);
     const auto choice = [&bench] { return bench.world.laptop.session->status().choice; };
     bench.world.start();
-    bench.world.run_until([&] { return choice() == session::ChoiceReason::kThrottled; },
-                          std::chrono::minutes(6));
+    const auto comes_to = [&](session::ChoiceReason why) {
+      return bench.world.run_until([&] { return choice() == why; }, std::chrono::minutes(6));
+    };
+    back = comes_to(session::ChoiceReason::kThrottled) && back;
     bench.world.options.udp_throttle.reset();
     const Time lifted = bench.world.wan.now();
-    bench.world.run_until([&] { return choice() == session::ChoiceReason::kTesting; },
-                          std::chrono::minutes(6));
+    back = comes_to(session::ChoiceReason::kTesting) && back;
     const Time begin = bench.world.wan.now();
     worst.watch(bench, 20s);
     back = back && choice() == session::ChoiceReason::kAnswered;
