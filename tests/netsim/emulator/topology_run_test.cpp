@@ -267,6 +267,7 @@ TEST_F(Moving, AHostThatIsAwayHasNoAddressAtAll) {
   const Output left = run_netsim(
       {"exec", name_, "a", "--", "sh", "-c", "grep wan0 /proc/net/if_inet6 /proc/net/route"});
   EXPECT_EQ(left.out, "") << left.err;  // not even a link-local one
+  EXPECT_EQ(left.code, 1) << left.err;  // grep found none
   EXPECT_EQ(move().code, 0);
   EXPECT_EQ(call("198.18.0.2").rfind("198.19.0.1 ", 0), 0U);
 }
