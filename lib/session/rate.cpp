@@ -17,6 +17,7 @@ constexpr std::uint64_t kProbeFirstPercent =
     3;  // adds 3 % of two RTT to the queue: 11 ms at 180 ms
 constexpr std::uint64_t kProbeMostPercent = 25;
 constexpr std::uint64_t kFollowPercent = 96;  // of a raised cap, delivered: the link follows
+constexpr std::uint64_t kStepShare = 6;       // one in so many of what a step added must come out
 constexpr Duration kQueueLow = 5ms;
 constexpr Duration kQueueHighLeast = 10ms;
 constexpr Duration kQueueSurely = 60ms;  // whatever else; a delayed acknowledgement adds up to 40
@@ -247,12 +248,13 @@ void RateModel::on_probe(Time now, const Round& round) {
   if (rounds_in_mode_ < kRoundsToBelieve + (steady() ? 1 : kSmooth)) return;
   if (!round.limited_by_link) return enter(now, Mode::kHold, kHoldPercent);
   // What comes out lags a round behind what goes in, so that in a steady one the average of three
-  // still holds a round of the rate before. Half of a step above what was known must come: 96 % of
-  // the whole rate come of a step of 6 % into a full link, too.
+  // still holds a round of the rate before: a step of 25 % never looked as if the link followed.
+  // And some of the step must come: 96 % of the whole rate come of 6 % more into a full link, too.
   const std::uint64_t step = cap_.value() - std::min(cap_.value(), capacity_.value());
   const std::uint64_t expected =
-      step == 0 ? cap_.value() / 100 * kFollowPercent : capacity_.value() + step / 2;
-  if (recent(kRoundsToBelieve).value() < expected) {
+      (cap_.value() - (steady() ? step / kSmooth : 0)) / 100 * kFollowPercent;
+  const std::uint64_t least = capacity_.value() + step / kStepShare;
+  if (recent(kRoundsToBelieve).value() < (step == 0 ? expected : std::max(expected, least))) {
     capacity_ = std::max(capacity_, recent(4));  // the kernel's windows are the limit, not the cap
     return enter(now, Mode::kHold, kHoldPercent);
   }
