@@ -34,11 +34,13 @@ endif()
 find_package(nlohmann_json REQUIRED)
 find_package(Boost 1.81 REQUIRED)  # headers: Asio, Beast, CRC, circular_buffer
 
-# Asio and Beast as compiled once per program, not once per file (see lib/io and netsim).
+# Asio and Beast as compiled once per program, not once per file (see lib/io and netsim). Asio takes its memory from
+# `new`, so that one handler decides what becomes of a program that is refused any (lib/io/own_limits.hpp).
 add_library(longhaul_asio_headers INTERFACE)
 target_link_libraries(longhaul_asio_headers INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(longhaul_asio_headers INTERFACE
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY
+  BOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC BOOST_ASIO_DISABLE_BOOST_ALIGN)
 
 add_library(longhaul_asio STATIC "${PROJECT_SOURCE_DIR}/cmake/asio_impl.cpp")
 target_link_libraries(longhaul_asio PUBLIC longhaul_asio_headers)

@@ -3,9 +3,8 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include <new>
-
 #include "compression/dictionary.hpp"
+#include "lib/base/out_of_memory.hpp"
 
 namespace longhaul::compression {
 namespace {
@@ -15,7 +14,7 @@ constexpr const char* kAttempt = "decode a zstd frame";
 // Any error but a full `out` would be a bug here or a broken libzstd.
 std::optional<std::size_t> written(std::size_t result) {
   if (ZSTD_isError(result) == 0) return result;
-  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) throw std::bad_alloc();
+  if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) out_of_memory();
   ASSERT(ZSTD_getErrorCode(result) == ZSTD_error_dstSize_tooSmall);
   return std::nullopt;
 }
@@ -64,7 +63,7 @@ Result<> judge(std::size_t result, std::size_t promised) {
 }  // namespace
 
 ZstdEncoder::ZstdEncoder() : context_(ZSTD_createCCtx()) {
-  if (context_ == nullptr) throw std::bad_alloc();
+  if (context_ == nullptr) out_of_memory();
 }
 ZstdEncoder::~ZstdEncoder() = default;
 void ZstdEncoder::Free::operator()(ZSTD_CCtx_s* context) const noexcept {
@@ -104,7 +103,7 @@ std::size_t zstd_bound(std::size_t in_bytes) {
 }
 
 ZstdDecoder::ZstdDecoder() : context_(ZSTD_createDCtx()) {
-  if (context_ == nullptr) throw std::bad_alloc();
+  if (context_ == nullptr) out_of_memory();
 }
 ZstdDecoder::~ZstdDecoder() = default;
 void ZstdDecoder::Free::operator()(ZSTD_DCtx_s* context) const noexcept {

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "lib/base/assert.hpp"
 #include "lib/base/bytes.hpp"
+#include "lib/base/out_of_memory.hpp"
 
 namespace longhaul {
 
@@ -61,7 +61,7 @@ class GrowingBytes {
   }
   void reserve(std::size_t capacity) {
     void* moved = std::realloc(data_.get(), capacity);
-    if (moved == nullptr) throw std::bad_alloc();
+    if (moved == nullptr) out_of_memory();
     static_cast<void>(data_.release());
     data_.reset(static_cast<std::byte*>(moved));
     capacity_ = capacity;

@@ -20,9 +20,9 @@ int length_of(Bytes bytes) {
 
 detail::CipherContext keyed(Aead aead, Bytes key, int sealing) {
   ASSERT(key.size() == key_bytes(aead));
-  detail::CipherContext context(EVP_CIPHER_CTX_new());
+  detail::CipherContext context(made(EVP_CIPHER_CTX_new()));
   const EVP_CIPHER* cipher = aead == Aead::kAes128Gcm ? EVP_aes_128_gcm() : EVP_chacha20_poly1305();
-  ASSERT(EVP_CipherInit_ex2(context.get(), cipher, raw(key), nullptr, sealing, nullptr) == 1);
+  made(EVP_CipherInit_ex2(context.get(), cipher, raw(key), nullptr, sealing, nullptr));
   return context;
 }
 
@@ -86,11 +86,11 @@ std::optional<std::size_t> Opener::open_into(Nonce nonce, Bytes header, Bytes te
   return text.size();
 }
 
-HeaderMask::HeaderMask(Aead aead, Bytes key) : aead_(aead), context_(EVP_CIPHER_CTX_new()) {
+HeaderMask::HeaderMask(Aead aead, Bytes key) : aead_(aead), context_(made(EVP_CIPHER_CTX_new())) {
   ASSERT(key.size() == key_bytes(aead));
   const EVP_CIPHER* cipher = aead == Aead::kAes128Gcm ? EVP_aes_128_ecb() : EVP_chacha20();
-  ASSERT(EVP_EncryptInit_ex2(context_.get(), cipher, raw(key), nullptr, nullptr) == 1);
-  ASSERT(EVP_CIPHER_CTX_set_padding(context_.get(), 0) == 1);
+  made(EVP_EncryptInit_ex2(context_.get(), cipher, raw(key), nullptr, nullptr));
+  made(EVP_CIPHER_CTX_set_padding(context_.get(), 0));
 }
 
 std::array<std::byte, HeaderMask::kMaskBytes> HeaderMask::of(

@@ -8,13 +8,12 @@ namespace {
 // Fetched once: a fetch by name at each digest costs more than hashing a kilobyte. Never freed,
 // because jobs may still hash while statics are destroyed.
 const EVP_MD* algorithm() {
-  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  ASSERT(fetched != nullptr);
+  static const EVP_MD* const fetched = made(EVP_MD_fetch(nullptr, "SHA256", nullptr));
   return fetched;
 }
 
 void start(EVP_MD_CTX* context) {
-  ASSERT(EVP_DigestInit_ex2(context, algorithm(), nullptr) == 1);
+  made(EVP_DigestInit_ex2(context, algorithm(), nullptr));
 }
 
 }  // namespace
@@ -29,8 +28,7 @@ void Sha256::Free::operator()(evp_md_ctx_st* context) const noexcept {
   EVP_MD_CTX_free(context);
 }
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  ASSERT(context_ != nullptr);
+Sha256::Sha256() : context_(made(EVP_MD_CTX_new())) {
   start(context_.get());
 }
 
@@ -50,8 +48,8 @@ Digest Sha256::finish() {
 Digest sha256(Bytes bytes) {
   Digest digest;
   const auto out = digest.writable();
-  ASSERT(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()),
-                    nullptr, algorithm(), nullptr) == 1);
+  made(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), nullptr,
+                  algorithm(), nullptr));
   return digest;
 }
 

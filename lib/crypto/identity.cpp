@@ -12,15 +12,14 @@ namespace {
 constexpr std::size_t kPemBytesMax = 4096;
 
 KeyPtr key_of(Bytes secret) {
-  KeyPtr key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, raw(secret), secret.size()));
-  ASSERT(key != nullptr);
-  return key;
+  return KeyPtr(
+      made(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, raw(secret), secret.size())));
 }
 
 Pin pin_of(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
-  ASSERT(size > 0);
+  made(size > 0);
   const Pin pin =
       sha256(std::as_bytes(std::span<const unsigned char>(der, static_cast<std::size_t>(size))));
   OPENSSL_free(der);
@@ -30,7 +29,7 @@ Pin pin_of(EVP_PKEY* key) {
 // X.509 wants dates and a serial number. These follow from the key, so that one key has one
 // certificate, byte for byte; nobody judges them.
 ByteVector certificate_of(EVP_PKEY* key, const Pin& pin) {
-  const X509Ptr certificate(X509_new());
+  const X509Ptr certificate(made(X509_new()));
   X509* x509 = certificate.get();
   bool fine = X509_set_version(x509, X509_VERSION_3) == 1;
   const std::uint64_t serial = load_be<std::uint64_t>(pin.bytes()) >> 1;  // positive
@@ -88,9 +87,8 @@ Result<Identity> Identity::from_pem(std::string_view pem) {
 
 std::string Identity::pem() const {
   const KeyPtr key = key_of(secret_);
-  const BioPtr out(BIO_new(BIO_s_secmem()));
-  ASSERT(PEM_write_bio_PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) ==
-         1);
+  const BioPtr out(made(BIO_new(BIO_s_secmem())));
+  made(PEM_write_bio_PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr));
   char* text = nullptr;
   const long size = BIO_get_mem_data(out.get(), &text);
   return std::string(text, static_cast<std::size_t>(size));

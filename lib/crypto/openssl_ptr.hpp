@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "lib/base/bytes.hpp"
+#include "lib/base/out_of_memory.hpp"
 
 namespace longhaul::crypto {
 
@@ -28,6 +29,17 @@ using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, FreeWith<OSSL_PROVIDER_unload
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
 using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+
+// For calls that a sound program sees fail for want of memory alone. OpenSSL says so by a null
+// pointer or a zero; used as if it had not, that pointer ends the process without a word.
+template <class T>
+T* made(T* object) {
+  if (object == nullptr) out_of_memory();
+  return object;
+}
+inline void made(int done) {
+  if (done != 1) out_of_memory();
+}
 
 inline const unsigned char* raw(Bytes bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());

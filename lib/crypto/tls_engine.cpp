@@ -21,6 +21,8 @@ Error error_of(unsigned long code) {
   const char* text = ERR_reason_error_string(code);
   const std::string why = text != nullptr ? text : "the connection broke the protocol";
   switch (ERR_GET_REASON(code)) {
+    case ERR_R_MALLOC_FAILURE:
+      return Error(Kind::kLimit, "speak TLS", "out of memory");
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
       return Error(Kind::kAuth, "open a TLS connection", "a key was not shown");
@@ -91,7 +93,7 @@ TlsEngine::~TlsEngine() = default;
 std::unique_ptr<TlsEngine> TlsEngine::client(const TlsContext& context, BufferPool& pool,
                                              std::optional<Pin> pin, std::uint64_t seed) {
   auto impl = std::make_unique<Impl>(*context.impl_, pool, seed, "tls.client");
-  impl->ssl.reset(SSL_new(context.impl_->client.get()));
+  impl->ssl.reset(made(SSL_new(context.impl_->client.get())));
   impl->wanted = pin;
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
   SSL_set_connect_state(engine->impl_->ssl.get());
@@ -102,7 +104,7 @@ std::unique_ptr<TlsEngine> TlsEngine::client(const TlsContext& context, BufferPo
 std::unique_ptr<TlsEngine> TlsEngine::server(const TlsContext& context, BufferPool& pool,
                                              std::uint64_t seed) {
   auto impl = std::make_unique<Impl>(*context.impl_, pool, seed, "tls.server");
-  impl->ssl.reset(SSL_new(context.impl_->server.get()));
+  impl->ssl.reset(made(SSL_new(context.impl_->server.get())));
   SSL_set_max_send_fragment(impl->ssl.get(), kFlightBytes);
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
   SSL_set_accept_state(engine->impl_->ssl.get());
@@ -112,10 +114,9 @@ std::unique_ptr<TlsEngine> TlsEngine::server(const TlsContext& context, BufferPo
 
 void TlsEngine::begin() {
   SSL* ssl = impl_->ssl.get();
-  ASSERT(ssl != nullptr);
   BIO* bio = impl_->pipe.make_bio(impl_->context.pipe_method.get());
   SSL_set_bio(ssl, bio, bio);
-  SSL_set_app_data(ssl, this);
+  made(SSL_set_app_data(ssl, this));
   advance();
 }
 
@@ -124,7 +125,11 @@ int judge_certificate(X509_STORE_CTX* store, void*) {
   auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   auto* engine = static_cast<TlsEngine*>(SSL_get_app_data(ssl));
-  if (engine->judge(X509_STORE_CTX_get0_cert(store))) return 1;
+  try {
+    if (engine->judge(X509_STORE_CTX_get0_cert(store))) return 1;
+  } catch (const std::bad_alloc&) {  // nothing is thrown through a C library
+    ERR_raise(ERR_LIB_SSL, ERR_R_MALLOC_FAILURE);
+  }
   X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
   return 0;
 }
@@ -138,7 +143,7 @@ bool TlsEngine::judge(x509_st* certificate) {
   }
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
-  ASSERT(size > 0);
+  made(size > 0);
   const Pin pin = sha256(std::as_bytes(std::span(der, static_cast<std::size_t>(size))));
   OPENSSL_free(der);
   impl_->shown = pin;
@@ -241,11 +246,10 @@ std::optional<Pin> TlsEngine::peer() const {
 ByteVector TlsEngine::exporter(std::string_view label, Bytes context, std::size_t size) {
   ASSERT(state_ == State::kOpen || state_ == State::kClosed);
   ByteVector out(size);
-  const int done = impl_->call([&](SSL* ssl) {
+  made(impl_->call([&](SSL* ssl) {
     return SSL_export_keying_material(ssl, raw(MutableBytes(out)), size, label.data(), label.size(),
                                       raw(context), context.size(), 1);
-  });
-  ASSERT(done == 1);
+  }));
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "lib/crypto/tls_pipe.hpp"
 
+#include <openssl/err.h>
+
 #include <algorithm>
 
 namespace longhaul::crypto {
@@ -23,8 +25,8 @@ Slice pop(std::vector<Slice>& queue, std::size_t& head) {
 }  // namespace
 
 BioMethodPtr TlsPipe::make_method() {
-  BioMethodPtr method(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "longhaul pipe"));
-  ASSERT(method != nullptr);
+  BioMethodPtr method(
+      made(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "longhaul pipe")));
   BIO_meth_set_write_ex(method.get(), on_write);
   BIO_meth_set_read_ex(method.get(), on_read);
   BIO_meth_set_ctrl(method.get(), on_control);
@@ -32,8 +34,7 @@ BioMethodPtr TlsPipe::make_method() {
 }
 
 BIO* TlsPipe::make_bio(const BIO_METHOD* method) {
-  BIO* bio = BIO_new(method);
-  ASSERT(bio != nullptr);
+  BIO* bio = made(BIO_new(method));
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   return bio;
@@ -41,7 +42,12 @@ BIO* TlsPipe::make_bio(const BIO_METHOD* method) {
 
 int TlsPipe::on_write(BIO* bio, const char* data, std::size_t size, std::size_t* written) {
   BIO_clear_retry_flags(bio);
-  static_cast<TlsPipe*>(BIO_get_data(bio))->write(bytes_of({data, size}));
+  try {
+    static_cast<TlsPipe*>(BIO_get_data(bio))->write(bytes_of({data, size}));
+  } catch (const std::bad_alloc&) {  // nothing is thrown through a C library
+    ERR_raise(ERR_LIB_BIO, ERR_R_MALLOC_FAILURE);
+    return 0;
+  }
   *written = size;
   return 1;
 }

@@ -77,4 +77,8 @@ void say_so_when_memory_ends() {
   });
 }
 
+void end_at_the_first_refused_allocation() {
+  std::set_new_handler(end_without_memory);
+}
+
 }  // namespace longhaul::io

@@ -18,6 +18,10 @@ from push_pull import World, same
 from reach_world import in_folder
 
 SAMPLES = 60 if os.environ.get("LONGHAUL_LONG") else 3
+# Of a command's allocations, which are many and of many kinds. LONGHAUL_SWEEP=verify-laptop-memory
+# runs the sweeps of that name alone.
+MEMORY_SAMPLES = max(SAMPLES, 12)
+ONLY = os.environ.get("LONGHAUL_SWEEP", "")
 ERRORS = {"file": (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EDQUOT, errno.EINTR),
           "memory": (errno.ENOMEM,),
           "socket": (errno.ECONNRESET, errno.ENOBUFS, errno.EMFILE, errno.ECONNABORTED, errno.EINTR,
@@ -129,12 +133,15 @@ def count(world, side, what, action):
 
 def sweep(world, side, what, make, source, seed):
     name = f"{make.__name__.lower()}-{side}-{what}"
+    if ONLY not in name:
+        return
+    samples = MEMORY_SAMPLES if (side, what) == ("laptop", "memory") else SAMPLES
     total = count(world, side, what, make(world, source, f"{name}-count"))
     fine = (*range(9), 130, *((-signal.SIGABRT,) if what == "memory" else ()))
     rng = random.Random(seed)
     failed = ended = 0
-    for i in range(SAMPLES):
-        n = (total * i + rng.randrange(total)) // SAMPLES
+    for i in range(samples):
+        n = (total * i + rng.randrange(total)) // samples
         where = f"{name}: call {n} of {total}"
         action = make(world, source, f"{name}-{i}")
         setattr(world, side, {"FAIL_WHAT": what, "FAIL_AT": str(n),
@@ -159,7 +166,7 @@ def sweep(world, side, what, make, source, seed):
         assert again.returncode == 0, (where, again.said)
         action.check(where)
         assert world.stop() == 0
-    print(f"{name}: {total} calls, {SAMPLES} failed; {failed} commands told an error, "
+    print(f"{name}: {total} calls, {samples} failed; {failed} commands told an error, "
           f"{ended} streamers ended")
 
 

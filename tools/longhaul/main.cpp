@@ -360,6 +360,7 @@ int main(int argc, char** argv) {
   io::keep_no_core_files();
   io::keep_few_arenas();
   io::say_so_when_memory_ends();
+  io::end_at_the_first_refused_allocation();
   try {
     root.parse(argc, argv);
     if (const std::optional<int> code = about.answer()) return *code;
