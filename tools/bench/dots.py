@@ -1,4 +1,5 @@
-"""A plot of dots as SVG: a line a cell, a dot a run, and where the bar is. Nothing but python3."""
+"""A plot of dots as SVG: a line a cell, a dot a run, hollow where the run is in doubt, and where the
+bar is. Nothing but python3."""
 import html
 
 WIDTH, ROW, TOP, FOOT, LETTER = 520, 16, 56, 34, 6
@@ -16,8 +17,8 @@ def ticks(most):
 
 
 def draw(title, legend, rows):
-    """`legend`: {name: colour}; `rows`: (label, [(name, value)], [values of the bar])."""
-    shown = [value for _, runs, bars in rows for value in [*(one for _, one in runs), *bars]]
+    """`legend`: {name: colour}; `rows`: (label, [(name, value, is_sure)], [values of the bar])."""
+    shown = [value for _, runs, bars in rows for value in [*(one for _, one, _ in runs), *bars]]
     scale = ticks(max(shown, default=1))
     height = TOP + ROW * len(rows) + FOOT
     labels = 20 + LETTER * max((len(label) for label, _, _ in rows), default=0)
@@ -39,6 +40,7 @@ def draw(title, legend, rows):
         y = TOP + ROW * number + ROW / 2
         parts.append(f'<text x="{labels - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>')
         parts += [upright(bar, y - 6, y + 6, 'stroke="#b00" stroke-width="2"') for bar in bars]
-        parts += [f'<circle cx="{across(value):.1f}" cy="{y}" r="3.5" fill="{legend[name]}" fill-opacity="0.75"/>'
-                  for name, value in runs]
+        parts += [f'<circle cx="{across(value):.1f}" cy="{y}" r="3.5" fill="{legend[name]}" '
+                  f'fill-opacity="{0.75 if is_sure else 0.1}" stroke="{legend[name]}"/>'
+                  for name, value, is_sure in runs]
     return "\n".join(parts + ["</svg>", ""])
