@@ -55,16 +55,6 @@ session::LinkMemory link_in(std::string_view text) {
   return whole ? out : session::LinkMemory{};
 }
 
-session::LinkMemory worth_keeping(const session::LinkMemory& known,
-                                  const session::LinkMemory& learned, std::uint64_t moved_bytes) {
-  constexpr std::uint64_t kFlights = 4;  // of rate x RTT: then it had time to find the rate
-  const std::uint64_t flight = known.rate.bytes_in(known.rtt_min).value();
-  if (learned.rate >= known.rate || moved_bytes >= kFlights * flight) return learned;
-  session::LinkMemory kept = known;
-  if (learned.rtt_min > Duration::zero()) kept.rtt_min = std::min(kept.rtt_min, learned.rtt_min);
-  return kept;
-}
-
 session::LinkMemory load_link(const App& app, const std::string& site, const std::string& network) {
   const auto state = private_folder(app.home.state);
   const auto name = file_of(site, network);

@@ -14,11 +14,6 @@ session::LinkMemory load_link(const App& app, const std::string& site, const std
 void save_link(const App& app, const std::string& site, const std::string& network,
                const session::LinkMemory& learned);
 
-// What to remember after a session that moved so many bytes. One that moved little has not seen how
-// fast the link is: a lower rate than is known says nothing.
-session::LinkMemory worth_keeping(const session::LinkMemory& known,
-                                  const session::LinkMemory& learned, std::uint64_t moved_bytes);
-
 std::string link_text(const session::LinkMemory& learned);
 session::LinkMemory link_in(
     std::string_view text);  // empty where the text is not as link_text() wrote it

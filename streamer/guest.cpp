@@ -129,7 +129,7 @@ void Server::give_turn() {
       auto engine = crypto::TlsEngine::server(tls_, pool_);  // 16 KiB: only for who said something
       guest.greeter = std::make_unique<session::Greeter>(std::move(engine), pool_);
     }
-    guest.fed = guest.greeter->on_stream(std::exchange(guest.in, Slice()));
+    guest.fed = guest.greeter->on_stream(env_.now(), std::exchange(guest.in, Slice()));
     guest.turn.notify();
   }
   turns_->set(admission_.next_turn());

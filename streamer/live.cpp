@@ -62,8 +62,8 @@ transfer::ExchangeOptions exchange_options(const wire::Hello& hello, StageClock&
 
 std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
                                  BufferPool& pool, io::DatagramHub* hub, probe::Gate& gate,
-                                 const auth::Peer& peer, session::Arrival& arrival,
-                                 session::PathId& first) {
+                                 const auth::Peer& peer, const session::LinkMemory& known,
+                                 session::Arrival& arrival, session::PathId& first) {
   auto live = std::make_shared<Live>();
   live->peer = peer.pin;
   live->role = peer.role;
@@ -93,6 +93,7 @@ std::shared_ptr<Live> Live::make(io::Env& env, Log& log, std::shared_ptr<Dataset
   options.buffers = &pool;
   options.stages = &stages;
   options.datagrams = hub != nullptr;
+  options.learned = known;
   live->session = session::Session::accept(env.now(), arrival, options, services, &first);
   Live* self = live.get();
   auto dialer = [](const session::Dial&) -> io::Task<Result<std::unique_ptr<io::Stream>>> {

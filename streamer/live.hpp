@@ -27,6 +27,7 @@ constexpr std::ptrdiff_t kSessionsPerPeerMax = 32;  // one for each command that
 
 struct Live {
   auth::Pin peer{};
+  std::string from;  // the address its first connection came from
   auth::Role role = auth::Role::kObserver;
   wire::SessionToken token{};
   Time began{};
@@ -39,11 +40,12 @@ struct Live {
   std::unique_ptr<io::Pump> pump;
   std::unique_ptr<io::ProbeSocket> probe_socket;  // none without a hub; who serves runs it
 
-  // hub: the site's UDP socket, or none; it and the gate outlive it.
+  // hub: the site's UDP socket, or none; it and the gate outlive it. known: of the link to the
+  // peer.
   static std::shared_ptr<Live> make(io::Env& env, Log& log, std::shared_ptr<Datasets> datasets,
                                     BufferPool& pool, io::DatagramHub* hub, probe::Gate& gate,
-                                    const auth::Peer& peer, session::Arrival& arrival,
-                                    session::PathId& first);
+                                    const auth::Peer& peer, const session::LinkMemory& known,
+                                    session::Arrival& arrival, session::PathId& first);
 };
 
 // A living peer dials every second: one that began anew and left a session dead for so long was

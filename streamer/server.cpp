@@ -222,8 +222,10 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
     return refuse(*guest, wire::Refusal::kBusy, "there are too many sessions");
   session::PathId first;
   session::Arrival arrival = guest->greeter->take();
-  auto live =
-      Live::make(env_, log_, datasets_, pool_, hub_.get(), probe_gate_, *peer, arrival, first);
+  const std::string from = guest->source();
+  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), probe_gate_, *peer,
+                         links_.find(pin, from), arrival, first);
+  live->from = from;
   const session::Association* association = live->session->association();
   if (association == nullptr) {
     guest->greeter->give_back(std::move(arrival));
@@ -242,6 +244,8 @@ io::Task<> Server::serve(std::shared_ptr<Live> live) {
   co_await live->pump->run();
   if (live->probe_socket != nullptr) live->probe_socket->close();
   co_await probing.join();
+  links_.keep(live->peer, live->from, live->session->learned(),
+              live->session->status().acked_bytes);
   sessions_.erase(live->token);
   LOG(log_, kInfo, "session {} ended", to_hex(live->token).substr(0, 8));
 }

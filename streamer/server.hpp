@@ -21,6 +21,7 @@
 #include "lib/probe/site.hpp"
 #include "lib/session/greeter.hpp"
 #include "streamer/datasets.hpp"
+#include "streamer/peer_links.hpp"
 #include "streamer/root.hpp"
 
 namespace longhaul::streamer {
@@ -86,6 +87,7 @@ class Server {
   probe::Gate probe_gate_;
   std::map<auth::ConnectionId, std::shared_ptr<Guest>> guests_;
   std::map<wire::SessionToken, std::shared_ptr<Live>> sessions_;
+  PeerLinks links_;
   std::unique_ptr<io::DatagramHub> hub_;  // none: the port is taken; then TLS alone
   std::map<io::Stream*, Time> offers_;    // unused so far, and since when
   struct {

@@ -70,6 +70,7 @@ Result<PathId> Core::adopt(Time now, Arrival& arrival) {
   if (!association_.has_value()) association_ = associate(*arrival.stream);
   Path& path = paths_.add(arrival.hello.role == 0 ? PathRole::kControl : PathRole::kBulk, now_);
   path.stream = std::move(arrival.stream);
+  path.handshake_rtt = arrival.handshake_rtt;
   open(path);
   path.accepted = true;
   messages_.on_credit(arrival.hello.credit);

@@ -236,6 +236,7 @@ void Core::on_writable(Time now, PathId id, std::size_t bytes) {
 
 LinkMemory Core::learned() const {
   LinkMemory memory;
+  if (mode_ == datagram::RateMode::kBackground) return memory;  // what it left to others is no rate
   memory.rate = rate_.capacity();
   memory.rtt_min = rate_.rtt_min();
   memory.loss_ppm = rate_.loss_ppm();

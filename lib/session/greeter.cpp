@@ -9,10 +9,12 @@ namespace longhaul::session {
 Greeter::Greeter(std::unique_ptr<crypto::TlsEngine> engine, BufferPool& pool)
     : stream_(std::make_unique<StreamPath>(std::move(engine), pool)) {}
 
-Result<> Greeter::on_stream(const Slice& in) {
+Result<> Greeter::on_stream(Time now, const Slice& in) {
   if (returned_ != nullptr) return {};  // refused: whatever it says
   ASSERT(stream_ != nullptr);
+  if (!began_.has_value()) began_ = now;
   TRY(stream_->feed(in));
+  if (stream_->secured() && handshake_rtt_ == Duration{}) handshake_rtt_ = now - *began_;
   if (knock_.has_value() || !stream_->secured()) return {};
   return look();
 }
@@ -48,7 +50,7 @@ std::optional<Slice> Greeter::poll_output() {
 
 Arrival Greeter::take() {
   ASSERT(knock_.has_value() && knock_->hello() != nullptr);
-  return Arrival{std::move(stream_), *knock_->hello()};
+  return Arrival{std::move(stream_), *knock_->hello(), handshake_rtt_};
 }
 
 void Greeter::give_back(Arrival arrival) {

@@ -37,6 +37,7 @@ struct Knock {
 struct Arrival {
   std::unique_ptr<FramePath> stream;
   wire::Hello hello;
+  Duration handshake_rtt{};  // from the ClientHello to the peer's Finished; zero: not known
   bool wants_session() const { return hello.intent == wire::Intent::kJoin; }
 };
 
@@ -45,7 +46,7 @@ class Greeter {
   Greeter(std::unique_ptr<crypto::TlsEngine> engine, BufferPool& pool);
 
   // An error: close the connection, after writing what poll_output() gives.
-  Result<> on_stream(const Slice& in);
+  Result<> on_stream(Time now, const Slice& in);
   void check() const;  // invariants
   bool wants_input() const { return stream_ != nullptr && stream_->bytes_in() < kGreeterBytesMax; }
   std::optional<Slice> poll_output();
@@ -66,6 +67,8 @@ class Greeter {
   std::unique_ptr<StreamPath> stream_;
   std::unique_ptr<FramePath> returned_;
   std::optional<Knock> knock_;
+  std::optional<Time> began_;  // the first byte was here
+  Duration handshake_rtt_{};
 };
 
 // What to tell a connection that Session::adopt() or accept() did not take.

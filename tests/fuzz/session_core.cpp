@@ -22,13 +22,13 @@ class Attack {
     Greeter greeter(crypto::TlsEngine::server(victim_tls_, pool_, 2), pool_);
     while (!mine.secured()) {
       for (Slice out = mine.take_output(); !out.empty(); out = mine.take_output()) {
-        ASSERT(greeter.on_stream(out).has_value());
+        ASSERT(greeter.on_stream(Time{}, out).has_value());
       }
       while (auto out = greeter.poll_output()) ASSERT(mine.feed(*out).has_value());
     }
     mine.send(wire::FrameType::kHello, wire::Hello{});
     for (Slice out = mine.take_output(); !out.empty(); out = mine.take_output()) {
-      ASSERT(greeter.on_stream(out).has_value());
+      ASSERT(greeter.on_stream(Time{}, out).has_value());
     }
     ASSERT(greeter.knock() != nullptr);
     Sink sink;

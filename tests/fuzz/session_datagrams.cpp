@@ -39,14 +39,14 @@ class Attack {
     Greeter greeter(crypto::TlsEngine::server(victim_tls_, pool_, 2), pool_);
     while (!mine.secured()) {
       for (Slice out = mine.take_output(); !out.empty(); out = mine.take_output())
-        ASSERT(greeter.on_stream(out).has_value());
+        ASSERT(greeter.on_stream(Time{}, out).has_value());
       while (auto out = greeter.poll_output()) ASSERT(mine.feed(*out).has_value());
     }
     wire::Hello hello;
     hello.capabilities = kCapabilityDatagrams;
     mine.send(wire::FrameType::kHello, hello);
     for (Slice out = mine.take_output(); !out.empty(); out = mine.take_output())
-      ASSERT(greeter.on_stream(out).has_value());
+      ASSERT(greeter.on_stream(Time{}, out).has_value());
     Sink sink;
     Service* services[] = {&sink};
     SessionOptions options;

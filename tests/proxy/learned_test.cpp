@@ -16,12 +16,12 @@ session::LinkMemory link(std::uint64_t rate, Duration rtt) {
 
 TEST(LinkFile, AShortSessionDoesNotTakeTheRateBack) {
   const auto known = link(20'000'000, 150ms);  // three million bytes in flight
-  EXPECT_EQ(worth_keeping(known, link(1'000'000, 140ms), 50'000).rate, known.rate);
-  EXPECT_EQ(worth_keeping(known, link(1'000'000, 140ms), 50'000).rtt_min, 140ms);
-  EXPECT_EQ(worth_keeping(known, link(0, 0ms), 0), known);
-  EXPECT_EQ(worth_keeping(known, link(10'000'000, 150ms), 40'000'000).rate.value(), 10'000'000U);
-  EXPECT_EQ(worth_keeping(known, link(30'000'000, 150ms), 50'000).rate.value(), 30'000'000U);
-  EXPECT_EQ(worth_keeping({}, link(1'000'000, 140ms), 50'000).rate.value(), 1'000'000U);
+  EXPECT_EQ(session::worth_keeping(known, link(1'000'000, 140ms), 50'000).rate, known.rate);
+  EXPECT_EQ(session::worth_keeping(known, link(1'000'000, 140ms), 50'000).rtt_min, 140ms);
+  EXPECT_EQ(session::worth_keeping(known, link(0, 0ms), 0), known);
+  EXPECT_EQ(session::worth_keeping(known, link(10'000'000, 150ms), 40'000'000).rate.value(), 10'000'000U);
+  EXPECT_EQ(session::worth_keeping(known, link(30'000'000, 150ms), 50'000).rate.value(), 30'000'000U);
+  EXPECT_EQ(session::worth_keeping({}, link(1'000'000, 140ms), 50'000).rate.value(), 1'000'000U);
 }
 
 TEST(SiteRates, ManyFilesTellWhatAFileTakes) {

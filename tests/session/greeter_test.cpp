@@ -38,12 +38,14 @@ class Doorway : public testing::Test {
     while (!guest.stream->secured()) talk(guest);
     return guest;
   }
+  // There and back, which takes kRoundTrip.
   void talk(Guest& guest) {
     for (Slice out = guest.stream->take_output(); !out.empty(); out = guest.stream->take_output())
-      EXPECT_TRUE(guest.greeter->on_stream(out).has_value());
+      EXPECT_TRUE(guest.greeter->on_stream(now_, out).has_value());
     guest.greeter->check();
     while (auto out = guest.greeter->poll_output())
       EXPECT_TRUE(guest.stream->feed(*out).has_value());
+    now_ += kRoundTrip;
   }
   std::unique_ptr<Session> begin(Guest& guest, wire::Hello hello = {}) {
     guest.stream->send(wire::FrameType::kHello, hello);
@@ -90,7 +92,9 @@ class Doorway : public testing::Test {
   crypto::TlsContext peer_tls_{made_from(2), {.seeded = true}};
   crypto::TlsContext other_tls_{made_from(3), {.seeded = true}};
   ScriptService service_;
+  static constexpr Duration kRoundTrip = 80ms;
   std::uint64_t seed_ = 0;
+  Time now_{};
 };
 
 TEST_F(Doorway, AConnectionWithoutTheSessionsProofIsToldSo) {
@@ -98,6 +102,15 @@ TEST_F(Doorway, AConnectionWithoutTheSessionsProofIsToldSo) {
   const auto session = begin(first);
   EXPECT_EQ(join(*session, second, wire::Hello{}), wire::Refusal::kForbidden);
   EXPECT_EQ(join(*session, third, proven_by(*session, third)), wire::Refusal::kForbidden);
+}
+
+// What the site sends first is paced by it, and by it a link that it knows is told from another.
+TEST_F(Doorway, TheHandshakeTellsTheRoundTrip) {
+  now_ += 1h;
+  Guest guest = come(peer_tls_);
+  guest.stream->send(wire::FrameType::kHello, wire::Hello{});
+  talk(guest);
+  EXPECT_EQ(guest.greeter->take().handshake_rtt, kRoundTrip);
 }
 
 TEST_F(Doorway, OneTooManyIsToldThatTheSessionIsBusy) {

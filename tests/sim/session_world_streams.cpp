@@ -30,7 +30,7 @@ void Node::on_bytes(Time now, netsim::StreamId stream, Slice bytes) {
   if (connection == nullptr) return;
   if (on_each_read) on_each_read(bytes);
   if (connection->greeter != nullptr) {
-    const auto read = connection->greeter->on_stream(bytes);
+    const auto read = connection->greeter->on_stream(clock(), bytes);
     while (auto out = connection->greeter->poll_output()) {
       connection->pending_bytes += out->size();
       connection->pending.push_back(std::move(*out));
