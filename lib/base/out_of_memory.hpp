@@ -1,6 +1,6 @@
 // out_of_memory: an allocation that was refused somewhere else than in `new`, a C library say, ends
-// as one in `new` does: the handler of std::set_new_handler() is asked first, then std::bad_alloc is
-// thrown.
+// as one in `new` does: the handler of std::set_new_handler() is asked first, then std::bad_alloc
+// is thrown.
 #pragma once
 
 #include <new>

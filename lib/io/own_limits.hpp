@@ -21,9 +21,9 @@ void give_memory_back();
 // is kept, as after any death of a process. Any other uncaught exception aborts as before.
 void say_so_when_memory_ends();
 [[noreturn]] void end_without_memory();
-// The same for any allocation that fails, at once. For a program that does one thing: thrown through
-// coroutines, std::bad_alloc may be lost on the way, and a command would wait for ever. Not for one
-// that serves many, who could go on.
+// The same for any allocation that fails, at once. For a program that does one thing: thrown
+// through coroutines, std::bad_alloc may be lost on the way, and a command would wait for ever. Not
+// for one that serves many, who could go on.
 void end_at_the_first_refused_allocation();
 
 }  // namespace longhaul::io

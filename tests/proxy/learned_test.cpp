@@ -19,8 +19,10 @@ TEST(LinkFile, AShortSessionDoesNotTakeTheRateBack) {
   EXPECT_EQ(session::worth_keeping(known, link(1'000'000, 140ms), 50'000).rate, known.rate);
   EXPECT_EQ(session::worth_keeping(known, link(1'000'000, 140ms), 50'000).rtt_min, 140ms);
   EXPECT_EQ(session::worth_keeping(known, link(0, 0ms), 0), known);
-  EXPECT_EQ(session::worth_keeping(known, link(10'000'000, 150ms), 40'000'000).rate.value(), 10'000'000U);
-  EXPECT_EQ(session::worth_keeping(known, link(30'000'000, 150ms), 50'000).rate.value(), 30'000'000U);
+  EXPECT_EQ(session::worth_keeping(known, link(10'000'000, 150ms), 40'000'000).rate.value(),
+            10'000'000U);
+  EXPECT_EQ(session::worth_keeping(known, link(30'000'000, 150ms), 50'000).rate.value(),
+            30'000'000U);
   EXPECT_EQ(session::worth_keeping({}, link(1'000'000, 140ms), 50'000).rate.value(), 1'000'000U);
 }
 
