@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 
-#include "tests/sim/session_world.hpp"
+#include "tests/sim/questions.hpp"
 
 namespace longhaul::test {
 namespace {
@@ -34,11 +33,6 @@ bool tested(const Node& node) {
                      [](const auto& event) { return event.second.why == ChoiceReason::kTesting; });
 }
 
-Duration percentile(std::vector<Duration>& all, std::size_t percent) {
-  std::sort(all.begin(), all.end());
-  return all.empty() ? Duration::max() : all[(all.size() - 1) * percent / 100];
-}
-
 // Bar of one alone on a link: queue p99 25 ms; of control beside bulk: 10 and 50 ms over the base.
 TEST(PathTrial, ALinkThatDatagramsFillIsNotFilledFurther) {
   for (const double queue_bdp : {0.5, 4.0}) {
@@ -46,33 +40,21 @@ TEST(PathTrial, ALinkThatDatagramsFillIsNotFilledFurther) {
     WorldOptions options = fast(100);
     options.link.queue_bdp = queue_bdp;
     SessionWorld world(41, options);
-    ScriptService asks, answers;
-    std::map<std::uint64_t, Time> sent;
-    std::vector<Duration> waits, queues;
-    answers.on_each = [&](Time, Lane lane, const Slice& message) {
-      answers.send(lane, number_of(message) + 1'000'000, 64);
-    };
-    asks.on_each = [&](Time now, Lane, const Slice& message) {
-      waits.push_back(now - sent.at(number_of(message) - 1'000'000) - options.link.rtt);
-    };
-    world.laptop.make_second = [&]() -> session::Service& { return asks; };
-    world.site.make_second = [&]() -> session::Service& { return answers; };
+    Questions questions(world);
+    std::vector<Duration> queues;
     world.laptop.service.send_endless_bulk(true);
     world.start();
     world.run_for(29s);
-    for (std::uint64_t i = 0; i < 400; ++i) {  // until the test is long over
-      sent[i] = world.wan.now();
-      asks.send(Lane::kControl, i, 64);
-      world.laptop.drain();
-      world.run_for(20ms);
+    for (int i = 0; i < 400; ++i) {  // until the test is long over
+      questions.ask_and_run(20ms);
       queues.push_back(queue_of(world));
     }
     EXPECT_TRUE(tested(world.laptop));
     EXPECT_EQ(world.laptop.session->status().choice, ChoiceReason::kAnswered);
     EXPECT_LE(percentile(queues, 50), 10ms);
     EXPECT_LE(percentile(queues, 99), 25ms);
-    EXPECT_LE(percentile(waits, 50), 10ms);
-    EXPECT_LE(percentile(waits, 99), 50ms);
+    EXPECT_LE(percentile(questions.waits, 50), 10ms);
+    EXPECT_LE(percentile(questions.waits, 99), 50ms);
   }
 }
 
@@ -108,17 +90,8 @@ TEST(PathTrial, AThrottleThatEndedIsLeftBehindWithoutFillingTheLink) {
     options.udp_throttle =
         UdpThrottle{BytesPerSecond::from_bits(megabits * 200'000), {}, ByteCount(megabits * 5'000)};
     SessionWorld world(45, options);
-    ScriptService asks, answers;
-    std::map<std::uint64_t, Time> sent;
-    std::vector<Duration> waits, queues;
-    answers.on_each = [&](Time, Lane lane, const Slice& message) {
-      answers.send(lane, number_of(message) + 1'000'000, 64);
-    };
-    asks.on_each = [&](Time now, Lane, const Slice& message) {
-      waits.push_back(now - sent.at(number_of(message) - 1'000'000) - options.link.rtt);
-    };
-    world.laptop.make_second = [&]() -> session::Service& { return asks; };
-    world.site.make_second = [&]() -> session::Service& { return answers; };
+    Questions questions(world);
+    std::vector<Duration> queues;
     world.laptop.service.send_endless_bulk(true);
     world.start();
     const auto choice = [&world] { return world.laptop.session->status().choice; };
@@ -127,19 +100,16 @@ TEST(PathTrial, AThrottleThatEndedIsLeftBehindWithoutFillingTheLink) {
     world.options.udp_throttle.reset();
     ASSERT_TRUE(world.run_until([&] { return choice() == ChoiceReason::kTesting; }, 45s));
     const std::uint64_t before = bytes();
-    for (std::uint64_t i = 0; i < 900; ++i) {
-      sent[i] = world.wan.now();
-      asks.send(Lane::kControl, i, 64);
-      world.laptop.drain();
-      world.run_for(20ms);
+    for (int i = 0; i < 900; ++i) {
+      questions.ask_and_run(20ms);
       queues.push_back(queue_of(world));
     }
     EXPECT_EQ(choice(), ChoiceReason::kAnswered);
     EXPECT_GE(bytes() - before, megabits * 125'000 * 18 * 85 / 100);
     EXPECT_LE(percentile(queues, 50), 10ms);
     EXPECT_LE(percentile(queues, 99), 50ms);
-    EXPECT_LE(percentile(waits, 50), 10ms);
-    EXPECT_LE(percentile(waits, 99), 50ms);
+    EXPECT_LE(percentile(questions.waits, 50), 10ms);
+    EXPECT_LE(percentile(questions.waits, 99), 50ms);
     EXPECT_EQ(world.site.service.wrong(), 0U);
   }
 }

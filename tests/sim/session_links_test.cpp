@@ -5,7 +5,7 @@
 #include <map>
 
 #include "lib/session/k_search.hpp"
-#include "tests/sim/session_world.hpp"
+#include "tests/sim/questions.hpp"
 
 namespace longhaul::test {
 namespace {
@@ -172,28 +172,14 @@ TEST(SessionLinks, WhatDatagramsLeaveToOthersTlsDoesNotTake) {
 std::vector<Duration> waits_beside_bulk(std::uint64_t megabits, std::uint64_t seed) {
   WorldOptions options;
   options.link = {.rtt = 180ms, .megabits = megabits, .loss = 0.01};
-  ScriptService asks, answers;
-  std::map<std::uint64_t, Time> sent;
-  std::vector<Duration> waits;
-  answers.on_each = [&](Time, Lane lane, const Slice& message) {
-    answers.send(lane, number_of(message) + 1'000'000, 64);
-  };
   SessionWorld world(seed, options);
-  asks.on_each = [&](Time now, Lane, const Slice& message) {
-    waits.push_back(now - sent.at(number_of(message) - 1'000'000) - options.link.rtt);
-  };
-  world.laptop.make_second = [&]() -> session::Service& { return asks; };
-  world.site.make_second = [&]() -> session::Service& { return answers; };
+  Questions questions(world);
   world.laptop.service.send_endless_bulk(true);
   world.start();
   world.run_for(10s);
-  for (std::uint64_t i = 0; i < 1000; ++i) {
-    sent[i] = world.wan.now();
-    asks.send(Lane::kControl, i, 64);
-    world.laptop.drain();
-    world.run_for(20ms);
-  }
+  for (int i = 0; i < 1000; ++i) questions.ask_and_run(20ms);
   world.run_for(2s);
+  std::vector<Duration>& waits = questions.waits;
   EXPECT_EQ(waits.size(), 1000U);
   waits.resize(1000, Duration::max());
   std::sort(waits.begin(), waits.end());
