@@ -11,7 +11,7 @@ PAUSE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """The way from host a to b: IP bytes that entered the link and that b was given, and what waits
+    """One way of the link: IP bytes that entered it and that the far host was given, and what waits
     at the bottleneck."""
     at: float  # by time.monotonic()
     into: int
@@ -20,11 +20,12 @@ class Look:
 
 
 class Watch:
-    """Looks at a link from a thread. Use as a context; `looks` only grows. The emulator is asked
-    over one connection: to start a process costs the two cores that are measured more than a look."""
+    """Looks at a link, from host a to b ("up") or back, from a thread. Use as a context; `looks`
+    only grows. The emulator is asked over one connection: to start a process costs the two cores
+    that are measured more than a look."""
 
-    def __init__(self, link):
-        self.looks, self.over, self.link = [], threading.Event(), link
+    def __init__(self, link, way="up"):
+        self.looks, self.over, self.link, self.way = [], threading.Event(), link, way
         self.thread = threading.Thread(target=self.look_on)
 
     def __enter__(self):
@@ -42,8 +43,8 @@ class Watch:
     def look(self):
         self.lines.write('{"get": "counters"}\n')
         self.lines.flush()
-        up = json.loads(self.lines.readline())["result"]["up"]
-        self.looks.append(Look(time.monotonic(), up["bytes_in"], up["bytes_out"], up["queue_bytes"]))
+        seen = json.loads(self.lines.readline())["result"][self.way]
+        self.looks.append(Look(time.monotonic(), seen["bytes_in"], seen["bytes_out"], seen["queue_bytes"]))
 
     def look_on(self):
         while not self.over.wait(PAUSE):

@@ -57,7 +57,8 @@ int link(const LinkCommand& options) {
     for (emulator::AddressId id = 0; id < emulator->spaces.names.size(); ++id)
       say(fmt::format("netsim exec {} {} -- CMD   {}", options.name, emulator->spaces.names[id],
                       emulator::address4(id)));
-    say(fmt::format("netsim ctl {} set rtt=300ms | outage 30s | stats | down", options.name));
+    say(fmt::format("netsim ctl {} set rtt=300ms | outage 30s | move a | stats | down",
+                    options.name));
   }
   return options.detach ? 0 : wait_for_the_end(options, *supervisor, *emulator);
 }
