@@ -1,6 +1,6 @@
 #include "lib/crypto/digest.hpp"
 
-#include <openssl/evp.h>
+#include "lib/crypto/openssl_ptr.hpp"
 
 namespace longhaul::crypto {
 namespace {
