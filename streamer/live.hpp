@@ -27,7 +27,7 @@ constexpr std::ptrdiff_t kSessionsPerPeerMax = 32;  // one for each command that
 
 struct Live {
   auth::Pin peer{};
-  std::string from;  // the address its first connection came from
+  std::string from;  // the address its connections come from; empty: of several, two links' worth
   auth::Role role = auth::Role::kObserver;
   wire::SessionToken token{};
   Time began{};

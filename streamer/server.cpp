@@ -183,6 +183,20 @@ void Server::refuse(Guest& guest, wire::Refusal reason, const char* why) {
   guest.greeter->refuse(reason);
 }
 
+// A further connection of a session.
+void Server::join(Guest& guest) {
+  const auto found = sessions_.find(guest.greeter->knock()->hello()->session);
+  if (found == sessions_.end())
+    return refuse(guest, wire::Refusal::kNoSession, "its session is not known here");
+  Live& live = *found->second;
+  session::Arrival arrival = guest.greeter->take();
+  const auto path = live.session->adopt(env_.now(), arrival);
+  if (path && live.from != guest.source()) live.from.clear();
+  if (path) return live.pump->attach(*path, std::move(guest.stream));
+  guest.greeter->give_back(std::move(arrival));
+  refuse(guest, session::refusal_of(path.error()), path.error().why().c_str());
+}
+
 void Server::admit(const std::shared_ptr<Guest>& guest) {
   const Charge charge(*this, guest->id);
   const session::Knock knock = *guest->greeter->knock();
@@ -206,16 +220,7 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   if (const auto bad = session::judge_version(*knock.hello()))
     return refuse(*guest, *bad, "it speaks another version");
 
-  if (knock.hello()->intent == wire::Intent::kJoin) {
-    const auto found = sessions_.find(knock.hello()->session);
-    if (found == sessions_.end())
-      return refuse(*guest, wire::Refusal::kNoSession, "its session is not known here");
-    session::Arrival arrival = guest->greeter->take();
-    const auto path = found->second->session->adopt(env_.now(), arrival);
-    if (path) return found->second->pump->attach(*path, std::move(guest->stream));
-    guest->greeter->give_back(std::move(arrival));
-    return refuse(*guest, session::refusal_of(path.error()), path.error().why().c_str());
-  }
+  if (knock.hello()->intent == wire::Intent::kJoin) return join(*guest);
   const auto its_own = std::count_if(sessions_.begin(), sessions_.end(),
                                      [&](const auto& entry) { return entry.second->peer == pin; });
   if (sessions_.size() >= kSessionsMax || its_own >= kSessionsPerPeerMax)
@@ -223,8 +228,9 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   session::PathId first;
   session::Arrival arrival = guest->greeter->take();
   const std::string from = guest->source();
-  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), probe_gate_, *peer,
-                         links_.find(pin, from), arrival, first);
+  const session::LinkMemory known = links_.find(pin, from);
+  auto live = Live::make(env_, log_, datasets_, pool_, hub_.get(), probe_gate_, *peer, known,
+                         arrival, first);
   live->from = from;
   const session::Association* association = live->session->association();
   if (association == nullptr) {
@@ -233,6 +239,10 @@ void Server::admit(const std::shared_ptr<Guest>& guest) {
   }
   sessions_[association->token] = live;
   live->token = association->token;
+  if (!known.empty()) {
+    LOG(log_, kInfo, "session {} sends over a link that carried {:.1f} MB/s",
+        to_hex(live->token).substr(0, 8), static_cast<double>(known.rate.value()) / 1e6);
+  }
   // Attached first: serve() begins at once, and what the session already says is for this path.
   live->pump->attach(first, std::move(guest->stream));
   tasks_.spawn(serve(live));
@@ -244,9 +254,11 @@ io::Task<> Server::serve(std::shared_ptr<Live> live) {
   co_await live->pump->run();
   if (live->probe_socket != nullptr) live->probe_socket->close();
   co_await probing.join();
-  links_.keep(live->peer, live->from, live->session->learned(),
-              live->session->status().acked_bytes);
   sessions_.erase(live->token);
+  if (!live->from.empty()) {
+    links_.keep(live->peer, live->from, live->session->learned(),
+                live->session->status().acked_bytes);
+  }
   LOG(log_, kInfo, "session {} ended", to_hex(live->token).substr(0, 8));
 }
 

@@ -66,6 +66,7 @@ class Server {
   bool waits_for_session(const Guest& guest) const;
   void wake_waiting();
   void admit(const std::shared_ptr<Guest>& guest);
+  void join(Guest& guest);
   bool may_log_refusal();
   void refuse(Guest& guest, wire::Refusal reason, const char* why);
   io::Task<> serve(std::shared_ptr<Live> live);

@@ -19,11 +19,9 @@ KeyPtr key_of(Bytes secret) {
 Pin pin_of(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
+  const TextPtr owner(der);
   made(size > 0);
-  const Pin pin =
-      sha256(std::as_bytes(std::span<const unsigned char>(der, static_cast<std::size_t>(size))));
-  OPENSSL_free(der);
-  return pin;
+  return sha256(std::as_bytes(std::span<const unsigned char>(der, static_cast<std::size_t>(size))));
 }
 
 // X.509 wants dates and a serial number. These follow from the key, so that one key has one

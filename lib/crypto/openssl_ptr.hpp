@@ -28,6 +28,10 @@ using LibPtr = std::unique_ptr<OSSL_LIB_CTX, FreeWith<OSSL_LIB_CTX_free>>;
 using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, FreeWith<OSSL_PROVIDER_unload>>;
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
+struct FreeText {
+  void operator()(unsigned char* text) const noexcept { OPENSSL_free(text); }
+};
+using TextPtr = std::unique_ptr<unsigned char, FreeText>;
 using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
 
 // For calls that a sound program sees fail for want of memory alone. OpenSSL says so by a null

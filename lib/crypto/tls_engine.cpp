@@ -143,9 +143,9 @@ bool TlsEngine::judge(x509_st* certificate) {
   }
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
+  const TextPtr owner(der);
   made(size > 0);
   const Pin pin = sha256(std::as_bytes(std::span(der, static_cast<std::size_t>(size))));
-  OPENSSL_free(der);
   impl_->shown = pin;
   if (pin == impl_->context.pin) {
     impl_->verdict = Error(Kind::kAuth, kAttempt, "it is our own");

@@ -13,6 +13,8 @@
 #include <new>
 #include <string_view>
 
+#include "lib/io/terminal.hpp"
+
 namespace longhaul::io {
 namespace {
 
@@ -60,6 +62,7 @@ void end_without_memory() {
       "  do:  free memory or raise the limit, then run the same command again; what had arrived is "
       "kept\n";
   // Nothing here allocates, and no destructor runs that might.
+  give_terminal_back();
   static_cast<void>(::write(STDERR_FILENO, kText.data(), kText.size()) + 0);
   ::_exit(1);
 }

@@ -23,7 +23,7 @@ void say_so_when_memory_ends();
 [[noreturn]] void end_without_memory();
 // The same for any allocation that fails, at once. For a program that does one thing: thrown
 // through coroutines, std::bad_alloc may be lost on the way, and a command would wait for ever. Not
-// for one that serves many, who could go on.
+// for one that serves many, who could go on. `new (std::nothrow)` ends it as well.
 void end_at_the_first_refused_allocation();
 
 }  // namespace longhaul::io

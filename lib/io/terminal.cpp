@@ -32,8 +32,10 @@ struct Taken {
 };
 Taken taken;
 
+}  // namespace
+
 // Only what signal-safety(7) allows.
-void give_back() {
+void give_terminal_back() {
   if (taken.file < 0) return;
   const int file = taken.file;
   taken.file = -1;
@@ -41,8 +43,10 @@ void give_back() {
   ::tcsetattr(file, TCSANOW, &taken.before);
 }
 
+namespace {
+
 void on_crash(int number) {
-  give_back();
+  give_terminal_back();
   std::signal(number, SIG_DFL);
   std::raise(number);
 }
@@ -83,7 +87,7 @@ class TtyTerminal final : public Terminal {
   void restore() override {
     if (!entered_) return;
     entered_ = false;
-    give_back();
+    give_terminal_back();
     for (const int crash : kCrashes) std::signal(crash, SIG_DFL);
   }
 

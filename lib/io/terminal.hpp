@@ -16,6 +16,9 @@
 
 namespace longhaul::io {
 
+// What this process took, if it did; for one that is about to end without destructors. Signal-safe.
+void give_terminal_back();
+
 struct TerminalSize {
   int columns = 80, rows = 24;
 };

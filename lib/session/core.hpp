@@ -127,6 +127,7 @@ class Core {
   // core_rounds.cpp
   void end_round();
   void on_round();
+  void learn(bool limited_by_link);
   std::uint64_t delivered_in_round() const;
   void share_limit();
   void on_epoch(bool limited);
@@ -181,6 +182,7 @@ class Core {
   std::int64_t budget_ = 0;  // bytes that may go now, under a cap
   Time budget_since_;
   RateModel rate_;
+  datagram::KnownLink learned_;  // for the next session; see learn()
   KSearch k_;
   SegmentGuess segments_;
   Time round_since_, epoch_since_, lossy_until_;

@@ -129,6 +129,7 @@ void Core::on_round() {
   round.limited_by_link =
       alone && !starved_ && up_ && !messages_.waits_for_credit() && messages_.queued_bytes() > 0;
   if (up_) rate_.on_round(now_, round);
+  learn(round.limited_by_link);
   BytesPerSecond capacity = rate_.capacity();
   if (datagrams_ != nullptr && choice_.datagrams()) {
     capacity = std::max(capacity, datagrams_->channel().rate().state().capacity);
@@ -234,11 +235,23 @@ void Core::on_writable(Time now, PathId id, std::size_t bytes) {
   if (bytes > 0) path->overdraft = 0;
 }
 
+// Of rounds in which nothing but the link was in the way: a session that rests, or that its user or
+// a disk holds back, delivers far less than its link carries.
+void Core::learn(bool limited_by_link) {
+  if (limit_.value() > 0) return;
+  if (datagrams_ != nullptr && choice_.datagrams()) {
+    const datagram::KnownLink known = datagrams_->channel().rate().learned();
+    if (known.rate.value() > 0) learned_ = known;
+  } else if (limited_by_link) {
+    learned_ = {rate_.capacity(), rate_.rtt_min()};
+  }
+}
+
 LinkMemory Core::learned() const {
   LinkMemory memory;
   if (mode_ == datagram::RateMode::kBackground) return memory;  // what it left to others is no rate
-  memory.rate = rate_.capacity();
-  memory.rtt_min = rate_.rtt_min();
+  memory.rate = learned_.rate;
+  memory.rtt_min = learned_.rtt_min;
   memory.loss_ppm = rate_.loss_ppm();
   memory.bulk_paths = k_.wanted();
   memory.datagrams = datagrams_ != nullptr && choice_.datagrams();

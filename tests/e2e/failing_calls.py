@@ -137,7 +137,7 @@ def sweep(world, side, what, make, source, seed):
         return
     samples = MEMORY_SAMPLES if (side, what) == ("laptop", "memory") else SAMPLES
     total = count(world, side, what, make(world, source, f"{name}-count"))
-    fine = (*range(9), 130, *((-signal.SIGABRT,) if what == "memory" else ()))
+    fine = (*range(9), 130, *((-signal.SIGABRT,) if (side, what) == ("site", "memory") else ()))
     rng = random.Random(seed)
     failed = ended = 0
     for i in range(samples):

@@ -252,10 +252,13 @@ TEST(SessionDatagrams, P3AfterAnOutageOnlyWhatWasInFlightGoesAgain) {
 }
 
 // From when the session is there until a round trip began in which 90 % of what the link carries
-// came out of it, while the site sends as in a pull; and what the site had learned then.
+// came out of it, while the site sends as in a pull; and what the site has learned when it had
+// rested for half a minute.
 std::pair<Duration, session::LinkMemory> pulled(std::uint64_t megabits,
-                                                const session::LinkMemory& known) {
+                                                const session::LinkMemory& known,
+                                                datagram::RateMode mode) {
   WorldOptions options = fast();
+  options.session.rate_mode = mode;
   options.link = {.rtt = 180ms, .megabits = megabits};
   options.session.expects_bulk = true;
   options.session.learned = known;
@@ -282,16 +285,22 @@ std::pair<Duration, session::LinkMemory> pulled(std::uint64_t megabits,
       full = i * 180ms / kSteps;
   }
   world.run_for(3s);
+  world.site.service.send_endless_bulk(false);
+  world.run_for(30s);
   return {full, world.site.session->learned()};
 }
 
 TEST(SessionDatagrams, ASiteThatKnowsTheLinkFillsItSoonerInAPull) {
-  const auto [cold, learned] = pulled(100, {});
-  const auto [known, again] = pulled(100, learned);
+  using datagram::RateMode;
+  const auto [cold, learned] = pulled(100, {}, RateMode::kFair);
+  const auto [known, again] = pulled(100, learned, RateMode::kFair);
   EXPECT_LE(cold, 2500ms);
   EXPECT_LE(known, cold - 180ms);
-  EXPECT_NEAR(static_cast<double>(again.rate.value()), static_cast<double>(learned.rate.value()),
-              static_cast<double>(learned.rate.value()) * 0.1);
+  for (const session::LinkMemory& memory : {learned, again}) {
+    EXPECT_NEAR(static_cast<double>(memory.rate.value()), 12.5e6, 1.25e6);
+    EXPECT_NEAR(static_cast<double>(memory.rtt_min / 1ms), 180, 2);
+  }
+  EXPECT_TRUE(pulled(100, {}, RateMode::kBackground).second.empty());  // it left some to others
 }
 
 // Many NATs forget a UDP port by which nothing left for 30 s. What the site says then must not have

@@ -15,6 +15,7 @@ struct Chosen {
   Start start;        // what the command line asks for
   bool json = false;  // of whichever command
   bool verbose = false;
+  bool serves_many = false;  // goes on without what an allocation was for, if it can
 };
 
 // A command below `root` that knows --json.

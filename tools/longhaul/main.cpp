@@ -360,7 +360,6 @@ int main(int argc, char** argv) {
   io::keep_no_core_files();
   io::keep_few_arenas();
   io::say_so_when_memory_ends();
-  io::end_at_the_first_refused_allocation();
   try {
     root.parse(argc, argv);
     if (const std::optional<int> code = about.answer()) return *code;
@@ -368,6 +367,7 @@ int main(int argc, char** argv) {
       std::cout << *completion_script(root, shell);
       return cli::kOk;
     }
+    if (!chosen.serves_many) io::end_at_the_first_refused_allocation();
     return start(chosen);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {

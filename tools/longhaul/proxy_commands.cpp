@@ -19,6 +19,7 @@ void add_proxy(CLI::App& root, Chosen& chosen) {
   run->add_option("--log", options->log, "a file for what it says; stderr if not given");
   run->callback([&chosen, options] {
     chosen.start = [options](App& app) { return proxy::proxy_run(app, *options); };
+    chosen.serves_many = true;
   });
   add(*command, chosen, "start", "start it in the background; returns when it answers")
       ->callback([&chosen, options] {
