@@ -8,8 +8,7 @@ namespace {
 // Fetched once: a fetch by name at each digest costs more than hashing a kilobyte. Never freed,
 // because jobs may still hash while statics are destroyed.
 const EVP_MD* algorithm() {
-  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  ASSERT(fetched != nullptr);  // memory, or a configuration of OpenSSL's that has none
+  static const EVP_MD* const fetched = made(EVP_MD_fetch(nullptr, "SHA256", nullptr));
   return fetched;
 }
 

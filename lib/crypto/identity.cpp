@@ -37,7 +37,7 @@ ByteVector certificate_of(EVP_PKEY* key, const Pin& pin) {
   fine = fine && X509_set_pubkey(x509, key) == 1;
   fine = fine && X509_sign(x509, key, nullptr) > 0;  // Ed25519: deterministic, its own hash
   const int size = i2d_X509(x509, nullptr);
-  ASSERT(fine && size > 0);
+  made(fine && size > 0);
   ByteVector der(static_cast<std::size_t>(size));
   unsigned char* out = raw(MutableBytes(der));
   ASSERT(i2d_X509(x509, &out) == size);

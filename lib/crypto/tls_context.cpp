@@ -12,19 +12,17 @@ constexpr const char* kAesFirst = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_
 constexpr const char* kChaChaFirst = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
 
 void show_identity(SSL_CTX* context, OSSL_LIB_CTX* library, const Identity& identity) {
-  const KeyPtr key(EVP_PKEY_new_raw_private_key_ex(
-      library, "ED25519", nullptr, raw(identity.secret()), identity.secret().size()));
-  ASSERT(key != nullptr);
+  const KeyPtr key(made(EVP_PKEY_new_raw_private_key_ex(
+      library, "ED25519", nullptr, raw(identity.secret()), identity.secret().size())));
   const Bytes der = identity.certificate();
-  ASSERT(SSL_CTX_use_certificate_ASN1(context, static_cast<int>(der.size()), raw(der)) == 1);
-  ASSERT(SSL_CTX_use_PrivateKey(context, key.get()) == 1);
+  made(SSL_CTX_use_certificate_ASN1(context, static_cast<int>(der.size()), raw(der)));
+  made(SSL_CTX_use_PrivateKey(context, key.get()));
 }
 
 SslContextPtr make(OSSL_LIB_CTX* library, const SSL_METHOD* method, const Identity& identity,
                    const TlsOptions& options) {
-  SslContextPtr owner(SSL_CTX_new_ex(library, nullptr, method));
+  SslContextPtr owner(made(SSL_CTX_new_ex(library, nullptr, method)));
   SSL_CTX* context = owner.get();
-  ASSERT(context != nullptr);
   bool fine = SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1;
   fine = fine && SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1;
   const char* suites = options.aes_is_fast ? kAesFirst : kChaChaFirst;
@@ -33,7 +31,7 @@ SslContextPtr make(OSSL_LIB_CTX* library, const SSL_METHOD* method, const Identi
   fine = fine && SSL_CTX_set1_sigalgs_list(context, "ed25519") == 1;
   fine = fine && SSL_CTX_set1_client_sigalgs_list(context, "ed25519") == 1;
   fine = fine && SSL_CTX_set_num_tickets(context, 0) == 1;
-  ASSERT(fine);
+  made(fine);
   // The accepting side decides, but lets a dialler without AES instructions have ChaCha20.
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
@@ -52,10 +50,9 @@ SslContextPtr make(OSSL_LIB_CTX* library, const SSL_METHOD* method, const Identi
 TlsContext::TlsContext(const Identity& identity, const TlsOptions& options)
     : impl_(std::make_unique<Impl>()) {
   // A library context of our own: the machine's openssl.cnf must not weaken, nor change, a byte.
-  impl_->library.reset(OSSL_LIB_CTX_new());
+  impl_->library.reset(made(OSSL_LIB_CTX_new()));
   OSSL_LIB_CTX* library = impl_->library.get();
-  impl_->algorithms.reset(OSSL_PROVIDER_load(library, "default"));
-  ASSERT(impl_->algorithms != nullptr);
+  impl_->algorithms.reset(made(OSSL_PROVIDER_load(library, "default")));
   if (options.seeded) impl_->random.emplace(library);
   impl_->pipe_method = TlsPipe::make_method();
   impl_->client = make(library, TLS_client_method(), identity, options);

@@ -98,6 +98,9 @@ std::unique_ptr<TlsEngine> TlsEngine::client(const TlsContext& context, BufferPo
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
   SSL_set_connect_state(engine->impl_->ssl.get());
   engine->begin();
+  // The peer has not said a word. A context that was refused memory for one of its algorithms says
+  // so only now, and dialling again would not help it.
+  made(engine->state() != State::kFailed);
   return engine;
 }
 

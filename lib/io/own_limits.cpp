@@ -84,4 +84,8 @@ void end_at_the_first_refused_allocation() {
   std::set_new_handler(end_without_memory);
 }
 
+void go_on_after_a_refused_allocation() {
+  std::set_new_handler(nullptr);
+}
+
 }  // namespace longhaul::io

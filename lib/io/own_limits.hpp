@@ -25,5 +25,6 @@ void say_so_when_memory_ends();
 // through coroutines, std::bad_alloc may be lost on the way, and a command would wait for ever. Not
 // for one that serves many, who could go on. `new (std::nothrow)` ends it as well.
 void end_at_the_first_refused_allocation();
+void go_on_after_a_refused_allocation();  // std::bad_alloc, as in any program
 
 }  // namespace longhaul::io

@@ -73,5 +73,23 @@ TEST(TlsMemory, R4EachAllocationOfAHandshakeThatIsRefusedEndsItInWords) {
   EXPECT_GT(failed, 10U);
 }
 
+// What a program makes of its key when it starts.
+TEST(TlsMemory, R4AnAllocationOfAKeyOrAContextThatIsRefusedIsToldAsSuch) {
+  static_cast<void>(TlsContext(identity_of(1), {}).pin());  // what OpenSSL makes once
+  unsigned thrown = 0;
+  bool all = false;
+  for (long n = 0; !all; n += n < 50 ? 1 : 41) {
+    left = n;
+    try {
+      static_cast<void>(TlsContext(identity_of(1), {}).pin());
+      all = std::exchange(left, -1) >= 0;
+    } catch (const std::bad_alloc&) {
+      left = -1;
+      ++thrown;
+    }
+  }
+  EXPECT_GT(thrown, 20U);
+}
+
 }  // namespace
 }  // namespace longhaul::crypto

@@ -334,6 +334,8 @@ int start(const Chosen& chosen) {
 
 int main(int argc, char** argv) {
   using namespace longhaul;
+  io::say_so_when_memory_ends();
+  io::end_at_the_first_refused_allocation();
   CLI::App root{"longhaul: train where the power is, work where you are"};
   root.require_subcommand(1);
   Chosen chosen;
@@ -359,7 +361,6 @@ int main(int argc, char** argv) {
   refuse_empty_values(root);
   io::keep_no_core_files();
   io::keep_few_arenas();
-  io::say_so_when_memory_ends();
   try {
     root.parse(argc, argv);
     if (const std::optional<int> code = about.answer()) return *code;
@@ -367,7 +368,7 @@ int main(int argc, char** argv) {
       std::cout << *completion_script(root, shell);
       return cli::kOk;
     }
-    if (!chosen.serves_many) io::end_at_the_first_refused_allocation();
+    if (chosen.serves_many) io::go_on_after_a_refused_allocation();
     return start(chosen);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
