@@ -162,10 +162,12 @@ class OfOneTlsStream(unittest.TestCase):
 class OfAPlot(unittest.TestCase):
     def test_a_dot_for_each_run_and_a_mark_for_each_bar(self):
         text = dots.draw("a < b", {"one": "#111111", "two": "#222222"},
-                         [("here & there", [("one", 1.0), ("two", 2.0)], [1.5])])
+                         [("here & there", [("one", 1.0, True), ("two", 2.0, False)], [1.5])])
         parts = [(part.tag.rpartition("}")[2], part.attrib)
                  for part in xml.etree.ElementTree.fromstring(text).iter()]
         dot = {at["fill"]: float(at["cx"]) for tag, at in parts if tag == "circle" and "fill-opacity" in at}
+        filled = {at["fill"]: float(at["fill-opacity"]) for _, at in parts if "fill-opacity" in at}
+        self.assertGreater(filled["#111111"], 2 * filled["#222222"])  # which is in doubt
         bar = [float(at["x1"]) for tag, at in parts if at.get("stroke") == "#b00"]
         self.assertEqual((len(dot), len(bar)), (2, 1))
         self.assertAlmostEqual(bar[0], (dot["#111111"] + dot["#222222"]) / 2, delta=0.11)
