@@ -10,8 +10,7 @@
 namespace longhaul::session {
 
 struct LinkMemory {
-  BytesPerSecond
-      rate;  // what the link carried while nothing else was in the way; zero: nothing known
+  BytesPerSecond rate;  // carried while only the link was in the way; zero: nothing known
   Duration rtt_min{};
   std::uint32_t loss_ppm = 0;    // of bytes sent
   std::uint32_t bulk_paths = 0;  // K that served; zero: nothing known
