@@ -49,8 +49,16 @@ class Soak {
     EXPECT_EQ(world_.lost, 0U);
     EXPECT_EQ(world_.viewer().held(), 0U);
     EXPECT_EQ(world_.feeders_.back()->held(), 0U);
-    // A side: two connections of bulk, two of control, four once packets were lost; and a file.
-    EXPECT_LE(descriptors(), 2U * (2 + 4 + 1));
+    // A side: two connections of bulk, two of control, four once packets were lost. Beside those of
+    // the session two files, and two that come or go.
+    std::size_t paths = 0;
+    for (const Node* node : {&world_.net.laptop, &world_.net.site}) {
+      const session::Status status = node->session->status();
+      EXPECT_LE(status.control_paths, 4U);
+      EXPECT_LE(status.bulk_paths, 2U);
+      paths += status.control_paths + status.bulk_paths;
+    }
+    EXPECT_LE(descriptors(), paths + 4);
   }
   std::size_t descriptors() const {  // of both programs
     return world_.net.laptop.open_streams() + world_.net.site.open_streams() +
