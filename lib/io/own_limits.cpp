@@ -71,6 +71,7 @@ void say_so_when_memory_ends() {
   std::set_terminate([] {
     try {
       if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+      std::fputs("longhaul: a bug: ended where no exception was on its way\n", stderr);
     } catch (const std::bad_alloc&) {
       end_without_memory();
     } catch (const std::exception& error) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "lib/io/own_limits.hpp"
@@ -15,20 +17,40 @@ WorkPool::WorkPool(Threads threads) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const std::array<unsigned, 3> counts{threads.compute > 0 ? threads.compute : cores,
                                        std::max(1U, threads.disk), std::max(1U, threads.sync)};
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    for (unsigned n = 0; n < counts[i]; ++n) {
-      threads_.emplace_back([&queue = queues_[i]] { serve(queue); });
+  threads_.reserve(std::accumulate(counts.begin(), counts.end(), std::size_t{0}));
+  // One for each class first: with these the pool does all its work, and what the system refuses
+  // after them only makes it slower.
+  const unsigned most = *std::max_element(counts.begin(), counts.end());
+  for (unsigned n = 0; n < most; ++n) {
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (n < counts[i] && !start(queues_[i])) return;
     }
   }
 }
 
+bool WorkPool::start(Queue& queue) {
+  try {
+    threads_.emplace_back([&queue] { serve(queue); });
+    return true;
+  } catch (const std::system_error& error) {
+    if (threads_.size() >= queues_.size()) return false;
+    end();
+    throw std::system_error(error.code(), "cannot start a worker thread (see ulimit -u and -v)");
+  }
+}
+
 WorkPool::~WorkPool() {
+  end();
+}
+
+void WorkPool::end() {
   for (Queue& queue : queues_) {
     const std::lock_guard lock(queue.mutex);
     queue.stopped = true;
     queue.some.notify_all();
   }
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void WorkPool::post(Job job, Done done) {

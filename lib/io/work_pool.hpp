@@ -25,6 +25,8 @@ class WorkPool {
   };
   using Done = std::function<void(Job)>;  // called on the pool's thread
 
+  // Makes do with fewer threads, down to one for each class, where the system refuses them; throws
+  // std::system_error where it refuses even those.
   explicit WorkPool(Threads threads);
   ~WorkPool();
   WorkPool(const WorkPool&) = delete;
@@ -43,6 +45,8 @@ class WorkPool {
     bool stopped = false;
   };
   static void serve(Queue& queue);
+  bool start(Queue& queue);
+  void end();
   std::array<Queue, 3> queues_;  // by JobClass
   std::vector<std::thread> threads_;
 };

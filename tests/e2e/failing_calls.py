@@ -201,6 +201,18 @@ def s2_syncs_before_renames(world, source):
     print(f"S2: {len(names)} calls in order")
 
 
+def little_address_space(world):
+    """Threads and mappings are refused before allocations are: a command ends with a sentence there too."""
+    command, environment = world.command("ls", "nowhere")
+    codes = []
+    for megabytes in range(40, 130, 5):
+        done = subprocess.run(["prlimit", f"--as={megabytes * 1_000_000}", *command], env=environment,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode in (1, 3) and done.stderr.startswith("longhaul: "), (megabytes, done)
+        codes.append(done.returncode)
+    assert codes[-1] == 3, codes  # here there is enough, and "nowhere" is what it does not know
+
+
 def story(folder):
     world = Failing(sys.argv[1], sys.argv[2], folder, shim=sys.argv[3])
     source = folder / "tree"
@@ -210,6 +222,7 @@ def story(folder):
         world.run("init")
         world.run("join", "here", stdin=world.invite())
         assert world.stop() == 0
+        little_address_space(world)
         s2_syncs_before_renames(world, source)
         world.start()
         world.run("push", source, "here:whole")
