@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <barrier>
 #include <deque>
+#include <thread>
 
 #include "tests/trainer/device_checks.hpp"
 #include "trainer/engine/learner.hpp"
@@ -131,6 +133,98 @@ TEST_P(OnDevice, ASnapshotIsOfTheMomentItWasTakenAt) {
       EXPECT_EQ(HostFloats(saved.state[i].second.begin(), saved.state[i].second.end()),
                 then[i + 1]);
     EXPECT_NE(held_by(*learner)[0], then[0]);
+  }
+}
+
+// Ranks on one device, each in a thread: what one is gathered from the others' memory.
+class SharedFactors {
+ public:
+  SharedFactors(const Device& device, std::size_t ranks)
+      : device_(device), met_(static_cast<std::ptrdiff_t>(ranks)), parts_(ranks) {}
+  bool loses = false;
+  std::vector<std::size_t> gathered{};  // the counts of the last time
+  Spread of(std::uint64_t rank) {
+    return {rank, parts_.size(), [this, rank](auto all, auto counts) -> Result<> {
+              if (loses) return fail(Kind::kLink, "gather");
+              parts_[rank] = all.data();
+              if (rank == 0) gathered.assign(counts.begin(), counts.end());
+              met_.arrive_and_wait();
+              for (std::size_t other = 0, first = 0; other < counts.size();
+                   first += counts[other++])
+                if (other != rank)
+                  floats(all.data() + first, counts[other])
+                      .copy_(floats(parts_[other] + first, counts[other]));
+              device_.wait();
+              met_.arrive_and_wait();
+              return {};
+            }};
+  }
+
+ private:
+  at::Tensor floats(float* at, std::size_t count) const {
+    return at::from_blob(at, {static_cast<std::int64_t>(count)},
+                         at::TensorOptions(at::kFloat).device(device_.place()));
+  }
+  const Device& device_;
+  std::barrier<> met_;
+  std::vector<float*> parts_;
+};
+
+// With the same gradients all ranks hold the same bits, with the polar factors made by one each; on
+// the CPU those of one rank alone, whatever a GPU's products of other batches give. Ranks whose
+// others are gone at a step's end have done it all the same.
+TEST_P(OnDevice, RanksShareTheirPolarFactors) {
+  for (const char* rule : {"muon", "normuon", "transported"}) {
+    for (const Products products : {Products::kFloat, Products::kBfloat16}) {
+      for (const std::size_t ranks : {2U, 3U, 16U}) {
+        SCOPED_TRACE(std::string(rule) + " of " + std::to_string(ranks));
+        SharedFactors shared(device, ranks);
+        std::vector<std::unique_ptr<Learner>> all;
+        for (std::size_t rank = 0; rank <= ranks; ++rank) {
+          all.push_back(device_learner(grouped_config(false), optimizer_preset(rule).value(),
+                                       {.products = products}, device));
+          draw(*all.back());
+          if (rank < ranks) all.back()->spread(shared.of(rank));  // the last one is alone
+        }
+        std::vector<std::optional<Error>> lost(all.size());
+        const auto step = [&](std::uint64_t number) {
+          std::vector<std::thread> threads;
+          for (std::size_t i = 0; i < all.size(); ++i)
+            threads.emplace_back([&, i] {
+              all[i]->begin({.step = number}, 1.5);
+              all[i]->train(batch(0, kSamples), 0.1F, {});
+              all[i]->end({});
+              lost[i] = all[i]->hear().report.lost;
+            });
+          for (std::thread& thread : threads) thread.join();
+        };
+        const auto expect_equal = [&] {
+          const std::vector<HostFloats> alone = held_by(*all.back());
+          for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+            const std::vector<HostFloats> held = held_by(*all[i]);
+            EXPECT_EQ(held, held_by(*all.front()));
+            ASSERT_EQ(held.size(), alone.size());
+            for (std::size_t part = 0; part < held.size(); ++part) {
+              if (device.place().is_cpu())
+                EXPECT_EQ(held[part], alone[part]);
+              else
+                EXPECT_LT(distance(at::tensor(held[part]), at::tensor(alone[part])), 5e-3);
+            }
+          }
+        };
+        step(0);
+        step(1);
+        EXPECT_EQ(shared.gathered.size(), ranks);
+        EXPECT_GT(shared.gathered[0], 0U);
+        EXPECT_GT(shared.gathered[1], 0U);
+        for (const auto& error : lost) EXPECT_FALSE(error);
+        expect_equal();
+        shared.loses = true;
+        step(2);
+        for (std::size_t i = 0; i < lost.size(); ++i) EXPECT_EQ(lost[i].has_value(), i < ranks);
+        expect_equal();
+      }
+    }
   }
 }
 

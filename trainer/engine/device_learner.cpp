@@ -17,6 +17,7 @@ struct ToldStep {
   at::Tensor numbers;
   HostCopy here;
   std::optional<double> loss;  // in place of its own
+  std::optional<Error> lost;
 };
 
 template <class T>
@@ -65,7 +66,7 @@ class DeviceLearner final : public Learner {
     ToldStep& told = *told_[asked_++ % told_.size()];
     told.loss = loss;
     if (snapshot_) snapshot_->hold_back();
-    optimizer_.ask(inputs_, told.numbers.narrow(0, 0, 2));
+    told.lost = optimizer_.ask(inputs_, told.numbers.narrow(0, 0, 2));
     model_.move_loss(told.numbers.narrow(0, 2, 1));
     clock_.end();
     told.here.begin();
@@ -79,6 +80,7 @@ class DeviceLearner final : public Learner {
     StepOutcome out;
     out.report.gradient_norm = numbers[0];
     out.report.applied = numbers[1] != 0;
+    out.report.lost = told.lost;
     out.loss = told.loss.value_or(numbers[2]);
     out.device = clock_.take();
     return out;
@@ -111,6 +113,7 @@ class DeviceLearner final : public Learner {
   // Memory of the device.
   std::span<float> gradients() const override { return floats_of_host(model_.gradients()); }
   GradientReducer::Mark mark() const override { return device_.mark(); }
+  void spread(Spread over) override { optimizer_.spread(std::move(over)); }
 
  private:
   static at::Tensor here_of(const at::Tensor& tensor) {

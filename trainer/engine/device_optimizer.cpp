@@ -73,57 +73,69 @@ at::Tensor DeviceOptimizer<T>::add_noise_and_measure(std::uint64_t step) {
 template <class T>
 StepReport DeviceOptimizer<T>::step(const StepInputs& inputs) {
   const at::Tensor told = at::empty({2}, factor_.options().dtype(at::kDouble));
-  ask(inputs, told);
-  const at::Tensor here = told.to(at::kCPU);
   StepReport report;
+  report.lost = ask(inputs, told);
+  const at::Tensor here = told.to(at::kCPU);
   report.gradient_norm = here.data_ptr<double>()[0];
   report.applied = here.data_ptr<double>()[1] != 0;
   return report;
 }
 
 template <class T>
-void DeviceOptimizer<T>::ask(const StepInputs& inputs, const at::Tensor& told) {
+std::optional<Error> DeviceOptimizer<T>::ask(const StepInputs& inputs, const at::Tensor& told) {
   const at::NoGradGuard no_grad;
   const at::Tensor square = add_noise_and_measure(inputs.step);
   device_.go(cuda::Verdict{square.data_ptr<double>(), inputs.norm_limit,
                            inputs.clip.value_or(config_.clip), data_of<float>(factor_),
                            told.data_ptr<double>()});
   const double rate = inputs.rate.value_or(config_.rate * inputs.factor);
+  std::optional<Error> lost;
   if (config_.matrices == MatrixRule::kAdamW) {
     adamw_range(0, model_.layout().matrix_size(), data_of<T>(model_.reading()), rate, config_.decay,
                 inputs.step);
+  } else if (!shares_.empty()) {
+    lost = step_spread(rate);
   } else {
     std::int64_t first_row = 0;
-    for (const MatrixGroup& group : model_.layout().groups()) {
-      step_group(group, Optimizer::rule_of(config_, group, rate), first_row);
+    for (const MatrixGroup& group : groups()) {
+      const Direction direction = direction_of(group);
+      apply_factors(group,
+                    orthogonalized(direction.matrices, direction.norms, config_.polar).contiguous(),
+                    Optimizer::rule_of(config_, group, rate), first_row);
       first_row += group.count * group.rows;
     }
   }
   step_rest(inputs);
+  return lost;
 }
 
 template <class T>
-void DeviceOptimizer<T>::step_group(const MatrixGroup& group, const Optimizer::Rule& rule,
-                                    std::int64_t first_row) {
+typename DeviceOptimizer<T>::Direction DeviceOptimizer<T>::direction_of(const MatrixGroup& group) {
   const cuda::MatrixSet set{group.count, group.rows * group.columns, group.stride};
   const at::TensorOptions floats = model_.weights().options();
-  const at::Tensor direction =
-      at::empty({group.count, group.rows, group.columns}, model_.reading().options());
-  const at::Tensor parts = at::empty({set.pieces()}, floats),
-                   norms = at::empty({group.count}, floats);
+  Direction out{at::empty({group.count, group.rows, group.columns}, model_.reading().options()),
+                at::empty({group.count}, floats)};
+  const at::Tensor parts = at::empty({set.pieces()}, floats);
   const float* g = data_of<float>(model_.gradients()) + group.offset;
-  device_.go(cuda::MuonDirection<T>{g, data_of<float>(first_) + group.offset, data_of<T>(direction),
-                                    data_of<float>(parts), set,
+  device_.go(cuda::MuonDirection<T>{g, data_of<float>(first_) + group.offset,
+                                    data_of<T>(out.matrices), data_of<float>(parts), set,
                                     static_cast<float>(config_.momentum),
                                     cuda::Factor(data_of<float>(factor_)), config_.nesterov});
-  device_.go(cuda::MatrixNorms{data_of<float>(parts), data_of<float>(norms), set});
-  const at::Tensor factor = orthogonalized(direction, norms, config_.polar).contiguous();
+  device_.go(cuda::MatrixNorms{data_of<float>(parts), data_of<float>(out.norms), set});
+  return out;
+}
+
+template <class T>
+void DeviceOptimizer<T>::apply_factors(const MatrixGroup& group, const at::Tensor& factors,
+                                       const Optimizer::Rule& rule, std::int64_t first_row) {
+  const cuda::MatrixSet set{group.count, group.rows * group.columns, group.stride};
+  const at::TensorOptions floats = model_.weights().options();
   at::Tensor scales;
   if (config_.matrices == MatrixRule::kNorMuon) {
     const std::int64_t rows = group.count * group.rows;
     scales = at::empty({group.count}, floats);
     const at::Tensor before = at::empty({rows}, floats), after = at::empty({rows}, floats);
-    device_.go(cuda::RowScaling<T>{data_of<T>(factor), data_of<float>(row_square_) + first_row,
+    device_.go(cuda::RowScaling<T>{data_of<T>(factors), data_of<float>(row_square_) + first_row,
                                    data_of<float>(before), data_of<float>(after), rows,
                                    group.columns, static_cast<float>(config_.row_beta),
                                    cuda::Factor(data_of<float>(factor_))});
@@ -132,7 +144,7 @@ void DeviceOptimizer<T>::step_group(const MatrixGroup& group, const Optimizer::R
   }
   device_.go(
       cuda::UpdateStep<T>{data_of<float>(model_.weights()) + group.offset,
-                          data_of<T>(factor),
+                          data_of<T>(factors),
                           scales.defined() ? data_of<float>(scales) : nullptr,
                           config_.transported ? data_of<float>(moved_) + group.offset : nullptr,
                           {data_of<T>(model_.reading()) + group.offset, model_.kappa()},

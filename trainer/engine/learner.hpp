@@ -59,10 +59,10 @@ class Learner {
   virtual Snapshot snapshot() = 0;
 
   // Several ranks: the gradient, where the collectives find it; how parts of it are known to be
-  // final; and who makes which polar factors (a device makes all of them itself).
+  // final; and who makes which polar factors.
   virtual std::span<float> gradients() const = 0;
   virtual GradientReducer::Mark mark() const { return {}; }
-  virtual void spread(Spread /*over*/) {}
+  virtual void spread(Spread over) = 0;
 };
 
 struct LearnerOptions {

@@ -40,6 +40,7 @@
 
 #include "trainer/engine/model.hpp"
 #include "trainer/engine/orthogonal.hpp"
+#include "trainer/engine/polar_shares.hpp"
 #include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
@@ -148,11 +149,6 @@ class Optimizer {
                   StepReport& report);
   void step_matrices(const StepInputs& inputs, std::int64_t begin, std::int64_t end,
                      StepReport& report);
-  struct Share {  // a matrix: whose it is, where its factor lies in factors_
-    const MatrixGroup* group;
-    std::int64_t k, first_row, place;
-    std::uint64_t owner;
-  };
   Rule rule_of(const MatrixGroup& group, const StepInputs& inputs) const {
     return rule_of(config_, group, rate_of(inputs));
   }
@@ -182,9 +178,8 @@ class Optimizer {
   };
   std::optional<InParts> in_parts_;  // between begin() and end()
   Spread spread_;
-  std::vector<Share> shares_;  // by owner
-  std::vector<std::size_t> counts_;
-  at::Tensor factors_;  // [matrix_size] of several ranks
+  PolarShares shares_;
+  at::Tensor factors_;  // of several ranks, as shares_ places them
 };
 
 }  // namespace longhaul::trainer

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include "trainer/engine/elements.hpp"
 #include "trainer/engine/optimizer.hpp"
@@ -43,37 +42,11 @@ float shape_scale(ShapeScale scale, const MatrixGroup& group) {
   return static_cast<float>(std::sqrt(rows / columns));
 }
 
-// Largest matrices first, each to the rank with the least to do so far: the same at every rank.
 void Optimizer::spread(Spread over) {
   spread_ = std::move(over);
   if (spread_.ranks == 1 || config_.matrices == MatrixRule::kAdamW) return;
-  const std::vector<MatrixGroup>& groups = model_.layout().groups();
-  shares_.clear();
-  std::int64_t first_row = 0;
-  for (const MatrixGroup& group : groups) {
-    for (std::int64_t k = 0; k < group.count; ++k) shares_.push_back({&group, k, first_row, 0, 0});
-    first_row += group.count * group.rows;
-  }
-  std::stable_sort(shares_.begin(), shares_.end(), [](const Share& a, const Share& b) {
-    return polar_cost(*a.group) > polar_cost(*b.group);
-  });
-  std::vector<double> load(spread_.ranks, 0);
-  for (Share& share : shares_) {
-    const auto least = std::min_element(load.begin(), load.end());
-    share.owner = static_cast<std::uint64_t>(least - load.begin());
-    *least += polar_cost(*share.group);
-  }
-  std::stable_sort(shares_.begin(), shares_.end(),
-                   [](const Share& a, const Share& b) { return a.owner < b.owner; });
-  counts_.assign(spread_.ranks, 0);
-  std::int64_t place = 0;
-  for (Share& share : shares_) {
-    share.place = place;
-    const std::int64_t floats = share.group->rows * share.group->columns;
-    place += floats;
-    counts_[share.owner] += static_cast<std::size_t>(floats);
-  }
-  factors_ = at::empty({place}, at::kFloat);
+  shares_ = polar_shares(model_.layout(), spread_.ranks);
+  factors_ = at::empty({shares_.size}, at::kFloat);
 }
 
 Optimizer::Rule Optimizer::rule_of(const OptimizerConfig& config, const MatrixGroup& group,
@@ -151,14 +124,14 @@ void Optimizer::step_alone(const StepInputs& inputs, std::int64_t begin, std::in
 }
 
 void Optimizer::make_factors(bool mine) {
-  std::vector<const Share*> wanted;
-  for (const Share& share : shares_)
+  std::vector<const PolarShare*> wanted;
+  for (const PolarShare& share : shares_.all)
     if ((share.owner == spread_.rank) == mine) wanted.push_back(&share);
   at::parallel_for(0, static_cast<std::int64_t>(wanted.size()), 1,
                    [&](std::int64_t begin, std::int64_t end) {
                      const at::NoGradGuard no_grad;
                      for (std::int64_t i = begin; i < end; ++i) {
-                       const Share& share = *wanted[static_cast<std::size_t>(i)];
+                       const PolarShare& share = *wanted[static_cast<std::size_t>(i)];
                        const at::Tensor factor = polar_factor(*share.group, share.k);
                        std::copy_n(factor.data_ptr<float>(), factor.numel(),
                                    factors_.data_ptr<float>() + share.place);
@@ -170,15 +143,15 @@ void Optimizer::step_spread(const StepInputs& inputs, StepReport& report) {
   make_factors(true);
   float* factors = factors_.data_ptr<float>();
   const Result<> gathered =
-      spread_.gather({factors, static_cast<std::size_t>(factors_.numel())}, counts_);
+      spread_.gather({factors, static_cast<std::size_t>(factors_.numel())}, shares_.counts);
   if (!gathered) {  // the gradient is whole, so this rank can end the step by itself, and saves it
     report.lost = gathered.error();
     make_factors(false);
   }
-  at::parallel_for(0, static_cast<std::int64_t>(shares_.size()), 1,
+  at::parallel_for(0, static_cast<std::int64_t>(shares_.all.size()), 1,
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t i = begin; i < end; ++i) {
-                       const Share& share = shares_[static_cast<std::size_t>(i)];
+                       const PolarShare& share = shares_.all[static_cast<std::size_t>(i)];
                        apply_factor(*share.group, share.k, share.first_row, factors + share.place,
                                     rule_of(*share.group, inputs));
                      }
