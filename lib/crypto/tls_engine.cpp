@@ -55,6 +55,14 @@ void settle(SSL* ssl) {
   SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
+// These calls have no result, and from OpenSSL 3.2 on one that was refused memory leaves a
+// connection without record layers, which the next call ends the process on.
+void set_state(SSL* ssl, void (*set)(SSL*)) {
+  ERR_clear_error();
+  set(ssl);
+  made(ERR_peek_error() == 0);
+}
+
 }  // namespace
 
 struct TlsEngine::Impl {
@@ -96,7 +104,7 @@ std::unique_ptr<TlsEngine> TlsEngine::client(const TlsContext& context, BufferPo
   impl->ssl.reset(made(SSL_new(context.impl_->client.get())));
   impl->wanted = pin;
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
-  SSL_set_connect_state(engine->impl_->ssl.get());
+  set_state(engine->impl_->ssl.get(), SSL_set_connect_state);
   engine->begin();
   // The peer has not said a word. A context that was refused memory for one of its algorithms says
   // so only now, and dialling again would not help it.
@@ -110,7 +118,7 @@ std::unique_ptr<TlsEngine> TlsEngine::server(const TlsContext& context, BufferPo
   impl->ssl.reset(made(SSL_new(context.impl_->server.get())));
   SSL_set_max_send_fragment(impl->ssl.get(), kFlightBytes);
   std::unique_ptr<TlsEngine> engine(new TlsEngine(std::move(impl)));
-  SSL_set_accept_state(engine->impl_->ssl.get());
+  set_state(engine->impl_->ssl.get(), SSL_set_accept_state);
   engine->begin();
   return engine;
 }
