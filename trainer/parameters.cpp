@@ -15,7 +15,10 @@ std::int64_t Parameter::count() const {
 double polar_cost(const MatrixGroup& group) {
   const auto [small, large] = std::minmax(group.rows, group.columns);
   const auto m = static_cast<double>(small), n = static_cast<double>(large);
-  return m * m * (2 * n + m);
+  double share = 1;  // of a symmetric product
+  if (small >= kPolarCutFrom)
+    for (std::int64_t half = small / 2; half >= kPolarBlock; half /= 2) share = share / 2 + 0.25;
+  return m * m * (share * (n + m) + n);
 }
 
 ParameterLayout::ParameterLayout(const ModelConfig& c)

@@ -1,6 +1,7 @@
 // Parameters: every weight of a model in one flat fp32 buffer, and where each stands in it. One
 // buffer means one clip, one launch an optimizer rule, one copy a checkpoint. Matrices come first,
-// grouped so that equal shapes lie at equal strides: Newton-Schulz takes a whole group at once.
+// grouped so that equal shapes lie at equal strides: on a device Newton-Schulz takes a whole group
+// at once, on a CPU a thread takes one matrix.
 //
 //   [ layer 0: q k v o | layer 1 .. | layer 0: gate up | .. | layer 0: down | .. ]  matrices
 //   [ embedding | head, unless tied | attention norms | mlp norms | final norm ]   the rest
@@ -33,7 +34,10 @@ struct Parameter {
 struct MatrixGroup {
   std::int64_t offset, stride, count, rows, columns;
 };
-// Multiplications of one step of a polar factor's polynomial, of one of them.
+// A polar factor's symmetric products on a CPU: from so many rows on they are cut into halves of no
+// fewer rows than a block. With smaller ones the products lose what the halves gain.
+inline constexpr std::int64_t kPolarCutFrom = 512, kPolarBlock = 128;
+// Multiplications of one step of a polar factor's polynomial, of one of them, on a CPU.
 double polar_cost(const MatrixGroup& group);
 
 class ParameterLayout {

@@ -99,6 +99,7 @@ def story(world, program):
     sending.wait()
     trainer.until("step    100 ")
     trainer.until(" waits for chunk ", since="step    100 ")
+    trainer.until(", since 1", since="step    100 ")  # .0 s, and 10.0 s
     trainer.process.terminate()
     first = trainer.end(130)
     assert 1 < first["steps"] < STEPS, first

@@ -1,45 +1,14 @@
 // Optimizers against what they approximate: a singular value decomposition in double, AdamW by
 // hand, and the rules they reduce to.
-#include "trainer/engine/optimizer.hpp"
-
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "tests/trainer/optimizer_bench.hpp"
+
 namespace longhaul::trainer {
 namespace {
-
-ModelConfig small() {
-  ModelConfig config = named_config("tiny").value();
-  config.vocab = 13;
-  config.layers = 2;
-  config.hidden = 16;
-  config.intermediate = 24;
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = 4;
-  return config;
-}
-struct Bench {  // a model whose gradients a test writes itself
-  Model model{small()};
-  Optimizer optimizer;
-  explicit Bench(const OptimizerConfig& config) : optimizer((model.init(1), model), config) {}
-  void gradient(std::uint64_t seed) {
-    auto generator = at::detail::createCPUGenerator(seed);
-    model.gradients().normal_(0, 1, generator);
-  }
-};
-at::Tensor singular_values(const at::Tensor& matrix) {
-  return std::get<1>(at::linalg_svd(matrix.to(at::kDouble), false));
-}
-at::Tensor polar_by_svd(const at::Tensor& matrix) {
-  const auto [u, s, v] = at::linalg_svd(matrix.to(at::kDouble), false);
-  return at::mm(u, v);
-}
-OptimizerConfig preset(const char* name) {
-  return optimizer_preset(name).value();
-}
 
 // Ranges of the polynomials over singular values in [lo, 1], computed on a grid by their authors'
 // formulas: what a normalised matrix may come out with.
@@ -84,6 +53,29 @@ TEST(Polar, OfTallAndWideMatricesIsNearlyOrthogonal) {
     const at::Tensor exact = orthogonalized(m.to(at::kDouble), PolarMethod::kQuintic)[0];
     EXPECT_LT((exact - polar_by_svd(m[0])).abs().max().item<double>(),
               rows == columns ? 1e-2 : 1e-8);
+  }
+}
+
+// Above some size only half of a symmetric product is multiplied, the other is its mirror.
+TEST(Polar, OfLargeMatricesIsWhatWholeProductsGive) {
+  auto generator = at::detail::createCPUGenerator(6);
+  for (const auto& [rows, columns] : {std::pair{521, 640}, {1100, 1025}}) {
+    const at::Tensor matrices = at::randn({2, rows, columns}, generator, at::kDouble);
+    const PolarRecipe& recipe = recipe_of(PolarMethod::kNewtonSchulz);
+    at::Tensor x = matrices[1] / (matrices[1].norm() * recipe.slack + recipe.least);
+    if (rows > columns) x = x.t();
+    for (const Quintic& step : recipe.steps) {
+      const at::Tensor a = x.mm(x.t());
+      x = step.a * x + (step.b * a + step.c * a.mm(a)).mm(x);
+    }
+    if (rows > columns) x = x.t();
+    const at::Tensor whole = orthogonalized(matrices, PolarMethod::kNewtonSchulz);
+    EXPECT_LT((whole[1] - x).abs().max().item<double>(), 1e-12);
+    const at::Tensor floats = matrices.to(at::kFloat);
+    const at::Tensor single = orthogonalized(floats, PolarMethod::kNewtonSchulz);
+    EXPECT_LT((single[1] - x).abs().max().item<double>(), 1e-4);
+    EXPECT_TRUE(at::equal(single[1],
+                          orthogonalized(floats.narrow(0, 1, 1), PolarMethod::kNewtonSchulz)[0]));
   }
 }
 

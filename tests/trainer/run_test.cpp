@@ -308,10 +308,11 @@ TEST(Plan, CountsWhatPolarFactorsCostAStepOfAnySize) {
   inputs.polar_steps = 5;
   inputs.step_tokens = 1024;
   const Plan muon = plan(inputs);
-  // By hand: 8 layers of 4 matrices [512, 512] and 3 of [1376, 512]; X X^T, A A, B X a step.
-  const double square = 512.0 * 512 * 512;
-  const double wide = 2 * 512.0 * 512 * 1376 + square;
-  const double seconds_a_step = 2 * 5 * 8 * (4 * 3 * square + 3 * wide) / (1e12 * 0.5);
+  // By hand: 8 layers of 4 matrices [512, 512] and 3 of [1376, 512]; X X^T, A A, B X a step, of the
+  // first two the ten of sixteen blocks of 128 rows that are not above the diagonal.
+  const double square = 512.0 * 512 * 512, wide = 512.0 * 512 * 1376, half = 10.0 / 16;
+  const double products = 4 * (2 * half + 1) * square + 3 * (half * (wide + square) + wide);
+  const double seconds_a_step = 2 * 5 * 8 * products / (1e12 * 0.5);
   EXPECT_NEAR(1024 / muon.tokens_per_second, 1024 * seconds_a_token + seconds_a_step, 1e-9);
   EXPECT_NEAR(muon.polar_share, seconds_a_step * muon.tokens_per_second / 1024, 1e-9);
   inputs.step_tokens = 1024 * 1024;

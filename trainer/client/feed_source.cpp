@@ -8,6 +8,7 @@
 
 #include "lib/base/escape.hpp"
 #include "trainer/folder_source.hpp"
+#include "trainer/wait_notice.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -15,6 +16,9 @@ namespace {
 constexpr Duration kLook = 50ms;
 constexpr std::size_t kWhy = 600;
 
+Time time_now() {
+  return Time(std::chrono::steady_clock::now().time_since_epoch());
+}
 tl::unexpected<Error> broken(const char* why) {
   return fail(Kind::kIo, "read the dataset", why);
 }
@@ -41,14 +45,17 @@ Result<std::unique_ptr<DataSource>> FeedSource::open(const FeedOpening& opening)
 // Until `call` says that it is here.
 template <class Call>
 Result<> FeedSource::wait(const FeedOpening& opening, Call&& call) {
-  std::string said;
+  WaitNotice notice(time_now());
+  bool said = false;
   for (;;) {
     char why[kWhy] = "";
     const int found = call(why);
     if (found == LONGHAUL_HERE) return {};
     if (found == LONGHAUL_BROKEN) return broken(why);
     const std::string lacks = longhaul_feed_waiting_for(feed_);
-    if (lacks != std::exchange(said, lacks)) opening.say("waits for " + lacks);
+    // At once what it begins with: there may be no site yet.
+    if (!std::exchange(said, true)) opening.say("waits for " + lacks);
+    if (const auto text = notice.due(time_now(), lacks)) opening.say(*text);
     if (opening.stop_asked()) return fail(Kind::kInterrupted, "wait for the dataset");
     wait_for_arrival(kLook);
   }

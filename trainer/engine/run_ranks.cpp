@@ -6,13 +6,13 @@
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
 #include "trainer/ranks/nccl_collectives.hpp"
+#include "trainer/wait_notice.hpp"
 
 namespace longhaul::trainer {
 namespace {
 
 constexpr Duration kMeetLook = 20ms;  // between looks at commands, while others are waited for
-constexpr Duration kSayAfter = 1s;
-constexpr std::size_t kAgreed = 3;  // texts of an agreement
+constexpr std::size_t kAgreed = 3;    // texts of an agreement
 constexpr std::int64_t kSampled = 256;
 
 // Some of the weights, others at each step, added up: equal weights give equal bits.
@@ -103,8 +103,7 @@ Result<> TrainingRun::meet() {
 }
 
 Result<> TrainingRun::lead() {
-  const Time began = time_now();
-  std::string said;
+  WaitNotice notice(time_now());
   TRY(team_->look(Duration::zero()));
   while (!team_->gate().open(step_)) {
     TRY(team_->look(kMeetLook));
@@ -112,10 +111,12 @@ Result<> TrainingRun::lead() {
     stop_ = stop_ || control_.stop_asked();
     look_for_newer_attempt();
     if (stop_ || lost_ || team_->gate().stop_asked()) break;
-    const std::string waits = team_->gate().waits_for(step_);
-    if (time_now() - began < kSayAfter || waits == said) continue;
-    said = waits;
-    console_.err(fmt::format("longhaul-train: step {} waits for {}\n", step_, said));
+    const std::string lacks = team_->gate().waits_for(step_);
+    const bool first = notice.said().empty();
+    const std::optional<std::string> text = notice.due(time_now(), lacks);
+    if (!text) continue;
+    console_.err(fmt::format("longhaul-train: step {} {}\n", step_, *text));
+    if (first) reporter_->mark(step_, *text);
   }
   stop_ = stop_ || team_->gate().stop_asked();
   TRY(pause());  // asked for while the ranks were waited for: before this step, as was answered

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "trainer/engine/run.hpp"
+#include "trainer/wait_notice.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -125,13 +126,15 @@ void TrainingRun::report(const Asked& asked, const StepOutcome& outcome, double 
 // Null: it is to end, and what it waits for has not come.
 Result<const LoadedBatch*> TrainingRun::next_batch() {
   const Time began = time_now();
-  std::string lacks;
+  WaitNotice notice(began);
   for (;;) {
     const LoadedBatch* batch = TRY(loader_->take(kDataLook));
-    const double waited = std::chrono::duration<double>(time_now() - began).count();
+    const Time now = time_now();
     if (batch != nullptr) {
-      if (!lacks.empty())
-        reporter_->mark(step_, fmt::format("waited {:.1f} s for {}", waited, lacks));
+      if (!notice.said().empty())
+        reporter_->mark(
+            step_, fmt::format("waited {:.1f} s for {}",
+                               std::chrono::duration<double>(now - began).count(), notice.said()));
       return batch;
     }
     while (const std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
@@ -140,11 +143,12 @@ Result<const LoadedBatch*> TrainingRun::next_batch() {
     const std::optional<std::string> now_lacks = loader_->waiting_for();
     if (team_) TRY(wait_apart(now_lacks.value_or("its batch")));
     if (stop_ || lost_) return nullptr;
-    if (waited < 1 || !now_lacks || *now_lacks == lacks) continue;
-    lacks = *now_lacks;
-    if (!leads()) continue;  // rank 0 says for whom it waits, and why
-    console_.err(fmt::format("longhaul-train: step {} waits for {}, since {:.1f} s\n", step_, lacks,
-                             waited));
+    if (!now_lacks) continue;
+    const bool first = notice.said().empty();
+    const std::optional<std::string> text = notice.due(now, *now_lacks);
+    if (!text || !leads()) continue;  // rank 0 says for whom it waits, and why
+    console_.err(fmt::format("longhaul-train: step {} {}\n", step_, *text));
+    if (first) reporter_->mark(step_, *text);
   }
 }
 
