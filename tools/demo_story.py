@@ -268,11 +268,11 @@ def tell(options, folder):
         laptop.run("verify", "asuncion:corpus")
         say()
         table.show()
-        trainer = tools / "longhaul-train/longhaul-train"
-        if trainer.exists():
+        if not options.no_train:
+            trainer = tools / "longhaul-train/longhaul-train"
+            if not trainer.exists():
+                raise Failed("no trainer was built; without one: tools/demo --no-train")
             demo_training.train(laptop, ocean, str(trainer), folder, say, Failed)
-        else:
-            say("\ndemo: no trainer here, as LibTorch is not installed: tools/demo --train installs it")
         demo_live.live(laptop, ocean, tools, folder, say, Failed)
     finally:
         if site is not None and site.poll() is None:
@@ -286,6 +286,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--profile", default="nyc-asuncion")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--no-train", action="store_true")
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-demo-"))
     try:

@@ -89,6 +89,8 @@ def train(laptop, ocean, program, folder, say, failed):
                             stderr=subprocess.DEVNULL)
         wait_for_step(folder, trainer, failed)
         first = time.monotonic() - started
+        if push.poll() is not None:
+            raise failed("the push was over before the first step: nothing was shown")
         if push.wait(300) != 0:
             raise failed(f"the push of the shards ended with {push.returncode}")
         took, crossed = time.monotonic() - started, steps_done(folder)
