@@ -1,6 +1,6 @@
 """The Slurm example of tools/deploy under a real slurmctld and slurmd: a run of two ranks as a chain
-of jobs, through a preemption, the signal before a time limit, a rank's death and an scancel, has at
-each step the loss of a run that nothing happened to, bit for bit.
+of jobs, through a preemption, a signal, a rank's death and an scancel, has at
+each step the loss of a run that nothing happened to, bit for bit; and one that comes to its jobs' time limit.
 
 Usage: slurm_chain.py LONGHAUL-TRAIN EXAMPLE. 0: all held; 77: no trainer, or no Slurm (Debian: slurmctld slurmd
 slurm-client munge).
@@ -124,12 +124,12 @@ class Cluster:
 class Chain:
     """What the example does with one run, and what rank 0 says in the logs of its jobs."""
 
-    def __init__(self, cluster, folder, example, shards, name, steps):
+    def __init__(self, cluster, folder, example, shards, name, steps, *options):
         self.cluster, self.run, self.logs = cluster, folder / name, folder / f"{name}.logs"
         self.logs.mkdir()
         flags = command("", shards, self.run, "--steps", steps, "--jsonl", "--checkpoint-every", 50)[2:]
         self.words = ["sbatch", "--parsable", "--ntasks", RANKS, "--time", 60,
-                      "--chdir", self.logs, example, *flags]
+                      "--chdir", self.logs, *options, example, *flags]
         self.jobs, self.begun = [], 0
 
     def submit(self):
@@ -185,7 +185,7 @@ def story(cluster, chain):
     assert resumed > 50 and chain.state()["Restarts"] == "1", (resumed, chain.state())
     assert "is a pipe" not in chain.said(), chain.said()[:500]
 
-    # The signal that --signal=B:USR1@600 sends before the time limit.
+    # The signal that --signal=B:USR1@600 sends before the time limit; of a real limit, see time_limit().
     cluster.ask("scancel", "--batch", "--signal=USR1", chain.jobs[-1])
     limited = chain.until_it_goes_on()
     assert limited > resumed + 50 and chain.state()["Restarts"] == "2", (resumed, limited)
@@ -204,6 +204,17 @@ def story(cluster, chain):
     # The same command again goes on there.
     chain.submit()
     assert chain.until_it_goes_on() == cancelled
+    cluster.ask("scancel", chain.jobs[-1])
+    chain.until(lambda: chain.state()["JobState"] == "CANCELLED" and not chain.ranks(), "its end")
+
+
+def time_limit(cluster, chain):
+    """A job that comes to its limit: slurmctld itself tells it, a minute before the two that it may take."""
+    chain.submit()
+    chain.until_it_goes_on()
+    resumed = chain.until_it_goes_on()
+    assert resumed > 50 and chain.state()["Restarts"] == "1", (resumed, chain.state())
+    assert chain.state()["TimeLimit"] == "00:02:00", chain.state()
     cluster.ask("scancel", chain.jobs[-1])
     chain.until(lambda: chain.state()["JobState"] == "CANCELLED" and not chain.ranks(), "its end")
 
@@ -245,6 +256,8 @@ def main():
         cluster = Cluster(folder)
         chain = Chain(cluster, folder, example, shards, "chain", STEPS)
         story(cluster, chain)
+        time_limit(cluster, Chain(cluster, folder, example, shards, "limited", STEPS, "--time", 2,
+                                  "--signal", "B:USR1@60"))
         short = Chain(cluster, folder, example, shards, "short", 5)
         short.submit()
         short.until(lambda: short.state()["JobState"] == "COMPLETED", "the end of a run")
