@@ -20,8 +20,9 @@ from killing import expect_the_same, kill_at_random
 from push_pull import World
 
 RANKS, STEPS, KILLS_EACH = 2, 128, 5
-# The steps read the first two shards, which take 4 s; the rest keeps the upload going for minutes.
-SHARDS, TOKENS, RATE = 240, 65_536, "30kB/s"
+# The steps read the first two shards, which take 4 s, or 10, so that most steps wait for them; the rest keeps the upload
+# going for minutes.
+SHARDS, TOKENS, RATES = 240, 65_536, ("30kB/s", "13kB/s")
 
 
 class Run:
@@ -52,7 +53,7 @@ def story(world, program, number, kills, rng):
     dataset, source = f"words{number}", world.folder / f"shards{number}"
     make_shards(source, 100 + number, SHARDS, TOKENS)
     run = Run(world, program, f"killed{number}", "--dataset", dataset, "--store", world.root)
-    sending = push(world, source, dataset, "--limit-rate", RATE)
+    sending = push(world, source, dataset, "--limit-rate", rng.choice(RATES))
     try:
         for _ in range(kills):
             with run.start() as child:

@@ -32,15 +32,24 @@ def kill(pid):
         pass   # it has just ended
 
 
-def kill_at_random(child, ranks, rng, last_step):
-    """Whom, and then until all are gone. Lines of stderr are the moments, and a little after them."""
-    last = rng.randrange(1, 12)
+def wait_for_a_moment(child, rng):
+    """Any, also before the first word and after the last step; what it said until then."""
     said = ""
+    if rng.random() < 0.3:
+        time.sleep(rng.random() * 3)   # of which the start takes one or two
+        return said
+    last = rng.randrange(0, rng.choice((12, 100)))   # lines of stderr, and a little after them
     for count, line in enumerate(child.stderr):
         said += line.decode()
         if count == last:
             break
     time.sleep(rng.random() * 0.03)
+    return said
+
+
+def kill_at_random(child, ranks, rng, last_step):
+    """One rank, or all with what began them; then until all are gone."""
+    said = wait_for_a_moment(child, rng)
     fellows = children(child.pid) if ranks > 1 else []
     one = fellows and rng.random() < 0.6
     if one:
@@ -49,13 +58,15 @@ def kill_at_random(child, ranks, rng, last_step):
     else:
         for pid in [child.pid, *fellows]:
             kill(pid)
-    said += child.stderr.read().decode()
+    before, rest = said, child.stderr.read().decode()
+    said += rest
     child.wait()
     if one and f"step {last_step:>6} " not in said:   # else the run had ended, or nearly
         assert child.returncode == 5, (child.returncode, said)
         assert "ended by signal 9" in said, said
         gone = "rank 0 is gone" if victim == 0 else f"rank {victim} is gone"
-        assert gone in said, (victim, said)
+        # Of one that died before it had joined, only what began them can say so.
+        assert gone in said or "step " not in before, (victim, said)
 
 
 def expect_the_same(whole, killed, last):
