@@ -7,6 +7,7 @@ import subprocess
 import time
 
 BYTES, STEPS = 6_000_000, 500
+LIMIT = "300kB/s"  # this much text would cross in a second, before anybody has seen that training goes on meanwhile
 ENDINGS = (".h", ".hpp", ".py", ".txt", ".md", ".rst", ".html")
 
 
@@ -85,8 +86,8 @@ def train(laptop, ocean, program, folder, say, failed):
     trainer = start_trainer(ocean, program, folder, folder / "site")
     try:
         started = time.monotonic()
-        push = laptop.start("push", str(folder / "shards"), "asuncion:text", stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
+        push = laptop.start("push", str(folder / "shards"), "asuncion:text", "--limit-rate", LIMIT,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_step(folder, trainer, failed)
         first = time.monotonic() - started
         if push.poll() is not None:
@@ -94,7 +95,7 @@ def train(laptop, ocean, program, folder, say, failed):
         if push.wait(300) != 0:
             raise failed(f"the push of the shards ended with {push.returncode}")
         took, crossed = time.monotonic() - started, steps_done(folder)
-        say(f"demo: first step {first:.1f} s after the push began; the push took {took:.1f} s")
+        say(f"demo: first step {first:.1f} s after the push began, which took {took:.1f} s at {LIMIT}")
         applied = laptop.run("ctl", "asuncion/demo", "set", "lr*=0.5").strip().splitlines()[-1]
         say(f"demo: `longhaul ctl asuncion/demo set lr*=0.5` from the laptop: {applied}")
         out, _ = trainer.communicate(timeout=300)
