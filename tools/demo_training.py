@@ -7,7 +7,8 @@ import subprocess
 import time
 
 BYTES, STEPS = 6_000_000, 500
-LIMIT = "300kB/s"  # this much text would cross in a second, before anybody has seen that training goes on meanwhile
+# So much text would cross in a second, before anybody has seen that training goes on meanwhile.
+LIMIT = "300kB/s"
 ENDINGS = (".h", ".hpp", ".py", ".txt", ".md", ".rst", ".html")
 
 

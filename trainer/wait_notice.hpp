@@ -1,6 +1,6 @@
-// WaitNotice: when one who waits for data says for what, and since when: after a second, at once when
-// it has become something else, and again after ten seconds, a minute and every ten minutes. Time is
-// an argument.
+// WaitNotice: when one who waits for data says for what, and since when: after a second, at once
+// when it has become something else, and again after ten seconds, a minute and every ten minutes.
+// Time is an argument.
 //
 //   WaitNotice notice(now);
 //   while (!here()) if (const auto text = notice.due(now, lacks)) say(*text);

@@ -20,8 +20,8 @@ from killing import expect_the_same, kill_at_random
 from push_pull import World
 
 RANKS, STEPS, KILLS_EACH = 2, 128, 5
-# The steps read the first two shards, which take 4 s, or 10, so that most steps wait for them; the rest keeps the upload
-# going for minutes.
+# The steps read the first two shards, which take 4 s, or 10, so that most steps wait for them;
+# the rest keeps the upload going for minutes.
 SHARDS, TOKENS, RATES = 240, 65_536, ("30kB/s", "13kB/s")
 
 

@@ -1,6 +1,6 @@
 // The orthogonal factor of a matrix's polar decomposition, U V^T of M = U S V^T, by odd polynomials
-// of degree 5 in M: X <- a X + (b A + c A A) X with A = X X^T. Only products: fast everywhere. A and
-// A A are symmetric: of large matrices little more than half of them is multiplied.
+// of degree 5 in M: X <- a X + (b A + c A A) X with A = X X^T. Only products: fast everywhere. A
+// and A A are symmetric: of large matrices little more than half of them is multiplied.
 #pragma once
 
 #include <ATen/ATen.h>
