@@ -65,7 +65,9 @@ def beside_the_cpu(runs):
         told = {}
         for name, device in (("cpu", ()), ("device", DEVICE)):
             run = f"{name}-{dtype}"
-            summary = json.loads(runs.train(run, "--dtype", dtype, *evaluated, *device).stdout)
+            done = runs.train(run, "--dtype", dtype, *evaluated, *device)
+            summary = json.loads(done.stdout)
+            assert ("device idle " in done.stderr) == bool(device), done.stderr
             assert summary["steps"] == STEPS and checkpoints(runs.folder / run) == [f"step-{STEPS:08}"], summary
             told[name] = runs.points(run), summary
         (cpu, _), (device, summary) = told["cpu"], told["device"]
@@ -139,6 +141,7 @@ def main():
             return 77
         for story in (refused, beside_the_cpu, across, two_ranks):
             if story == two_ranks and NAME == "cuda" and not runs.has("cuda:1"):
+                print("two_ranks: left out, there is one GPU")
                 continue
             story(runs)
             print(f"{story.__name__}: ok")

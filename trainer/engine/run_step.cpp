@@ -191,6 +191,8 @@ void TrainingRun::say(std::uint64_t step, double seconds) {
        {Column::kReport, Column::kCheckpoint, Column::kSync, Column::kControl, Column::kOther})
     if (share(column) >= kTellShare)
       text += fmt::format(", {} {:.2f} %", name_of(column), share(column));
+  if (const double timed = device_.busy + device_.idle; timed > 0)
+    text += fmt::format(", device idle {:.2f} %", 100 * device_.idle / timed);
   console_.err(text + "\n");
 }
 
