@@ -33,10 +33,16 @@ ModelConfig sized(std::int64_t vocab, std::int64_t hidden, std::int64_t intermed
   return config;
 }
 
+ModelConfig tied(ModelConfig config) {
+  config.tied = true;
+  return config;
+}
+
 const std::vector<Named>& table() {
   static const std::vector<Named> kTable = {
       {"tiny", sized(256, 128, 352, 5, 4)},
       {"llama-60m", sized(32000, 512, 1376, 8, 8)},
+      {"llama-124m", tied(sized(50304, 768, 2048, 12, 12))},
       {"llama-130m", sized(32000, 768, 2048, 12, 12)},
       {"llama-350m", sized(32000, 1024, 2736, 24, 16)},
       {"llama-1b", sized(32000, 2048, 5461, 24, 32)},

@@ -30,9 +30,11 @@ struct ModelConfig {
   std::int64_t kv_width() const { return kv_heads * head_dim; }
 };
 
-// tiny (bytes, 1.07 M), llama-60m, -130m, -350m, -1b (GaLore's suite, vocabulary 32000) and
-// llama-1.4b: the 1b's body with GPT-2's padded vocabulary 50304, its intermediate size 5461 padded
-// to 5464, a multiple of 8, for matrix units. kNotFound names them all.
+// tiny (bytes, 1.07 M), llama-60m, -130m, -350m, -1b (GaLore's suite, vocabulary 32000);
+// llama-124m: the 130m's body with GPT-2's padded vocabulary 50304 and a tied head, which is the
+// size of GPT-2's smallest, 123.6 M; llama-1.4b: the 1b's body with that vocabulary, its
+// intermediate size 5461 padded to 5464, a multiple of 8, for matrix units. kNotFound names them
+// all.
 Result<ModelConfig> named_config(std::string_view name);
 const std::vector<std::string_view>& config_names();
 

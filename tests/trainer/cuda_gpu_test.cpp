@@ -3,6 +3,7 @@
 #include <cuda_runtime_api.h>
 
 #include "tests/trainer/cuda_layer_works.hpp"
+#include "tests/trainer/cuda_paged_works.hpp"
 #include "tests/trainer/cuda_step_works.hpp"
 
 namespace longhaul::trainer::cuda {
@@ -47,6 +48,7 @@ class Gpu {
 
 using OnGpu = testing::Types<On<Gpu, float>, On<Gpu, Bfloat16>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaLayer, OnGpu);
+INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaPaged, OnGpu);
 INSTANTIATE_TYPED_TEST_SUITE_P(Gpu, CudaStep, OnGpu);
 
 TEST(CudaLaunch, TakesRowsAsWideAsItsScratchAndRefusesWiderOnes) {

@@ -1,5 +1,6 @@
 // The works of trainer/cuda on the CPU: their bodies, without a GPU.
 #include "tests/trainer/cuda_layer_works.hpp"
+#include "tests/trainer/cuda_paged_works.hpp"
 #include "tests/trainer/cuda_step_works.hpp"
 
 namespace longhaul::trainer::cuda {
@@ -8,6 +9,7 @@ namespace {
 using OnHost = testing::Types<On<OneThread, float>, On<OneThread, Bfloat16>, On<FiveThreads, float>,
                               On<FiveThreads, Bfloat16>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaLayer, OnHost);
+INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaPaged, OnHost);
 INSTANTIATE_TYPED_TEST_SUITE_P(Host, CudaStep, OnHost);
 
 TEST(CudaElement, Bfloat16IsTheNearestTiesToEven) {

@@ -1,4 +1,5 @@
 // Training on a GPU, held against the CPU's; skipped where there is none.
+#include "tests/trainer/device_serving_checks.hpp"
 #include "tests/trainer/learner_checks.hpp"
 
 namespace longhaul::trainer {

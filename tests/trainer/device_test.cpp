@@ -1,6 +1,8 @@
 // Training on a device, on the CPU: the code that a GPU runs, but for the launches themselves.
+#include "tests/trainer/device_serving_checks.hpp"
 #include "tests/trainer/learner_checks.hpp"
 #include "trainer/cuda/gpu.hpp"
+#include "trainer/engine/within_memory.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -20,6 +22,34 @@ TEST(Device, IsNamedOrRefusedWithItsReason) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind(), Kind::kUnsupported);
   EXPECT_NE(opened.error().message().find(why), std::string::npos) << opened.error().message();
+}
+
+TEST(Memory, WhatDoesNotFitIsRefusedInNumbers) {
+  EXPECT_TRUE(has_room("GPU 0", 2e9, 2e9));
+  EXPECT_TRUE(has_room("cpu", 2e9, 0));  // not known
+  const Result<> refused = has_room("GPU 0", 2.5e9, 1e9);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), Kind::kLimit);
+  const std::string words = refused.error().message();
+  EXPECT_NE(words.find("weights and pool want 2.50 GB, 1.00 GB are free"), std::string::npos)
+      << words;
+}
+
+TEST(Memory, WhatLibTorchThrowsForWantOfItIsAnError) {
+  const auto outcome = [](auto&& work) { return within_memory("try", "take less", work); };
+  EXPECT_EQ(outcome([]() -> Result<int> { return 7; }).value(), 7);
+  for (const int way : {0, 1, 2}) {
+    const Result<int> refused = outcome([&]() -> Result<int> {
+      if (way == 0)
+        C10_THROW_ERROR(OutOfMemoryError, "CUDA out of memory. Tried to allocate 2 GiB");
+      if (way == 1) at::empty({std::int64_t(1) << 60}, at::kChar);  // an exabyte
+      throw std::bad_alloc();
+    });
+    ASSERT_FALSE(refused) << way;
+    EXPECT_EQ(refused.error().kind(), Kind::kLimit);
+    EXPECT_NE(refused.error().message().find("not enough memory"), std::string::npos) << way;
+  }
+  EXPECT_THROW(outcome([]() -> Result<int> { TORCH_CHECK(false, "another mishap"); }), c10::Error);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@ import contextlib
 import importlib.machinery
 import importlib.util
 import io
+import json
 import sys
 import tarfile
 import tempfile
@@ -66,6 +67,65 @@ class Reports(unittest.TestCase):
                   "3/3 Test #3: C .......***Failed    0.10 sec\n\n67% tests passed, 1 tests failed out of 3\n")
         self.assertEqual(gpu.counts_of(report), {"passed": 1, "failed": 1, "skipped": 1})
         self.assertEqual(gpu.counts_of("no such lines"), {"passed": 0, "failed": 0, "skipped": 0})
+
+
+class Cells(unittest.TestCase):
+    """Training steps and serving, by a program that only says something."""
+    def cells(self, script, limit_s=600, began_s=0):
+        with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "log", "w", encoding="utf-8") as log:
+            program = Path(folder) / "longhaul-train"
+            program.write_text("#!/bin/sh\n" + script, encoding="utf-8")
+            program.chmod(0o755)
+            steps, said = gpu.Steps(log, limit_s), io.StringIO()
+            steps.began -= began_s
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+                gpu.run_cells(steps, program)
+        return [json.loads(words) for words in said.getvalue().splitlines()], steps.failed
+
+    def test_each_model_is_trained_by_both_rules_and_served_alone_and_under_load(self):
+        lines, failed = self.cells("""case "$*" in *muon*) s=1.25;; *) s=1;; esac
+            echo '{"told":"'"$*"'","step_seconds":'$s'}'""")
+        self.assertFalse(failed)
+        told = [one["told"] for one in lines if "told" in one]
+        for model in ("llama-124m", "llama-1.4b"):
+            for words in ("--optimizer adamw", "--optimizer muon", "--most-requests 1 ", "--rate 16"):
+                self.assertEqual(sum(model in one and words in one for one in told), 1, (model, words))
+        self.assertEqual(len(told), 8)
+        self.assertTrue(all("--device cuda" in one and "--dtype bf16" in one for one in told))
+        self.assertEqual([one["overhead"] for one in lines if one.get("bench") == "muon-overhead"], [0.25, 0.25])
+
+    def test_what_does_not_fit_the_time_is_left_out_by_name(self):
+        lines, failed = self.cells("exit 9", began_s=590)
+        self.assertFalse(failed)
+        self.assertEqual([one["cell"] for one in lines], [name for name, _ in gpu.cells()])
+        self.assertTrue(all("s are left" in one["left_out"] for one in lines), lines)
+        with mock.patch.object(gpu, "CELL_S", 1), mock.patch.object(gpu, "CELL_AT_LEAST_S", 0.5), \
+             mock.patch.object(gpu, "cells", lambda: [("slow", ["bench-device"])]):
+            lines, failed = self.cells("exec sleep 60")
+        self.assertFalse(failed)
+        self.assertEqual(lines, [{"step": "cell", "cell": "slow", "left_out": "it took over 1 s"}])
+
+    def test_too_little_memory_is_a_line_and_no_failure(self):
+        lines, failed = self.cells("echo 'longhaul-train: cannot serve: not enough memory: all of it' >&2; exit 1")
+        self.assertFalse(failed)
+        self.assertEqual(len(lines), 8)
+        self.assertTrue(all("not enough memory" in one["left_out"] for one in lines), lines)
+
+    def test_a_failure_is_one_and_serving_is_tried_without_graphs(self):
+        lines, failed = self.cells("""case "$*" in *--separate-launches*) echo '{"mbu":0.5}';;
+            *) echo 'longhaul-train: a kernel failed' >&2; exit 1;; esac""")
+        self.assertTrue(failed)
+        self.assertEqual(sum(one.get("mbu") == 0.5 for one in lines), 4)
+        self.assertEqual(sum(one.get("why") == "longhaul-train: a kernel failed" for one in lines), 8)
+
+    def test_it_knows_a_cuda_libtorch_by_what_cmake_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for found, expected in (("FILEPATH=/x/libtorch_cuda.so", True), ("FILEPATH=N-NOTFOUND", False)):
+                (Path(folder) / "CMakeCache.txt").write_text(f"A:B=C\nTORCH_LIBRARY_torch_cuda:{found}\nD:E=F\n",
+                                                             encoding="utf-8")
+                self.assertEqual(gpu.has_cuda_torch(Path(folder)), expected)
+            (Path(folder) / "CMakeCache.txt").write_text("A:B=C\n", encoding="utf-8")
+            self.assertFalse(gpu.has_cuda_torch(Path(folder)))
 
 
 class Packing(unittest.TestCase):

@@ -30,6 +30,12 @@ TEST(ModelConfig, HasTheSizesOfItsSources) {
         << name;
     EXPECT_TRUE(check(*config));
   }
+  // GPT-2's smallest has 124.4 M with its positions, which stand in no table here, and biases.
+  const ModelConfig small = named_config("llama-124m").value();
+  EXPECT_TRUE(small.tied);
+  EXPECT_EQ(parameter_count(small), 123'587'328);
+  EXPECT_EQ(parameter_count(small), 50304 * 768 + 12 * (4 * 768 * 768 + 3 * 768 * 2048) + 25 * 768);
+  EXPECT_EQ(matmul_parameters(small), parameter_count(small));
   EXPECT_EQ(named_config("llama-2t").error().kind(), Kind::kNotFound);
 }
 

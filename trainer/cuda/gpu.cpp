@@ -20,4 +20,13 @@ std::optional<Gpu> find_gpu(int index, std::string& why) {
   return Gpu{properties.name, static_cast<double>(properties.totalGlobalMem)};
 }
 
+double free_bytes(int index) {
+  int before = 0;
+  if (cudaGetDevice(&before) != cudaSuccess || cudaSetDevice(index) != cudaSuccess) return 0;
+  std::size_t left = 0, all = 0;
+  const cudaError_t code = cudaMemGetInfo(&left, &all);
+  static_cast<void>(cudaSetDevice(before));
+  return code == cudaSuccess ? static_cast<double>(left) : 0;
+}
+
 }  // namespace longhaul::trainer::cuda

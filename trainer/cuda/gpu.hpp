@@ -13,5 +13,6 @@ struct Gpu {
 };
 // The GPU of that number; else nullopt, and `why` says why not.
 std::optional<Gpu> find_gpu(int index, std::string& why);
+double free_bytes(int index);  // of its memory; 0: not known
 
 }  // namespace longhaul::trainer::cuda

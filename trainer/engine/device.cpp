@@ -49,6 +49,10 @@ Result<Device> Device::open(std::string_view name) {
 #endif
 }
 
+double Device::free_bytes() const {
+  return place_.is_cpu() ? 0 : cuda::free_bytes(place_.index());
+}
+
 #ifdef LONGHAUL_HAS_CUDA_TORCH
 
 cuda::Stream Device::stream() const {

@@ -37,6 +37,7 @@ class Device {
   // Calls mark something asked for: what one returns waits, on any thread, until all up to there is
   // done. None on the CPU, where it is.
   std::function<std::function<void()>()> mark() const;
+  double free_bytes() const;  // of the GPU's memory; 0: not known, as of the CPU
   double peak_bytes() const;  // of tensors on the GPU, so far; 0 on the CPU
 
  private:

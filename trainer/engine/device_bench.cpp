@@ -9,6 +9,7 @@
 #include "trainer/engine/commands.hpp"
 #include "trainer/engine/device_optimizer.hpp"
 #include "trainer/engine/train_setup.hpp"
+#include "trainer/engine/within_memory.hpp"
 #include "trainer/plan.hpp"
 
 namespace longhaul::trainer {
@@ -42,8 +43,8 @@ struct DeviceTimes {
 };
 
 template <class T>
-DeviceTimes measure_on(const Device& device, const TrainOptions& run, const ModelConfig& config,
-                       const OptimizerConfig& rules) {
+Result<DeviceTimes> measure_on(const Device& device, const TrainOptions& run,
+                               const ModelConfig& config, const OptimizerConfig& rules) {
   DeviceModel<T> model(config, device);
   {
     Model start(config);
@@ -113,8 +114,10 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
   const ModelConfig config = TRY(config_of(run));
   const OptimizerConfig rules = TRY(optimizer_of(run));
   const bool bf16 = TRY(products_of(run)) == Products::kBfloat16;
-  const DeviceTimes times = bf16 ? measure_on<cuda::Bfloat16>(device, run, config, rules)
-                                 : measure_on<float>(device, run, config, rules);
+  const DeviceTimes times = TRY(within_memory("train a step", "a smaller --micro or --model", [&] {
+    return bf16 ? measure_on<cuda::Bfloat16>(device, run, config, rules)
+                : measure_on<float>(device, run, config, rules);
+  }));
   const double step = middle_of(times.step);
   const double rate = static_cast<double>(run.batch * run.sequence) / step;
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : peak_of(device.name());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/base/assert.hpp"
 #include "lib/base/escape.hpp"
 #include "trainer/engine/elements.hpp"
 #include "trainer/engine/zero_pages.hpp"

@@ -1,5 +1,6 @@
 // `serve-bench`: requests arrive as a Poisson process and are answered by continuous batching; then
-// llama-bench's two figures, a prompt of 512 and 128 tokens made, alone.
+// llama-bench's two figures, a prompt of 512 and 128 tokens made, alone. By the CPU's decoder or a
+// device's.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -12,9 +13,12 @@
 #include "lib/base/rng.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "trainer/engine/commands.hpp"
+#include "trainer/engine/cpu_decoder.hpp"
+#include "trainer/engine/memory_rate.hpp"
 #include "trainer/engine/serve_options.hpp"
 #include "trainer/engine/serving.hpp"
 #include "trainer/engine/train_setup.hpp"
+#include "trainer/engine/within_memory.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -22,6 +26,12 @@ namespace {
 void list(Options& o, ServeOptions& s) {
   o.add("model", s.model.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
   o.add("load", s.model.load, "the folder's weights (else drawn from --seed: as fast)");
+  o.add("device", s.model.device,
+        "cpu, cuda, cuda:N: it has never run on a GPU. cpu-device is the GPU's code on the CPU, "
+        "slow, for tests");
+  o.add("dtype", s.model.dtype,
+        "on a device: of weights, of what is kept and of what stands between: fp32 or bf16");
+  o.add("separate-launches", s.separate, "on a GPU: without CUDA graphs");
   o.add("threads", s.model.threads, "CPU threads");
   o.add("seed", s.model.seed, "of arrivals, lengths and prompts");
   o.add("requests", s.requests, "how many");
@@ -51,7 +61,44 @@ Result<> check(const ServeOptions& s) {
     return nonsense("a number out of range");
   if (!(s.spread >= 0 && s.spread < 1) || s.rate < 0) return nonsense("--spread or --rate");
   if (s.model.threads == 0 || s.model.threads > 4096) return nonsense("--threads out of range");
+  TRY(products_of(s.model));
+  if (s.model.device == "cpu" && s.model.dtype != "fp32")
+    return nonsense("--dtype bf16 goes with a --device other than cpu");
   return {};
+}
+
+ServerOptions server_options(const ServeOptions& s) {
+  return {.pool_tokens = s.pool,
+          .most_requests = static_cast<std::uint32_t>(s.most),
+          .round_tokens = static_cast<std::uint32_t>(s.round)};
+}
+
+struct Serving {
+  std::unique_ptr<Model> model;  // of the CPU's decoder, which reads it
+  std::unique_ptr<Decoder> decoder;
+  Device device;
+};
+
+Result<Serving> serving_of(const ServeOptions& s) {
+  Serving out;
+  const ModelConfig config = TRY(config_of(s.model));
+  const DecoderOptions options = decoder_options(server_options(s));
+  const auto fill = [&](const at::Tensor& weights) {
+    return start_weights(s.model, config,
+                         {weights.data_ptr<float>(), static_cast<std::size_t>(weights.numel())});
+  };
+  if (s.model.device == "cpu") {
+    out.model = std::make_unique<Model>(config);
+    TRY(fill(out.model->weights()));
+    out.decoder = std::make_unique<CpuDecoder>(*out.model, options);
+    return out;
+  }
+  out.device = TRY(Device::open(s.model.device == "cpu-device" ? "cpu" : s.model.device));
+  const at::Tensor weights = at::empty({ParameterLayout(config).size()}, at::kFloat);
+  TRY(fill(weights));
+  out.decoder = TRY(
+      device_decoder(config, weights, {out.device, s.model.dtype == "bf16", !s.separate}, options));
+  return out;
 }
 
 std::vector<Prompt> prompts_of(const ServeOptions& s, const std::vector<Arrival>& arrivals,
@@ -127,17 +174,48 @@ Result<double> alone(Server& server, std::uint32_t prompt, std::uint32_t output)
   return tokens / std::chrono::duration<double>(span).count();
 }
 
-// Bytes a second that the threads can read of memory far larger than the caches.
-double read_bandwidth() {
-  const at::Tensor memory = at::ones({64 << 20}, at::kFloat);
-  double best = 0;
-  for (int i = 0; i < 3; ++i) {
-    const Time began = time_now();
-    static_cast<void>(memory.sum().item<float>());
-    const double took = std::chrono::duration<double>(time_now() - began).count();
-    best = std::max(best, static_cast<double>(memory.numel()) * 4 / took);
+constexpr std::uint32_t kPrompt = 512, kMade = 128;
+
+// pp512, tg128 and MBU, as members of a JSON object.
+Result<std::string> singles(Server& server, const Serving& serving, std::uint64_t repetitions) {
+  std::vector<double> pp, tg;
+  for (std::uint64_t i = 0; i < repetitions; ++i) {
+    pp.push_back(TRY(alone(server, kPrompt, 1)));
+    tg.push_back(TRY(alone(server, 1, kMade)));
   }
-  return best;
+  const Rates prompt = rates_of(pp), made = rates_of(tg);
+  const MemoryRate memory = serving.model ? host_memory_rate() : device_memory_rate(serving.device);
+  const std::int64_t each = serving.decoder->bytes_of_token(kMade / 2);
+  const double used = made.mean * static_cast<double>(each) / memory.bytes_per_second;
+  return fmt::format(
+      ",\"pp512\":{:.1f},\"pp512_deviation\":{:.1f},\"tg128\":{:.1f},\"tg128_deviation\":{:.1f},"
+      "\"step_bytes\":{},\"memory_bytes_per_second\":{:.4g},\"memory_rate_of\":\"{}\","
+      "\"mbu\":{:.4f}",
+      prompt.mean, prompt.deviation, made.mean, made.deviation, each, memory.bytes_per_second,
+      memory.of, used);
+}
+
+Result<int> bench(Outside& outside, const ServeOptions& work) {
+  const Serving serving = TRY(serving_of(work));
+  const ModelConfig& config = serving.decoder->config();
+  Server server(*serving.decoder, server_options(work));
+  const std::vector<Arrival> arrivals = arrivals_of(work);
+  const auto prompts = prompts_of(work, arrivals, config.vocab);
+  // What is made at the first round of either kind is made before the first request.
+  TRY(alone(server, 1, 2));
+  const auto served = TRY(serve(server, arrivals, prompts, outside.control));
+  const ServeReport report = report_of(served, work.limits());
+  std::string single;
+  if (work.repetitions > 0) single = TRY(singles(server, serving, work.repetitions));
+  outside.console.out(fmt::format(
+      "{{\"bench\":\"serve\",\"model\":\"{}\",\"parameters\":{},\"device\":\"{}\","
+      "\"dtype\":\"{}\",\"threads\":{},\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},"
+      "\"most_requests\":{},\"round_tokens\":{},\"pool_bytes\":{},{}{},\"device_bytes\":{:.0f}}}\n",
+      work.model.model, parameter_count(config), serving.decoder->device(), work.model.dtype,
+      work.model.threads, report.requests, work.rate, work.prompt, work.output, work.most,
+      work.round, serving.decoder->pool_bytes(), to_json(report), single,
+      serving.device.peak_bytes()));
+  return cli::kOk;
 }
 
 }  // namespace
@@ -151,41 +229,9 @@ Result<int> serve_bench_command(Outside& outside, std::span<const std::string> a
   TRY(check(work));
   if (!work.url.empty()) return serve_remote(outside, work);
   at::set_num_threads(static_cast<int>(work.model.threads));
-  constexpr std::uint32_t kPrompt = 512, kMade = 128;
   work.model.sequence = std::max<std::uint64_t>(2 * (work.prompt + work.output), kPrompt + kMade);
-  Model model(TRY(config_of(work.model)));
-  TRY(start_weights(
-      work.model, model.config(),
-      {model.weights().data_ptr<float>(), static_cast<std::size_t>(model.weights().numel())}));
-  Server server(model, {.pool_tokens = work.pool,
-                        .most_requests = static_cast<std::uint32_t>(work.most),
-                        .round_tokens = static_cast<std::uint32_t>(work.round)});
-  const std::vector<Arrival> arrivals = arrivals_of(work);
-  const auto prompts = prompts_of(work, arrivals, model.config().vocab);
-  const auto served = TRY(serve(server, arrivals, prompts, outside.control));
-  const ServeReport report = report_of(served, work.limits());
-  std::vector<double> pp, tg;
-  for (std::uint64_t i = 0; i < work.repetitions; ++i) {
-    pp.push_back(TRY(alone(server, kPrompt, 1)));
-    tg.push_back(TRY(alone(server, 1, kMade)));
-  }
-  std::string single;
-  if (work.repetitions > 0) {
-    const Rates prompt = rates_of(pp), made = rates_of(tg);
-    const double bandwidth = read_bandwidth();
-    const double used =
-        made.mean * static_cast<double>(server.decoder().bytes_of_token(kMade / 2)) / bandwidth;
-    single = fmt::format(
-        ",\"pp512\":{:.1f},\"pp512_deviation\":{:.1f},\"tg128\":{:.1f},\"tg128_deviation\":{:.1f},"
-        "\"read_bytes_per_second\":{:.4g},\"mbu\":{:.4f}",
-        prompt.mean, prompt.deviation, made.mean, made.deviation, bandwidth, used);
-  }
-  outside.console.out(fmt::format(
-      "{{\"bench\":\"serve\",\"model\":\"{}\",\"parameters\":{},\"dtype\":\"fp32\",\"threads\":{},"
-      "\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},{}{}}}\n",
-      work.model.model, model.layout().size(), work.model.threads, report.requests, work.rate,
-      work.prompt, work.output, to_json(report), single));
-  return cli::kOk;
+  return within_memory("serve", "a smaller --pool-tokens or --model, or --dtype bf16 on a device",
+                       [&] { return bench(outside, work); });
 }
 
 }  // namespace longhaul::trainer

@@ -12,6 +12,7 @@ struct ServeOptions {
   TrainOptions model;
   std::uint64_t requests = 64, prompt = 128, output = 64, most = 16, round = 64, pool = 8192;
   std::uint64_t repetitions = 5;
+  bool separate = false;  // a device's launches, each asked for
   double rate = 4, spread = 0, ttft_ms = 1000, tpot_ms = 100;
   std::string url, served_model = "default";
 

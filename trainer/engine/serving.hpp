@@ -1,5 +1,7 @@
-// Server: the batcher's rounds, computed. Greedy: the token with the largest logit.
+// Server: the batcher's rounds, computed by a decoder. Greedy: the token with the largest logit.
 //
+//   CpuDecoder decoder(model, decoder_options(options));
+//   Server server(decoder, options);
 //   server.add(1, {tokens, 20});
 //   while (server.busy()) for (const auto& made : server.round()) .. made.token ..
 #pragma once
@@ -23,9 +25,11 @@ struct ServerOptions {
   std::uint32_t most_requests = 16, round_tokens = 64;
 };
 
+DecoderOptions decoder_options(const ServerOptions& options);
+
 class Server {
  public:
-  Server(const Model& model, const ServerOptions& options);
+  Server(Decoder& decoder, const ServerOptions& options);
   Result<> add(std::uint64_t request, Prompt prompt);  // kLimit: too long for the pool or the model
   bool busy() const { return batcher_.at_work() + batcher_.waiting() > 0; }
   struct Made {
@@ -34,14 +38,15 @@ class Server {
     bool last;
   };
   const std::vector<Made>& round();  // while busy()
-  const Decoder& decoder() const { return decoder_; }
 
  private:
-  std::int64_t most_positions_;
+  struct Answer {
+    std::vector<std::int64_t> tokens;  // given, then made
+    std::size_t given, wanted;         // as many of them in the end
+  };
+  Decoder& decoder_;
   Batcher batcher_;
-  Decoder decoder_;
-  std::map<std::uint64_t, std::vector<std::int64_t>> tokens_;  // of each request: given, then made
-  std::map<std::uint64_t, std::size_t> wanted_;                // as many tokens in the end
+  std::map<std::uint64_t, Answer> answers_;  // by request
   std::vector<Made> made_;
 };
 

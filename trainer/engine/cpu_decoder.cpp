@@ -1,4 +1,4 @@
-#include "trainer/engine/decoder.hpp"
+#include "trainer/engine/cpu_decoder.hpp"
 
 #include <ATen/Parallel.h>
 
@@ -18,45 +18,46 @@ std::vector<float> floats(std::int64_t n) {
 
 }  // namespace
 
-Decoder::Decoder(const Model& model, const DecoderOptions& options)
+CpuDecoder::CpuDecoder(const Model& model, const DecoderOptions& options)
     : model_(model),
       config_(model.config()),
       layout_(model.layout()),
       options_(options),
+      most_rows_(options.most_rows + options.most_made),
       kept_width_(2 * config_.kv_width()),
       pool_(floats(config_.layers * options.pool_blocks * options.block_tokens * kept_width_)),
       cosines_(floats(config_.max_positions * config_.head_dim / 2)),
       sines_(cosines_),
-      stream_(floats(options.most_rows * config_.hidden)),
+      stream_(floats(most_rows_ * config_.hidden)),
       normed_(stream_),
-      qkv_(floats(options.most_rows * (config_.query_width() + kept_width_))),
-      attended_(floats(options.most_rows * config_.query_width())),
-      gate_up_(floats(options.most_rows * 2 * config_.intermediate)),
-      wide_(floats(options.most_rows * config_.intermediate)),
+      qkv_(floats(most_rows_ * (config_.query_width() + kept_width_))),
+      attended_(floats(most_rows_ * config_.query_width())),
+      gate_up_(floats(most_rows_ * 2 * config_.intermediate)),
+      wide_(floats(most_rows_ * config_.intermediate)),
       more_(stream_),
-      logits_(floats(options.most_rows * config_.vocab)),
-      rstd_(floats(options.most_rows)) {
+      logits_(floats(options.most_made * config_.vocab)),
+      rstd_(floats(most_rows_)) {
   kernels::rope_table(cosines_.data(), sines_.data(), config_.max_positions, config_.head_dim,
                       config_.rope_theta);
 }
 
-void Decoder::products(const float* x, std::int64_t weight, float* out, std::int64_t rows,
-                       std::int64_t width, std::int64_t columns) const {
+void CpuDecoder::products(const float* x, std::int64_t weight, float* out, std::int64_t rows,
+                          std::int64_t width, std::int64_t columns) const {
   const RowProducts work{x, weights() + weight, out, rows, width, columns};
   at::parallel_for(0, columns, 64, [&](std::int64_t begin, std::int64_t end) {
     row_products(work, begin, end - begin);
   });
 }
 
-float* Decoder::keys(std::int64_t layer, const DecodeRow& row, std::int64_t position,
-                     std::int64_t head) {
+float* CpuDecoder::keys(std::int64_t layer, const DecodeRow& row, std::int64_t position,
+                        std::int64_t head) {
   const std::int64_t block = row.blocks[static_cast<std::size_t>(position / options_.block_tokens)];
   const std::int64_t first = (layer * options_.pool_blocks + block) * 2 * config_.kv_heads + head;
   return pool_.data() + first * options_.block_tokens * config_.head_dim;
 }
 
 // Turns queries and keys to their positions, and lays keys and values into the pool.
-void Decoder::keep(std::int64_t layer, std::span<const DecodeRow> rows) {
+void CpuDecoder::keep(std::int64_t layer, std::span<const DecodeRow> rows) {
   const std::int64_t width = config_.query_width() + kept_width_, hd = config_.head_dim;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     float* qkv = qkv_.data() + static_cast<std::int64_t>(r) * width;
@@ -70,7 +71,7 @@ void Decoder::keep(std::int64_t layer, std::span<const DecodeRow> rows) {
   }
 }
 
-void Decoder::attend(std::int64_t layer, std::span<const DecodeRow> rows) {
+void CpuDecoder::attend(std::int64_t layer, std::span<const DecodeRow> rows) {
   const std::int64_t hd = config_.head_dim, share = config_.heads / config_.kv_heads;
   const std::int64_t width = config_.query_width() + kept_width_, each = options_.block_tokens;
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(hd)));
@@ -97,10 +98,10 @@ void Decoder::attend(std::int64_t layer, std::span<const DecodeRow> rows) {
   });
 }
 
-void Decoder::run(std::span<const DecodeRow> rows) {
+void CpuDecoder::run(std::span<const DecodeRow> rows) {
   const auto n = static_cast<std::int64_t>(rows.size());
   const std::int64_t d = config_.hidden, f = config_.intermediate, q = config_.query_width();
-  ASSERT(n > 0 && n <= options_.most_rows);
+  ASSERT(n > 0 && n <= most_rows_);
   for (std::int64_t r = 0; r < n; ++r) {
     const DecodeRow& row = rows[static_cast<std::size_t>(r)];
     ASSERT(row.token >= 0 && row.token < config_.vocab);
@@ -125,18 +126,32 @@ void Decoder::run(std::span<const DecodeRow> rows) {
     kernels::add(more_.data(), stream_.data(), n * d);
   }
   norm(layout_.final_norm());
+  head(rows);
+}
+
+void CpuDecoder::head(std::span<const DecodeRow> rows) {
+  const std::int64_t d = config_.hidden;
   std::int64_t makes = 0;
-  for (std::int64_t r = 0; r < n; ++r)
-    if (rows[static_cast<std::size_t>(r)].makes)
-      std::copy_n(normed_.data() + r * d, d, more_.data() + d * makes++);
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    if (rows[r].makes)
+      std::copy_n(normed_.data() + static_cast<std::int64_t>(r) * d, d, more_.data() + d * makes++);
+  ASSERT(makes <= options_.most_made);
   if (makes > 0) products(more_.data(), layout_.head(), logits_.data(), makes, d, config_.vocab);
+  best_.resize(static_cast<std::size_t>(makes));
+  for (std::int64_t i = 0; i < makes; ++i) {
+    const float* const own = logits_.data() + i * config_.vocab;
+    best_[static_cast<std::size_t>(i)] = std::max_element(own, own + config_.vocab) - own;
+  }
 }
 
-std::int64_t Decoder::best(std::int64_t i) const {
-  return std::max_element(logits(i), logits(i) + config_.vocab) - logits(i);
+at::Tensor CpuDecoder::logits() const {
+  const auto rows = static_cast<std::int64_t>(best_.size());
+  at::Tensor out = at::empty({rows, config_.vocab}, at::kFloat);
+  std::copy_n(logits_.data(), rows * config_.vocab, out.data_ptr<float>());
+  return out;
 }
 
-std::int64_t Decoder::bytes_of_token(std::int64_t position) const {
+std::int64_t CpuDecoder::bytes_of_token(std::int64_t position) const {
   return 4 * (matmul_parameters(config_) + config_.layers * kept_width_ * (position + 1));
 }
 
