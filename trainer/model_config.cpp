@@ -122,6 +122,13 @@ Result<ModelConfig> named_config(std::string_view name) {
   for (const Named& entry : table())
     if (entry.name == name) return entry.config;
   std::string known;
+// The shortest text that reads back as the same number; transformers wants no whole number there.
+std::string real_text(double value) {
+  std::string text = fmt::to_string(value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
   for (const Named& entry : table()) known += fmt::format(" {}", entry.name);
   return fail(Kind::kNotFound, fmt::format("find the model \"{}\"", printable(name, 64)),
               "there is:" + known);
@@ -205,14 +212,15 @@ std::string to_hf_config(const ModelConfig& c, std::string_view dtype) {
   "num_key_value_heads": {},
   "rms_norm_eps": {},
   "rope_scaling": null,
-  "rope_theta": {:.1f},
+  "rope_theta": {},
   "tie_word_embeddings": {},
   "torch_dtype": "{}",
   "vocab_size": {}
 }}
 )",
-                     c.head_dim, c.hidden, c.init_std, c.intermediate, c.max_positions, c.heads,
-                     c.layers, c.kv_heads, c.norm_eps, c.rope_theta, c.tied, dtype, c.vocab);
+                     c.head_dim, c.hidden, real_text(c.init_std), c.intermediate, c.max_positions,
+                     c.heads, c.layers, c.kv_heads, real_text(c.norm_eps), real_text(c.rope_theta),
+                     c.tied, dtype, c.vocab);
 }
 
 std::int64_t matmul_parameters(const ModelConfig& c) {

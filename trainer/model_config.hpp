@@ -44,6 +44,7 @@ Result<> check(const ModelConfig& config);
 // biases, another activation or architecture are kUnsupported: silently ignoring them would give a
 // model that runs and is wrong.
 Result<ModelConfig> parse_hf_config(std::string_view json);
+// What parse_hf_config reads as the same config, to the last bit.
 std::string to_hf_config(const ModelConfig& config, std::string_view dtype);
 
 std::int64_t parameter_count(const ModelConfig& config);

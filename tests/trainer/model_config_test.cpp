@@ -50,6 +50,15 @@ TEST(ModelConfig, ReadsWhatItWrites) {
   const auto read = parse_hf_config(to_hf_config(config, "bfloat16"));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(*read, config);
+  EXPECT_NE(to_hf_config(config, "bfloat16").find("\"rope_theta\": 500000.0,"), std::string::npos);
+  for (const double theta : {10000.25, 0.04, 1e22, 1e-7, 1.0 / 3}) {
+    config.rope_theta = theta;
+    config.norm_eps = 1 / theta;
+    config.init_std = theta / 7;
+    const auto again = parse_hf_config(to_hf_config(config, "bfloat16"));
+    ASSERT_TRUE(again) << theta << again.error().message();
+    EXPECT_EQ(*again, config) << theta;
+  }
 }
 
 TEST(ModelConfig, ReadsBothSpellingsOfRope) {
