@@ -70,6 +70,11 @@ TEST(ModelConfig, ReadsBothSpellingsOfRope) {
   EXPECT_EQ(old->rope_theta, 500000.0);
   EXPECT_EQ(old->head_dim, 8);
   EXPECT_EQ(old->kv_heads, 4);
+  const auto harmless =
+      parse_hf_config(with(R"(, "rope_scaling": {"type": "default", "factor": null},
+               "rope_parameters": {"rope_theta": 5e5, "partial_rotary_factor": 1.0})"));
+  ASSERT_TRUE(harmless) << harmless.error().message();
+  EXPECT_EQ(*harmless, *old);
 }
 
 TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
@@ -78,6 +83,10 @@ TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
       R"(, "rope_scaling": {"type": "linear", "factor": 2.0})",
       R"(, "rope_scaling": {"type": "default", "factor": 2.0})",
       R"(, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4})",
+      R"(, "rope_parameters": {"full_attention": {"rope_type": "yarn"}})",
+      R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})",
+      R"(, "rope_scaling": {"original_max_position_embeddings": 8192})",
+      R"(, "rope_scaling": {"type": "default", "mscale": 1})",
       R"(, "attention_bias": true)",
       R"(, "mlp_bias": true)",
       R"(, "hidden_act": "gelu")",
