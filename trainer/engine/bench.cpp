@@ -77,7 +77,7 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
       optimizer.begin({.step = step});
     else
       model.gradients().zero_();
-    optimizer.extrapolate(run.kappa);
+    optimizer.extrapolate(run.kappa_of());
     model.train({ids.data(), ids.data() + 1, batch, sequence},
                 1.0F / static_cast<float>(batch * sequence), consume);
     const double model_seconds = since(began) - std::exchange(consumed, 0);
@@ -103,9 +103,8 @@ std::string memory_line(const ModelConfig& config, const Memory& need) {
 void list_bench_options(Options& options, TrainOptions& run, std::uint64_t& warmup,
                         double& peak_tflops) {
   options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
-  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  list_optimizer_options(options, run);
   options.add("consume", run.consume, "use and free each gradient as it is made");
-  options.add("polar", run.polar, "newton-schulz or polar-express");
   options.add("batch", run.batch, "samples a step");
   options.add("sequence", run.sequence, "tokens a sample");
   options.add("steps", run.steps, "steps measured; medians are printed");

@@ -65,7 +65,7 @@ DeviceTimes measure_on(const Device& device, const TrainOptions& run, const Mode
     device.wait();
     const auto began = BenchClock::now();
     model.gradients().zero_();
-    optimizer.extrapolate(run.kappa);
+    optimizer.extrapolate(run.kappa_of());
     for (std::int64_t first = 0; first < batch; first += micro)
       model.train(
           {ids.data() + first * sequence, ids.data() + first * sequence + 1, micro, sequence},
@@ -96,8 +96,7 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
   options.add("device", device_name, "cuda, cuda:N, or cpu, which is slow");
   options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
   options.add("layers", run.layers, "another depth (0: the model's)");
-  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
-  options.add("polar", run.polar, "newton-schulz or polar-express");
+  list_optimizer_options(options, run);
   options.add("batch", run.batch, "samples a step");
   options.add("micro", run.micro, "samples a forward pass (0: all of the step's)");
   options.add("sequence", run.sequence, "tokens a sample");

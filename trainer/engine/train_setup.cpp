@@ -51,8 +51,7 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
   if (o.micro > own || (o.micro > 0 && own % o.micro != 0))
     return nonsense("a rank's share of --batch is no multiple of --micro");
   if (o.threads == 0 || o.threads > 4096) return nonsense("--threads out of range");
-  if (o.noise > 0 && !(o.noise_alpha > 1 && o.noise_alpha <= 2))
-    return nonsense("--noise-alpha lies in (1, 2]");
+  TRY(check_rules(o));
   if (o.consume && (o.clip > 0 || o.spike > 0 || o.micro > 0 || ranks > 1))
     return nonsense("--consume goes with one rank, and without --clip, --spike and --micro");
   if (o.consume && o.device != "cpu") return nonsense("--consume goes with --device cpu");
@@ -95,7 +94,9 @@ Result<Products> products_of(const TrainOptions& o) {
 
 Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   OptimizerConfig config = TRY(optimizer_preset(o.optimizer));
-  config.polar = TRY(parse_polar(o.polar));
+  TRY(check_rules(o));
+  if (!o.polar.empty()) config.polar = TRY(parse_polar(o.polar));
+  if (!o.rest.empty()) config.rest = o.rest == "sign" ? RestRule::kSign : RestRule::kAdamW;
   if (o.scale == "jordan") {
     config.scale = ShapeScale::kJordan;
   } else if (o.scale == "moonlight") {
@@ -114,6 +115,14 @@ Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   if (o.rest_rate > 0) config.rest_rate = o.rest_rate;
   if (o.momentum >= 0) config.momentum = o.momentum;
   if (o.decay >= 0) config.decay = o.decay;
+  if (o.kappa >= 0) config.transported = true;
+  if (o.radius > 0) config.radius = o.radius;
+  if (o.rest_radius > 0) config.rest_radius = o.rest_radius;
+  if (o.beta1 >= 0) config.beta1 = o.beta1;
+  if (o.beta2 >= 0) config.beta2 = o.beta2;
+  if (o.eps > 0) config.eps = o.eps;
+  if (o.row_beta >= 0) config.row_beta = o.row_beta;
+  config.constrained = o.constrained;
   config.clip = o.clip;
   config.noise_scale = o.noise;
   config.noise_alpha = o.noise_alpha;
