@@ -1,4 +1,4 @@
-// `bench` and `plan`: what this machine does, and what another would take.
+// `bench`: what a training step costs on this machine.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -12,7 +12,6 @@
 #include "trainer/engine/commands.hpp"
 #include "trainer/engine/gemm.hpp"
 #include "trainer/engine/train_setup.hpp"
-#include "trainer/plan.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -91,15 +90,6 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
   return times;
 }
 
-std::string memory_line(const ModelConfig& config, const Memory& need) {
-  const auto program = static_cast<std::int64_t>(peak_memory_bytes());
-  return fmt::format(
-      "{{\"parameters\":{},\"weights\":{},\"gradients\":{},\"optimizer\":{},\"activations\":{},"
-      "\"workspace\":{},\"program\":{},\"total\":{},\"snapshot\":{}}}\n",
-      parameter_count(config), need.weights, need.gradients, need.optimizer, need.activations,
-      need.workspace, program, need.total() + program, need.snapshot);
-}
-
 void list_bench_options(Options& options, TrainOptions& run, std::uint64_t& warmup,
                         double& peak_tflops) {
   options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
@@ -153,67 +143,6 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
       peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
       rate * train_flops_full(model.config(), sequence) / peak,
       rate * train_flops_causal(model.config(), sequence) / peak, most, program));
-  return cli::kOk;
-}
-
-Result<int> plan_command(Outside& outside, std::span<const std::string> arguments) {
-  TrainOptions run;
-  run.model = "llama-1.4b";
-  run.sequence = 1024;
-  std::string gpu = "h100";
-  double tokens = 0, ranks = 8, mfu = 0.4, price = 0, link = 0, peak_tflops = 0, token_bytes = 2,
-         step_tokens = 0;
-  bool parts = false;
-  Options options;
-  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
-  options.add("tokens", tokens, "to train on (0: 20 a parameter)");
-  options.add("sequence", run.sequence, "tokens a sample");
-  options.add("gpu", gpu, "a40, a100, h100, h200, l40s");
-  options.add("peak-tflops", peak_tflops, "of one rank, instead of --gpu");
-  options.add("ranks", ranks, "how many of them");
-  options.add("mfu", mfu, "share of the peak reached (full convention): bench it");
-  options.add("price", price, "of one rank an hour");
-  options.add("link", link, "Mbit/s you have");
-  options.add("token-bytes", token_bytes, "a token on the wire");
-  options.add("optimizer", run.optimizer, "for the memory of a CPU rank, and its polar factors");
-  options.add("step-tokens", step_tokens,
-              "of a step, over all ranks: then its polar factors count, at the same MFU (0: not)");
-  options.add("consume", run.consume, "for the same");
-  options.add("threads", run.threads, "for the same");
-  options.add("batch", run.batch, "samples a forward pass, for the same");
-  options.add("memory", parts, "the memory of a CPU rank in its parts, and nothing else");
-  if (TRY(read_options(outside.console, options, "plan", arguments)) == Asked::kHelp)
-    return cli::kOk;
-  const ModelConfig config = TRY(config_of(run));
-  if (ranks <= 0 || mfu <= 0 || mfu > 1 || tokens < 0 || step_tokens < 0 || token_bytes <= 0)
-    return fail(Kind::kUsage, "plan",
-                "ranks, mfu, tokens, step-tokens or token-bytes make no sense");
-  if (tokens == 0) tokens = 20 * static_cast<double>(parameter_count(config));
-  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : TRY(accelerator(gpu)).peak_flops;
-  const auto sequence = static_cast<std::int64_t>(run.sequence);
-  const OptimizerConfig optimizer = TRY(optimizer_of(run));
-  const bool polar = optimizer.matrices != MatrixRule::kAdamW;
-  const Plan out =
-      plan({config, tokens, sequence, ranks, peak, mfu, price, token_bytes,
-            polar ? static_cast<int>(recipe_of(optimizer.polar).steps.size()) : 0, step_tokens});
-  const Memory need =
-      memory({config, static_cast<std::int64_t>(run.batch), sequence,
-              static_cast<std::int64_t>(run.threads), optimizer.matrices == MatrixRule::kAdamW,
-              optimizer.rest == RestRule::kAdamW, optimizer.transported, run.consume});
-  if (parts) {
-    outside.console.out(memory_line(config, need));
-    return cli::kOk;
-  }
-  const double mbit = out.feed_bits_per_second / 1e6;
-  outside.console.out(fmt::format(
-      "{{\"parameters\":{},\"tokens\":{:.4g},\"peak_flops_a_rank\":{:.4g},\"mfu_assumed\":{},"
-      "\"tokens_per_second\":{:.1f},\"polar_share\":{:.4f},\"days\":{:.3f},\"cost\":{:.2f},"
-      "\"stalls_below_mbit\":{:.3f},"
-      "\"link_share\":{},\"upload_hours\":{},\"cpu_rank_bytes\":{},\"cpu_snapshot_bytes\":{}}}\n",
-      parameter_count(config), tokens, peak, mfu, out.tokens_per_second, out.polar_share,
-      out.seconds / 86400, out.cost, mbit, link > 0 ? fmt::format("{:.4f}", mbit / link) : "null",
-      link > 0 ? fmt::format("{:.3f}", tokens * token_bytes * 8 / (link * 1e6) / 3600) : "null",
-      need.total(), need.snapshot));
   return cli::kOk;
 }
 
