@@ -50,7 +50,7 @@ double peak_memory_bytes() {  // so far: before there is a model, what the libra
 }
 
 struct StepTimes {
-  std::vector<double> step, model, optimizer, polar;
+  std::vector<double> step, forward, model, optimizer, polar;
 };
 
 StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
@@ -61,6 +61,7 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
   std::vector<std::int64_t> ids(static_cast<std::size_t>(batch * sequence + 1));
   for (std::int64_t& id : ids)
     id = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(model.config().vocab)));
+  const Batch tokens{ids.data(), ids.data() + 1, batch, sequence};
   double consumed = 0;  // seconds of this step
   Model::Final consume;
   if (run.consume)
@@ -77,12 +78,14 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
     else
       model.gradients().zero_();
     optimizer.extrapolate(run.kappa_of());
-    model.train({ids.data(), ids.data() + 1, batch, sequence},
-                1.0F / static_cast<float>(batch * sequence), consume);
+    model.train(tokens, 1.0F / static_cast<float>(batch * sequence), consume);
     const double model_seconds = since(began) - std::exchange(consumed, 0);
     const StepReport report = run.consume ? optimizer.end() : optimizer.step({.step = step});
     if (step < warmup) continue;
     times.step.push_back(since(began));
+    const auto forward_began = Clock::now();
+    model.loss(tokens);
+    times.forward.push_back(since(forward_began));
     times.model.push_back(model_seconds);
     times.optimizer.push_back(times.step.back() - model_seconds);
     times.polar.push_back(report.polar_seconds);
@@ -126,7 +129,8 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   Optimizer optimizer(model, TRY(optimizer_of(run)));
   const StepTimes times = measure(model, optimizer, run, warmup);
   const double most = peak_memory_bytes();
-  const double step = median(times.step), tokens = static_cast<double>(run.batch * run.sequence);
+  const double step = median(times.step), forward = median(times.forward),
+               tokens = static_cast<double>(run.batch * run.sequence);
   const double rate = tokens / step;
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
   const auto sequence = static_cast<std::int64_t>(run.sequence);
@@ -134,12 +138,14 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
       "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
+      "\"forward_seconds\":{:.6f},\"backward_seconds\":{:.6f},"
       "\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},\"optimizer_share\":{:.4f},"
       "\"peak_flops\":{:.4g},\"peak\":\"{}\",\"mfu_full\":{:.4f},\"mfu_causal\":{:.4f},"
       "\"memory_bytes\":{:.0f},\"program_bytes\":{:.0f}}}\n",
       run.model, model.layout().size(), run.optimizer, run.dtype, run.threads, run.batch,
-      run.sequence, gemm_backend(products), rate, step, median(times.model),
-      median(times.optimizer), median(times.polar), median(times.optimizer) / step, peak,
+      run.sequence, gemm_backend(products), rate, step, median(times.model), forward,
+      std::max(0.0, median(times.model) - forward), median(times.optimizer), median(times.polar),
+      median(times.optimizer) / step, peak,
       peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
       rate * train_flops_full(model.config(), sequence) / peak,
       rate * train_flops_causal(model.config(), sequence) / peak, most, program));
