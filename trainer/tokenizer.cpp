@@ -69,6 +69,22 @@ Result<std::vector<Path>> files_of(const std::vector<Path>& inputs) {
   return files;
 }
 
+// Where text that goes on is cut. A line end is where no tokenizer of ours joins pieces. A line
+// over kPieceBytes is cut before a character that is not whole yet, and not behind a blank: at a
+// text's end some tokenizers drop it.
+std::size_t cut_of(std::string_view held) {
+  if (const auto line = held.rfind('\n'); line != std::string_view::npos) return line + 1;
+  std::size_t cut = held.size();
+  for (std::size_t n = 1; n <= std::min<std::size_t>(3, held.size()); ++n) {
+    const auto byte = static_cast<unsigned char>(held[held.size() - n]);
+    if ((byte & 0xc0U) == 0x80) continue;
+    if (byte >= (n == 1 ? 0xc0 : n == 2 ? 0xe0 : 0xf0)) cut -= n;
+    break;
+  }
+  const auto last = held.substr(0, cut).find_last_not_of(' ');
+  return last == std::string_view::npos ? held.size() : last + 1;
+}
+
 Result<std::uint64_t> tokenize_file(const Tokenizer& tokenizer, const Path& path,
                                     ShardSequence& shards, TokenizeReport& report) {
   const File file = TRY(File::open_to_read(path));
@@ -81,10 +97,7 @@ Result<std::uint64_t> tokenize_file(const Tokenizer& tokenizer, const Path& path
     held.resize(old + take);
     TRY(file.read_at(at, std::as_writable_bytes(std::span(held.data() + old, take))));
     at += take;
-    // A line end is where no tokenizer of ours joins pieces; a line over kPieceBytes is cut.
-    std::size_t cut = held.size();
-    if (at < bytes)
-      if (const auto line = held.rfind('\n'); line != std::string::npos) cut = line + 1;
+    const std::size_t cut = at < bytes ? cut_of(held) : held.size();
     const auto ids = tokenizer.encode(std::string_view(held).substr(0, cut), place);
     place = Place::kWithin;
     TRY(shards.append(ids));
