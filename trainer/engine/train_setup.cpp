@@ -9,7 +9,6 @@
 #include "lib/base/escape.hpp"
 #include "trainer/checksum.hpp"
 #include "trainer/engine/gemm.hpp"
-#include "trainer/folder_source.hpp"
 #include "trainer/weights_file.hpp"
 
 namespace longhaul::trainer {
@@ -160,47 +159,6 @@ std::map<std::string, std::string> environment_of(const TrainOptions& o, std::ui
           {"threads", fmt::to_string(o.threads)},
           {"ranks", fmt::to_string(ranks)},
           {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
-}
-
-Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const TrainOptions& o) {
-  EvalSet set;
-  set.sequence_ = static_cast<std::int64_t>(o.sequence);
-  auto source = TRY(FolderSource::open(data));
-  SampleOrder order = TRY(SampleOrder::make(source->shards(), {.seed = 0, .sequence = o.sequence}));
-  const std::uint64_t wanted = std::min(o.eval_batches, order.samples_per_epoch() / o.batch);
-  if (wanted == 0)
-    return fail(Kind::kUsage, "read " + printable(data.native()), "it holds less than one batch");
-  Loader loader(std::move(source), std::move(order), o.sequence,
-                {.global_batch = o.batch, .vocab = static_cast<std::uint64_t>(config.vocab)});
-  for (std::uint64_t i = 0; i < wanted; ++i) set.batches_.push_back(*TRY(loader.take()));
-  return set;
-}
-
-double EvalSet::loss(Model& model) const {
-  return mean(losses([&](const Batch& batch) { return model.loss(batch); }, 0, 1));
-}
-
-std::vector<double> EvalSet::losses(const LossOf& loss_of, std::uint64_t rank,
-                                    std::uint64_t ranks) const {
-  std::vector<double> out(batches_.size(), 0);
-  for (std::size_t i = rank; i < batches_.size(); i += ranks) {
-    const LoadedBatch& batch = batches_[i];
-    out[i] = loss_of({batch.tokens.data(), batch.targets.data(),
-                      static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
-  }
-  return out;
-}
-
-double EvalSet::mean(std::span<const double> losses) const {
-  double sum = 0;
-  for (const double loss : losses) sum += loss;
-  return sum / static_cast<double>(tokens());
-}
-
-std::uint64_t EvalSet::tokens() const {
-  std::uint64_t tokens = 0;
-  for (const LoadedBatch& batch : batches_) tokens += batch.tokens.size();
-  return tokens;
 }
 
 }  // namespace longhaul::trainer
