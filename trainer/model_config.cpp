@@ -136,8 +136,9 @@ Result<ModelConfig> named_config(std::string_view name) {
     if (entry.name == name) return entry.config;
   std::string known;
   for (const Named& entry : table()) known += fmt::format(" {}", entry.name);
-  return fail(Kind::kNotFound, fmt::format("find the model \"{}\"", printable(name, 64)),
-              "there is:" + known);
+  return fail(Error(Kind::kNotFound, fmt::format("find the model \"{}\"", printable(name, 64)),
+                    "there is:" + known)
+                  .advise("name one of these, or a Hugging Face folder"));
 }
 
 const std::vector<std::string_view>& config_names() {

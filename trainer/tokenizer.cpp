@@ -129,7 +129,13 @@ std::string ByteTokenizer::decode(std::span<const Token> tokens) const {
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& name) {
   if (name == "bytes") return std::unique_ptr<Tokenizer>(std::make_unique<ByteTokenizer>());
   const std::string model = TRY(read_text(name, kMaxSentencePieceBytes));
-  return TRY(parse_sentencepiece(bytes_of(model)));
+  auto tokenizer = parse_sentencepiece(bytes_of(model));
+  if (!tokenizer)
+    return fail_in(name, tokenizer.error(),
+                   tokenizer.error().kind() == Kind::kUnsupported
+                       ? "take a BPE model that normalises nothing, as LLaMA's"
+                       : "give --tokenizer the .model file that SentencePiece wrote");
+  return tokenizer;
 }
 
 Result<TokenizeReport> tokenize(const Tokenizer& tokenizer, const TokenizeOptions& options) {
@@ -144,7 +150,9 @@ Result<TokenizeReport> tokenize(const Tokenizer& tokenizer, const TokenizeOption
   }
   TRY(shards.finish());
   report.shards = shards.shards();
-  if (report.tokens == 0) return fail(Kind::kUsage, "tokenize", "the input holds no text");
+  if (report.tokens == 0)
+    return fail(Error(Kind::kUsage, "tokenize", "the input holds no text")
+                    .advise("give text files, or folders of them, as --input"));
   return report;
 }
 
