@@ -96,6 +96,12 @@ Result<CheckpointNotes> parse_notes(const Json& json) {
   return notes;
 }
 
+tl::unexpected<Error> made_otherwise(Kind kind, const Path& folder, std::string why) {
+  return fail(Error(kind, "resume from " + printable(folder.native()), std::move(why))
+                  .advise("give the --model, --layers, --hidden and --optimizer that it was made "
+                          "with, or another --run"));
+}
+
 Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt) {
   return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
 }
@@ -165,22 +171,28 @@ Result<std::vector<Path>> list_checkpoints(const Path& run) {
 
 Result<CheckpointNotes> verify_checkpoint(const Path& folder) {
   const std::string text = TRY(read_text(folder / kNotes, kMaxConfigBytes));
-  const Json json = TRY(Json::parse(text));
   const auto broken = [&](const std::string& name) {
-    return fail(Kind::kIntegrity, "verify " + printable(folder.native()),
-                printable(name, 80) + " is not what was written");
+    return fail(Error(Kind::kIntegrity, "verify " + printable(folder.native()),
+                      printable(name, 80) + " is not what was written")
+                    .advise("take an older checkpoint: --resume auto does"));
   };
+  const auto parsed = Json::parse(text);
+  if (!parsed) return broken(kNotes);
+  const Json& json = *parsed;
   bool has_state = false;
   for (const auto& [name, note] : json.at("files").members()) {
     if (name.find('/') != std::string::npos || name.starts_with(".")) return broken(name);
     const auto found = note_of(folder / name);
-    if (!found || found->bytes != TRY(note.at("bytes").unsigned_number()) ||
+    const auto bytes = note.at("bytes").unsigned_number();
+    if (!found || !bytes || found->bytes != *bytes ||
         fmt::format("{:016x}", found->checksum) != note.at("checksum").text())
       return broken(name);
     has_state = has_state || name == kState;
   }
   if (!has_state) return broken(kNotes);
-  return parse_notes(json);
+  auto notes = parse_notes(json);
+  if (notes) return notes;
+  return fail_in(folder / kNotes, notes.error(), "take an older checkpoint: --resume auto does");
 }
 
 Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::string>& broken) {
@@ -198,18 +210,17 @@ Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::spa
                          std::span<const NamedFloats> state) {
   const ModelConfig stored = TRY(read_model_config(folder));
   if (stored != config)
-    return fail(Kind::kUsage, "resume from " + printable(folder.native()),
-                "it is a checkpoint of another model");
+    return made_otherwise(Kind::kUsage, folder, "it is a checkpoint of another model");
   TRY(load_weights(folder, config, weights));
   const SafetensorsFile file = TRY(SafetensorsFile::open(folder / kState));
   if (file.tensors().size() != state.size())
-    return fail(Kind::kMalformed, "resume from " + printable(folder.native()),
-                "its optimizer keeps other buffers");
+    return made_otherwise(Kind::kMalformed, folder, "its optimizer keeps other buffers");
   for (const auto& [name, floats] : state) {
     const compression::Tensor* tensor = file.find(name);
     if (tensor == nullptr || tensor->dtype != "F32" || tensor->bytes != floats.size_bytes())
-      return fail(Kind::kMalformed, "resume from " + printable(folder.native()),
-                  fmt::format("the optimizer's buffer {} is missing or of another length", name));
+      return made_otherwise(
+          Kind::kMalformed, folder,
+          fmt::format("the optimizer's buffer {} is missing or of another length", name));
     TRY(file.read_floats(*tensor, 0, floats));
   }
   return {};

@@ -89,9 +89,11 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
     TRY(read_sample(range, ids));
     for (std::uint64_t i = 0; i <= sequence_; ++i) {
       if (ids[i] >= options_.vocab)
-        return fail(Kind::kMalformed, "read " + printable(source_->shards()[range.shard].name),
-                    fmt::format("token {} is id {}, the model's vocabulary ends at {}",
-                                range.first + i, ids[i], options_.vocab));
+        return fail(
+            Error(Kind::kMalformed, "read " + printable(source_->shards()[range.shard].name),
+                  fmt::format("token {} is id {}, the model's vocabulary ends at {}",
+                              range.first + i, ids[i], options_.vocab))
+                .advise("give the --model that goes with the data's tokenizer, or tokenize again"));
       if (i < sequence_) batch.tokens[s * sequence_ + i] = ids[i];
       if (i > 0) batch.targets[s * sequence_ + i - 1] = ids[i];
     }

@@ -80,14 +80,25 @@ Result<> refuse_flag(const Json& json, std::string_view key) {
   return {};
 }
 
-Result<> check_rope_type(const Json& rope, std::string_view where) {
-  for (const std::string_view key : {"rope_type", "type"}) {
-    if (!rope.at(key).present()) continue;
-    const std::string type = TRY(rope.at(key).string());
+Result<> refuse_partial_rotation(const Json& json) {
+  double rotated = 1;
+  TRY(read_real(json, "partial_rotary_factor", rotated));
+  if (rotated != 1) return unsupported("partial_rotary_factor other than 1");
+  return {};
+}
+
+// What the default type may carry. Any other member is another type's, or a set of parameters for
+// each kind of layer, whatever it is called.
+Result<> check_rope(const Json& rope, std::string_view where) {
+  for (const auto& [key, value] : rope.members()) {
+    if (!value.present() || key == "rope_theta" || key == "partial_rotary_factor") continue;
+    if (key != "rope_type" && key != "type")
+      return unsupported(fmt::format("{} with \"{}\"", where, printable(key, 64)));
+    const std::string type = TRY(value.string());
     if (type != "default")
       return unsupported(fmt::format("{} of type \"{}\"", where, printable(type, 64)));
   }
-  return {};
+  return refuse_partial_rotation(rope);
 }
 
 // Older files: "rope_theta", "rope_scaling": null. Newer: "rope_parameters".
@@ -98,15 +109,10 @@ Result<> read_rope(const Json& json, ModelConfig& config) {
     if (!rope.present()) continue;
     if (!rope.is(Json::Type::kObject))
       return fail(Kind::kMalformed, kAttempt, fmt::format("{}: no object", key));
-    TRY(check_rope_type(rope, key));
+    TRY(check_rope(rope, key));
     TRY(read_real(rope, "rope_theta", config.rope_theta));
-    // Scaling of any kind carries a factor, whatever its type's key is called.
-    if (rope.at("factor").present()) return unsupported(fmt::format("{} with a factor", key));
   }
-  double rotated = 1;
-  TRY(read_real(json, "partial_rotary_factor", rotated));
-  if (rotated != 1) return unsupported("partial_rotary_factor other than 1");
-  return {};
+  return refuse_partial_rotation(json);
 }
 
 Result<> check_architecture(const Json& json) {
@@ -122,6 +128,13 @@ Result<> check_architecture(const Json& json) {
   return {};
 }
 
+// The shortest text that reads back as the same number; transformers wants no whole number there.
+std::string real_text(double value) {
+  std::string text = fmt::to_string(value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
 }  // namespace
 
 Result<ModelConfig> named_config(std::string_view name) {
@@ -129,8 +142,9 @@ Result<ModelConfig> named_config(std::string_view name) {
     if (entry.name == name) return entry.config;
   std::string known;
   for (const Named& entry : table()) known += fmt::format(" {}", entry.name);
-  return fail(Kind::kNotFound, fmt::format("find the model \"{}\"", printable(name, 64)),
-              "there is:" + known);
+  return fail(Error(Kind::kNotFound, fmt::format("find the model \"{}\"", printable(name, 64)),
+                    "there is:" + known)
+                  .advise("name one of these, or a Hugging Face folder"));
 }
 
 const std::vector<std::string_view>& config_names() {
@@ -211,14 +225,15 @@ std::string to_hf_config(const ModelConfig& c, std::string_view dtype) {
   "num_key_value_heads": {},
   "rms_norm_eps": {},
   "rope_scaling": null,
-  "rope_theta": {:.1f},
+  "rope_theta": {},
   "tie_word_embeddings": {},
   "torch_dtype": "{}",
   "vocab_size": {}
 }}
 )",
-                     c.head_dim, c.hidden, c.init_std, c.intermediate, c.max_positions, c.heads,
-                     c.layers, c.kv_heads, c.norm_eps, c.rope_theta, c.tied, dtype, c.vocab);
+                     c.head_dim, c.hidden, real_text(c.init_std), c.intermediate, c.max_positions,
+                     c.heads, c.layers, c.kv_heads, real_text(c.norm_eps), real_text(c.rope_theta),
+                     c.tied, dtype, c.vocab);
 }
 
 std::int64_t matmul_parameters(const ModelConfig& c) {

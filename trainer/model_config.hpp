@@ -42,10 +42,11 @@ const std::vector<std::string_view>& config_names();
 // dimensions, absurd sizes.
 Result<> check(const ModelConfig& config);
 // From config.json. Both spellings of RoPE are read ("rope_theta" at the top with "rope_scaling"
-// null, and "rope_parameters": {"rope_type", "rope_theta"}); a RoPE type other than "default",
-// biases, another activation or architecture are kUnsupported: silently ignoring them would give a
-// model that runs and is wrong.
+// null, and "rope_parameters": {"rope_type", "rope_theta"}); a RoPE type other than "default", or
+// anything in these objects that it does not have, biases, another activation or architecture are
+// kUnsupported: silently ignoring them would give a model that runs and is wrong.
 Result<ModelConfig> parse_hf_config(std::string_view json);
+// What parse_hf_config reads as the same config, to the last bit.
 std::string to_hf_config(const ModelConfig& config, std::string_view dtype);
 
 std::int64_t parameter_count(const ModelConfig& config);

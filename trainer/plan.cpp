@@ -1,6 +1,8 @@
 #include "trainer/plan.hpp"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "lib/base/escape.hpp"
 #include "trainer/parameters.hpp"
@@ -9,9 +11,9 @@ namespace longhaul::trainer {
 
 const std::vector<Accelerator>& accelerators() {
   static const std::vector<Accelerator> kAll = {
-      {"a40", 149.7e12, 48e9, 696e9},   {"a100", 312e12, 80e9, 2039e9},
-      {"h100", 989.4e12, 80e9, 3350e9}, {"h200", 989.4e12, 141e9, 4800e9},
-      {"l40s", 362e12, 48e9, 864e9},
+      {"a40", 149.7e12, 48e9, 696e9},    {"a100", 312e12, 80e9, 2039e9},
+      {"h100", 989.4e12, 80e9, 3350e9},  {"h100-pcie", 756e12, 80e9, 2000e9},
+      {"h200", 989.4e12, 141e9, 4800e9}, {"l40s", 362e12, 48e9, 864e9},
   };
   return kAll;
 }
@@ -19,8 +21,60 @@ const std::vector<Accelerator>& accelerators() {
 Result<Accelerator> accelerator(std::string_view name) {
   for (const Accelerator& one : accelerators())
     if (one.name == name) return one;
-  return fail(Kind::kNotFound, "find the accelerator \"" + printable(name, 32) + "\"",
-              "there is: a40, a100, h100, h200, l40s; or give --peak-tflops");
+  return fail(Error(Kind::kNotFound, "find the accelerator \"" + printable(name, 32) + "\"",
+                    "there is: a40, a100, h100, h100-pcie, h200, l40s")
+                  .advise("name one of these, or give its dense bf16 peak as --peak-tflops"));
+}
+
+namespace {
+
+// In small letters.
+std::vector<std::string> words_of(std::string_view name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    const bool capital = c >= 'A' && c <= 'Z';
+    if (capital || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+      words.back() += capital ? static_cast<char>(c - 'A' + 'a') : c;
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  return words;
+}
+
+}  // namespace
+
+const Accelerator* accelerator_called(std::string_view gpu) {
+  const std::vector<std::string> words = words_of(gpu);
+  const auto has = [&](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  if (has("mig") || has("nvl")) return nullptr;
+  const Accelerator* best = nullptr;
+  for (const Accelerator& card : accelerators()) {
+    const std::vector<std::string> own = words_of(card.name);
+    if (std::all_of(own.begin(), own.end(), has) &&
+        (best == nullptr || own.size() > words_of(best->name).size()))
+      best = &card;
+  }
+  return best;
+}
+
+Result<> check(const PlanInputs& in) {
+  const std::pair<bool, const char*> kRules[] = {
+      {in.ranks >= 1, "--ranks is at least 1"},
+      {in.sequence >= 1, "--sequence is at least 1"},
+      {in.mfu > 0 && in.mfu <= 1, "--mfu lies in (0, 1]"},
+      {in.peak_flops > 0, "--peak-tflops is above 0"},
+      {in.tokens > 0, "--tokens is not below 0"},
+      {in.price_per_hour >= 0, "--price is not below 0"},
+      {in.link_bits_per_second >= 0, "--link is not below 0"},
+      {in.token_bytes > 0, "--token-bytes is above 0"},
+      {in.step_tokens >= 0, "--step-tokens is not below 0"},
+  };
+  for (const auto& [holds, sentence] : kRules)
+    if (!holds) return fail(Kind::kUsage, "plan", sentence);
+  return {};
 }
 
 namespace {
@@ -44,56 +98,10 @@ Plan plan(const PlanInputs& in) {
   out.seconds = in.tokens / out.tokens_per_second;
   out.cost = out.seconds / 3600 * in.ranks * in.price_per_hour;
   out.feed_bits_per_second = out.tokens_per_second * in.token_bytes * 8;
-  return out;
-}
-
-namespace {
-
-// Of a backward pass that gives each range back: a layer's half, or the head's or embedding's.
-std::int64_t gradients_at_once(const ModelConfig& c) {
-  const std::int64_t d = c.hidden, table = c.vocab * d;
-  const std::int64_t mlp = 3 * c.intermediate * d;
-  const std::int64_t attention = 2 * (c.query_width() + c.kv_width()) * d;
-  const std::int64_t most = std::max({mlp, attention, c.tied ? 0 : table});
-  return most + (c.tied ? table : 0) + (2 * c.layers + 1) * d;
-}
-
-// The direction, the iterate before and after a step, and two squares; a matrix a thread.
-std::int64_t polar_floats(const ParameterLayout& layout, std::int64_t threads) {
-  std::int64_t most = 0;
-  for (const MatrixGroup& group : layout.groups()) {
-    const std::int64_t side = std::min(group.rows, group.columns);
-    const std::int64_t one = 3 * group.rows * group.columns + 2 * side * side;
-    most = std::max(most, std::min(threads, group.count) * one);
+  if (in.link_bits_per_second > 0) {
+    out.link_share = out.feed_bits_per_second / in.link_bits_per_second;
+    out.upload_seconds = in.tokens * in.token_bytes * 8 / in.link_bits_per_second;
   }
-  return most;
-}
-
-}  // namespace
-
-Memory memory(const MemoryInputs& in) {
-  const ModelConfig& c = in.model;
-  const ParameterLayout layout(c);
-  Memory out{};
-  out.weights = out.gradients = 4 * layout.size();
-  if (in.consumed) out.gradients = 4 * gradients_at_once(c);
-  out.workspace = in.adamw_matrices ? 0 : 4 * polar_floats(layout, in.threads);
-  const std::int64_t second = in.adamw_matrices ? layout.size()
-                              : in.rest_adamw   ? layout.size() - layout.matrix_size()
-                                                : 0;
-  const std::int64_t moved = in.rest_adamw ? layout.matrix_size() : layout.size();
-  const std::int64_t state = layout.size() + second + (in.transported ? moved : 0);
-  out.optimizer = 4 * (state + (in.transported ? layout.size() : 0));
-  out.snapshot = 4 * (layout.size() + state);
-  const std::int64_t rows = in.samples * in.sequence, d = c.hidden, q = c.query_width(),
-                     qkv = q + 2 * c.kv_width(), f = c.intermediate;
-  const std::int64_t kept = (2 * c.layers + 1) * d + c.layers * (qkv + q + c.heads + 2 * f + 2) +
-                            1;                              // a row, for the way back
-  const std::int64_t used = 2 * d + f + qkv + q + c.heads;  // a row, within a layer
-  const std::int64_t head_rows = std::min(std::max<std::int64_t>(kLogitFloats / c.vocab, 64), rows);
-  const std::int64_t scores = 2 * std::min(kQueryBlock, in.sequence) * in.sequence * in.threads;
-  out.activations = 4 * (rows * (kept + used) + head_rows * c.vocab + kGainPieces * d + scores +
-                         in.sequence * c.head_dim);
   return out;
 }
 

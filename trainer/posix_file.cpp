@@ -123,6 +123,11 @@ Result<> File::truncate(std::uint64_t bytes) {
   return {};
 }
 
+tl::unexpected<Error> fail_in(const Path& path, const Error& why, std::string advice) {
+  return fail(
+      Error(why.kind(), "read " + printable(path.native()), why.why()).advise(std::move(advice)));
+}
+
 Result<std::string> read_text(const Path& path, std::uint64_t max_bytes) {
   const File file = TRY(File::open_to_read(path));
   const std::uint64_t bytes = TRY(file.size());

@@ -41,6 +41,8 @@ class File {
 };
 
 Result<std::string> read_text(const Path& path, std::uint64_t max_bytes);
+// That failure, of what the file holds: named by the file, with what its reader can do about it.
+tl::unexpected<Error> fail_in(const Path& path, const Error& why, std::string advice);
 // A new file of that content under a name beside `path`, synced, then renamed over it.
 Result<> write_text_atomically(const Path& path, std::string_view text);
 // The same for a name that is given once: kExists, and that file as it is, if it is there. Of all

@@ -44,7 +44,7 @@ Result<SafetensorsFile> SafetensorsFile::open(const Path& path) {
   File file = TRY(File::open_to_read(path));
   const std::uint64_t bytes = TRY(file.size());
   const auto named = [&](const Error& why) {
-    return fail(why.kind(), "read " + printable(path.native()), why.why());
+    return fail_in(path, why, "copy the file again: it was cut short, or is no safetensors file");
   };
   std::array<std::byte, 8> first{};
   TRY(file.read_at(0, MutableBytes(first).first(std::min<std::uint64_t>(bytes, first.size()))));
@@ -76,9 +76,10 @@ Result<> SafetensorsFile::read_floats(const compression::Tensor& tensor, std::ui
     return file_.read_at(tensor.begin + first * 4, std::as_writable_bytes(out));
   }
   if (tensor.dtype != "BF16" && tensor.dtype != "F16")
-    return fail(Kind::kUnsupported, "read " + printable(file_.path().native()),
-                fmt::format("{} is {}: weights are F32, BF16 or F16", printable(tensor.name, 80),
-                            tensor.dtype));
+    return fail(Error(Kind::kUnsupported, "read " + printable(file_.path().native()),
+                      fmt::format("{} is {}: weights are F32, BF16 or F16",
+                                  printable(tensor.name, 80), tensor.dtype))
+                    .advise("save the model again in one of these"));
   ASSERT((first + out.size()) * 2 <= tensor.bytes);
   std::vector<std::uint16_t> piece;
   for (std::size_t at = 0; at < out.size(); at += piece.size()) {

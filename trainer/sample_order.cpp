@@ -52,7 +52,9 @@ Result<SampleOrder> SampleOrder::make(std::span<const ShardInfo> shards,
     }
   }
   if (order.samples_ == 0)
-    return refuse(fmt::format("no shard holds {} tokens in a row", options.sequence + 1));
+    return fail(Error(Kind::kUsage, "order the samples",
+                      fmt::format("no shard holds {} tokens in a row", options.sequence + 1))
+                    .advise("take a smaller --sequence, or more text in a shard"));
   if (options.window_blocks > kMaxWindowSamples / most) return refuse("the window is too large");
   order.taken_.resize(order.blocks_.size());
   order.samples_taken_ = options.arrival ? 0 : order.samples_;

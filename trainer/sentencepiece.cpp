@@ -13,7 +13,8 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr const char* kAttempt = "read a SentencePiece model";
-constexpr std::string_view kBlank = "\xe2\x96\x81";  // U+2581, how the model spells a blank
+constexpr std::string_view kBlank = "\xe2\x96\x81";        // U+2581, how the model spells a blank
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD, for each byte that is no UTF-8
 
 tl::unexpected<Error> malformed(const char* why) {
   return fail(Kind::kMalformed, kAttempt, why);
@@ -164,6 +165,23 @@ std::size_t utf8_length(char first) {
   return byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
 }
 
+// Bytes of the character that the text begins with; 0 where that is no UTF-8 (RFC 3629).
+std::size_t character_at(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return 1;
+  const std::size_t bytes = utf8_length(text[0]);
+  if (first < 0xc0 || bytes > text.size()) return 0;
+  std::uint32_t code = first & (0x7fU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0U) != 0x80) return 0;
+    code = code << 6 | (next & 0x3fU);
+  }
+  constexpr std::array<std::uint32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code < 0xe000;
+  return first > 0xf4 || code < kLeast[bytes] || code > 0x10ffff || surrogate ? 0 : bytes;
+}
+
 class SentencePiece final : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> make(Model model) {
@@ -235,20 +253,29 @@ Result<> SentencePiece::index() {
   return {};
 }
 
+// As the library's normalizer.cc does with identity for a table.
 std::string SentencePiece::normalised(std::string_view text, Place place) const {
+  const bool begins = place == Place::kBegin;
+  if (begins && model_.collapse_blanks)
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   std::string out;
+  if (text.empty()) return out;  // blanks alone are no text: nothing stands before it
   out.reserve(text.size() + text.size() / 4 + kBlank.size());
-  bool after_blank = model_.collapse_blanks && place == Place::kBegin;
-  if (model_.dummy_prefix && place == Place::kBegin && !text.empty()) out += kBlank;
-  for (const char c : text) {
-    if (c != ' ') {
-      out += c;
-      after_blank = false;
-    } else if (!after_blank) {
-      out += kBlank;
+  if (begins && model_.dummy_prefix) out += kBlank;
+  bool after_blank = false;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] == ' ') {
+      if (!after_blank) out += kBlank;
       after_blank = model_.collapse_blanks;
+      ++at;
+      continue;
     }
+    const std::size_t bytes = character_at(text.substr(at));
+    out += bytes == 0 ? kReplacement : text.substr(at, bytes);
+    at += std::max<std::size_t>(bytes, 1);
+    after_blank = false;
   }
+  while (model_.collapse_blanks && out.ends_with(kBlank)) out.resize(out.size() - kBlank.size());
   return out;
 }
 

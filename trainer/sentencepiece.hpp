@@ -1,7 +1,9 @@
 // SentencePiece BPE models: the .model file (a protocol buffer) read by hand, and its merge rule:
 // of all neighbouring symbols whose concatenation is a piece, the one with the highest score is
 // joined first, leftmost on a tie (Kudo and Richardson 2018; bpe_model in its source). What is left
-// unknown becomes byte pieces where the model has them, else the unknown id. Pure.
+// unknown becomes byte pieces where the model has them, else the unknown id. A byte that is no
+// UTF-8 becomes U+FFFD before that, as in the library; ids are compared with its own
+// (tests/golden/sentencepiece). Pure.
 #pragma once
 
 #include <memory>

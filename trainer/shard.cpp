@@ -27,8 +27,9 @@ ByteVector header_of(std::uint32_t token_bytes, std::uint64_t tokens) {
 }  // namespace
 
 Result<ShardLayout> shard_layout(Bytes first, std::uint64_t file_bytes, const Path& name) {
-  const auto bad = [&](std::string why) {
-    return fail(Kind::kMalformed, "read the shard " + printable(name.native()), std::move(why));
+  const auto bad = [&](std::string why, Kind kind = Kind::kMalformed) {
+    return fail(Error(kind, "read the shard " + printable(name.native()), std::move(why))
+                    .advise("copy the file again, or make it with `longhaul-train tokenize`"));
   };
   ShardLayout layout;
   const std::uint32_t magic = first.size() >= 4 ? load_le<std::uint32_t>(first) : 0;
@@ -39,8 +40,7 @@ Result<ShardLayout> shard_layout(Bytes first, std::uint64_t file_bytes, const Pa
     layout.token_bytes = magic == kShardMagic16 ? 2 : 4;
     const auto version = load_le<std::uint32_t>(first.subspan(4));
     if (version != (magic == kShardMagic16 ? kVersion16 : kVersion32))
-      return fail(Kind::kUnsupported, "read the shard " + printable(name.native()),
-                  fmt::format("version {} of the layout", version));
+      return bad(fmt::format("version {} of the layout", version), Kind::kUnsupported);
     layout.tokens = load_le<std::uint32_t>(first.subspan(8));
     const std::uint64_t held = (file_bytes - kShardHeaderBytes) / layout.token_bytes;
     if (layout.tokens > held)

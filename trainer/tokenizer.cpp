@@ -69,6 +69,22 @@ Result<std::vector<Path>> files_of(const std::vector<Path>& inputs) {
   return files;
 }
 
+// Where text that goes on is cut. A line end is where no tokenizer of ours joins pieces. A line
+// over kPieceBytes is cut before a character that is not whole yet, and not behind a blank: at a
+// text's end some tokenizers drop it.
+std::size_t cut_of(std::string_view held) {
+  if (const auto line = held.rfind('\n'); line != std::string_view::npos) return line + 1;
+  std::size_t cut = held.size();
+  for (std::size_t n = 1; n <= std::min<std::size_t>(3, held.size()); ++n) {
+    const auto byte = static_cast<unsigned char>(held[held.size() - n]);
+    if ((byte & 0xc0U) == 0x80) continue;
+    if (byte >= (n == 1 ? 0xc0 : n == 2 ? 0xe0 : 0xf0)) cut -= n;
+    break;
+  }
+  const auto last = held.substr(0, cut).find_last_not_of(' ');
+  return last == std::string_view::npos ? held.size() : last + 1;
+}
+
 Result<std::uint64_t> tokenize_file(const Tokenizer& tokenizer, const Path& path,
                                     ShardSequence& shards, TokenizeReport& report) {
   const File file = TRY(File::open_to_read(path));
@@ -81,10 +97,7 @@ Result<std::uint64_t> tokenize_file(const Tokenizer& tokenizer, const Path& path
     held.resize(old + take);
     TRY(file.read_at(at, std::as_writable_bytes(std::span(held.data() + old, take))));
     at += take;
-    // A line end is where no tokenizer of ours joins pieces; a line over kPieceBytes is cut.
-    std::size_t cut = held.size();
-    if (at < bytes)
-      if (const auto line = held.rfind('\n'); line != std::string::npos) cut = line + 1;
+    const std::size_t cut = at < bytes ? cut_of(held) : held.size();
     const auto ids = tokenizer.encode(std::string_view(held).substr(0, cut), place);
     place = Place::kWithin;
     TRY(shards.append(ids));
@@ -116,7 +129,13 @@ std::string ByteTokenizer::decode(std::span<const Token> tokens) const {
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const std::string& name) {
   if (name == "bytes") return std::unique_ptr<Tokenizer>(std::make_unique<ByteTokenizer>());
   const std::string model = TRY(read_text(name, kMaxSentencePieceBytes));
-  return TRY(parse_sentencepiece(bytes_of(model)));
+  auto tokenizer = parse_sentencepiece(bytes_of(model));
+  if (!tokenizer)
+    return fail_in(name, tokenizer.error(),
+                   tokenizer.error().kind() == Kind::kUnsupported
+                       ? "take a BPE model that normalises nothing, as LLaMA's"
+                       : "give --tokenizer the .model file that SentencePiece wrote");
+  return tokenizer;
 }
 
 Result<TokenizeReport> tokenize(const Tokenizer& tokenizer, const TokenizeOptions& options) {
@@ -131,7 +150,9 @@ Result<TokenizeReport> tokenize(const Tokenizer& tokenizer, const TokenizeOption
   }
   TRY(shards.finish());
   report.shards = shards.shards();
-  if (report.tokens == 0) return fail(Kind::kUsage, "tokenize", "the input holds no text");
+  if (report.tokens == 0)
+    return fail(Error(Kind::kUsage, "tokenize", "the input holds no text")
+                    .advise("give text files, or folders of them, as --input"));
   return report;
 }
 

@@ -1,6 +1,11 @@
 #include "trainer/train_options.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <utility>
+
+#include "lib/base/escape.hpp"
 
 namespace longhaul::trainer {
 
@@ -17,15 +22,7 @@ Schedule TrainOptions::schedule_of() const {
 namespace {
 
 void list_rule_options(Options& o, TrainOptions& run) {
-  o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
-  o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
-  o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");
-  o.add("momentum", run.momentum, "of matrices (-1: usual)");
-  o.add("nesterov", run.nesterov, "yes or no (empty: usual)");
-  o.add("polar", run.polar, "newton-schulz or polar-express");
-  o.add("scale", run.scale, "jordan, moonlight or spectral (empty: usual)");
-  o.add("decay", run.decay, "weight decay of matrices (-1: usual)");
-  o.add("kappa", run.kappa, "extrapolation of `transported`, times the schedule");
+  list_optimizer_options(o, run);
   o.add("clip", run.clip, "largest norm of the gradient (0: none)");
   o.add(
       "consume", run.consume,
@@ -58,6 +55,96 @@ void list_ways_options(Options& o, TrainOptions& run) {
 }
 
 }  // namespace
+
+void list_optimizer_options(Options& o, TrainOptions& run) {
+  o.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  o.add("rest", run.rest, "rule of embedding, head and gains: adamw or sign (empty: usual)");
+  o.add("rate", run.rate, "learning rate of matrices (0: the optimizer's usual)");
+  o.add("rest-rate", run.rest_rate, "of embedding, head and gains (0: usual)");
+  o.add("momentum", run.momentum, "of matrices, and of sign's rest (-1: usual)");
+  o.add("nesterov", run.nesterov, "yes or no (empty: usual)");
+  o.add("polar", run.polar, "newton-schulz or polar-express (empty: newton-schulz)");
+  o.add("scale", run.scale, "jordan, moonlight or spectral (empty: usual)");
+  o.add("decay", run.decay, "weight decay of matrices (-1: usual)");
+  o.add("kappa", run.kappa,
+        "extrapolation, times the schedule, of any rule but adamw (-1: 2 of `transported`, else "
+        "none)");
+  o.add("radius", run.radius, "scion's, of matrices (0: 1)");
+  o.add("rest-radius", run.rest_radius, "of sign's rest (0: 1)");
+  o.add("constrained", run.constrained, "scion and sign also shrink the weights, by 1 - rate");
+  o.add("beta1", run.beta1, "AdamW's, of the mean (-1: usual)");
+  o.add("beta2", run.beta2, "AdamW's, of the mean square (-1: usual)");
+  o.add("eps", run.eps, "AdamW's (0: usual)");
+  o.add("row-beta", run.row_beta, "normuon's, of the rows' mean squares (-1: usual)");
+}
+
+namespace {
+
+tl::unexpected<Error> nonsense(std::string why) {
+  return fail(Kind::kUsage, "set up the run", std::move(why));
+}
+
+Result<> check_ranges(const TrainOptions& o) {
+  const auto share = [](double value) { return value >= 0 && value <= 1; };
+  const auto average = [](double beta) { return beta == -1 || (beta >= 0 && beta < 1); };
+  const std::pair<bool, const char*> kRules[] = {
+      {o.rate >= 0, "--rate is above 0 (0: the optimizer's usual)"},
+      {o.rest_rate >= 0, "--rest-rate is above 0 (0: the optimizer's usual)"},
+      {average(o.momentum), "--momentum lies in [0, 1)"},
+      {o.decay == -1 || (o.decay >= 0 && o.decay <= 10), "--decay lies in [0, 10]"},
+      {o.kappa == -1 || (o.kappa >= 0 && o.kappa <= 100), "--kappa lies in [0, 100]"},
+      {o.radius >= 0, "--radius is above 0 (0: 1)"},
+      {o.rest_radius >= 0, "--rest-radius is above 0 (0: 1)"},
+      {average(o.beta1), "--beta1 lies in [0, 1)"},
+      {average(o.beta2), "--beta2 lies in [0, 1)"},
+      {o.eps >= 0, "--eps is above 0 (0: the optimizer's usual)"},
+      {average(o.row_beta), "--row-beta lies in [0, 1)"},
+      {o.clip >= 0, "--clip is a norm (0: none)"},
+      {o.spike == 0 || o.spike >= 1, "--spike is at least 1 (0: none)"},
+      {o.noise >= 0, "--noise is a scale (0: none)"},
+      {o.noise_alpha > 1 && o.noise_alpha <= 2, "--noise-alpha lies in (1, 2]"},
+      {share(o.warmup), "--warmup is a share of the steps, in [0, 1]"},
+      {share(o.cooldown), "--cooldown is a share of the steps, in [0, 1]"},
+      {share(o.floor), "--floor is the schedule's last factor, in [0, 1]"},
+  };
+  for (const auto& [holds, sentence] : kRules)
+    if (!holds) return nonsense(sentence);
+  return {};
+}
+
+}  // namespace
+
+Result<> check_rules(const TrainOptions& o) {
+  TRY(check_ranges(o));
+  if (!o.rest.empty() && o.rest != "adamw" && o.rest != "sign")
+    return nonsense("--rest is adamw or sign");
+  const bool polar = o.optimizer != "adamw", scion = o.optimizer == "scion";
+  const bool sign = o.rest.empty() ? scion : o.rest == "sign";
+  const struct {
+    bool asked, used;
+    const char* flag;
+  } kUses[] = {
+      {o.rest == "sign", polar, "--rest sign"},
+      {o.momentum >= 0, polar, "--momentum"},
+      {!o.nesterov.empty(), polar && !scion, "--nesterov"},
+      {!o.polar.empty(), polar, "--polar"},
+      {!o.scale.empty(), polar, "--scale"},
+      {o.decay >= 0, !scion, "--decay"},
+      {o.kappa >= 0, polar, "--kappa"},
+      {o.radius > 0, scion, "--radius"},
+      {o.rest_radius > 0, sign, "--rest-radius"},
+      {o.constrained, scion || sign, "--constrained"},
+      {o.beta1 >= 0, !sign, "--beta1"},
+      {o.beta2 >= 0, !sign, "--beta2"},
+      {o.eps > 0, !sign, "--eps"},
+      {o.row_beta >= 0, o.optimizer == "normuon", "--row-beta"},
+  };
+  for (const auto& [asked, used, flag] : kUses)
+    if (asked && !used)
+      return nonsense(fmt::format("{} is not used by --optimizer {} with --rest {}", flag,
+                                  printable(o.optimizer, 32), sign ? "sign" : "adamw"));
+  return {};
+}
 
 void list_options(Options& o, TrainOptions& run) {
   o.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");

@@ -22,12 +22,19 @@ struct TrainOptions {
   std::uint64_t ranks = 0;        // started here; 0: as the environment says, else 1
   std::uint64_t rank_wait = 600;  // seconds
 
-  std::string optimizer = "muon", polar = "newton-schulz", schedule = "cosine", scale;
-  double rate = 0, rest_rate = 0, momentum = -1, decay = -1, kappa = 2, clip = 0;  // < 0, 0: preset
-  double noise = 0, noise_alpha = 1.5;
+  // Of the optimizer's rules; empty, 0 and -1, as they stand here, are what it has by itself.
+  std::string optimizer = "muon", rest, polar, scale;  // rest: "adamw", "sign"
+  std::string nesterov;                                // "yes", "no"
+  double rate = 0, rest_rate = 0, momentum = -1, decay = -1;
+  double kappa = -1;  // from 0: transported, whatever the optimizer's name
+  double radius = 0, rest_radius = 0;
+  bool constrained = false;
+  double beta1 = -1, beta2 = -1, eps = 0, row_beta = -1;
+
+  std::string schedule = "cosine";
+  double clip = 0, noise = 0, noise_alpha = 1.5;
   bool consume = false;                               // gradients, each as it is made
   double warmup = 0.05, floor = 0.1, cooldown = 0.2;  // shares of the run, but the floor
-  std::string nesterov;                               // "", "yes", "no"
 
   std::uint64_t eval_every = 0, eval_batches = 8;
   std::uint64_t checkpoint_every = 0, keep = 2;
@@ -39,8 +46,13 @@ struct TrainOptions {
   bool json = false;
 
   Schedule schedule_of() const;
+  double kappa_of() const { return kappa < 0 ? 2 : kappa; }
 };
 void list_options(Options& options, TrainOptions& run);
+// Of these, the ones that choose the optimizer and set its rules.
+void list_optimizer_options(Options& options, TrainOptions& run);
+// Numbers within their ranges, and nothing asked of an optimizer that does not use it. kUsage.
+Result<> check_rules(const TrainOptions& run);
 std::string config_json(const TrainOptions& run);  // all of it, by the flags' names
 
 }  // namespace longhaul::trainer

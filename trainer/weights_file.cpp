@@ -22,6 +22,13 @@ std::string reading(const Path& folder) {
   return "load the model " + printable(folder.native());
 }
 
+// Of a folder whose files do not go together.
+tl::unexpected<Error> mismatched(Kind kind, const Path& folder, std::string why) {
+  return fail(Error(kind, reading(folder), std::move(why))
+                  .advise("copy the model's folder again: its files are not of one model, or not "
+                          "all there"));
+}
+
 bool meaningless(std::string_view name, const ModelConfig& config) {
   return name.ends_with(".rotary_emb.inv_freq") || (config.tied && name == "lm_head.weight");
 }
@@ -31,18 +38,20 @@ Result<std::vector<Path>> files_of(const Path& folder) {
   if (!std::filesystem::exists(folder / kIndexName, ignored))
     return std::vector{folder / kSingleName};
   const std::string text = TRY(read_text(folder / kIndexName, kMaxJsonBytes));
-  const Json index = TRY(Json::parse(text));
+  const auto parsed = Json::parse(text);
+  if (!parsed) return fail_in(folder / kIndexName, parsed.error(), "copy the model's folder again");
+  const Json& index = *parsed;
   std::set<std::string> names;
   for (const auto& [tensor, file] : index.at("weight_map").members()) {
-    const std::string name = TRY(file.string());
+    const std::string name = file.text();
     // A name, not a path: a checkpoint must not make us open what lies elsewhere.
     if (name.empty() || name.find('/') != std::string::npos || name.front() == '.' ||
         name.find('\0') != std::string::npos)
-      return fail(Kind::kMalformed, reading(folder), "its index names a file outside the folder");
+      return mismatched(Kind::kMalformed, folder, "its index names a file outside the folder");
     names.insert(name);
   }
-  if (names.empty()) return fail(Kind::kMalformed, reading(folder), "its index names no file");
-  if (names.size() > kMaxWeightFiles) return fail(Kind::kLimit, reading(folder), "too many files");
+  if (names.empty()) return mismatched(Kind::kMalformed, folder, "its index names no file");
+  if (names.size() > kMaxWeightFiles) return mismatched(Kind::kLimit, folder, "too many files");
   std::vector<Path> files;
   for (const std::string& name : names) files.push_back(folder / name);
   return files;
@@ -54,9 +63,9 @@ Result<> load_tensor(const SafetensorsFile& file, const compression::Tensor& ten
       tensor.shape.begin(), tensor.shape.end(), parameter.shape.begin(), parameter.shape.end(),
       [](std::uint64_t a, std::int64_t b) { return a == static_cast<std::uint64_t>(b); });
   if (!same)
-    return fail(Kind::kMalformed, reading(folder),
-                fmt::format("{} is [{}], the config wants [{}]", parameter.name,
-                            fmt::join(tensor.shape, ", "), fmt::join(parameter.shape, ", ")));
+    return mismatched(Kind::kMalformed, folder,
+                      fmt::format("{} is [{}], the config wants [{}]", parameter.name,
+                                  fmt::join(tensor.shape, ", "), fmt::join(parameter.shape, ", ")));
   return file.read_floats(tensor, 0,
                           weights.subspan(static_cast<std::size_t>(parameter.offset),
                                           static_cast<std::size_t>(parameter.count())));
@@ -96,8 +105,14 @@ Result<> save_shard(const Path& path, const Shard& shard) {
 }  // namespace
 
 Result<ModelConfig> read_model_config(const Path& folder) {
-  const std::string text = TRY(read_text(folder / "config.json", kMaxConfigBytes));
-  return parse_hf_config(text);
+  const Path path = folder / "config.json";
+  const std::string text = TRY(read_text(path, kMaxConfigBytes));
+  auto config = parse_hf_config(text);
+  if (config) return config;
+  const bool other = config.error().kind() == Kind::kUnsupported;
+  return fail_in(path, config.error(),
+                 other ? "only LLaMA models without biases, with plain RoPE and SiLU, can be used"
+                       : "copy the model's folder again, or mend the file");
 }
 
 Result<> load_weights(const Path& folder, const ModelConfig& config, std::span<float> weights) {
@@ -114,15 +129,15 @@ Result<> load_weights(const Path& folder, const ModelConfig& config, std::span<f
         TRY(load_tensor(file, tensor, *found->second, folder, weights));
         wanted.erase(found);
       } else if (!meaningless(tensor.name, config)) {
-        return fail(Kind::kMalformed, reading(folder),
-                    fmt::format("{} stands there twice, or the model has no such tensor",
-                                printable(tensor.name, 80)));
+        return mismatched(Kind::kMalformed, folder,
+                          fmt::format("{} stands there twice, or the model has no such tensor",
+                                      printable(tensor.name, 80)));
       }
     }
   }
   if (!wanted.empty())
-    return fail(
-        Kind::kMalformed, reading(folder),
+    return mismatched(
+        Kind::kMalformed, folder,
         fmt::format("{} tensors are missing, {} among them", wanted.size(), wanted.begin()->first));
   return {};
 }

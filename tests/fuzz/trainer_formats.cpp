@@ -26,7 +26,7 @@ void read_config(Bytes bytes) {
   if (!config) return;
   ASSERT(parameter_count(*config) > 0);
   const auto again = parse_hf_config(to_hf_config(*config, "float32"));
-  ASSERT(again.has_value() && parameter_count(*again) == parameter_count(*config));
+  ASSERT(again.has_value() && *again == *config);
 }
 
 void read_tokenizer(Bytes bytes) {

@@ -56,6 +56,15 @@ TEST(ModelConfig, ReadsWhatItWrites) {
   const auto read = parse_hf_config(to_hf_config(config, "bfloat16"));
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(*read, config);
+  EXPECT_NE(to_hf_config(config, "bfloat16").find("\"rope_theta\": 500000.0,"), std::string::npos);
+  for (const double theta : {10000.25, 0.04, 1e22, 1e-7, 1.0 / 3}) {
+    config.rope_theta = theta;
+    config.norm_eps = 1 / theta;
+    config.init_std = theta / 7;
+    const auto again = parse_hf_config(to_hf_config(config, "bfloat16"));
+    ASSERT_TRUE(again) << theta << again.error().message();
+    EXPECT_EQ(*again, config) << theta;
+  }
 }
 
 TEST(ModelConfig, ReadsBothSpellingsOfRope) {
@@ -67,6 +76,11 @@ TEST(ModelConfig, ReadsBothSpellingsOfRope) {
   EXPECT_EQ(old->rope_theta, 500000.0);
   EXPECT_EQ(old->head_dim, 8);
   EXPECT_EQ(old->kv_heads, 4);
+  const auto harmless =
+      parse_hf_config(with(R"(, "rope_scaling": {"type": "default", "factor": null},
+               "rope_parameters": {"rope_theta": 5e5, "partial_rotary_factor": 1.0})"));
+  ASSERT_TRUE(harmless) << harmless.error().message();
+  EXPECT_EQ(*harmless, *old);
 }
 
 TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
@@ -75,6 +89,10 @@ TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
       R"(, "rope_scaling": {"type": "linear", "factor": 2.0})",
       R"(, "rope_scaling": {"type": "default", "factor": 2.0})",
       R"(, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4})",
+      R"(, "rope_parameters": {"full_attention": {"rope_type": "yarn"}})",
+      R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})",
+      R"(, "rope_scaling": {"original_max_position_embeddings": 8192})",
+      R"(, "rope_scaling": {"type": "default", "mscale": 1})",
       R"(, "attention_bias": true)",
       R"(, "mlp_bias": true)",
       R"(, "hidden_act": "gelu")",

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/sentencepiece.hpp"
@@ -67,8 +69,30 @@ TEST(SentencePiece, JoinsTheBestPairFirst) {
 TEST(SentencePiece, SpellsUnknownTextInBytesAndReadsItBack) {
   const auto tokenizer = open(small_model());
   EXPECT_EQ(tokenizer->encode("\xc3\xa9", Place::kWithin), (Ids{3 + 0xc3, 3 + 0xa9}));
-  for (const std::string text : {"abc  a\nb", "\xc3\xa9t\xc3\xa9 ab", "\xff\xfe", " lead", ""})
+  for (const std::string text : {"abc  a\nb", "\xc3\xa9t\xc3\xa9 ab", " lead", "trail  ", ""})
     EXPECT_EQ(tokenizer->decode(tokenizer->encode(text, Place::kBegin)), text) << text;
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("a\xff", Place::kBegin)), "a\xef\xbf\xbd");
+}
+
+// Of tests/golden/sentencepiece_reference.py.
+TEST(SentencePiece, GivesTheLibrarysOwnIds) {
+  for (const char* name : {"collapsing", "keeping"}) {
+    const std::string path = std::string(LONGHAUL_SOURCE_DIR "/tests/golden/sentencepiece/") + name;
+    const auto tokenizer = open(read_text(path + ".model", 1 << 20).value());
+    std::istringstream lines(read_text(path + ".ids", 1 << 20).value());
+    std::size_t texts = 0;
+    for (std::string line; std::getline(lines, line); ++texts) {
+      std::string text;
+      const auto colon = line.find(':');
+      ASSERT_NE(colon, std::string::npos);
+      for (std::size_t at = 0; at < colon; at += 2)
+        text += static_cast<char>(std::strtoul(line.substr(at, 2).c_str(), nullptr, 16));
+      std::istringstream words(line.substr(colon + 1));
+      const Ids wanted{std::istream_iterator<Token>(words), {}};
+      EXPECT_EQ(tokenizer->encode(text, Place::kBegin), wanted) << name << " " << line;
+    }
+    EXPECT_GT(texts, 30U);
+  }
 }
 
 TEST(SentencePiece, WithoutBytePiecesGivesTheUnknownId) {
@@ -129,6 +153,46 @@ TEST(Tokenize, CutsShardsAndEndsDocuments) {
     read += ByteTokenizer{}.decode(ids);
   }
   EXPECT_EQ(read, std::string("hello\nhello\0world\0", 18));
+}
+
+class Listening final : public Tokenizer {
+ public:
+  std::uint64_t vocab() const override { return 2; }
+  std::vector<Token> encode(std::string_view text, Place) const override {
+    heard.emplace_back(text);
+    return {1};
+  }
+  std::string decode(std::span<const Token>) const override { return ""; }
+  std::optional<Token> document_end() const override { return std::nullopt; }
+  mutable std::vector<std::string> heard;
+};
+
+TEST(Tokenize, CutsALongLineBetweenCharactersAndBeforeBlanks) {
+  const TemporaryFolder folder;
+  constexpr std::size_t kPiece = 4U << 20;
+  const struct {
+    std::string end;
+    std::size_t read;  // of it in the first piece
+    std::string second;
+  } kRows[] = {
+      {"\xe6\x97\xa5z", 1, "\xe6\x97\xa5z"},
+      {"\xe6\x97\xa5z", 2, "\xe6\x97\xa5z"},
+      {"\xe6\x97\xa5z", 3, "z"},
+      {"\xf0\x9f\x98\x80z", 3, "\xf0\x9f\x98\x80z"},
+      {"\xc3\xa9z", 1, "\xc3\xa9z"},
+      {"x   y", 3, "   y"},
+      {"\n  x", 2, "  x"},
+  };
+  for (const auto& row : kRows) {
+    const std::string text = std::string(kPiece - row.read, 'x') + row.end;
+    std::ofstream(folder.path() / "long.txt") << text;
+    const Listening listening;
+    ASSERT_TRUE(tokenize(
+        listening, {.inputs = {folder.path() / "long.txt"}, .out = folder.path() / "shards"}));
+    ASSERT_EQ(listening.heard.size(), 2U);
+    EXPECT_EQ(listening.heard[1], row.second) << row.end << row.read;
+    EXPECT_TRUE(listening.heard[0] + listening.heard[1] == text);
+  }
 }
 
 TEST(Tokenize, SaysWhatIsMissing) {

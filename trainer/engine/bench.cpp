@@ -1,4 +1,4 @@
-// `bench` and `plan`: what this machine does, and what another would take.
+// `bench`: what a training step costs on this machine.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -12,7 +12,6 @@
 #include "trainer/engine/commands.hpp"
 #include "trainer/engine/gemm.hpp"
 #include "trainer/engine/train_setup.hpp"
-#include "trainer/plan.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -51,7 +50,7 @@ double peak_memory_bytes() {  // so far: before there is a model, what the libra
 }
 
 struct StepTimes {
-  std::vector<double> step, model, optimizer, polar;
+  std::vector<double> step, forward, model, optimizer, polar;
 };
 
 StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
@@ -62,6 +61,7 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
   std::vector<std::int64_t> ids(static_cast<std::size_t>(batch * sequence + 1));
   for (std::int64_t& id : ids)
     id = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(model.config().vocab)));
+  const Batch tokens{ids.data(), ids.data() + 1, batch, sequence};
   double consumed = 0;  // seconds of this step
   Model::Final consume;
   if (run.consume)
@@ -77,13 +77,15 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
       optimizer.begin({.step = step});
     else
       model.gradients().zero_();
-    optimizer.extrapolate(run.kappa);
-    model.train({ids.data(), ids.data() + 1, batch, sequence},
-                1.0F / static_cast<float>(batch * sequence), consume);
+    optimizer.extrapolate(run.kappa_of());
+    model.train(tokens, 1.0F / static_cast<float>(batch * sequence), consume);
     const double model_seconds = since(began) - std::exchange(consumed, 0);
     const StepReport report = run.consume ? optimizer.end() : optimizer.step({.step = step});
     if (step < warmup) continue;
     times.step.push_back(since(began));
+    const auto forward_began = Clock::now();
+    model.loss(tokens);
+    times.forward.push_back(since(forward_began));
     times.model.push_back(model_seconds);
     times.optimizer.push_back(times.step.back() - model_seconds);
     times.polar.push_back(report.polar_seconds);
@@ -91,21 +93,11 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
   return times;
 }
 
-std::string memory_line(const ModelConfig& config, const Memory& need) {
-  const auto program = static_cast<std::int64_t>(peak_memory_bytes());
-  return fmt::format(
-      "{{\"parameters\":{},\"weights\":{},\"gradients\":{},\"optimizer\":{},\"activations\":{},"
-      "\"workspace\":{},\"program\":{},\"total\":{},\"snapshot\":{}}}\n",
-      parameter_count(config), need.weights, need.gradients, need.optimizer, need.activations,
-      need.workspace, program, need.total() + program, need.snapshot);
-}
-
 void list_bench_options(Options& options, TrainOptions& run, std::uint64_t& warmup,
                         double& peak_tflops) {
   options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
-  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
+  list_optimizer_options(options, run);
   options.add("consume", run.consume, "use and free each gradient as it is made");
-  options.add("polar", run.polar, "newton-schulz or polar-express");
   options.add("batch", run.batch, "samples a step");
   options.add("sequence", run.sequence, "tokens a sample");
   options.add("steps", run.steps, "steps measured; medians are printed");
@@ -137,7 +129,8 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   Optimizer optimizer(model, TRY(optimizer_of(run)));
   const StepTimes times = measure(model, optimizer, run, warmup);
   const double most = peak_memory_bytes();
-  const double step = median(times.step), tokens = static_cast<double>(run.batch * run.sequence);
+  const double step = median(times.step), forward = median(times.forward),
+               tokens = static_cast<double>(run.batch * run.sequence);
   const double rate = tokens / step;
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
   const auto sequence = static_cast<std::int64_t>(run.sequence);
@@ -145,76 +138,17 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
       "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
+      "\"forward_seconds\":{:.6f},\"backward_seconds\":{:.6f},"
       "\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},\"optimizer_share\":{:.4f},"
       "\"peak_flops\":{:.4g},\"peak\":\"{}\",\"mfu_full\":{:.4f},\"mfu_causal\":{:.4f},"
       "\"memory_bytes\":{:.0f},\"program_bytes\":{:.0f}}}\n",
       run.model, model.layout().size(), run.optimizer, run.dtype, run.threads, run.batch,
-      run.sequence, gemm_backend(products), rate, step, median(times.model),
-      median(times.optimizer), median(times.polar), median(times.optimizer) / step, peak,
+      run.sequence, gemm_backend(products), rate, step, median(times.model), forward,
+      std::max(0.0, median(times.model) - forward), median(times.optimizer), median(times.polar),
+      median(times.optimizer) / step, peak,
       peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
       rate * train_flops_full(model.config(), sequence) / peak,
       rate * train_flops_causal(model.config(), sequence) / peak, most, program));
-  return cli::kOk;
-}
-
-Result<int> plan_command(Outside& outside, std::span<const std::string> arguments) {
-  TrainOptions run;
-  run.model = "llama-1.4b";
-  run.sequence = 1024;
-  std::string gpu = "h100";
-  double tokens = 0, ranks = 8, mfu = 0.4, price = 0, link = 0, peak_tflops = 0, token_bytes = 2,
-         step_tokens = 0;
-  bool parts = false;
-  Options options;
-  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
-  options.add("tokens", tokens, "to train on (0: 20 a parameter)");
-  options.add("sequence", run.sequence, "tokens a sample");
-  options.add("gpu", gpu, "a40, a100, h100, h200, l40s");
-  options.add("peak-tflops", peak_tflops, "of one rank, instead of --gpu");
-  options.add("ranks", ranks, "how many of them");
-  options.add("mfu", mfu, "share of the peak reached (full convention): bench it");
-  options.add("price", price, "of one rank an hour");
-  options.add("link", link, "Mbit/s you have");
-  options.add("token-bytes", token_bytes, "a token on the wire");
-  options.add("optimizer", run.optimizer, "for the memory of a CPU rank, and its polar factors");
-  options.add("step-tokens", step_tokens,
-              "of a step, over all ranks: then its polar factors count, at the same MFU (0: not)");
-  options.add("consume", run.consume, "for the same");
-  options.add("threads", run.threads, "for the same");
-  options.add("batch", run.batch, "samples a forward pass, for the same");
-  options.add("memory", parts, "the memory of a CPU rank in its parts, and nothing else");
-  if (TRY(read_options(outside.console, options, "plan", arguments)) == Asked::kHelp)
-    return cli::kOk;
-  const ModelConfig config = TRY(config_of(run));
-  if (ranks <= 0 || mfu <= 0 || mfu > 1 || tokens < 0 || step_tokens < 0 || token_bytes <= 0)
-    return fail(Kind::kUsage, "plan",
-                "ranks, mfu, tokens, step-tokens or token-bytes make no sense");
-  if (tokens == 0) tokens = 20 * static_cast<double>(parameter_count(config));
-  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : TRY(accelerator(gpu)).peak_flops;
-  const auto sequence = static_cast<std::int64_t>(run.sequence);
-  const OptimizerConfig optimizer = TRY(optimizer_of(run));
-  const bool polar = optimizer.matrices != MatrixRule::kAdamW;
-  const Plan out =
-      plan({config, tokens, sequence, ranks, peak, mfu, price, token_bytes,
-            polar ? static_cast<int>(recipe_of(optimizer.polar).steps.size()) : 0, step_tokens});
-  const Memory need =
-      memory({config, static_cast<std::int64_t>(run.batch), sequence,
-              static_cast<std::int64_t>(run.threads), optimizer.matrices == MatrixRule::kAdamW,
-              optimizer.rest == RestRule::kAdamW, optimizer.transported, run.consume});
-  if (parts) {
-    outside.console.out(memory_line(config, need));
-    return cli::kOk;
-  }
-  const double mbit = out.feed_bits_per_second / 1e6;
-  outside.console.out(fmt::format(
-      "{{\"parameters\":{},\"tokens\":{:.4g},\"peak_flops_a_rank\":{:.4g},\"mfu_assumed\":{},"
-      "\"tokens_per_second\":{:.1f},\"polar_share\":{:.4f},\"days\":{:.3f},\"cost\":{:.2f},"
-      "\"stalls_below_mbit\":{:.3f},"
-      "\"link_share\":{},\"upload_hours\":{},\"cpu_rank_bytes\":{},\"cpu_snapshot_bytes\":{}}}\n",
-      parameter_count(config), tokens, peak, mfu, out.tokens_per_second, out.polar_share,
-      out.seconds / 86400, out.cost, mbit, link > 0 ? fmt::format("{:.4f}", mbit / link) : "null",
-      link > 0 ? fmt::format("{:.3f}", tokens * token_bytes * 8 / (link * 1e6) / 3600) : "null",
-      need.total(), need.snapshot));
   return cli::kOk;
 }
 

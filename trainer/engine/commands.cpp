@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "lib/cli/exit_code.hpp"
+#include "trainer/engine/eval_set.hpp"
 #include "trainer/engine/train.hpp"
 #include "trainer/engine/train_setup.hpp"
 #include "trainer/ranks/launcher.hpp"
@@ -98,12 +99,26 @@ Result<int> tokenize_command(Outside& outside, Arguments arguments) {
   return cli::kOk;
 }
 
+constexpr std::uint64_t kMostEvalText = 256U << 20;
+
+Result<EvalSet> eval_set_of(const TrainOptions& run, const Path& text,
+                            const std::string& tokenizer_name, const ModelConfig& config) {
+  if (text.empty()) return EvalSet::open_all(run.data, config, run);
+  const auto tokenizer = TRY(open_tokenizer(tokenizer_name));
+  const std::string words = TRY(read_text(text, kMostEvalText));
+  return EvalSet::of_tokens(tokenizer->encode(words, Place::kBegin), text.native(), config, run);
+}
+
 Result<int> eval_command(Outside& outside, Arguments arguments) {
   TrainOptions run;
   run.eval_batches = 1U << 30;
+  Path text;
+  std::string tokenizer_name = "bytes";
   Options options;
   options.add("model", run.model, "a Hugging Face folder: a checkpoint, say");
   options.add("data", run.data, "token shards: a folder or a file");
+  options.add("text", text, "instead of --data: a text file");
+  options.add("tokenizer", tokenizer_name, "its: bytes, or a SentencePiece BPE .model file");
   options.add("sequence", run.sequence, "tokens a sample");
   options.add("batch", run.batch, "samples a forward pass");
   options.add("batches", run.eval_batches, "at most so many");
@@ -112,6 +127,9 @@ Result<int> eval_command(Outside& outside, Arguments arguments) {
   if (TRY(read_options(outside.console, options, "eval --model DIR --data DIR", arguments)) ==
       Asked::kHelp)
     return cli::kOk;
+  if (run.data.empty() == text.empty())
+    return fail(Kind::kUsage, "evaluate", "either --data or --text is wanted");
+  if (!text.empty()) run.data = ".";
   run.load = true;
   run.run = ".";
   TRY(check(run));
@@ -121,7 +139,7 @@ Result<int> eval_command(Outside& outside, Arguments arguments) {
   TRY(start_weights(
       run, model.config(),
       {model.weights().data_ptr<float>(), static_cast<std::size_t>(model.weights().numel())}));
-  const EvalSet set = TRY(EvalSet::open(run.data, model.config(), run));
+  const EvalSet set = TRY(eval_set_of(run, text, tokenizer_name, model.config()));
   const double loss = set.loss(model);
   outside.console.out(fmt::format("{{\"tokens\":{},\"loss\":{:.9g},\"perplexity\":{:.9g}}}\n",
                                   set.tokens(), loss, std::exp(loss)));
@@ -173,7 +191,7 @@ const std::vector<CommandEntry>& commands() {
       {"bench-device", "the same on a GPU", bench_device_command},
       {"serve-bench", "answer requests: TTFT, TPOT, ITL, goodput, pp512, tg128",
        serve_bench_command},
-      {"eval", "loss and perplexity of a model on token shards", eval_command},
+      {"eval", "loss and perplexity of a model on token shards or a text", eval_command},
       {"plan", "days, money, memory and link rate of a run, before it", plan_command},
       {"export", "a checkpoint as a Hugging Face folder", export_command},
   };

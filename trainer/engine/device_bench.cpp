@@ -26,19 +26,20 @@ double middle_of(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// By its maker's data sheet, where the plan knows a card of that name; else 0.
-double peak_of(const std::string& gpu) {
-  std::string lower = gpu;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  for (const Accelerator& card : accelerators())
-    if (lower.find(card.name) != std::string::npos) return card.peak_flops;
-  return 0;
+// What MFU is held against: as given, or by its maker's data sheet where the card is known.
+struct Peak {
+  double flops = 0;  // 0: not known
+  std::string source = "null";
+};
+Peak peak_of(const std::string& gpu, double given_tflops) {
+  if (given_tflops > 0) return {given_tflops * 1e12, "\"given\""};
+  const Accelerator* card = accelerator_called(gpu);
+  if (card == nullptr) return {};
+  return {card->peak_flops, fmt::format("\"{}, dense bf16, data sheet\"", card->name)};
 }
 
 struct DeviceTimes {
-  std::vector<double> step, model, optimizer;
+  std::vector<double> step, forward, model, optimizer, polar;
   double loss = 0;  // a token, of the last step
 };
 
@@ -60,24 +61,32 @@ Result<DeviceTimes> measure_on(const Device& device, const TrainOptions& run,
   for (std::int64_t& id : ids)
     id = static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(config.vocab)));
   const double tokens = static_cast<double>(batch * sequence);
+  const auto part = [&](std::int64_t first) {
+    const std::int64_t* at = ids.data() + first * sequence;
+    return Batch{at, at + 1, micro, sequence};
+  };
   DeviceTimes times;
   constexpr std::uint64_t kWarmup = 3;  // the first make buffers and choose products' algorithms
   for (std::uint64_t step = 0; step < run.steps + kWarmup; ++step) {
     device.wait();
     const auto began = BenchClock::now();
     model.gradients().zero_();
-    optimizer.extrapolate(run.kappa);
+    optimizer.extrapolate(run.kappa_of());
     for (std::int64_t first = 0; first < batch; first += micro)
-      model.train(
-          {ids.data() + first * sequence, ids.data() + first * sequence + 1, micro, sequence},
-          static_cast<float>(1 / tokens));
+      model.train(part(first), static_cast<float>(1 / tokens));
     device.wait();  // so that each part's time is its own; a run does not wait here
     const double model_seconds = seconds_since(began);
-    optimizer.step({.step = step});
+    const StepReport report = optimizer.step({.step = step});
     device.wait();
     const double whole = seconds_since(began);
     times.loss = model.take_loss() / tokens;
+    const auto forward_began = BenchClock::now();
+    for (std::int64_t first = 0; first < batch; first += micro) model.evaluate(part(first));
+    static_cast<void>(model.take_loss());
+    const double forward = seconds_since(forward_began);
     if (step < kWarmup) continue;
+    times.forward.push_back(forward);
+    times.polar.push_back(report.polar_seconds);
     times.step.push_back(whole);
     times.model.push_back(model_seconds);
     times.optimizer.push_back(whole - model_seconds);
@@ -97,8 +106,7 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
   options.add("device", device_name, "cuda, cuda:N, or cpu, which is slow");
   options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
   options.add("layers", run.layers, "another depth (0: the model's)");
-  options.add("optimizer", run.optimizer, "adamw, muon, normuon, scion, transported");
-  options.add("polar", run.polar, "newton-schulz or polar-express");
+  list_optimizer_options(options, run);
   options.add("batch", run.batch, "samples a step");
   options.add("micro", run.micro, "samples a forward pass (0: all of the step's)");
   options.add("sequence", run.sequence, "tokens a sample");
@@ -118,23 +126,25 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
     return bf16 ? measure_on<cuda::Bfloat16>(device, run, config, rules)
                 : measure_on<float>(device, run, config, rules);
   }));
-  const double step = middle_of(times.step);
+  const double step = middle_of(times.step), forward = middle_of(times.forward);
   const double rate = static_cast<double>(run.batch * run.sequence) / step;
-  const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : peak_of(device.name());
+  const Peak peak = peak_of(device.name(), peak_tflops);
   const auto sequence = static_cast<std::int64_t>(run.sequence);
   const auto share_of_peak = [&](double flops) {
-    return peak > 0 ? fmt::format("{:.4f}", rate * flops / peak) : std::string("null");
+    return peak.flops > 0 ? fmt::format("{:.4f}", rate * flops / peak.flops) : "null";
   };
   outside.console.out(fmt::format(
       "{{\"bench\":\"device-step\",\"cell\":\"{} {}\",\"device\":\"{}\",\"parameters\":{},"
       "\"dtype\":\"{}\",\"batch\":{},\"micro\":{},\"sequence\":{},\"tokens_per_second\":{:.1f},"
-      "\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},\"optimizer_seconds\":{:.6f},"
-      "\"optimizer_share\":{:.4f},\"loss\":{:.4f},\"peak_flops\":{:.4g},\"mfu_full\":{},"
-      "\"mfu_causal\":{},\"device_bytes\":{:.0f}}}\n",
+      "\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},\"forward_seconds\":{:.6f},"
+      "\"backward_seconds\":{:.6f},\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},"
+      "\"optimizer_share\":{:.4f},\"loss\":{:.4f},\"peak_flops\":{:.4g},\"peak\":{},"
+      "\"mfu_full\":{},\"mfu_causal\":{},\"device_bytes\":{:.0f}}}\n",
       run.model, run.optimizer, device.name(), parameter_count(config), run.dtype, run.batch,
       run.micro == 0 ? run.batch : run.micro, run.sequence, rate, step, middle_of(times.model),
-      middle_of(times.optimizer), middle_of(times.optimizer) / step, times.loss, peak,
-      share_of_peak(train_flops_full(config, sequence)),
+      forward, std::max(0.0, middle_of(times.model) - forward), middle_of(times.optimizer),
+      middle_of(times.polar), middle_of(times.optimizer) / step, times.loss, peak.flops,
+      peak.source, share_of_peak(train_flops_full(config, sequence)),
       share_of_peak(train_flops_causal(config, sequence)), device.peak_bytes()));
   return cli::kOk;
 }

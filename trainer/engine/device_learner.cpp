@@ -81,6 +81,7 @@ class DeviceLearner final : public Learner {
     out.report.gradient_norm = numbers[0];
     out.report.applied = numbers[1] != 0;
     out.report.lost = told.lost;
+    out.report.polar_seconds = optimizer_.take_polar_seconds();
     out.loss = told.loss.value_or(numbers[2]);
     out.device = clock_.take();
     return out;

@@ -11,7 +11,7 @@ namespace longhaul::trainer {
 
 template <class T>
 DeviceOptimizer<T>::DeviceOptimizer(DeviceModel<T>& model, const OptimizerConfig& config)
-    : model_(model), device_(model.device()), config_(config) {
+    : model_(model), device_(model.device()), config_(config), polar_(device_) {
   const at::NoGradGuard no_grad;
   const StateShape shape = state_shape(model.layout(), config_);
   second_begin_ = shape.second_begin;
@@ -78,7 +78,13 @@ StepReport DeviceOptimizer<T>::step(const StepInputs& inputs) {
   const at::Tensor here = told.to(at::kCPU);
   report.gradient_norm = here.data_ptr<double>()[0];
   report.applied = here.data_ptr<double>()[1] != 0;
+  report.polar_seconds = take_polar_seconds();
   return report;
+}
+
+template <class T>
+double DeviceOptimizer<T>::take_polar_seconds() {
+  return config_.matrices == MatrixRule::kAdamW ? 0 : polar_.take().busy;
 }
 
 template <class T>
@@ -93,20 +99,29 @@ std::optional<Error> DeviceOptimizer<T>::ask(const StepInputs& inputs, const at:
   if (config_.matrices == MatrixRule::kAdamW) {
     adamw_range(0, model_.layout().matrix_size(), data_of<T>(model_.reading()), rate, config_.decay,
                 inputs.step);
-  } else if (!shares_.empty()) {
-    lost = step_spread(rate);
   } else {
-    std::int64_t first_row = 0;
-    for (const MatrixGroup& group : groups()) {
-      const Direction direction = direction_of(group);
-      apply_factors(group,
-                    orthogonalized(direction.matrices, direction.norms, config_.polar).contiguous(),
-                    Optimizer::rule_of(config_, group, rate), first_row);
-      first_row += group.count * group.rows;
+    polar_.begin();
+    if (shares_.empty()) {
+      step_alone(rate);
+    } else {
+      lost = step_spread(rate);
     }
+    polar_.end();
   }
   step_rest(inputs);
   return lost;
+}
+
+template <class T>
+void DeviceOptimizer<T>::step_alone(double rate) {
+  std::int64_t first_row = 0;
+  for (const MatrixGroup& group : groups()) {
+    const Direction direction = direction_of(group);
+    apply_factors(group,
+                  orthogonalized(direction.matrices, direction.norms, config_.polar).contiguous(),
+                  Optimizer::rule_of(config_, group, rate), first_row);
+    first_row += group.count * group.rows;
+  }
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 // itself, so that each holds all of the state. The training thread.
 #pragma once
 
+#include "trainer/engine/device_events.hpp"
 #include "trainer/engine/device_model.hpp"
 #include "trainer/engine/optimizer.hpp"
 
@@ -25,8 +26,10 @@ class DeviceOptimizer {
   // computed; told [2] fp64, on the device: the gradient's norm, and 1 or 0: refused. Returns why
   // the other ranks' factors did not come, where they did not: the step was done without them.
   std::optional<Error> ask(const StepInputs& inputs, const at::Tensor& told);
-  // Also waits for it. polar_seconds stays 0: a GPU's time is told by its events.
-  StepReport step(const StepInputs& inputs);
+  // Of the oldest step that was asked for and not taken, which the device has done: its seconds in
+  // polar factors, their directions and updates. At most two are not taken.
+  double take_polar_seconds();
+  StepReport step(const StepInputs& inputs);  // also waits for it, and takes them
   NamedState state() const;
 
  private:
@@ -43,6 +46,7 @@ class DeviceOptimizer {
   const std::vector<MatrixGroup>& groups() const { return model_.layout().groups(); }
   Direction direction_of(const MatrixGroup& group);
   void make_factors(const std::vector<Direction>& directions, bool mine);
+  void step_alone(double rate);
   std::optional<Error> step_spread(double rate);
   // The group's factors as they are, [count, rows, columns] contiguous.
   void apply_factors(const MatrixGroup& group, const at::Tensor& factors,
@@ -66,6 +70,7 @@ class DeviceOptimizer {
   std::vector<Share> shares_;        // of several ranks
   at::Tensor gathered_;              // [PolarShares::size] of T: the polar factors, by owner
   std::vector<std::size_t> counts_;  // of each rank, in floats
+  DeviceClock polar_;
 };
 
 }  // namespace longhaul::trainer

@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "trainer/engine/eval_set.hpp"
 #include "trainer/engine/learner.hpp"
 #include "trainer/engine/train.hpp"
 #include "trainer/engine/train_setup.hpp"
+#include "trainer/loader.hpp"
 #include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {

@@ -25,7 +25,8 @@ Result<> TrainingRun::ask(const LoadedBatch& batch, Time began) {
   const double tokens = static_cast<double>(options_.batch * options_.sequence);
   Model::Final final;
   if (team_) final = [this](auto offset, auto count) { reducer_->ready(offset, count); };
-  learner_->begin(step_inputs(), settings_.of("kappa", options_.kappa * schedule_.factor(step_)));
+  learner_->begin(step_inputs(),
+                  settings_.of("kappa", options_.kappa_of() * schedule_.factor(step_)));
   for (std::int64_t first = 0; first < samples; first += micro)
     learner_->train({batch.tokens.data() + first * sequence,
                      batch.targets.data() + first * sequence, micro, sequence},

@@ -9,7 +9,6 @@
 #include "lib/base/escape.hpp"
 #include "trainer/checksum.hpp"
 #include "trainer/engine/gemm.hpp"
-#include "trainer/folder_source.hpp"
 #include "trainer/weights_file.hpp"
 
 namespace longhaul::trainer {
@@ -51,8 +50,7 @@ Result<> check(const TrainOptions& o, std::uint64_t ranks) {
   if (o.micro > own || (o.micro > 0 && own % o.micro != 0))
     return nonsense("a rank's share of --batch is no multiple of --micro");
   if (o.threads == 0 || o.threads > 4096) return nonsense("--threads out of range");
-  if (o.noise > 0 && !(o.noise_alpha > 1 && o.noise_alpha <= 2))
-    return nonsense("--noise-alpha lies in (1, 2]");
+  TRY(check_rules(o));
   if (o.consume && (o.clip > 0 || o.spike > 0 || o.micro > 0 || ranks > 1))
     return nonsense("--consume goes with one rank, and without --clip, --spike and --micro");
   if (o.consume && o.device != "cpu") return nonsense("--consume goes with --device cpu");
@@ -95,7 +93,9 @@ Result<Products> products_of(const TrainOptions& o) {
 
 Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   OptimizerConfig config = TRY(optimizer_preset(o.optimizer));
-  config.polar = TRY(parse_polar(o.polar));
+  TRY(check_rules(o));
+  if (!o.polar.empty()) config.polar = TRY(parse_polar(o.polar));
+  if (!o.rest.empty()) config.rest = o.rest == "sign" ? RestRule::kSign : RestRule::kAdamW;
   if (o.scale == "jordan") {
     config.scale = ShapeScale::kJordan;
   } else if (o.scale == "moonlight") {
@@ -114,6 +114,14 @@ Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   if (o.rest_rate > 0) config.rest_rate = o.rest_rate;
   if (o.momentum >= 0) config.momentum = o.momentum;
   if (o.decay >= 0) config.decay = o.decay;
+  if (o.kappa >= 0) config.transported = true;
+  if (o.radius > 0) config.radius = o.radius;
+  if (o.rest_radius > 0) config.rest_radius = o.rest_radius;
+  if (o.beta1 >= 0) config.beta1 = o.beta1;
+  if (o.beta2 >= 0) config.beta2 = o.beta2;
+  if (o.eps > 0) config.eps = o.eps;
+  if (o.row_beta >= 0) config.row_beta = o.row_beta;
+  config.constrained = o.constrained;
   config.clip = o.clip;
   config.noise_scale = o.noise;
   config.noise_alpha = o.noise_alpha;
@@ -151,47 +159,6 @@ std::map<std::string, std::string> environment_of(const TrainOptions& o, std::ui
           {"threads", fmt::to_string(o.threads)},
           {"ranks", fmt::to_string(ranks)},
           {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
-}
-
-Result<EvalSet> EvalSet::open(const Path& data, const ModelConfig& config, const TrainOptions& o) {
-  EvalSet set;
-  set.sequence_ = static_cast<std::int64_t>(o.sequence);
-  auto source = TRY(FolderSource::open(data));
-  SampleOrder order = TRY(SampleOrder::make(source->shards(), {.seed = 0, .sequence = o.sequence}));
-  const std::uint64_t wanted = std::min(o.eval_batches, order.samples_per_epoch() / o.batch);
-  if (wanted == 0)
-    return fail(Kind::kUsage, "read " + printable(data.native()), "it holds less than one batch");
-  Loader loader(std::move(source), std::move(order), o.sequence,
-                {.global_batch = o.batch, .vocab = static_cast<std::uint64_t>(config.vocab)});
-  for (std::uint64_t i = 0; i < wanted; ++i) set.batches_.push_back(*TRY(loader.take()));
-  return set;
-}
-
-double EvalSet::loss(Model& model) const {
-  return mean(losses([&](const Batch& batch) { return model.loss(batch); }, 0, 1));
-}
-
-std::vector<double> EvalSet::losses(const LossOf& loss_of, std::uint64_t rank,
-                                    std::uint64_t ranks) const {
-  std::vector<double> out(batches_.size(), 0);
-  for (std::size_t i = rank; i < batches_.size(); i += ranks) {
-    const LoadedBatch& batch = batches_[i];
-    out[i] = loss_of({batch.tokens.data(), batch.targets.data(),
-                      static_cast<std::int64_t>(batch.tokens.size()) / sequence_, sequence_});
-  }
-  return out;
-}
-
-double EvalSet::mean(std::span<const double> losses) const {
-  double sum = 0;
-  for (const double loss : losses) sum += loss;
-  return sum / static_cast<double>(tokens());
-}
-
-std::uint64_t EvalSet::tokens() const {
-  std::uint64_t tokens = 0;
-  for (const LoadedBatch& batch : batches_) tokens += batch.tokens.size();
-  return tokens;
 }
 
 }  // namespace longhaul::trainer

@@ -2,13 +2,10 @@
 // a resume compares.
 #pragma once
 
-#include <functional>
 #include <map>
-#include <memory>
 #include <string>
 
 #include "trainer/engine/optimizer.hpp"
-#include "trainer/loader.hpp"
 #include "trainer/train_options.hpp"
 
 namespace longhaul::trainer {
@@ -27,22 +24,5 @@ std::map<std::string, std::string> settings_of(const TrainOptions& options,
 // What decides whether it also gives the same bits. `device`: by name.
 std::map<std::string, std::string> environment_of(const TrainOptions& options, std::uint64_t ranks,
                                                   const std::string& device);
-
-// Batches of an evaluation, read at the start: the same ones each time.
-class EvalSet {
- public:
-  static Result<EvalSet> open(const Path& data, const ModelConfig& config,
-                              const TrainOptions& options);
-  double loss(Model& model) const;                     // mean nats a token
-  using LossOf = std::function<double(const Batch&)>;  // the sum
-  // The sum of each batch's losses; of those that other ranks take, 0.
-  std::vector<double> losses(const LossOf& loss_of, std::uint64_t rank, std::uint64_t ranks) const;
-  double mean(std::span<const double> losses) const;
-  std::uint64_t tokens() const;
-
- private:
-  std::int64_t sequence_ = 0;
-  std::vector<LoadedBatch> batches_;
-};
 
 }  // namespace longhaul::trainer
