@@ -1,10 +1,11 @@
 // Ranks on loopback: the star, and Gloo's sums, a thread a rank.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <numeric>
+#include <future>
 #include <thread>
 
 #include "trainer/ranks/collectives.hpp"
@@ -80,6 +81,80 @@ TEST(Star, HearsTheLastWordsAndThenTheDeathOfARank) {
       ASSERT_TRUE(end && *end && (*end)->message);
       EXPECT_EQ((*end)->message->kind, Message::Kind::kEnd);
     }
+  });
+}
+
+// What `star` says of the others, once it says something.
+std::string first_word_of(const Star& star) {
+  std::optional<std::string> why;
+  while (!(why = star.gone())) ::poll(nullptr, 0, 1);
+  return *why;
+}
+
+TEST(Star, AnotherThreadSeesADeathAndTakesNoWordAway) {
+  std::promise<void> may_die;
+  as_ranks(3, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 1) {
+      star->send(0, {Message::Kind::kFailed, false, 5, "its disk is full"});
+      may_die.get_future().wait();
+      star.reset();
+    } else if (rank == 0) {
+      EXPECT_EQ(star->gone(), std::nullopt);  // words are none
+      may_die.set_value();
+      std::string seen;
+      std::thread([&] { seen = first_word_of(*star); }).join();
+      EXPECT_EQ(seen, "rank 1 is gone");
+      const auto words = star->hear(60s), death = star->hear(60s);
+      ASSERT_TRUE(words && *words && (*words)->message);
+      EXPECT_EQ((*words)->message->text, "its disk is full");
+      ASSERT_TRUE(death && *death);
+      EXPECT_FALSE((*death)->message);
+      EXPECT_EQ(star->gone(), "rank 1 is gone");  // now that its connection is closed here, too
+      star->send(2, {Message::Kind::kEnd, false, 5});
+    } else {
+      const auto end = star->hear(60s);  // rank 1 has no connection to this one
+      ASSERT_TRUE(end && *end && (*end)->message);
+    }
+  });
+}
+
+TEST(Star, TheEndThatRankZeroSaysIsSeenInsideASum) {
+  std::promise<void> ended, seen;
+  as_ranks(2, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 0) {
+      star->send_to_all({Message::Kind::kGo, false, 5});
+      star->send_to_all({Message::Kind::kEnd, false, 5});
+      ended.set_value();
+      seen.get_future().wait();  // it saves, say, and its connection stays
+      return;
+    }
+    ended.get_future().wait();
+    EXPECT_TRUE(star->hear(60s));  // the "go" alone, though both may have come as one
+    EXPECT_EQ(first_word_of(*star), "rank 0 has ended the run");
+    EXPECT_TRUE(star->hear(60s));
+    EXPECT_EQ(star->gone(), std::nullopt);
+    seen.set_value();
+    EXPECT_EQ(first_word_of(*star), "rank 0 is gone");
+  });
+}
+
+TEST(Star, IsAskedWhileItHearsAndHangsUp) {  // for tsan
+  as_ranks(2, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 1) {
+      for (std::uint64_t step = 0; step < 100; ++step)
+        star->send(0, {Message::Kind::kReady, false, step});
+      return;
+    }
+    std::thread asks([&] { EXPECT_EQ(first_word_of(*star), "rank 1 is gone"); });
+    std::uint64_t words = 0;
+    for (;;) {
+      const auto heard = star->hear(60s);
+      ASSERT_TRUE(heard && *heard);
+      if (!(*heard)->message) break;
+      ++words;
+    }
+    EXPECT_EQ(words, 100U);
+    asks.join();
   });
 }
 

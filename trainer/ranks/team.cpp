@@ -13,9 +13,13 @@ Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patien
                                          std::function<bool()> stop_asked, Join& join) {
   auto star = TRY(Star::join(place, patience, stop_asked));
   std::unique_ptr<Team> team(new Team(place, patience, std::move(star)));
-  Membership membership{place.rank, place.ranks,
-                        place.gpu,  team->star_->address(),
-                        patience,   [&](const std::string& mine) { return team->exchange(mine); }};
+  Membership membership{place.rank,
+                        place.ranks,
+                        place.gpu,
+                        team->star_->address(),
+                        patience,
+                        [&](const std::string& mine) { return team->exchange(mine); },
+                        [seen = team->star_.get()] { return seen->gone(); }};
   team->collectives_ = TRY(join(membership));
   return team;
 }
