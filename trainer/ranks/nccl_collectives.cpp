@@ -177,7 +177,8 @@ class NcclCollectives final : public Collectives {
   // Once; what failed first is what every later call says.
   Result<> abort(std::string why, Kind kind) {
     if (ncclComm_t comm = std::exchange(comm_, nullptr); comm != nullptr) ::ncclCommAbort(comm);
-    lost_ = Error(kind, "sum over the ranks by NCCL", std::move(why));
+    lost_ = Error(kind, "sum over the ranks by NCCL", std::move(why))
+                .advise("start the run again with --resume auto");
     return fail(*lost_);
   }
 
