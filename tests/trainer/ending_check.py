@@ -4,15 +4,18 @@ says what the test wants. A last checkpoint that cannot fit is not begun, and th
 
   ending_check.py LONGHAUL_TRAIN
 
-And one whose words nobody reads goes on to its end, with all of its time on the books."""
+And one whose words nobody reads goes on to its end, with all of its time on the books; and a rank that hangs
+ends the run of all after --rank-wait, with a checkpoint of the last whole step."""
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from killing import children, kill
 from small_run import Trainer, checkpoints, command, tokenize
 
 EVERY = 20
@@ -37,6 +40,10 @@ class Slurm:
         self.tool.chmod(0o755)
 
 
+def steps_of(said):
+    return [int(line.split()[1]) for line in said.splitlines() if line.startswith("step ")]
+
+
 def ended(program, folder, shards, name, code, *more, **variables):
     """Of a run stopped after its first checkpoint: (its log, whether its last step is saved)."""
     run, log = folder / name, folder / f"{name}.log"
@@ -46,7 +53,7 @@ def ended(program, folder, shards, name, code, *more, **variables):
         trainer.until_steps(2)
         trainer.process.terminate()
         trainer.process.communicate(timeout=120)
-        steps = [int(line.split()[1]) for line in trainer.said().splitlines() if line.startswith("step ")]
+        steps = steps_of(trainer.said())
         if (steps[-1] + 1) % EVERY == 0:  # it was time for one anyway
             shutil.rmtree(run)
             return ended(program, folder, shards, name, code, *more, **variables)
@@ -95,6 +102,37 @@ def unread(program, folder, shards):
     assert "is a pipe" not in (folder / "words").read_text()
 
 
+def hung_rank(program, folder, shards):
+    """It lives, and its connections are open: inside a sum or before one, as the moment has it."""
+    run, log = folder / "hung", folder / "hung.log"
+    trainer = Trainer(program, shards, run, log, "--ranks", 2, "--rank-wait", 5)
+    ranks = []
+    try:
+        trainer.until_said("\nstep ", 3)
+        ranks = children(trainer.process.pid)
+        assert len(ranks) == 2, ranks
+        os.kill(ranks[1], signal.SIGSTOP)
+        trainer.process.communicate(timeout=300)
+    finally:
+        if trainer.process.poll() is None:  # else their numbers may be others' by now
+            for pid in ranks:
+                kill(pid)
+        trainer.kill()
+    said = trainer.said()
+    assert trainer.process.returncode == 5, (trainer.process.returncode, said[-1000:])
+    assert "a rank does not come" in said or "rank 1 does not answer" in said, said[-1000:]
+    assert f"rank 1 (process {ranks[1]}) was ended by signal 9" in said, said[-1000:]
+    last = steps_of(said)[-1]
+    assert checkpoints(run) == [f"step-{last + 1:08}"], (last, checkpoints(run), said[-1000:])
+    again = Trainer(program, shards, run, folder / "again.log", "--ranks", 2, "--resume", "auto")
+    try:
+        again.until_said("\nstep ", 1)
+        again.stop(130)
+        assert steps_of(again.said())[0] == last + 1, again.said()[:1000]
+    finally:
+        again.kill()
+
+
 def main():
     program = str(Path(sys.argv[1]).resolve())
     folder = Path(tempfile.mkdtemp(prefix="longhaul-ending-"))
@@ -102,6 +140,7 @@ def main():
         shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
         stories_of_grace(program, folder, shards)
         unread(program, folder, shards)
+        hung_rank(program, folder, shards)
         print("all held")
         return 0
     finally:

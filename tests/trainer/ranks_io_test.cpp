@@ -1,14 +1,16 @@
 // Ranks on loopback: the star, and Gloo's sums, a thread a rank.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <numeric>
+#include <future>
 #include <thread>
 
 #include "trainer/ranks/collectives.hpp"
 #include "trainer/ranks/star.hpp"
+#include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -80,6 +82,155 @@ TEST(Star, HearsTheLastWordsAndThenTheDeathOfARank) {
       ASSERT_TRUE(end && *end && (*end)->message);
       EXPECT_EQ((*end)->message->kind, Message::Kind::kEnd);
     }
+  });
+}
+
+// What `star` says of the others, once it says something.
+std::string first_word_of(const Star& star) {
+  std::optional<std::string> why;
+  while (!(why = star.gone())) ::poll(nullptr, 0, 1);
+  return *why;
+}
+
+TEST(Star, AnotherThreadSeesADeathAndTakesNoWordAway) {
+  std::promise<void> may_die;
+  as_ranks(3, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 1) {
+      star->send(0, {Message::Kind::kFailed, false, 5, "its disk is full"});
+      may_die.get_future().wait();
+      star.reset();
+    } else if (rank == 0) {
+      EXPECT_EQ(star->gone(), std::nullopt);  // words are none
+      may_die.set_value();
+      std::string seen;
+      std::thread([&] { seen = first_word_of(*star); }).join();
+      EXPECT_EQ(seen, "rank 1 is gone");
+      const auto words = star->hear(60s), death = star->hear(60s);
+      ASSERT_TRUE(words && *words && (*words)->message);
+      EXPECT_EQ((*words)->message->text, "its disk is full");
+      ASSERT_TRUE(death && *death);
+      EXPECT_FALSE((*death)->message);
+      EXPECT_EQ(star->gone(), "rank 1 is gone");  // now that its connection is closed here, too
+      star->send(2, {Message::Kind::kEnd, false, 5});
+    } else {
+      const auto end = star->hear(60s);  // rank 1 has no connection to this one
+      ASSERT_TRUE(end && *end && (*end)->message);
+    }
+  });
+}
+
+TEST(Star, TheEndThatRankZeroSaysIsSeenInsideASum) {
+  std::promise<void> ended, seen;
+  as_ranks(2, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 0) {
+      star->send_to_all({Message::Kind::kGo, false, 5});
+      star->send_to_all({Message::Kind::kEnd, false, 5});
+      ended.set_value();
+      seen.get_future().wait();  // it saves, say, and its connection stays
+      return;
+    }
+    ended.get_future().wait();
+    EXPECT_TRUE(star->hear(60s));  // the "go" alone, though both may have come as one
+    EXPECT_EQ(first_word_of(*star), "rank 0 has ended the run");
+    EXPECT_TRUE(star->hear(60s));
+    EXPECT_EQ(star->gone(), std::nullopt);
+    seen.set_value();
+    EXPECT_EQ(first_word_of(*star), "rank 0 is gone");
+  });
+}
+
+TEST(Star, IsAskedWhileItHearsAndHangsUp) {  // for tsan
+  as_ranks(2, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    if (rank == 1) {
+      for (std::uint64_t step = 0; step < 100; ++step)
+        star->send(0, {Message::Kind::kReady, false, step});
+      return;
+    }
+    std::thread asks([&] { EXPECT_EQ(first_word_of(*star), "rank 1 is gone"); });
+    std::uint64_t words = 0;
+    for (;;) {
+      const auto heard = star->hear(60s);
+      if (!heard || !*heard || !(*heard)->message) break;
+      ++words;
+    }
+    EXPECT_EQ(words, 100U);
+    asks.join();
+  });
+}
+
+// Collectives that never end by themselves, but when somebody is gone.
+class HeldUp final : public Collectives {
+ public:
+  explicit HeldUp(const Membership& membership) : gone_(membership.gone) {}
+  Result<> sum(std::span<float>) override { return wait(); }
+  Result<> sum(std::span<double>) override { return wait(); }
+  Result<> gather(std::span<float>, std::span<const std::size_t>) override { return wait(); }
+
+ private:
+  Result<> wait() const {
+    std::optional<std::string> why;
+    while (!(why = gone_())) ::poll(nullptr, 0, 1);
+    return fail(Kind::kLink, "sum", *why);
+  }
+  std::function<std::optional<std::string>()> gone_;
+};
+
+Result<std::unique_ptr<Collectives>> held_up(const Membership& membership) {
+  return std::unique_ptr<Collectives>(new HeldUp(membership));
+}
+
+// body(team, rank) as each of `ranks`, at once.
+template <class Body>
+void as_team(std::uint64_t ranks, Duration patience, Body&& body) {
+  const Listener listener;
+  std::vector<std::thread> threads;
+  for (std::uint64_t rank = 0; rank < ranks; ++rank)
+    threads.emplace_back([&, rank] {
+      auto team = Team::form(
+          listener.place(rank, ranks), patience, [] { return false; }, held_up);
+      ASSERT_TRUE(team) << team.error().message();
+      body(*team, rank);
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Team, ASumEndsWhenARankIsGoneAndTheErrorSaysWhich) {
+  as_team(3, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
+    if (rank == 1) return;  // it is gone
+    std::vector<float> values(3);
+    const Result<> summed = team->collectives().sum(std::span(values));
+    ASSERT_FALSE(summed);
+    if (rank == 0) {
+      EXPECT_EQ(summed.error().why(), "rank 1 is gone");
+      EXPECT_EQ(team->who_is_gone(summed.error()).why(),
+                "rank 1 is gone: its process or its host has died");
+      team->end(5, "rank 1 is gone");
+    } else {
+      EXPECT_EQ(summed.error().why().substr(0, 7), "rank 0 ");  // of which alone it knows
+    }
+  });
+}
+
+TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
+  constexpr Duration kWaited = std::chrono::hours(1);
+  as_team(3, 60s, [&](std::unique_ptr<Team>& team, std::uint64_t rank) {
+    if (rank > 0) {
+      if (rank == 1) team->say_ready(5, false);
+      EXPECT_TRUE(team->told(60s));  // the end of the first step
+      team->say_waits(6, "chunk 7", false);
+      EXPECT_TRUE(team->told(60s));
+      return;
+    }
+    while (!team->gate().holds(1, 5)) ASSERT_TRUE(team->look(10ms));
+    EXPECT_TRUE(team->expect_words(5, 1s));  // not yet
+    const Result<> all = team->expect_words(5, kWaited);
+    ASSERT_FALSE(all);
+    EXPECT_EQ(all.error().kind(), Kind::kTimeout);
+    EXPECT_EQ(all.error().why(), "rank 2 does not answer, though its connection is open");
+    team->end(5, "");
+    while (team->gate().waits_for(6) != "rank 1: chunk 7" || !team->expect_words(6, kWaited))
+      ASSERT_TRUE(team->look(10ms));  // both have just said why, and may for hours
+    team->end(6, "");
   });
 }
 

@@ -1,5 +1,6 @@
 // Several ranks: where each stands, what they say, who waits for whom, and how gradients are
 // summed.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -7,6 +8,7 @@
 
 #include "trainer/ranks/gate.hpp"
 #include "trainer/ranks/gradient_reducer.hpp"
+#include "trainer/ranks/loaded_library.hpp"
 #include "trainer/ranks/place.hpp"
 
 namespace longhaul::trainer {
@@ -71,6 +73,25 @@ TEST(RankPlace, FindsTheFirstHostOfAList) {
   EXPECT_EQ(first_host("n[1,3-5]"), "n1");
   EXPECT_EQ(first_host("n[003-5]-ib,m"), "n003-ib");
   EXPECT_EQ(first_host("n["), "n");
+}
+
+TEST(LoadedLibrary, TwoNcclsInOneProcessAreRefused) {
+  const std::vector<std::string> one = {"/lib/libc.so.6", "/opt/nccl/lib/libnccl.so.2.28.3",
+                                        "/opt/aws/lib/libnccl-net.so", "/opt/libnccl-tuner.so"};
+  EXPECT_TRUE(expect_one_nccl(one));
+  EXPECT_TRUE(expect_one_nccl({}));
+  std::vector<std::string> two = one;
+  two.emplace_back("/venv/nvidia/nccl/lib/libnccl.so.2");
+  const Result<> refused = expect_one_nccl(two);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), Kind::kUnsupported);
+  EXPECT_EQ(refused.error().message(),
+            "sum over the ranks by NCCL: two copies of it are loaded, "
+            "/opt/nccl/lib/libnccl.so.2.28.3 and /venv/nvidia/nccl/lib/libnccl.so.2");
+}
+
+TEST(LoadedLibrary, ThoseOfThisProcessAreNamed) {
+  EXPECT_THAT(loaded_libraries(), testing::Contains(testing::HasSubstr("/libc.so")));
 }
 
 TEST(RankMessage, ComesBackFromAnySplit) {

@@ -107,6 +107,7 @@ Result<> TrainingRun::lead() {
   TRY(team_->look(Duration::zero()));
   while (!team_->gate().open(step_)) {
     TRY(team_->look(kMeetLook));
+    TRY(team_->expect_words(step_, time_now() - began));
     while (const std::optional<Command> command = reporter_->poll(step_)) carry_out(*command);
     stop_ = stop_ || control_.stop_asked();
     look_for_newer_attempt();

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct Membership {
   Duration patience{};  // for one call
   // Every rank's text at every rank (Star::exchange).
   std::function<Result<std::vector<std::string>>(const std::string& mine)> exchange;
+  // Why no call can end any more, seen outside of the collectives (Star::gone); asked while a call
+  // waits, by its thread. Not by Gloo, whose own connections close with a rank's.
+  std::function<std::optional<std::string>()> gone{};
 };
 // kUnsupported in a build without Gloo. GLOO_SOCKET_IFNAME chooses another network than address's.
 Result<std::unique_ptr<Collectives>> gloo_collectives(const Membership& membership);

@@ -36,6 +36,11 @@ void Gate::on_gone(std::uint64_t rank) {
               .advise("start the run again with --resume auto");
 }
 
+bool Gate::holds(std::uint64_t rank, std::uint64_t step) const {
+  const auto found = seen_.find(rank);
+  return found != seen_.end() && found->second.ready == step;
+}
+
 bool Gate::open(std::uint64_t step) const {
   std::uint64_t ready = 0;
   for (const auto& [rank, seen] : seen_)
@@ -45,8 +50,8 @@ bool Gate::open(std::uint64_t step) const {
 
 std::string Gate::waits_for(std::uint64_t step) const {
   for (std::uint64_t rank = 1; rank < ranks_; ++rank) {
+    if (holds(rank, step)) continue;
     const auto found = seen_.find(rank);
-    if (found != seen_.end() && found->second.ready == step) continue;
     const std::string why = found == seen_.end() ? "" : found->second.waits;
     return fmt::format("rank {}{}{}", rank, why.empty() ? "" : ": ", why);
   }

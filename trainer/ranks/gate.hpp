@@ -17,6 +17,7 @@ class Gate {
   explicit Gate(std::uint64_t ranks) : ranks_(ranks) {}
   void on_message(std::uint64_t rank, const Message& message);
   void on_gone(std::uint64_t rank);
+  bool holds(std::uint64_t rank, std::uint64_t step) const;  // that step's batch
   // Every other rank holds the batch of `step`.
   bool open(std::uint64_t step) const;
   bool stop_asked() const { return stop_; }  // by a signal to any of them

@@ -68,7 +68,10 @@ Result<> guarded(Call&& call) {
   } catch (const gloo::IoException& error) {
     const std::string why = error.what();
     const bool late = why.find("imed out") != std::string::npos;
-    return fail(late ? Kind::kTimeout : Kind::kLink, "sum over the ranks", printable(why, 200));
+    if (late)
+      return fail(Error(Kind::kTimeout, "sum over the ranks", "a rank does not come")
+                      .advise("start the run again with --resume auto"));
+    return fail(Kind::kLink, "sum over the ranks", printable(why, 200));
   } catch (const std::exception& error) {
     return fail(Kind::kLink, "sum over the ranks", printable(error.what(), 200));
   }

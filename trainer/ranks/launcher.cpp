@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "lib/base/assert.hpp"
 
@@ -118,20 +119,21 @@ Result<int> launch(const Launch& work) {
     }
   }
   ::close(listener);
-  bool stopping = false;
-  bool dying = false;
-  std::chrono::steady_clock::time_point until;  // once dying
+  using Clock = std::chrono::steady_clock;
+  bool stopping = false, dying = false, parting = false;
+  std::optional<Clock::time_point> until;  // of those that are left
   const auto any = [&] {
     return std::any_of(children.begin(), children.end(), [](const Child& c) { return c.running; });
   };
   while (any()) {
-    if (reap(work, children) && !std::exchange(dying, true))
-      until = std::chrono::steady_clock::now() + work.grace;
+    if (reap(work, children) && !std::exchange(dying, true) && !until)
+      until = Clock::now() + work.grace;
+    if (!children[0].running && !std::exchange(parting, true)) until = Clock::now() + work.parting;
     if (work.stop_asked() && !std::exchange(stopping, true)) signal_all(children, SIGTERM);
-    if (dying && std::chrono::steady_clock::now() > until) {
+    if (until && Clock::now() > *until) {
       work.say("the other ranks did not end: they are killed");
       signal_all(children, SIGKILL);
-      until += work.grace;
+      until = Clock::now() + work.grace;
     }
     ::poll(nullptr, 0, kLookMs);
   }

@@ -18,6 +18,7 @@ struct Launch {
   std::function<void(const std::string&)> say;  // a line for people
   std::function<bool()> stop_asked;             // asked every 50 ms; then each gets SIGTERM, once
   Duration grace = std::chrono::minutes(10);    // for the rest to end after one has died
+  Duration parting = std::chrono::seconds(30);  // for the others after rank 0, which saves for all
 };
 
 // The exit code: 0 if all ended so, else rank 0's, or the first other rank's where that is 0; of

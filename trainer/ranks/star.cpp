@@ -116,6 +116,25 @@ Star::~Star() {
   for (Line& line : lines_) hang_up(line);
 }
 
+std::optional<std::string> Star::gone() const {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t first = place_.rank == 0 ? 1 : 0;
+  std::vector<pollfd> looks;
+  for (std::uint64_t rank = first; rank < lines_.size(); ++rank) {
+    if (lines_[rank].fd < 0) return fmt::format("rank {} is gone", rank);
+    looks.push_back({lines_[rank].fd, POLLIN | POLLRDHUP, 0});
+  }
+  ::poll(looks.data(), looks.size(), 0);
+  for (std::size_t i = 0; i < looks.size(); ++i)
+    if ((looks[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+      return fmt::format("rank {} is gone", first + i);
+  // Rank 0 says nothing while this rank is inside a sum, but the end: its next "go" waits for this
+  // rank's "ready". It is seen here because rank 0 stays, to save, when another has died.
+  if (place_.rank != 0 && ((looks[0].revents & POLLIN) != 0 || !lines_[0].in.empty()))
+    return "rank 0 has ended the run";
+  return std::nullopt;
+}
+
 void Star::hang_up(Line& line) {
   if (line.fd >= 0) ::close(line.fd);
   line.fd = -1;
@@ -227,6 +246,7 @@ void Star::send_to_all(const Message& message) {
 
 void Star::read_from(Line& line) {
   char piece[65536];
+  const std::lock_guard lock(mutex_);
   const auto got = ::recv(line.fd, piece, sizeof piece, MSG_DONTWAIT);
   if (got > 0) {
     line.in.append(piece, static_cast<std::size_t>(got));
@@ -236,6 +256,7 @@ void Star::read_from(Line& line) {
 }
 
 std::optional<Star::Heard> Star::take_heard(std::uint64_t rank, Result<>& broken) {
+  const std::lock_guard lock(mutex_);
   Line& line = lines_[rank];
   auto taken = take_frame(line.in);
   if (!taken) {

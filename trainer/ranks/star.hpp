@@ -1,10 +1,12 @@
 // Star: a TCP connection of every rank to rank 0, for what is not numbers: meeting, addresses, the
 // gate, and seeing at once that a process has died. Ranks trust their network, as Gloo and NCCL do:
 // nothing here is sealed or proved, so it belongs on a cluster's own network, never on the WAN. A
-// host that vanishes is noticed by keep-alives within 30 s. One thread.
+// host that vanishes is noticed by keep-alives within 30 s. One thread, which is then waiting for a
+// sum perhaps: gone() may be asked by any other meanwhile.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +38,10 @@ class Star {
   Result<std::optional<Heard>> hear(Duration most);
   // Every rank's text, in the order of ranks, at every rank. kLink: one is gone.
   Result<std::vector<std::string>> exchange(const std::string& mine, Duration patience);
+  // Why what all ranks do together cannot end any more, as this one sees it: "rank 2 is gone", or
+  // rank 0's last word. None: nobody is gone. Any thread; never blocks, and takes nothing from
+  // hear(). Only for who is inside a sum: outside of one, rank 0 may speak.
+  std::optional<std::string> gone() const;
   // This host's address as the other ranks reach it.
   const std::string& address() const { return address_; }
 
@@ -53,7 +59,8 @@ class Star {
   void hang_up(Line& line);
 
   RankPlace place_;
-  std::vector<Line> lines_;  // by rank; of others than rank 0 only the first is used
+  mutable std::mutex mutex_;  // lines_ from join() on, where they change and where gone() looks
+  std::vector<Line> lines_;   // by rank; of others than rank 0 only the first is used
   std::vector<bool> said_gone_;
   std::string address_;
 };

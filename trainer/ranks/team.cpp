@@ -13,9 +13,13 @@ Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patien
                                          std::function<bool()> stop_asked, Join& join) {
   auto star = TRY(Star::join(place, patience, stop_asked));
   std::unique_ptr<Team> team(new Team(place, patience, std::move(star)));
-  Membership membership{place.rank, place.ranks,
-                        place.gpu,  team->star_->address(),
-                        patience,   [&](const std::string& mine) { return team->exchange(mine); }};
+  Membership membership{place.rank,
+                        place.ranks,
+                        place.gpu,
+                        team->star_->address(),
+                        patience,
+                        [&](const std::string& mine) { return team->exchange(mine); },
+                        [seen = team->star_.get()] { return seen->gone(); }};
   team->collectives_ = TRY(join(membership));
   return team;
 }
@@ -25,6 +29,7 @@ Result<> Team::look(Duration most) {
   for (Duration wait = most;; wait = Duration::zero()) {
     const std::optional<Star::Heard> heard = TRY(star_->hear(wait));
     if (!heard) break;
+    heard_[heard->rank] = std::chrono::steady_clock::now();
     if (heard->message) {
       gate_.on_message(heard->rank, *heard->message);
     } else {
@@ -32,6 +37,17 @@ Result<> Team::look(Duration most) {
     }
   }
   if (gate_.lost()) return fail(*gate_.lost());
+  return {};
+}
+
+Result<> Team::expect_words(std::uint64_t step, Duration waited) const {
+  if (waited <= patience_) return {};
+  const auto now = std::chrono::steady_clock::now();
+  for (std::uint64_t rank = 1; rank < ranks(); ++rank)
+    if (!gate_.holds(rank, step) && (!heard_[rank] || now - *heard_[rank] > patience_))
+      return fail(Error(Kind::kTimeout, fmt::format("train with {} ranks", ranks()),
+                        fmt::format("rank {} does not answer, though its connection is open", rank))
+                      .advise("start the run again with --resume auto"));
   return {};
 }
 

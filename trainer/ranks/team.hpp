@@ -3,6 +3,7 @@
 // ranks do it at the same step. The training thread; only the collectives may be used by another.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,9 @@ class Team {
   const Gate& gate() const { return gate_; }
   void go(std::uint64_t step, std::span<const Command> settings);
   void end(std::uint64_t step, const std::string& why);
+  // kTimeout: a rank that does not hold `step`'s batch has said nothing for the whole patience, nor
+  // has this one waited for it a shorter time. One that waits for data says so ten times a second.
+  Result<> expect_words(std::uint64_t step, Duration waited) const;
   // After a collective has failed: which rank it was, or `error` if none is seen to be gone.
   Error who_is_gone(const Error& error);
 
@@ -51,12 +55,17 @@ class Team {
 
  private:
   Team(const RankPlace& place, Duration patience, std::unique_ptr<Star> star)
-      : place_(place), patience_(patience), star_(std::move(star)), gate_(place.ranks) {}
+      : place_(place),
+        patience_(patience),
+        star_(std::move(star)),
+        gate_(place.ranks),
+        heard_(place.ranks) {}
 
   RankPlace place_;
   Duration patience_;
   std::unique_ptr<Star> star_;
   Gate gate_;
+  std::vector<std::optional<std::chrono::steady_clock::time_point>> heard_;  // last, by rank
   std::unique_ptr<Collectives> collectives_;
 };
 
