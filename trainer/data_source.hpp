@@ -37,6 +37,8 @@ class DataSource {
   // Names the content in checkpoints: version and digest of the dataset, or names and sizes of a
   // folder's shards. A resume refuses another.
   virtual std::string identity() const = 0;
+  // Of the bytes themselves, where identity() does not pin them; empty: it does.
+  virtual std::string content() const { return {}; }
   // Fills out (range.count ids) only if every byte of the range has arrived and its hash matched;
   // else kNotYet with `out` untouched.
   virtual Result<Presence> read(const TokenRange& range, std::span<Token> out) = 0;

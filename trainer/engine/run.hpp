@@ -1,6 +1,7 @@
-// TrainingRun: one attempt of a run on this process. train.cpp begins and ends it, run_step.cpp
-// does its steps, run_control.cpp what people ask of it, run_ranks.cpp what it has to do with other
-// ranks: rank 0 reports, evaluates the commands and saves for all. The training thread.
+// TrainingRun: one attempt of a run on this process. train.cpp begins and ends it,
+// run_resume.cpp goes on from an earlier one, run_step.cpp does its steps, run_control.cpp what
+// people ask of it, run_ranks.cpp what it has to do with other ranks: rank 0 reports, evaluates the
+// commands and saves for all. The training thread.
 #pragma once
 
 #include <deque>
@@ -39,6 +40,7 @@ class TrainingRun {
   Result<> follow_arrivals();
   Result<> resume();
   Result<> restore(const Found& found);
+  void tell_changes(const Facts& before, const Facts& environment);
   Result<> evaluate();
   Result<> checkpoint();
   void announce_checkpoints();
@@ -96,7 +98,7 @@ class TrainingRun {
   std::optional<EvalSet> eval_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
-  std::string data_identity_;
+  Facts facts_;  // settings_of() this start
   std::optional<Path> resumed_from_;
   std::unique_ptr<Team> team_;  // none: one rank
   std::unique_ptr<GradientReducer> reducer_;

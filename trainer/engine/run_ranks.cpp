@@ -44,8 +44,7 @@ Result<> TrainingRun::form_team() {
 // All train the same model on the same data, from the checkpoint that rank 0 has found.
 Result<> TrainingRun::agree() {
   std::string settings;
-  for (const auto& [key, value] : settings_of(options_, data_identity_))
-    settings += key + "=" + value + "\n";
+  for (const auto& [key, value] : facts_) settings += key + "=" + value + "\n";
   settings += fmt::format("model={}\n", learner_->weights().numel());
   const std::vector<std::string> mine = {settings, fmt::to_string(step_),
                                          resumed_from_ ? resumed_from_->native() : ""};

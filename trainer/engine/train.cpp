@@ -63,7 +63,7 @@ Result<> TrainingRun::open_data() {
     auto folder = TRY(FolderSource::open(options_.data));
     source_ = std::move(folder);
   }
-  data_identity_ = source_->identity();
+  facts_ = settings_of(options_, learner_->rules(), *source_);
   order_ =
       TRY(SampleOrder::make(source_->shards(), {.seed = options_.seed,
                                                 .sequence = options_.sequence,
@@ -124,58 +124,6 @@ Result<> TrainingRun::open() {
   return {};
 }
 
-// What the steps so far have read is read again in that order, or not at all.
-Result<> TrainingRun::follow_arrivals() {
-  arrival_.emplace(options_.run / "order", options_.seed);
-  TRY(arrival_->replay(*order_));
-  if (step_ == 0 || order_->knows(step_ * options_.batch - 1)) return {};
-  return fail(Error(Kind::kNotFound, "go on in the order of arrival",
-                    printable((options_.run / "order").native()) + " does not reach so far")
-                  .advise("copy that folder from the run that wrote the checkpoint"));
-}
-
-Result<> TrainingRun::resume() {
-  if (options_.resume != "auto") {
-    return restore({options_.resume, TRY(verify_checkpoint(options_.resume))});
-  }
-  std::vector<std::string> broken;
-  const std::optional<Found> found = TRY(newest_valid(options_.run, broken));
-  for (const std::string& why : broken) console_.err("longhaul-train: passed over: " + why + "\n");
-  return found ? restore(*found) : Result<>();
-}
-
-Result<> TrainingRun::restore(const Found& found) {
-  const auto settings = settings_of(options_, data_identity_);
-  for (const auto& [key, value] : settings) {
-    const auto before = found.notes.settings.find(key);
-    if (before != found.notes.settings.end() && before->second != value)
-      return fail(Kind::kUsage, "resume from " + printable(found.folder.native()),
-                  fmt::format("its {} is {}, not {}", key, printable(before->second, 80), value));
-  }
-  std::string differs;
-  for (const auto& [key, value] :
-       environment_of(options_, outside_.place.ranks, learner_->device())) {
-    const auto before = found.notes.environment.find(key);
-    if (before == found.notes.environment.end() || before->second != value) differs += " " + key;
-  }
-  if (!differs.empty() && leads())
-    console_.err("longhaul-train: the same run, not the same bits: differs in" + differs + "\n");
-  TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
-    return load_checkpoint(found.folder, learner_->config(), weights, state);
-  }));
-  step_ = found.notes.step;
-  if (found.notes.next_index != step_ * options_.batch)
-    return fail(Kind::kMalformed, "resume from " + printable(found.folder.native()),
-                "its sample does not fit its step");
-  numbers_ = found.notes.numbers;
-  if (!options_.forget_controls) settings_.load(numbers_);
-  if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
-  saved_step_ = step_;
-  resumed_from_ = found.folder;
-  if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
-  return {};
-}
-
 Result<> TrainingRun::evaluate() {
   ledger_.enter(Column::kCompute, time_now());
   learner_->read_at_weights();
@@ -205,7 +153,7 @@ CheckpointNotes TrainingRun::notes() const {
   CheckpointNotes out;
   out.step = step_;
   out.next_index = step_ * options_.batch;
-  out.settings = settings_of(options_, data_identity_);
+  out.settings = facts_;
   out.environment = environment_of(options_, outside_.place.ranks, learner_->device());
   out.numbers = numbers_;
   settings_.save(out.numbers);

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include "lib/base/escape.hpp"
+#include "trainer/engine/run.hpp"
+
+namespace longhaul::trainer {
+
+// What the steps so far have read is read again in that order, or not at all.
+Result<> TrainingRun::follow_arrivals() {
+  arrival_.emplace(options_.run / "order", options_.seed);
+  TRY(arrival_->replay(*order_));
+  if (step_ == 0 || order_->knows(step_ * options_.batch - 1)) return {};
+  return fail(Error(Kind::kNotFound, "go on in the order of arrival",
+                    printable((options_.run / "order").native()) + " does not reach so far")
+                  .advise("copy that folder from the run that wrote the checkpoint"));
+}
+
+Result<> TrainingRun::resume() {
+  if (options_.resume != "auto") {
+    return restore({options_.resume, TRY(verify_checkpoint(options_.resume))});
+  }
+  std::vector<std::string> broken;
+  const std::optional<Found> found = TRY(newest_valid(options_.run, broken));
+  for (const std::string& why : broken) console_.err("longhaul-train: passed over: " + why + "\n");
+  return found ? restore(*found) : Result<>();
+}
+
+// What was changed on purpose is gone on with, and said: a lower rate, say, is often why one
+// resumes.
+void TrainingRun::tell_changes(const Facts& before, const Facts& environment) {
+  if (!leads()) return;
+  const std::string rules = changed_settings(before, facts_);
+  if (!rules.empty())
+    console_.err("longhaul-train: goes on by other rules: differs in " + rules + "\n");
+  const std::string bits = changed_environment(
+      environment, environment_of(options_, outside_.place.ranks, learner_->device()));
+  if (!bits.empty())
+    console_.err("longhaul-train: the same run, not the same bits: differs in " + bits + "\n");
+}
+
+Result<> TrainingRun::restore(const Found& found) {
+  Facts before = found.notes.settings;
+  settle_older(before);
+  TRY(check_same_run(before, facts_, found.folder));
+  tell_changes(before, found.notes.environment);
+  TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
+    return load_checkpoint(found.folder, learner_->config(), weights, state);
+  }));
+  step_ = found.notes.step;
+  if (found.notes.next_index != step_ * options_.batch)
+    return fail(Kind::kMalformed, "resume from " + printable(found.folder.native()),
+                "its sample does not fit its step");
+  numbers_ = found.notes.numbers;
+  if (!options_.forget_controls) settings_.load(numbers_);
+  if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
+  saved_step_ = step_;
+  resumed_from_ = found.folder;
+  if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
+  return {};
+}
+
+}  // namespace longhaul::trainer
