@@ -25,7 +25,7 @@ class SameRun : public testing::Test {
   }
   Facts facts(const TrainOptions& options) const {
     const auto data = FolderSource::open(folder_.path()).value();
-    return settings_of(options, optimizer_of(options).value(), *data);
+    return settings_of(options, optimizer_of(options).value(), *data).value();
   }
   Facts facts() const { return facts(options_); }
   // With one flag given; nullopt: there is no such flag.
@@ -100,8 +100,8 @@ TEST_F(SameRun, KnowsEveryRuleOfTheOptimizer) {
   const auto changed = [&](auto&& change) {
     OptimizerConfig other = usual;
     change(other);
-    const Facts before = settings_of(options_, usual, *data);
-    const Facts now = settings_of(options_, other, *data);
+    const Facts before = settings_of(options_, usual, *data).value();
+    const Facts now = settings_of(options_, other, *data).value();
     return check_same_run(before, now, "f") ? changed_settings(before, now) : "refused";
   };
   EXPECT_EQ(changed([](OptimizerConfig& c) { c.rest = RestRule::kSign; }), "refused");
@@ -130,6 +130,15 @@ TEST_F(SameRun, EveryFlagIsComparedOrChangesNothing) {
   const std::string text = config_json(options_);
   const Json all = Json::parse(text).value();
   for (const auto& [name, value] : all.members()) EXPECT_TRUE(known.contains(name)) << name;
+}
+
+TEST_F(SameRun, RefusesOtherTextOfTheSameSize) {
+  const Facts before = facts();
+  std::ofstream(folder_.path() / "a.bin") << "0123456798";
+  const auto checked = check_same_run(before, facts(), "f");
+  ASSERT_FALSE(checked);
+  EXPECT_NE(checked.error().message().find("its data-content is all:"), std::string::npos)
+      << checked.error().message();
 }
 
 TEST_F(SameRun, AScaleIsTheSameHoweverItWasAskedFor) {

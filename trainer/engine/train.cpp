@@ -63,7 +63,7 @@ Result<> TrainingRun::open_data() {
     auto folder = TRY(FolderSource::open(options_.data));
     source_ = std::move(folder);
   }
-  facts_ = settings_of(options_, learner_->rules(), *source_);
+  facts_ = TRY(settings_of(options_, learner_->rules(), *source_));
   order_ =
       TRY(SampleOrder::make(source_->shards(), {.seed = options_.seed,
                                                 .sequence = options_.sequence,

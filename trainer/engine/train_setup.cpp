@@ -133,7 +133,8 @@ Result<> start_weights(const TrainOptions& o, const ModelConfig& config, std::sp
   return {};
 }
 
-Facts settings_of(const TrainOptions& o, const OptimizerConfig& rules, const DataSource& data) {
+Result<Facts> settings_of(const TrainOptions& o, const OptimizerConfig& rules,
+                          const DataSource& data) {
   const auto number = [](auto value) { return fmt::to_string(value); };
   const auto yes = [](bool value) { return std::string(value ? "yes" : "no"); };
   Facts out = {{"data", data.identity()},
@@ -169,8 +170,8 @@ Facts settings_of(const TrainOptions& o, const OptimizerConfig& rules, const Dat
                {"warmup", number(o.warmup)},
                {"cooldown", number(o.cooldown)},
                {"floor", number(o.floor)}};
-  if (std::string content = data.content(); !content.empty())
-    out["data-content"] = std::move(content);
+  const std::string content = TRY(data.content());
+  if (!content.empty()) out["data-content"] = content;
   return out;
 }
 

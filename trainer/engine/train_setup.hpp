@@ -22,8 +22,9 @@ Result<> start_weights(const TrainOptions& options, const ModelConfig& config,
                        std::span<float> weights);
 
 // What is trained and by which rules, resolved: what a flag left to the optimizer stands as that.
-Facts settings_of(const TrainOptions& options, const OptimizerConfig& rules,
-                  const DataSource& data);
+// Reads some of the data.
+Result<Facts> settings_of(const TrainOptions& options, const OptimizerConfig& rules,
+                          const DataSource& data);
 // Of a checkpoint: what an older version wrote in another way, as settings_of() has it.
 void settle_older(Facts& settings);
 // What decides whether the same settings also give the same bits. `device`: by name.
