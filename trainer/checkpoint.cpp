@@ -100,6 +100,11 @@ Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt)
   return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
 }
 
+Result<> still_newest(const Path& run, std::uint64_t attempt, const std::string& attempting) {
+  if (TRY(newest_attempt(run)) == attempt) return {};
+  return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
+}
+
 // What attempts up to this one have left unfinished: they were killed, or are to end.
 void remove_unfinished(const Path& run, std::uint64_t attempt) {
   for (const Path& name : names_in(run / "checkpoints").value_or(std::vector<Path>())) {
@@ -163,6 +168,23 @@ Result<std::vector<Path>> list_checkpoints(const Path& run) {
   return out;
 }
 
+Result<CheckpointNotes> read_notes(const Path& folder) {
+  const std::string text = TRY(read_text(folder / kNotes, kMaxConfigBytes));
+  return parse_notes(TRY(Json::parse(text)));
+}
+
+Result<std::optional<Found>> newest_noted(const Path& run) {
+  constexpr int kLooks = 3;  // one that was listed may be gone, and a newer one there
+  for (int look = 0; look < kLooks; ++look) {
+    std::vector<Path> folders = TRY(list_checkpoints(run));
+    if (folders.empty()) break;
+    for (; !folders.empty(); folders.pop_back())
+      if (auto notes = read_notes(folders.back()))
+        return std::optional(Found{folders.back(), *std::move(notes)});
+  }
+  return std::optional<Found>();
+}
+
 Result<CheckpointNotes> verify_checkpoint(const Path& folder) {
   const std::string text = TRY(read_text(folder / kNotes, kMaxConfigBytes));
   const Json json = TRY(Json::parse(text));
@@ -215,7 +237,9 @@ Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::spa
   return {};
 }
 
-Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optional<Path>& best) {
+Result<> prune_checkpoints(const Path& run, std::uint64_t attempt, std::size_t keep,
+                           const std::optional<Path>& best) {
+  TRY(still_newest(run, attempt, "delete older checkpoints of " + printable(run.native())));
   std::vector<Path> folders = TRY(list_checkpoints(run));
   std::size_t kept = 0;
   for (; !folders.empty(); folders.pop_back()) {
@@ -237,11 +261,10 @@ Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optiona
 
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
                           std::span<const float> weights, std::span<const NamedConstFloats> state,
-                          const CheckpointNotes& notes) {
+                          const CheckpointNotes& notes, const std::function<void()>& written) {
   const Path folder = checkpoint_path(run, notes.step);
   const std::string attempting = "write " + printable(folder.native());
-  if (TRY(newest_attempt(run)) != attempt)
-    return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
+  TRY(still_newest(run, attempt, attempting));
   TRY(make_folders(run / "checkpoints"));
   std::uint64_t bytes = weights.size_bytes();
   for (const auto& [name, floats] : state) bytes += floats.size_bytes();
@@ -259,15 +282,17 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
     TRY(write_safetensors(beside / kState, tensors, {}));
     const std::string text = TRY(notes_text(beside, notes));
     TRY(write_text_atomically(beside / kNotes, text));
+    if (written) written();
+    TRY(still_newest(run, attempt, attempting));
     std::error_code stale;  // one that did not verify
     std::filesystem::remove_all(folder, stale);
     TRY(move_file(beside, folder));
     TRY(sync_folder(run / "checkpoints"));
     return sync_folder(run);  // where the name of `checkpoints` itself stands
   };
-  Result<> written = write_all();
-  if (!written) std::filesystem::remove_all(beside, ignored);
-  return written;
+  Result<> done = write_all();
+  if (!done) std::filesystem::remove_all(beside, ignored);
+  return done;
 }
 
 }  // namespace longhaul::trainer

@@ -59,7 +59,7 @@ CheckpointWriter::Outcome CheckpointWriter::write() {
       write_checkpoint(run_, attempt_, config_, snapshot_.weights, snapshot_.state, notes_);
   if (written) {
     const auto best = best_step_ ? std::optional(checkpoint_path(run_, *best_step_)) : std::nullopt;
-    written = prune_checkpoints(run_, keep_, best);
+    written = prune_checkpoints(run_, attempt_, keep_, best);
   }
   if (!written) outcome.error = written.error();
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

@@ -111,7 +111,8 @@ TEST(Checkpoint, PruningKeepsTheNewestValidTheBestAndThoseNotHome) {
   for (std::uint64_t step = 1; step <= 6; ++step) ASSERT_TRUE(run.write(step));
   std::ofstream(checkpoint_path(run.folder.path(), 1) / "pending-home");
   std::ofstream(checkpoint_path(run.folder.path(), 6) / "model.safetensors") << "torn";
-  ASSERT_TRUE(prune_checkpoints(run.folder.path(), 2, checkpoint_path(run.folder.path(), 3)));
+  ASSERT_TRUE(
+      prune_checkpoints(run.folder.path(), run.attempt, 2, checkpoint_path(run.folder.path(), 3)));
   EXPECT_EQ(run.names(),
             (std::vector<std::string>{"step-00000001", "step-00000003", "step-00000004",
                                       "step-00000005", "step-00000006"}));
@@ -124,6 +125,46 @@ TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
   EXPECT_EQ(run.write(1).error().kind(), Kind::kBusy);
   EXPECT_TRUE(run.names().empty());
   EXPECT_TRUE(run.write(1, 2));
+}
+
+TEST(Checkpoint, AnAttemptThatANewerOneOvertakesWhileItWritesGivesItNoName) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(1));
+  const std::vector<NamedConstFloats> state = {{"first", run.first}};
+  CheckpointNotes notes;
+  notes.step = 2;
+  const auto overtake = [&] { EXPECT_EQ(claim_attempt(run.folder.path()).value(), 2U); };
+  const auto done =
+      write_checkpoint(run.folder.path(), 1, small(), run.weights, state, notes, overtake);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind(), Kind::kBusy);
+  EXPECT_NE(done.error().message().find("a newer attempt of this run is at work"),
+            std::string::npos);
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000001"});
+  std::error_code none;
+  EXPECT_FALSE(
+      std::filesystem::exists(run.folder.path() / "checkpoints" / ".step-00000002.1", none));
+}
+
+TEST(Checkpoint, AnOlderAttemptDeletesNothing) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  ASSERT_TRUE(claim_attempt(run.folder.path()));
+  EXPECT_EQ(prune_checkpoints(run.folder.path(), 1, 1, std::nullopt).error().kind(), Kind::kBusy);
+  EXPECT_EQ(run.names().size(), 3U) << "the newer one may be reading any of them";
+  EXPECT_TRUE(prune_checkpoints(run.folder.path(), 2, 1, std::nullopt));
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000003"});
+}
+
+TEST(Checkpoint, NotesAreReadWithoutAllOfItsFiles) {
+  RunFolder run;
+  EXPECT_FALSE(newest_noted(run.folder.path()).value());
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  std::ofstream(checkpoint_path(run.folder.path(), 2) / "model.safetensors") << "torn";
+  std::ofstream(checkpoint_path(run.folder.path(), 3) / "checkpoint.json") << "torn";
+  const auto found = newest_noted(run.folder.path()).value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->notes.step, 2U);
 }
 
 TEST(Checkpoint, RemovesWhatKilledAttemptsLeftUnfinished) {

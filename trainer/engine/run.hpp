@@ -35,12 +35,15 @@ class TrainingRun {
   void leave(const std::string& why);  // lets the other ranks know
 
  private:
-  Result<> open_data();
-  Result<std::unique_ptr<DataSource>> open_dataset();
+  Result<std::optional<Found>> look_back();
+  Result<> check_goes_on(const Found& found);
+  Result<> claim();
+  Result<> open_data(const std::optional<Found>& before);
+  Result<std::unique_ptr<DataSource>> open_dataset(const std::optional<Found>& before);
   Result<> follow_arrivals();
   Result<> resume();
   Result<> restore(const Found& found);
-  void tell_changes(const Facts& before, const Facts& environment);
+  void tell_changes(const Found& found);
   Result<> evaluate();
   Result<> checkpoint();
   void announce_checkpoints();

@@ -15,6 +15,29 @@ Result<> TrainingRun::follow_arrivals() {
                   .advise("copy that folder from the run that wrote the checkpoint"));
 }
 
+// The notes of what would be gone on from, as far as they are there now.
+Result<std::optional<Found>> TrainingRun::look_back() {
+  if (options_.resume == "auto") return newest_noted(options_.run);
+  if (options_.resume != "no")
+    return std::optional(Found{options_.resume, TRY(read_notes(options_.resume))});
+  const std::vector<Path> there = TRY(list_checkpoints(options_.run));
+  if (there.empty() || !leads()) return std::optional<Found>();
+  return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
+                    "it holds checkpoints")
+                  .advise("go on with --resume auto, or choose another --run"));
+}
+
+Result<> TrainingRun::check_goes_on(const Found& found) {
+  Facts before = found.notes.settings;
+  settle_older(before);
+  TRY(check_same_run(before, facts_, found.folder));
+  Settings steered;
+  if (!options_.forget_controls) steered.load(found.notes.numbers);
+  if (!options_.consume || !(steered.of("clip", 0) > 0)) return {};
+  return fail(Error(Kind::kUsage, "resume with --consume", "clip was set while the run was at work")
+                  .advise("--forget-controls takes that back"));
+}
+
 Result<> TrainingRun::resume() {
   if (options_.resume != "auto") {
     return restore({options_.resume, TRY(verify_checkpoint(options_.resume))});
@@ -27,22 +50,24 @@ Result<> TrainingRun::resume() {
 
 // What was changed on purpose is gone on with, and said: a lower rate, say, is often why one
 // resumes.
-void TrainingRun::tell_changes(const Facts& before, const Facts& environment) {
+void TrainingRun::tell_changes(const Found& found) {
   if (!leads()) return;
+  Facts before = found.notes.settings;
+  settle_older(before);
   const std::string rules = changed_settings(before, facts_);
-  if (!rules.empty())
-    console_.err("longhaul-train: goes on by other rules: differs in " + rules + "\n");
   const std::string bits = changed_environment(
-      environment, environment_of(options_, outside_.place.ranks, learner_->device()));
-  if (!bits.empty())
-    console_.err("longhaul-train: the same run, not the same bits: differs in " + bits + "\n");
+      found.notes.environment, environment_of(options_, outside_.place.ranks, learner_->device()));
+  const auto tell = [&](const std::string& text) {
+    console_.err("longhaul-train: " + text + "\n");
+    reporter_->mark(found.notes.step, text);
+  };
+  if (!rules.empty()) tell("goes on by other rules: differs in " + rules);
+  if (!bits.empty()) tell("the same run, not the same bits: differs in " + bits);
 }
 
 Result<> TrainingRun::restore(const Found& found) {
-  Facts before = found.notes.settings;
-  settle_older(before);
-  TRY(check_same_run(before, facts_, found.folder));
-  tell_changes(before, found.notes.environment);
+  TRY(check_goes_on(found));
+  tell_changes(found);
   TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
     return load_checkpoint(found.folder, learner_->config(), weights, state);
   }));

@@ -33,7 +33,7 @@ Time time_now() {
 }
 
 // What a resumed run read before is what it reads on, whatever is the newest version by now.
-Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset() {
+Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset(const std::optional<Found>& before) {
   if (!open_feed_)
     return fail(Kind::kUnsupported, "read a dataset",
                 "this build reads plain folders only: --data");
@@ -44,21 +44,14 @@ Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset() {
       std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
   opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
   opening.stop_asked = [this] { return control_.stop_asked(); };
-  if (options_.resume != "no") {
-    std::vector<std::string> broken;
-    const auto found =
-        options_.resume == "auto"
-            ? TRY(newest_valid(options_.run, broken))
-            : std::optional(Found{options_.resume, TRY(verify_checkpoint(options_.resume))});
-    if (found && found->notes.settings.contains("data"))
-      opening.identity = found->notes.settings.at("data");
-  }
+  if (before && before->notes.settings.contains("data"))
+    opening.identity = before->notes.settings.at("data");
   return open_feed_(opening);
 }
 
-Result<> TrainingRun::open_data() {
+Result<> TrainingRun::open_data(const std::optional<Found>& before) {
   if (!options_.dataset.empty()) {
-    source_ = TRY(open_dataset());
+    source_ = TRY(open_dataset(before));
   } else {
     auto folder = TRY(FolderSource::open(options_.data));
     source_ = std::move(folder);
@@ -75,26 +68,8 @@ Result<> TrainingRun::open_data() {
   return {};
 }
 
-Result<> TrainingRun::open() {
-  if (!outside_.place.alone()) TRY(form_team());
-  TRY(open_data());
-  TRY(make_folders(options_.run));
-  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
-    return start_weights(options_, learner_->config(), weights);
-  }));
-  if (options_.resume != "no" && leads()) TRY(resume());
-  if (team_) TRY(agree());
-  if (options_.consume && settings_.of("clip", 0) > 0)
-    return fail(
-        Error(Kind::kUsage, "resume with --consume", "clip was set while the run was at work")
-            .advise("--forget-controls takes that back"));
-  if (options_.resume == "no" && leads()) {
-    const std::vector<Path> there = TRY(list_checkpoints(options_.run));
-    if (!there.empty())
-      return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
-                        "it holds checkpoints")
-                      .advise("go on with --resume auto, or choose another --run"));
-  }
+// The next attempt's number, and with it the word of what is reported.
+Result<> TrainingRun::claim() {
   if (leads()) {
     reporter_ = TRY(open_reporter_({.run = options_.run,
                                     .config = config_json(options_),
@@ -103,6 +78,24 @@ Result<> TrainingRun::open() {
   } else {
     reporter_ = std::make_unique<SilentReporter>();
   }
+  return {};
+}
+
+Result<> TrainingRun::open() {
+  if (!outside_.place.alone()) TRY(form_team());
+  // What would be refused is refused before the number is claimed: a claim ends the attempt that is
+  // at work. What is gone on from is looked for after it: from then on nobody else writes or
+  // deletes.
+  const std::optional<Found> before = TRY(look_back());
+  TRY(open_data(before));
+  TRY(make_folders(options_.run));
+  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
+    return start_weights(options_, learner_->config(), weights);
+  }));
+  if (before && leads()) TRY(check_goes_on(*before));
+  TRY(claim());
+  if (options_.resume != "no" && leads()) TRY(resume());
+  if (team_) TRY(agree());
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
