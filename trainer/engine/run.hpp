@@ -116,6 +116,7 @@ class TrainingRun {
   CheckpointWriter::Outcome last_saved_{};
   std::string no_last_checkpoint_;  // why there is none, if there is none
   bool stop_ = false, want_checkpoint_ = false, paused_ = false;
+  bool end_known_ = false;  // to every rank since this step's sums: some rank is told to stop
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing
   Ledger ledger_{Time{}};

@@ -79,11 +79,13 @@ Result<> TrainingRun::end_sums(double& loss) {
   constexpr double kRounding = 1e-9;  // of a sum of equal numbers
   ledger_.enter(Column::kSync, time_now());
   const double sample = sample_of(learner_->weights(), step_);
-  std::array<double, 2> numbers = {loss, sample};
+  const bool asked = control_.stop_asked() || team_->gate().stop_asked();
+  std::array<double, 3> numbers = {loss, sample, asked ? 1.0 : 0.0};
   if (const Result<> summed = reducer_->finish(numbers); !summed)
     return fail(blame(summed.error()));
   ledger_.enter(Column::kCompute, time_now());
   loss = numbers[0];
+  end_known_ = numbers[2] > 0;
   const double expected = sample * static_cast<double>(team_->ranks());
   if (!(std::abs(numbers[1] - expected) > kRounding * expected)) return {};
   return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),
