@@ -1,8 +1,12 @@
 // What a run keeps on disk, how it is fed and told what to do, and where its time is booked.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+#include <thread>
 
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/checkpoint.hpp"
@@ -271,6 +275,72 @@ TEST(FileReporter, WritesWhatWasLoggedInOrder) {
   EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
             "{\"attempt\":3,\"step\":4,\"train/loss\":0.10000000000000001,\"train/lr\":2}\n"
             "{\"attempt\":3,\"step\":5,\"train/loss\":null}\n");
+}
+
+TEST(FileReporter, WritesWordsWhereTheyWereSaidAmongTheNumbers) {
+  const TemporaryFolder folder;
+  {
+    const auto reporter = FileReporter::open(folder.path() / "m", 1).value();
+    reporter->log(Series::kLoss, 4, 2);
+    reporter->mark(4, "here");
+    reporter->log(Series::kLoss, 5, 3);
+    reporter->checkpointed(6, "c");
+    reporter->resumed(6, "d");
+    reporter->end("done");
+    EXPECT_EQ(reporter->untold().dropped, 0U);
+    EXPECT_EQ(reporter->untold().unwritten, 0U);
+  }
+  EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
+            "{\"attempt\":1,\"step\":4,\"train/loss\":2}\n"
+            "{\"attempt\":1,\"step\":4,\"event\":\"here\"}\n"
+            "{\"attempt\":1,\"step\":5,\"train/loss\":3}\n"
+            "{\"attempt\":1,\"step\":6,\"event\":\"checkpoint c\"}\n"
+            "{\"attempt\":1,\"step\":6,\"event\":\"resumes from d\"}\n");
+}
+
+// A pipe that is full: whoever writes to it waits.
+TEST(FileReporter, NobodyWaitsForAWriteThatHangs) {
+  const TemporaryFolder folder;
+  const Path pipe = folder.path() / "m";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int end = ::open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  const std::string filling(4096, '-');
+  while (::write(end, filling.data(), filling.size()) > 0) {
+  }
+  const std::uint64_t kMany = 3000;  // more than wait
+  std::uint64_t dropped = 0;
+  std::thread reader;
+  std::string text;
+  {
+    const auto reporter = FileReporter::open(pipe, 1).value();
+    for (std::uint64_t i = 0; i < kMany; ++i) reporter->mark(i, "words");
+    reader = std::thread([&] {
+      std::string piece(4096, '\0');
+      while (text.find("the last") == std::string::npos) {
+        const ssize_t got = ::read(end, piece.data(), piece.size());
+        if (got > 0) text.append(piece, 0, static_cast<std::size_t>(got));
+        if (got < 0) std::this_thread::yield();
+      }
+    });
+    reporter->end("done");
+    dropped = reporter->untold().dropped;
+  }
+  ASSERT_EQ(::fcntl(end, F_SETFL, 0), 0);
+  EXPECT_GT(::write(end, "the last\n", 9), 0);
+  reader.join();
+  ::close(end);
+  std::uint64_t told = 0;
+  for (auto at = text.find("words"); at != std::string::npos; at = text.find("words", at + 1))
+    ++told;
+  EXPECT_GT(dropped, 0U);
+  EXPECT_EQ(told + dropped, kMany);
+}
+
+TEST(FileReporter, CountsWhatAFullDiskDidNotTake) {
+  const auto reporter = FileReporter::open("/dev/full", 1).value();
+  reporter->mark(1, "words");
+  reporter->end("done");
+  EXPECT_EQ(reporter->untold().unwritten, 1U);
 }
 
 TEST(Options, SetFieldsAndNameWhatIsWrong) {
