@@ -45,5 +45,45 @@ TEST_F(EndOfRun, ItIsSavedOnceWhereThereIsTime) {
   EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3}));
 }
 
+class Summary : public SmallTrain {
+ protected:
+  bool both_say(const TrainSummary& summary, const std::string& text, const std::string& json) {
+    return to_text(summary, false).find(text) != std::string::npos &&
+           to_text(summary, true).find(json) != std::string::npos;
+  }
+};
+constexpr const char* kAtY = "are taken at the extrapolated point W + kappa Delta";
+
+TEST_F(Summary, SaysThatLossesAreThoseAtTheExtrapolatedPoint) {
+  options_.optimizer = "transported";
+  const TrainSummary summary = train().value();
+  EXPECT_TRUE(
+      both_say(summary, "are those at the extrapolated point", "\"loss_at\":\"extrapolated\""))
+      << to_text(summary, true);
+  EXPECT_EQ(marks_with(kAtY), 1U);
+}
+
+TEST_F(Summary, SaysThatLossesAreThoseAtTheWeights) {
+  for (const auto& [optimizer, kappa] : {std::pair("transported", 0.0), std::pair("muon", 2.0)}) {
+    options_.optimizer = optimizer;
+    options_.kappa = kappa;
+    options_.run = folder_.path() / optimizer;
+    const TrainSummary summary = train().value();
+    EXPECT_TRUE(both_say(summary, "loss ", "\"loss_at\":\"weights\"")) << to_text(summary, true);
+    EXPECT_EQ(to_text(summary, false).find("extrapolated"), std::string::npos);
+  }
+  EXPECT_EQ(marks_with(kAtY), 0U);
+}
+
+TEST_F(Summary, SaysWhatWasNotReported) {
+  const std::string none = to_text(train().value(), false) + to_text(TrainSummary(), true);
+  EXPECT_EQ(none.find("dropped"), std::string::npos) << none;
+  options_.run = folder_.path() / "another";
+  untold_ = {3, 1};
+  EXPECT_TRUE(both_say(train().value(),
+                       "not all was reported: 3 numbers or marks dropped, 1 writes",
+                       ",\"reports_dropped\":3,\"reports_unwritten\":1}"));
+}
+
 }  // namespace
 }  // namespace longhaul::trainer

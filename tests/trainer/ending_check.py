@@ -17,7 +17,7 @@ from pathlib import Path
 
 from small_run import checkpoints, command, tokenize
 
-EVERY = 200     # steps: many more than the pipe holds lines of
+EVERY = 80      # steps: more than the pipe holds lines of
 PIPE = 4096     # bytes
 WRITE = {"x86_64": 1, "aarch64": 64}[os.uname().machine]   # the system call's number
 JOB = """case "$*" in
@@ -54,7 +54,7 @@ def ended(program, folder, shards, name, code, *more, every=EVERY, **variables):
     after: (its log, whether its last step is saved). Its words go to a pipe that holds a few: once nobody
     reads, it waits with a step's line in its hand."""
     run = folder / name
-    words = command(program, shards, run, "--steps", 1_000_000, "--checkpoint-every", every, *more)
+    words = command(program, shards, run, "--steps", 1_000_000, "--checkpoint-every", every, "--hidden", 32, *more)
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE)
     child = subprocess.Popen(words, env=dict(os.environ, LONGHAUL_SHM=str(folder), **variables),

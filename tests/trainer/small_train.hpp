@@ -54,7 +54,7 @@ class SmallTrain : public testing::Test {
   }
   std::size_t marks_with(const std::string& text) const {
     std::size_t count = 0;
-    for (const std::string& mark : marks_) count += mark.find(text) != std::string::npos ? 1 : 0;
+    for (const std::string& mark : marks_) count += mark.find(text) != std::string::npos ? 1U : 0U;
     return count;
   }
 
@@ -66,6 +66,7 @@ class SmallTrain : public testing::Test {
   std::function<void(Series, std::uint64_t)> on_log_;
   std::vector<std::string> marks_;
   std::vector<std::uint64_t> evaluated_;  // steps
+  Reporter::Untold untold_;               // what its reporter is to say of itself
 
  private:
   class Told final : public Reporter {
@@ -80,6 +81,7 @@ class SmallTrain : public testing::Test {
     void checkpointed(std::uint64_t, const Path&) override {}
     void resumed(std::uint64_t, const Path&) override {}
     void end(std::string_view) override {}
+    Untold untold() const override { return test_.untold_; }
 
    private:
     SmallTrain& test_;

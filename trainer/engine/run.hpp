@@ -50,6 +50,7 @@ class TrainingRun {
   void last_checkpoint();
   std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
+  bool extrapolates() const;
   TrainSummary summary() const;
   std::string why_it_ended(const Result<>& done) const;
 

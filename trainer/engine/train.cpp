@@ -113,6 +113,10 @@ Result<> TrainingRun::open() {
                     .token_bytes = token_bytes,
                     .arrival = arrival_});
   if (resumed_from_) reporter_->resumed(step_, *resumed_from_);
+  if (extrapolates())
+    reporter_->mark(step_,
+                    "training losses and gradient norms are taken at the extrapolated point "
+                    "W + kappa Delta, evaluations and checkpoints at the weights W");
   if (team_) join_sums();
   return {};
 }
@@ -208,6 +212,10 @@ void TrainingRun::last_checkpoint() {
   if (saved_step_ != step_) no_last_checkpoint_ = "its last checkpoint could not be written";
 }
 
+bool TrainingRun::extrapolates() const {
+  return learner_->rules().transported && settings_.of("kappa", options_.kappa) > 0;
+}
+
 TrainSummary TrainingRun::summary() const {
   TrainSummary out;
   out.attempt = reporter_->attempt();
@@ -220,6 +228,8 @@ TrainSummary TrainingRun::summary() const {
   out.device_busy = device_.busy;
   out.device_idle = device_.idle;
   out.refused = refused_;
+  out.untold = reporter_->untold();
+  out.at_extrapolated = extrapolates();
   out.wall = ledger_.wall();
   for (std::size_t i = 0; i < kColumns; ++i) out.columns[i] = ledger_.spent(static_cast<Column>(i));
   out.longest_data_wait = ledger_.longest(Column::kData);
