@@ -66,11 +66,19 @@ Result<CheckpointNotes> read_notes(const Path& folder);
 // length.
 Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,
                          std::span<const NamedFloats> state);
-// Deletes all but the `keep` newest valid, `best` if given, and those with a file `pending-home`,
-// which a collector puts there until the checkpoint has arrived. kBusy, and nothing is deleted,
-// once there is a newer attempt: that may be reading them.
-Result<> prune_checkpoints(const Path& run, std::uint64_t attempt, std::size_t keep,
-                           const std::optional<Path>& best);
+// What is kept: so many of the newest valid ones, `best`, and of those with a file `pending-home`
+// the newest few. A site puts that file there until the checkpoint has arrived; a laptop that never
+// comes back must not fill the disk.
+inline constexpr std::size_t kMostPending = 3;
+struct Keep {
+  std::size_t newest = 2;
+  std::optional<Path> best{};
+  std::size_t pending = kMostPending;
+};
+// Deletes the others; returns the steps of those that are gone though they are not home. kBusy, and
+// nothing is deleted, once there is a newer attempt: that may be reading them.
+Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
+                                                     const Keep& keep);
 
 // kBusy if there is a newer attempt, also if that has begun while this one wrote: it then stands
 // under no name. `written`: called when all of it is on the disk, before it gets its name.
@@ -103,6 +111,7 @@ class CheckpointWriter {
     std::uint64_t bytes;
     double seconds;
     std::optional<Error> error;
+    std::vector<std::uint64_t> given_up{};  // steps that were not home, and had to go
   };
   std::vector<Outcome> outcomes();
   void wait();
@@ -110,6 +119,7 @@ class CheckpointWriter {
  private:
   void run();
   Outcome write();
+  Result<> write_and_prune(Outcome& outcome);
 
   Path run_;
   std::uint64_t attempt_;

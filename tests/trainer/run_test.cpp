@@ -115,11 +115,42 @@ TEST(Checkpoint, PruningKeepsTheNewestValidTheBestAndThoseNotHome) {
   for (std::uint64_t step = 1; step <= 6; ++step) ASSERT_TRUE(run.write(step));
   std::ofstream(checkpoint_path(run.folder.path(), 1) / "pending-home");
   std::ofstream(checkpoint_path(run.folder.path(), 6) / "model.safetensors") << "torn";
-  ASSERT_TRUE(
-      prune_checkpoints(run.folder.path(), run.attempt, 2, checkpoint_path(run.folder.path(), 3)));
+  ASSERT_TRUE(prune_checkpoints(run.folder.path(), run.attempt,
+                                {2, checkpoint_path(run.folder.path(), 3)}));
   EXPECT_EQ(run.names(),
             (std::vector<std::string>{"step-00000001", "step-00000003", "step-00000004",
                                       "step-00000005", "step-00000006"}));
+}
+
+TEST(Checkpoint, OfThoseNotHomeTheOldestAreGivenUp) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 6; ++step) {
+    ASSERT_TRUE(run.write(step));
+    if (step != 3) std::ofstream(checkpoint_path(run.folder.path(), step) / "pending-home");
+  }
+  const auto gone = prune_checkpoints(run.folder.path(), run.attempt, {.newest = 1, .pending = 2});
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(*gone, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000005", "step-00000006"}));
+}
+
+TEST(CheckpointWriter, KeepsOnlySoManyForALaptopThatDoesNotCome) {
+  RunFolder run;
+  CheckpointWriter writer(run.folder.path(), run.attempt, small(), 1);
+  const std::vector<NamedConstFloats> state = {{"first", run.first}};
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t step = 1; step <= kMostPending + 3; ++step) {
+    CheckpointNotes notes;
+    notes.step = step;
+    writer.begin({run.weights, state}, notes, std::nullopt);
+    writer.wait();
+    for (const auto& outcome : writer.outcomes())
+      gone.insert(gone.end(), outcome.given_up.begin(), outcome.given_up.end());
+    std::ofstream(checkpoint_path(run.folder.path(), step) / "pending-home");
+  }
+  EXPECT_EQ(gone, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(run.names().size(), kMostPending + 1);
 }
 
 TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
@@ -154,9 +185,9 @@ TEST(Checkpoint, AnOlderAttemptDeletesNothing) {
   RunFolder run;
   for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
   ASSERT_TRUE(claim_attempt(run.folder.path()));
-  EXPECT_EQ(prune_checkpoints(run.folder.path(), 1, 1, std::nullopt).error().kind(), Kind::kBusy);
+  EXPECT_EQ(prune_checkpoints(run.folder.path(), 1, {.newest = 1}).error().kind(), Kind::kBusy);
   EXPECT_EQ(run.names().size(), 3U) << "the newer one may be reading any of them";
-  EXPECT_TRUE(prune_checkpoints(run.folder.path(), 2, 1, std::nullopt));
+  EXPECT_TRUE(prune_checkpoints(run.folder.path(), 2, {.newest = 1}));
   EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000003"});
 }
 

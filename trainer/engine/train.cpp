@@ -175,6 +175,14 @@ Result<> TrainingRun::checkpoint() {
 
 void TrainingRun::announce_checkpoints() {
   for (const CheckpointWriter::Outcome& outcome : checkpoints_->outcomes()) {
+    for (const std::uint64_t step : outcome.given_up) {
+      const std::string text = fmt::format(
+          "the checkpoint of step {} is deleted before it was home: the disk is full, or more than "
+          "{} wait for a laptop",
+          step, kMostPending);
+      console_.err("longhaul-train: " + text + "\n");
+      reporter_->mark(step_, text);
+    }
     if (!outcome.error) {
       if (last_saved_.bytes == 0 && options_.grace > 0 &&
           outcome.seconds > static_cast<double>(options_.grace))
