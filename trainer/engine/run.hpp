@@ -102,7 +102,8 @@ class TrainingRun {
   std::optional<EvalSet> eval_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
-  Facts facts_;  // settings_of() this start
+  Facts facts_;        // settings_of() this start
+  Facts environment_;  // its environment, before a library has loaded others as it needed them
   std::optional<Path> resumed_from_;
   std::unique_ptr<Team> team_;  // none: one rank
   std::unique_ptr<GradientReducer> reducer_;

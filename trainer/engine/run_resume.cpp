@@ -55,8 +55,7 @@ void TrainingRun::tell_changes(const Found& found) {
   Facts before = found.notes.settings;
   settle_older(before);
   const std::string rules = changed_settings(before, facts_);
-  const std::string bits = changed_environment(
-      found.notes.environment, environment_of(options_, outside_.place.ranks, learner_->device()));
+  const std::string bits = changed_environment(found.notes.environment, environment_);
   const auto tell = [&](const std::string& text) {
     console_.err("longhaul-train: " + text + "\n");
     reporter_->mark(found.notes.step, text);

@@ -57,6 +57,7 @@ Result<> TrainingRun::open_data(const std::optional<Found>& before) {
     source_ = std::move(folder);
   }
   facts_ = TRY(settings_of(options_, learner_->rules(), *source_));
+  environment_ = environment_of(options_, outside_.place.ranks, learner_->device());
   order_ =
       TRY(SampleOrder::make(source_->shards(), {.seed = options_.seed,
                                                 .sequence = options_.sequence,
@@ -151,7 +152,7 @@ CheckpointNotes TrainingRun::notes() const {
   out.step = step_;
   out.next_index = step_ * options_.batch;
   out.settings = facts_;
-  out.environment = environment_of(options_, outside_.place.ranks, learner_->device());
+  out.environment = environment_;
   out.numbers = numbers_;
   settings_.save(out.numbers);
   return out;
