@@ -15,9 +15,9 @@ constexpr std::size_t kShown = 80;  // characters of a value that a file holds
 
 // With another one of these the next sample is another, or what the state holds is not what the
 // rule that goes on takes it for.
-constexpr std::array<std::string_view, 12> kMustBeSame = {
-    "batch",     "data",  "data-content", "dtype",    "optimizer",      "order",
-    "rest-rule", "scale", "seed",         "sequence", "shuffle-window", "steps"};
+constexpr std::array<std::string_view, 13> kMustBeSame = {
+    "batch", "data", "data-content", "dtype",          "optimizer", "order",      "rest-rule",
+    "scale", "seed", "sequence",     "shuffle-window", "steps",     "transported"};
 
 bool must_be_same(std::string_view key) {
   return std::count(kMustBeSame.begin(), kMustBeSame.end(), key) > 0;
