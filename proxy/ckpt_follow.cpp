@@ -138,6 +138,9 @@ class Follower final : public RunUser {
   }
 
   void begin(Time now) {
+    if (!std::exchange(looked_, true))
+      plan_.on_staged(
+          [this](const Wanted& one) { return checkpoint::is_begun(*home_.files, home_.run, one); });
     const auto wanted = plan_.next(now, app_.env.wall());
     if (!wanted) return;
     checkpoint::HomeOptions options;
@@ -166,7 +169,7 @@ class Follower final : public RunUser {
   std::vector<Checkpoint> listing_;
   std::optional<Running> running_;
   std::optional<Error> failed_;
-  bool ask_ = false, listed_ = false, stopping_ = false;
+  bool ask_ = false, listed_ = false, looked_ = false, stopping_ = false;
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kNotes = "checkpoint.json";
 constexpr const char* kState = "state.safetensors";
+constexpr const char* kPendingHome = "pending-home";
 constexpr std::string_view kPrefix = "step-";
 constexpr std::uint64_t kPieceBytes = 4U << 20;
 
@@ -25,6 +26,13 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
   if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// Of a checkpoint's folder; nullopt: it is none, or is not finished.
+std::optional<std::uint64_t> step_of(const Path& folder) {
+  const std::string name = folder.filename().native();
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  return number_in(std::string_view(name).substr(kPrefix.size()));
 }
 
 Result<std::vector<Path>> names_in(const Path& folder) {
@@ -106,6 +114,11 @@ Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt)
   return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
 }
 
+Result<> still_newest(const Path& run, std::uint64_t attempt, const std::string& attempting) {
+  if (TRY(newest_attempt(run)) == attempt) return {};
+  return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
+}
+
 // What attempts up to this one have left unfinished: they were killed, or are to end.
 void remove_unfinished(const Path& run, std::uint64_t attempt) {
   for (const Path& name : names_in(run / "checkpoints").value_or(std::vector<Path>())) {
@@ -159,14 +172,29 @@ Result<std::vector<Path>> list_checkpoints(const Path& run) {
   std::vector<std::pair<std::uint64_t, Path>> found;
   const std::vector<Path> names = TRY(names_in(run / "checkpoints"));
   for (const Path& name : names) {
-    if (!name.native().starts_with(kPrefix)) continue;
-    if (const auto step = number_in(std::string_view(name.native()).substr(kPrefix.size())))
-      found.emplace_back(*step, run / "checkpoints" / name);
+    if (const auto step = step_of(name)) found.emplace_back(*step, run / "checkpoints" / name);
   }
   std::sort(found.begin(), found.end());
   std::vector<Path> out;
   for (auto& [step, path] : found) out.push_back(std::move(path));
   return out;
+}
+
+Result<CheckpointNotes> read_notes(const Path& folder) {
+  const std::string text = TRY(read_text(folder / kNotes, kMaxConfigBytes));
+  return parse_notes(TRY(Json::parse(text)));
+}
+
+Result<std::optional<Found>> newest_noted(const Path& run) {
+  constexpr int kLooks = 3;  // one that was listed may be gone, and a newer one there
+  for (int look = 0; look < kLooks; ++look) {
+    std::vector<Path> folders = TRY(list_checkpoints(run));
+    if (folders.empty()) break;
+    for (; !folders.empty(); folders.pop_back())
+      if (auto notes = read_notes(folders.back()))
+        return std::optional(Found{folders.back(), *std::move(notes)});
+  }
+  return std::optional<Found>();
 }
 
 Result<CheckpointNotes> verify_checkpoint(const Path& folder) {
@@ -226,33 +254,36 @@ Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::spa
   return {};
 }
 
-Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optional<Path>& best) {
+Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
+                                                     const Keep& keep) {
+  TRY(still_newest(run, attempt, "delete older checkpoints of " + printable(run.native())));
   std::vector<Path> folders = TRY(list_checkpoints(run));
-  std::size_t kept = 0;
+  std::vector<std::uint64_t> given_up;
+  std::size_t kept = 0, waiting = 0;
   for (; !folders.empty(); folders.pop_back()) {
     const Path& folder = folders.back();
     std::error_code error;
     // What does not verify does not count as kept, so the newest valid one always stays.
-    if (kept < keep && verify_checkpoint(folder)) {
+    if (kept < keep.newest && verify_checkpoint(folder)) {
       ++kept;
       continue;
     }
-    if (kept < keep || (best && *best == folder) ||
-        std::filesystem::exists(folder / "pending-home", error))
-      continue;
+    if (kept < keep.newest || (keep.best && *keep.best == folder)) continue;
+    const bool pending = std::filesystem::exists(folder / kPendingHome, error);
+    if (pending && ++waiting <= keep.pending) continue;
     std::filesystem::remove_all(folder, error);
     if (error) return fail_errno("delete " + printable(folder.native()), error.value());
+    if (pending) given_up.push_back(step_of(folder).value_or(0));
   }
-  return {};
+  return given_up;
 }
 
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
                           std::span<const float> weights, std::span<const NamedConstFloats> state,
-                          const CheckpointNotes& notes) {
+                          const CheckpointNotes& notes, const std::function<void()>& written) {
   const Path folder = checkpoint_path(run, notes.step);
   const std::string attempting = "write " + printable(folder.native());
-  if (TRY(newest_attempt(run)) != attempt)
-    return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
+  TRY(still_newest(run, attempt, attempting));
   TRY(make_folders(run / "checkpoints"));
   std::uint64_t bytes = weights.size_bytes();
   for (const auto& [name, floats] : state) bytes += floats.size_bytes();
@@ -270,15 +301,17 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
     TRY(write_safetensors(beside / kState, tensors, {}));
     const std::string text = TRY(notes_text(beside, notes));
     TRY(write_text_atomically(beside / kNotes, text));
+    if (written) written();
+    TRY(still_newest(run, attempt, attempting));
     std::error_code stale;  // one that did not verify
     std::filesystem::remove_all(folder, stale);
     TRY(move_file(beside, folder));
     TRY(sync_folder(run / "checkpoints"));
     return sync_folder(run);  // where the name of `checkpoints` itself stands
   };
-  Result<> written = write_all();
-  if (!written) std::filesystem::remove_all(beside, ignored);
-  return written;
+  Result<> done = write_all();
+  if (!done) std::filesystem::remove_all(beside, ignored);
+  return done;
 }
 
 }  // namespace longhaul::trainer

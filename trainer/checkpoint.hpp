@@ -8,8 +8,11 @@
 //
 // Each start of a run is an attempt; RUN/log/000001.run, its run log, is what numbers it.
 // A checkpoint is written under another name, synced and renamed: it is whole or not there. A
-// thread writes; the training thread pays for a copy of memory (engine/learner.hpp). An attempt
-// that finds a newer one stops before it writes: requeued jobs overlap.
+// thread writes; the training thread pays for a copy of memory (engine/learner.hpp).
+//
+// Requeued jobs overlap. An attempt claims its number first and looks for the newest checkpoint
+// then; one that finds a newer attempt, before it writes, before the rename or before it deletes,
+// ends. So what the newer one finds stays there until it was read.
 #pragma once
 
 #include <condition_variable>
@@ -55,17 +58,33 @@ struct Found {
   CheckpointNotes notes;
 };
 Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::string>& broken);
+// The newest whose notes can be read, without a look at its files: what an attempt knows before it
+// claims its number. Another one may be there by then, of the same run.
+Result<std::optional<Found>> newest_noted(const Path& run);
+Result<CheckpointNotes> read_notes(const Path& folder);
 // Fills `weights` and every named buffer; kMalformed if the checkpoint lacks one or has another
 // length.
 Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,
                          std::span<const NamedFloats> state);
-// Deletes all but the `keep` newest valid, `best` if given, and those with a file `pending-home`,
-// which a collector puts there until the checkpoint has arrived.
-Result<> prune_checkpoints(const Path& run, std::size_t keep, const std::optional<Path>& best);
+// What is kept: so many of the newest valid ones, `best`, and of those with a file `pending-home`
+// the newest few. A site puts that file there until the checkpoint has arrived; a laptop that never
+// comes back must not fill the disk.
+inline constexpr std::size_t kMostPending = 3;
+struct Keep {
+  std::size_t newest = 2;
+  std::optional<Path> best{};
+  std::size_t pending = kMostPending;
+};
+// Deletes the others; returns the steps of those that are gone though they are not home. kBusy, and
+// nothing is deleted, once there is a newer attempt: that may be reading them.
+Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
+                                                     const Keep& keep);
 
+// kBusy if there is a newer attempt, also if that has begun while this one wrote: it then stands
+// under no name. `written`: called when all of it is on the disk, before it gets its name.
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
                           std::span<const float> weights, std::span<const NamedConstFloats> state,
-                          const CheckpointNotes& notes);
+                          const CheckpointNotes& notes, const std::function<void()>& written = {});
 Path checkpoint_path(const Path& run, std::uint64_t step);
 
 // Weights and state as they were at one moment, in memory that lies still until the checkpoint is
@@ -92,6 +111,7 @@ class CheckpointWriter {
     std::uint64_t bytes;
     double seconds;
     std::optional<Error> error;
+    std::vector<std::uint64_t> given_up{};  // steps that were not home, and had to go
   };
   std::vector<Outcome> outcomes();
   void wait();
@@ -99,6 +119,7 @@ class CheckpointWriter {
  private:
   void run();
   Outcome write();
+  Result<> write_and_prune(Outcome& outcome);
 
   Path run_;
   std::uint64_t attempt_;

@@ -50,17 +50,34 @@ std::vector<CheckpointWriter::Outcome> CheckpointWriter::outcomes() {
   return std::exchange(done_, {});
 }
 
+// A full disk is made room on by what waits for a laptop, the oldest first, before one is left out.
+Result<> CheckpointWriter::write_and_prune(Outcome& outcome) {
+  Keep keep{keep_, std::nullopt};
+  if (best_step_) keep.best = checkpoint_path(run_, *best_step_);
+  const auto write_it = [&] {
+    return write_checkpoint(run_, attempt_, config_, snapshot_.weights, snapshot_.state, notes_);
+  };
+  const auto prune = [&]() -> Result<> {
+    const std::vector<std::uint64_t> gone = TRY(prune_checkpoints(run_, attempt_, keep));
+    outcome.given_up.insert(outcome.given_up.end(), gone.begin(), gone.end());
+    return {};
+  };
+  Result<> written = write_it();
+  while (!written && written.error().kind() == Kind::kNoSpace && keep.pending > 0) {
+    --keep.pending;
+    const std::size_t before = outcome.given_up.size();
+    TRY(prune());
+    if (outcome.given_up.size() > before) written = write_it();
+  }
+  return written ? prune() : written;
+}
+
 CheckpointWriter::Outcome CheckpointWriter::write() {
   const auto began = std::chrono::steady_clock::now();
   if (snapshot_.filled) snapshot_.filled();
-  Outcome outcome{notes_.step, snapshot_.weights.size_bytes(), 0, std::nullopt};
+  Outcome outcome{notes_.step, snapshot_.weights.size_bytes(), 0, std::nullopt, {}};
   for (const auto& [name, floats] : snapshot_.state) outcome.bytes += floats.size_bytes();
-  Result<> written =
-      write_checkpoint(run_, attempt_, config_, snapshot_.weights, snapshot_.state, notes_);
-  if (written) {
-    const auto best = best_step_ ? std::optional(checkpoint_path(run_, *best_step_)) : std::nullopt;
-    written = prune_checkpoints(run_, keep_, best);
-  }
+  const Result<> written = write_and_prune(outcome);
   if (!written) outcome.error = written.error();
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return outcome;

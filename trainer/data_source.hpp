@@ -34,9 +34,11 @@ class DataSource {
   virtual ~DataSource() = default;
   // Fixed for a run, also while bytes are still arriving.
   virtual const std::vector<ShardInfo>& shards() const = 0;
-  // Names the content in checkpoints: version and digest of the dataset, or names and sizes of a
-  // folder's shards. A resume refuses another.
+  // Names it in checkpoints: version and digest of the dataset, or names and sizes of a folder's
+  // shards. A resume refuses another.
   virtual std::string identity() const = 0;
+  // Of the bytes themselves, where identity() does not pin them; empty: it does. Reads them.
+  virtual Result<std::string> content() const { return std::string(); }
   // Fills out (range.count ids) only if every byte of the range has arrived and its hash matched;
   // else kNotYet with `out` untouched.
   virtual Result<Presence> read(const TokenRange& range, std::span<Token> out) = 0;

@@ -14,6 +14,31 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kEndings = {".bin", ".u16", ".u32", ".uint16", ".uint32"};
 
+constexpr std::uint64_t kPieceLeast = 4U << 10, kPieceMost = 64U << 10;
+
+// Of kWholeBytes, for each of so many shards: at least its beginning, with the header, and its end.
+std::uint64_t share(std::size_t shards) {
+  return std::max(2 * kPieceLeast, kWholeBytes / shards);
+}
+
+// Pieces of the file, `wanted` bytes in all and evenly apart, the first and the last byte among
+// them.
+Result<> add_pieces(const File& file, std::uint64_t bytes, std::uint64_t wanted, Checksum& sum) {
+  const std::uint64_t piece = std::clamp(wanted / 2, kPieceLeast, kPieceMost);
+  const bool all = wanted >= bytes;
+  const std::uint64_t pieces = all ? (bytes + piece - 1) / piece : wanted / piece;
+  const std::uint64_t last = bytes - std::min(bytes, piece);
+  const std::uint64_t apart = all ? piece : last / (pieces - 1);  // not all: two or more
+  ByteVector read;
+  for (std::uint64_t i = 0; i < pieces; ++i) {
+    const std::uint64_t at = !all && i + 1 == pieces ? last : i * apart;
+    read.resize(std::min(piece, bytes - at));
+    TRY(file.read_at(at, read));
+    sum.add(read);
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_shard_name(const Path& name) {
@@ -51,6 +76,19 @@ std::string FolderSource::identity() const {
   for (const ShardInfo& info : infos_)
     sum.add(bytes_of(fmt::format("{}:{}:{};", info.name, info.tokens, info.token_bytes)));
   return fmt::format("folder:{}:{:016x}", infos_.size(), sum.value());
+}
+
+Result<std::string> FolderSource::content() const {
+  std::uint64_t total = 0;
+  for (const ShardReader& reader : readers_) total += TRY(reader.file().size());
+  Checksum sum;
+  for (const ShardReader& reader : readers_) {
+    const std::uint64_t bytes = TRY(reader.file().size());
+    sum.add(bytes_of(fmt::format("{};", bytes)));
+    TRY(add_pieces(reader.file(), bytes, total <= kWholeBytes ? bytes : share(readers_.size()),
+                   sum));
+  }
+  return fmt::format("{}:{:016x}", total <= kWholeBytes ? "all" : "pieces", sum.value());
 }
 
 Result<Presence> FolderSource::read(const TokenRange& range, std::span<Token> out) {

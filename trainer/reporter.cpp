@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -44,6 +45,11 @@ FileReporter::FileReporter(File file, std::uint64_t attempt)
     : file_(std::move(file)), attempt_(attempt), thread_([this] { run(); }) {}
 
 FileReporter::~FileReporter() {
+  finish();
+}
+
+void FileReporter::finish() {
+  if (!thread_.joinable()) return;
   stopping_.store(true);
   wake_.notify_all();
   thread_.join();
@@ -60,8 +66,13 @@ void FileReporter::log(Series series, std::uint64_t step, double value) noexcept
 }
 
 void FileReporter::mark(std::uint64_t step, std::string_view text) {
-  write(fmt::format("{{\"attempt\":{},\"step\":{},\"event\":{}}}\n", attempt_, step,
-                    json_quoted(text)));
+  Words words{head_.load(std::memory_order_relaxed), step, std::string(text)};
+  const std::lock_guard lock(words_mutex_);
+  if (words_.size() == kMostWords) {
+    dropped_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  words_.push_back(std::move(words));
 }
 
 void FileReporter::checkpointed(std::uint64_t step, const Path& folder) {
@@ -73,21 +84,17 @@ void FileReporter::resumed(std::uint64_t step, const Path& folder) {
 }
 
 void FileReporter::write(std::string_view text) {
-  const std::lock_guard lock(file_mutex_);
   // A full disk must not stop a run: what could not be written is counted.
   if (!file_.write(bytes_of(text))) unwritten_.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool FileReporter::drain() {
-  std::uint64_t tail = tail_.load(std::memory_order_relaxed);
-  const std::uint64_t head = head_.load(std::memory_order_acquire);
-  if (tail == head) return false;
-  std::string text;
+void FileReporter::add_points(std::uint64_t& tail, std::uint64_t end, std::string& text) const {
   std::uint64_t step = ~std::uint64_t{0};
-  for (; tail != head; ++tail) {
+  if (tail == end) return;
+  for (; tail != end; ++tail) {
     const Point& point = ring_[tail % kRing];
     if (point.step != step) {
-      if (!text.empty()) text += "}\n";
+      if (step != ~std::uint64_t{0}) text += "}\n";
       step = point.step;
       text += fmt::format("{{\"attempt\":{},\"step\":{}", attempt_, step);
     }
@@ -98,9 +105,27 @@ bool FileReporter::drain() {
     }
   }
   text += "}\n";
+}
+
+// In the order in which they came: the words are taken first, so that the points before each of
+// them are in the ring by then.
+void FileReporter::drain() {
+  std::vector<Words> words;
+  {
+    const std::lock_guard lock(words_mutex_);
+    words.swap(words_);
+  }
+  std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+  const std::uint64_t head = head_.load(std::memory_order_acquire);
+  std::string text;
+  for (const Words& one : words) {
+    add_points(tail, std::max(tail, one.behind), text);
+    text += fmt::format("{{\"attempt\":{},\"step\":{},\"event\":{}}}\n", attempt_, one.step,
+                        json_quoted(one.text));
+  }
+  add_points(tail, head, text);
   tail_.store(tail, std::memory_order_release);
-  write(text);
-  return true;
+  if (!text.empty()) write(text);
 }
 
 void FileReporter::run() {

@@ -1,7 +1,8 @@
 // Reporter: the port between a run and whoever watches and steers it. The training thread calls it
 // every step, so nothing here may block; log() is a push that allocates nothing and makes no system
 // call. trainer/client implements it on longhaul.h. FileReporter is the one of a build that has
-// nothing but LibTorch: a thread writes RUN/metrics.jsonl, a line a step, and nobody steers.
+// nothing but LibTorch: a thread writes RUN/metrics.jsonl, a line a step and one for each mark, and
+// nobody steers.
 #pragma once
 
 #include <array>
@@ -12,8 +13,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "trainer/control.hpp"
 #include "trainer/ledger.hpp"
@@ -53,7 +56,13 @@ class Reporter {
   virtual std::optional<Command> poll(std::uint64_t /*step*/) { return std::nullopt; }
   virtual void answer(const Command& /*command*/, std::uint64_t /*step*/, const Result<>&) {}
   virtual bool superseded() const { return false; }  // a newer attempt of the run has begun
-  virtual void end(std::string_view why) = 0;        // the last call
+  virtual void end(std::string_view why) = 0;        // the last call but for untold()
+  // What is missing from what was reported: numbers and words that came faster than they could be
+  // written, and writes that failed (a full disk). Final after end().
+  struct Untold {
+    std::uint64_t dropped = 0, unwritten = 0;
+  };
+  virtual Untold untold() const { return {}; }
 };
 
 // Of a rank that nobody watches: rank 0 reports for all.
@@ -86,9 +95,10 @@ class FileReporter final : public Reporter {
   void mark(std::uint64_t step, std::string_view text) override;
   void checkpointed(std::uint64_t step, const Path& folder) override;
   void resumed(std::uint64_t step, const Path& folder) override;
-  void end(std::string_view) override {}
-  std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
-  std::uint64_t unwritten() const { return unwritten_.load(std::memory_order_relaxed); }
+  void end(std::string_view) override { finish(); }  // all is written, or counted
+  Untold untold() const override {
+    return {dropped_.load(std::memory_order_relaxed), unwritten_.load(std::memory_order_relaxed)};
+  }
 
  private:
   struct Point {
@@ -96,16 +106,25 @@ class FileReporter final : public Reporter {
     std::uint64_t step;
     double value;
   };
+  struct Words {
+    std::uint64_t behind;  // so many points were logged before
+    std::uint64_t step;
+    std::string text;
+  };
   static constexpr std::size_t kRing = 1U << 14;
+  static constexpr std::size_t kMostWords = 1U << 10;  // waiting; more are dropped, and counted
 
   FileReporter(File file, std::uint64_t attempt);
+  void finish();
   void run();
-  bool drain();
+  void drain();
+  void add_points(std::uint64_t& tail, std::uint64_t end, std::string& text) const;
   void write(std::string_view text);
 
-  File file_;  // the writer's, but for marks
+  File file_;  // the writer's
   std::uint64_t attempt_;
-  std::mutex file_mutex_;  // marks against the writer; never taken by log()
+  std::mutex words_mutex_;  // held to put one in, or to take all out; never by log()
+  std::vector<Words> words_;
   std::array<Point, kRing> ring_{};
   std::atomic<std::uint64_t> head_{0}, tail_{0}, dropped_{0}, unwritten_{0};
   std::atomic<bool> stopping_{false};

@@ -33,6 +33,7 @@ class ShardReader {
   static Result<ShardReader> open(const Path& path);
   const Path& path() const { return file_.path(); }
   const ShardLayout& layout() const { return layout_; }
+  const File& file() const { return file_; }
   // Ids [first, first + out.size()), widened. kChanged if the file has become shorter.
   Result<> read(std::uint64_t first, std::span<Token> out) const;
 

@@ -138,6 +138,7 @@ Result<std::shared_ptr<CheckpointFiles>> CheckpointFiles::open(store::Files& fil
       transfer::Row row;
       row.entry = item.entry;
       row.seen = item.seen;
+      if (row.entry.name.text() == kPendingHome) continue;
       if (form == Form::kWeights && !is_of_weights(row.entry)) continue;
       if (out->rows_.size() == kCheckpointNamesMax)
         return fail(Kind::kLimit, "send " + folder.shown(), "it has too many files");

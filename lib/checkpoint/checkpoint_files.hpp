@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "lib/checkpoint/bf16.hpp"
@@ -24,6 +25,10 @@ namespace longhaul::checkpoint {
 constexpr std::size_t kCheckpointNamesMax = 1024;  // of one checkpoint
 
 enum class Form : std::uint8_t { kWeights, kFull };
+
+// A file in a checkpoint's folder that says: on its way home, not to be deleted. It is the site's,
+// and no part of the checkpoint.
+constexpr std::string_view kPendingHome = "pending-home";
 
 class CheckpointFiles final : public store::Files {
  public:

@@ -33,10 +33,19 @@ bool FollowPlan::holds(const Wanted& wanted) const {
                      [&wanted](const Wanted& held) { return is_home(held, wanted); });
 }
 
+void FollowPlan::on_staged(const std::function<bool(const Wanted&)>& is_staged) {
+  for (auto one = there_.rbegin(); one != there_.rend() && !begun_; ++one) {
+    const Wanted wanted{*one, options_.form};
+    if (!holds(wanted) && is_staged(wanted)) begun_ = *one;
+  }
+}
+
 std::optional<Wanted> FollowPlan::next(Time now, WallTime wall) const {
   if (there_.empty() || now < not_before_) return std::nullopt;
   const Checkpoint newest = *there_.rbegin();
-  const Wanted main{newest, options_.form};
+  // Links that end oftener than a checkpoint takes would else bring none home, ever.
+  const bool ends_one = begun_ && there_.contains(*begun_);
+  const Wanted main{ends_one ? *begun_ : newest, options_.form};
   if (!holds(main)) return main;
   if (!options_.full_daily || options_.form == Form::kFull) return std::nullopt;
   if (full_at_ && wall.ns - full_at_->ns < kFullEvery.count()) return std::nullopt;
@@ -53,12 +62,15 @@ bool FollowPlan::gives_way(const Wanted& running, Time now, WallTime wall) const
 }
 
 std::vector<Wanted> FollowPlan::begun() const {
-  if (!full_begun_) return {};
-  return {{*full_begun_, Form::kFull}};
+  std::vector<Wanted> out;
+  if (begun_) out.push_back({*begun_, options_.form});
+  if (full_begun_) out.push_back({*full_begun_, Form::kFull});
+  return out;
 }
 
 void FollowPlan::on_done(const Wanted& wanted, WallTime wall) {
   held_.push_back(wanted);
+  if (wanted.form == options_.form) begun_.reset();
   if (wanted.form != Form::kFull) return;
   full_at_ = wall;
   full_begun_.reset();
@@ -66,10 +78,12 @@ void FollowPlan::on_done(const Wanted& wanted, WallTime wall) {
 
 void FollowPlan::on_failed(const Wanted& wanted, Kind kind, Time now) {
   const bool daily = wanted.form != options_.form;
+  if (!daily) begun_.reset();
   if (kind == Kind::kNotFound) {
     there_.erase(wanted.checkpoint);
     return;
   }
+  if (!daily && (kind == Kind::kLink || kind == Kind::kInterrupted)) begun_ = wanted.checkpoint;
   if (daily) full_begun_ = wanted.checkpoint;
   if (kind != Kind::kInterrupted && kind != Kind::kLink) not_before_ = now + kRetryAfter;
 }

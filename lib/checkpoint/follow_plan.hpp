@@ -1,12 +1,13 @@
-// FollowPlan: which checkpoint `ckpt follow` fetches next: the newest that the run announced, and,
-// where it is asked for, once a day all of one, behind everything else. What is slower than the run
-// skips those between. Pure; a value.
+// FollowPlan: which checkpoint `ckpt follow` fetches next: one of which some is here, as long as it
+// is there; else the newest that the run announced; and, where it is asked for, once a day all of
+// one, behind everything else. What is slower than the run skips those between. Pure; a value.
 //
 //   plan.on_listed(..);                       // after every connect
 //   plan.on_announced(..);                    // as the run tells of it
 //   if (auto wanted = plan.next(now, wall)) fetch(*wanted);
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <vector>
@@ -29,6 +30,8 @@ class FollowPlan {
   FollowPlan(FollowOptions options, const std::vector<Held>& held);
   void on_listed(const std::vector<Checkpoint>& there);
   void on_announced(Checkpoint checkpoint);
+  // What an earlier start has begun: the newest there that is staged.
+  void on_staged(const std::function<bool(const Wanted&)>& is_staged);
   std::optional<Wanted> next(Time now, WallTime wall) const;
   // Whether what is under way should make room for what next() says, and be resumed later.
   bool gives_way(const Wanted& running, Time now, WallTime wall) const;
@@ -43,6 +46,7 @@ class FollowPlan {
   const FollowOptions options_;
   std::set<Checkpoint> there_;
   std::vector<Wanted> held_;
+  std::optional<Checkpoint> begun_;       // in the usual form, one of which some is here
   std::optional<WallTime> full_at_;       // the last that came
   std::optional<Checkpoint> full_begun_;  // one of which some is here
   Time not_before_{};

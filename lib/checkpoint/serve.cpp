@@ -65,6 +65,7 @@ class List final : public transfer::AskWork {
       if (items->empty()) break;
       for (const store::ScanItem& item : *items) {
         if (item.entry.type != store::EntryType::kFile) continue;
+        if (item.entry.name.text() == kPendingHome) continue;
         ++line.files;
         line.bytes += item.entry.size;
       }
@@ -79,6 +80,17 @@ class List final : public transfer::AskWork {
   bool read_ = false;
   std::deque<Announced> left_;
 };
+
+// What the run's program cannot be told otherwise: it may delete what it likes, at any time. Where
+// the mark cannot be set (another user's folder) the checkpoint is sent all the same.
+store::TreeName mark_of(const store::TreeName& folder) {
+  return folder.child(std::string(kPendingHome)).value();
+}
+void mark_pending(store::Files& files, const store::TreeName& folder) {
+  constexpr std::string_view kWords = "a laptop fetches this; gone once it is there\n";
+  if (!files.stat(mark_of(folder)))
+    (void)store::write_whole(files, mark_of(folder), bytes_of(kWords));
+}
 
 class Fetch final : public transfer::FetchWork {
  public:
@@ -103,11 +115,17 @@ class Fetch final : public transfer::FetchWork {
     if (!place)
       return fail(Kind::kNotFound, fmt::format("send the checkpoint of step {}", fetch_.step),
                   announced ? "its program has deleted it" : "none was announced");
+    mark_pending(files_, *place);
     const auto opened =
-        TRY(CheckpointFiles::open(files_, *place, fetch_.full ? Form::kFull : Form::kWeights));
+        CheckpointFiles::open(files_, *place, fetch_.full ? Form::kFull : Form::kWeights);
+    if (!opened) {
+      (void)files_.remove(mark_of(*place));
+      return fail(opened.error());
+    }
     auto found = std::make_shared<transfer::Source>();
-    found->files = opened;
-    for (const transfer::Row& row : opened->rows()) found->rows.push_back(row);
+    found->files = *opened;
+    for (const transfer::Row& row : (*opened)->rows()) found->rows.push_back(row);
+    found->delivered = [&files = files_, mark = mark_of(*place)] { (void)files.remove(mark); };
     source = std::move(found);
     return {};
   }

@@ -14,6 +14,7 @@ namespace longhaul::checkpoint {
 // kUsage: no run can have this name. The files outlive the work.
 Result<std::unique_ptr<transfer::AskWork>> list_checkpoints(store::Files& files,
                                                             const wire::Ask& ask);
+// Marks it as pending (kPendingHome) until the peer has all of it, in whichever session.
 // kNotFound: no such run, it announced no checkpoint of that step, or its folder is gone.
 Result<std::unique_ptr<transfer::FetchWork>> open_checkpoint(store::Files& files,
                                                              const wire::FetchCheckpoint& fetch);

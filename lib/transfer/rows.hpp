@@ -7,6 +7,7 @@
 // and entry() put a whole one together. May be read from any thread while nothing is changed.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -95,6 +96,9 @@ struct Source {
   std::shared_ptr<store::Files> files;
   store::TreeName root;  // rows are named below it
   Rows rows;
+  // Called in a job, once, when the peer has all of it and it is durable there; none: nothing to
+  // do.
+  std::function<void()> delivered{};
 };
 
 }  // namespace longhaul::transfer

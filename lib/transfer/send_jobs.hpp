@@ -67,6 +67,15 @@ class RootWork final : public Work {
   std::optional<Error> error;
 };
 
+// The source is told that all of it has arrived.
+class DeliveredWork final : public Work {
+ public:
+  explicit DeliveredWork(std::shared_ptr<const Source> source_in) : source(std::move(source_in)) {}
+  void run() override { source->delivered(); }
+
+  std::shared_ptr<const Source> source;
+};
+
 class EncodeWork final : public Work {
  public:
   struct Part {

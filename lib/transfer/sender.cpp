@@ -189,6 +189,7 @@ void Sender::on_committed(Time now, const wire::Committed& committed) {
   const std::size_t unborn = post_.tasks();
   post_.clear();
   jobs_out_ -= unborn;
+  if (source_->delivered) give(JobClass::kDisk, std::make_unique<DeliveredWork>(source_));
 }
 
 void Sender::on_link(Time now, session::LinkState state) {

@@ -83,6 +83,29 @@ TEST(FollowPlan, OneThatWentIsPassedOverAndOneThatFailedWaits) {
   EXPECT_EQ(plan.next(kNow + 30s, wall(30s)), weights(1, 100));  // the link says when
 }
 
+TEST(FollowPlan, EndsWhatWasBegunThoughThereAreNewerOnes) {
+  FollowPlan plan({"s/r"}, {});
+  plan.on_listed({{1, 100}});
+  plan.on_failed(weights(1, 100), Kind::kLink, kNow);
+  plan.on_listed({{1, 100}, {1, 200}});
+  EXPECT_EQ(plan.begun(), std::vector<Wanted>{weights(1, 100)}) << "its staging stays";
+  EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 100));
+  plan.on_done(weights(1, 100), wall(0s));
+  EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 200));
+  plan.on_failed(weights(1, 200), Kind::kLink, kNow);
+  plan.on_listed({{1, 300}});  // the one that was begun is gone
+  EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 300));
+}
+
+TEST(FollowPlan, EndsWhatAnEarlierStartHadBegun) {
+  FollowPlan plan({"s/r"}, {{"s/r", weights(1, 100), {}, wall(0s)}});
+  plan.on_listed({{1, 100}, {1, 200}, {1, 300}, {1, 400}});
+  plan.on_staged([](const Wanted& one) { return one.checkpoint.step < 400; });
+  EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 300));
+  plan.on_done(weights(1, 300), wall(0s));
+  EXPECT_EQ(plan.next(kNow, wall(0s)), weights(1, 400));
+}
+
 TEST(FollowPlan, AllOfOneOnceADayBehindTheRest) {
   FollowPlan plan({"s/r", Form::kWeights, true}, {});
   plan.on_listed({{1, 100}});

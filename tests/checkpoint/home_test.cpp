@@ -21,6 +21,44 @@ TEST(HomeSink, BringsWeightsOrAllOfItUnderItsName) {
   EXPECT_EQ(home.names(), (std::vector<std::string>{"step-00000100", "step-00000100.full"}));
 }
 
+// The run's program sees by the mark what it must not delete, until all of it is at home.
+TEST(HomeSink, WhatIsOnItsWayIsMarkedAtTheSiteUntilItIsHome) {
+  for (const Form form : {Form::kWeights, Form::kFull}) {
+    Home home;
+    home.announce(100, kModelFloats);
+    const TreeName mark = TreeName::known("runs/r/checkpoints/step-100/pending-home");
+    const auto before = home.list("r").at(0);
+    EXPECT_FALSE(home.site.stat(mark));
+    home.start({{1, 100}, form});
+    home.link().run_until([&] { return home.site.stat(mark).has_value(); });
+    ASSERT_TRUE(home.site.stat(mark));
+    const auto marked = home.list("r").at(0);
+    EXPECT_EQ(marked.files, before.files) << "it is no part of the checkpoint";
+    EXPECT_EQ(marked.bytes, before.bytes);
+    home.kill(End::kA);
+    home.kill(End::kB);
+    EXPECT_TRUE(home.site.stat(mark)) << "also while nobody is there";
+    home.boot(End::kA);
+    home.boot(End::kB);
+    EXPECT_EQ(home.pull({{1, 100}, form}), std::nullopt);
+    home.expect_whole({{1, 100}, form});
+    home.link().run_until([&] { return !home.site.stat(mark).has_value(); });
+    EXPECT_FALSE(home.site.stat(mark));
+    EXPECT_FALSE(
+        home.laptop->stat(checkpoint::home_name({{1, 100}, form}).child("pending-home").value()));
+  }
+}
+
+TEST(HomeSink, WhatCannotBeSentIsNotMarked) {
+  Home home;
+  home.announce(100);
+  for (const char* name : {"config.json", "model.safetensors"})
+    ASSERT_TRUE(
+        home.site.remove(TreeName::known(std::string("runs/r/checkpoints/step-100/") + name)));
+  EXPECT_EQ(home.pull(weights(100)), Kind::kNotFound);
+  EXPECT_FALSE(home.site.stat(TreeName::known("runs/r/checkpoints/step-100/pending-home")));
+}
+
 TEST(HomeSink, ListsWhatWasAnnouncedAndIsThere) {
   Home home;
   for (const std::uint64_t step : {100U, 200U, 300U}) home.announce(step);

@@ -101,7 +101,7 @@ def pulled(world, run, steps):
     assert copy.name == f"step-{steps[0]:08}.full", copy
     for name in OURS:
         (copy / name).unlink()
-    same(run.place(steps[0]), copy)
+    same_at_home(run.place(steps[0]), copy)
     said = world.run("ckpt", "pull", f"{RUN}@1", here, code=3).stderr
     assert f"cannot pull the checkpoint of step 1 of {RUN}" in said, said
     assert "none is there, or no longer" in said and f"`longhaul ckpt ls {RUN}` lists them" in said, said
@@ -116,6 +116,12 @@ def pulled(world, run, steps):
     assert "something else stands there, and is not touched" in refused.stderr, refused.stderr
     assert "move it away, or name another folder" in refused.stderr and names(mine) == ["mine"], refused.stderr
     assert not (here / ".longhaul").exists(), names(here / ".longhaul")
+
+
+def same_at_home(place, copy):
+    """The site hears that it is there a moment after the laptop knows."""
+    wait_for(lambda: not (place / "pending-home").exists(), "the end of the mark")
+    same(place, copy)
 
 
 def roles(world):
@@ -160,7 +166,7 @@ def killed(world, run, step):
     copy = here / f"step-{step:08}.full"
     for name in OURS:
         (copy / name).unlink()
-    same(run.place(step), copy)
+    same_at_home(run.place(step), copy)
     assert names(here) == [copy.name], names(here)
 
 
@@ -262,7 +268,7 @@ def by_daemon(world, run):
     copy = one / f"step-{first:08}.full"
     for name in OURS:
         (copy / name).unlink()
-    same(run.place(first), copy)
+    same_at_home(run.place(first), copy)
     assert names(one) == [copy.name], names(one)
     steps = [listed(world)[-1]["step"]]
     wait_for(lambda: orders(world, kind="follow", state="running", step=steps[-1]), "the newest")

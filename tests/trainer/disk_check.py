@@ -69,6 +69,37 @@ def no_room(program, folder, shards):
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+def room_of_pending(program, folder, shards):
+    """What waits for a laptop goes before a new one is left out, the oldest first, and that is said."""
+    disk, log = folder / "disk-of-pending", folder / "pending.log"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "none", disk], check=True)
+    run = disk / "run"
+    trainer = Trainer(program, shards, run, log, "--checkpoint-every", 50, "--keep", 3)
+    try:
+        trainer.until(lambda: len(checkpoints(run)) > 1, "two checkpoints")
+        for step in (50, 100):
+            (run / f"checkpoints/step-{step:08}/pending-home").touch()
+        trainer.until(lambda: newest(run) > f"step-{250:08}", "newer ones, behind which the first had to go")
+        assert f"step-{50:08}" in checkpoints(run) and "before it was home" not in trainer.said()
+        with open(disk / "filler", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+            except OSError:
+                pass
+        words = "the checkpoint of step {} is deleted before it was home: the disk is full, or more than 3 wait"
+        trainer.until_said(words.format(50))
+        trainer.until_said(words.format(100))  # one is not enough: a tenth more is asked for
+        trainer.process.terminate()
+        trainer.process.communicate(timeout=120)
+        assert trainer.said().index(words.format(50)) < trainer.said().index(words.format(100))
+        assert not list(run.glob("checkpoints/*/pending-home"))
+    finally:
+        trainer.kill()
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
 def full_amidst(program, folder, shards, shim):
     """There was room when it began; the second MiB of it finds none."""
     run, log, full = folder / "amidst", folder / "amidst.log", folder / "full"
@@ -154,6 +185,7 @@ def main():
     try:
         shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
         no_room(program, folder, shards)
+        room_of_pending(program, folder, shards)
         full_amidst(program, folder, shards, shim)
         quota(program, folder, shards, shim)
         real_quota(program, folder, shards)

@@ -6,6 +6,7 @@ says what the test wants. A last checkpoint that cannot fit is not begun, and th
 
 And one whose words nobody reads goes on to its end, with all of its time on the books; and a rank that hangs
 ends the run of all after --rank-wait, with a checkpoint of the last whole step."""
+import fcntl
 import json
 import os
 import shutil
@@ -13,12 +14,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from killing import children, kill
 from small_run import Trainer, checkpoints, command, tokenize
 
-EVERY = 20
+EVERY = 80      # steps: more than the pipe holds lines of
+PIPE = 4096     # bytes
+WRITE = {"x86_64": 1, "aarch64": 64}[os.uname().machine]   # the system call's number
 JOB = """case "$*" in
   "show job -o 42") echo "JobId=42 JobState={state} EndTime={end} Deadline=N/A"; {then} ;;
   "show config") echo "KillWait                = {wait} sec" ;;
@@ -44,23 +48,45 @@ def steps_of(said):
     return [int(line.split()[1]) for line in said.splitlines() if line.startswith("step ")]
 
 
-def ended(program, folder, shards, name, code, *more, **variables):
-    """Of a run stopped after its first checkpoint: (its log, whether its last step is saved)."""
-    run, log = folder / name, folder / f"{name}.log"
-    trainer = Trainer(program, shards, run, log, "--checkpoint-every", EVERY, *more, **variables)
+def is_held(pid):
+    """Whether its training thread waits in a write to stderr."""
     try:
-        trainer.until(lambda: run.exists() and checkpoints(run), "a checkpoint")
-        trainer.until_steps(2)
-        trainer.process.terminate()
-        trainer.process.communicate(timeout=120)
-        steps = steps_of(trainer.said())
-        if (steps[-1] + 1) % EVERY == 0:  # it was time for one anyway
-            shutil.rmtree(run)
-            return ended(program, folder, shards, name, code, *more, **variables)
-        assert trainer.process.returncode == code, (trainer.process.returncode, trainer.said()[-500:])
-        return trainer.said(), f"step-{steps[-1] + 1:08}" in checkpoints(run)
+        return Path(f"/proc/{pid}/task/{pid}/syscall").read_text().split()[:2] == [str(WRITE), "0x2"]
+    except OSError:
+        return False
+
+
+def ended(program, folder, shards, name, code, *more, every=EVERY, **variables):
+    """Of a run stopped between two checkpoints, or, with every=1, in the midst of a step that one was due
+    after: (its log, whether its last step is saved). Its words go to a pipe that holds a few: once nobody
+    reads, it waits with a step's line in its hand."""
+    run = folder / name
+    words = command(program, shards, run, "--steps", 1_000_000, "--checkpoint-every", every, "--hidden", 32, *more)
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE)
+    child = subprocess.Popen(words, env=dict(os.environ, LONGHAUL_SHM=str(folder), **variables),
+                             stdout=subprocess.DEVNULL, stderr=write)
+    os.close(write)
+    try:
+        with open(read, encoding="utf-8") as lines:
+            said = ""
+            while f"\nstep {every:>6} " not in said:
+                said += next(lines)
+            end = time.monotonic() + 120
+            while not (is_held(child.pid) and any(name.startswith("step-") for name in checkpoints(run))):
+                assert child.poll() is None and time.monotonic() < end, said[-500:]
+                time.sleep(0.02)
+            child.terminate()
+            said += lines.read()
+        child.wait(timeout=120)
+        steps = steps_of(said)
+        assert every == 1 or every < steps[-1] + 1 < 2 * every, steps[-1]
+        assert child.returncode == code, (child.returncode, said[-500:])
+        return said, f"step-{steps[-1] + 1:08}" in checkpoints(run)
     finally:
-        trainer.kill()
+        if child.poll() is None:
+            child.kill()
+        child.wait()
 
 
 def stories_of_grace(program, folder, shards):
@@ -70,6 +96,9 @@ def stories_of_grace(program, folder, shards):
         slurm.says(state, end)
         log, saved = ended(program, folder, shards, state.lower(), 8, **slurm.variables)
         assert refused in log and "0.0 s are left until this job is killed" in log and not saved, log[-500:]
+    # The same in the midst of a step that a checkpoint was due after.
+    log, saved = ended(program, folder, shards, "due", 8, every=1, **slurm.variables)
+    assert refused in log and not saved, log[-500:]
     # Time enough: left of a preemption or time limit, of a KillWait, or by --grace, which goes before.
     for name, says, more in (("limit", {"end": "4000000000"}, ()), ("wait", {"wait": 600}, ()),
                              ("grace", {}, ("--grace", 600))):

@@ -94,6 +94,48 @@ TEST(FolderSource, TakesShardsInTheOrderOfTheirNames) {
   EXPECT_EQ(FolderSource::open(empty.path()).error().kind(), Kind::kNotFound);
 }
 
+std::string content_of(const TemporaryFolder& folder) {
+  return FolderSource::open(folder.path()).value()->content().value();
+}
+void overwrite(const Path& path, std::uint64_t at, char byte) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(byte);
+}
+
+TEST(FolderSource, NamesTheBytesOfSmallShardsToTheLast) {
+  const TemporaryFolder folder;
+  const std::string before(150'001, '\1');
+  put(folder.path() / "a.u16", before + '\1');
+  put(folder.path() / "b.bin", "the same");
+  const std::string whole = content_of(folder);
+  EXPECT_EQ(content_of(folder), whole);
+  for (const std::uint64_t at : {0U, 65'536U, 150'001U}) {
+    overwrite(folder.path() / "a.u16", at, '\2');
+    EXPECT_NE(content_of(folder), whole) << at;
+    overwrite(folder.path() / "a.u16", at, '\1');
+  }
+  EXPECT_EQ(content_of(folder), whole);
+}
+
+TEST(FolderSource, OfMuchDataItReadsPiecesOfEachShard) {
+  const TemporaryFolder folder;
+  const std::uint64_t large = 3 * kWholeBytes;  // a hole: reading it costs no disk
+  put(folder.path() / "a.bin", "");
+  std::filesystem::resize_file(folder.path() / "a.bin", large);
+  put(folder.path() / "b.u16", "eight by");
+  const std::string whole = content_of(folder);
+  EXPECT_TRUE(whole.starts_with("pieces:")) << whole;
+  for (const std::uint64_t at : {std::uint64_t{1030}, large - 1}) {
+    overwrite(folder.path() / "a.bin", at, '\2');
+    EXPECT_NE(content_of(folder), whole) << at;
+    overwrite(folder.path() / "a.bin", at, 0);
+  }
+  EXPECT_EQ(content_of(folder), whole);
+  overwrite(folder.path() / "b.u16", 3, 'x');
+  EXPECT_NE(content_of(folder), whole) << "one that is smaller than its share is read whole";
+}
+
 std::vector<ShardInfo> three_shards() {
   return {{"a", 1000, 2}, {"b", 333, 2}, {"c", 700, 4}};
 }

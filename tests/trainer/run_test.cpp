@@ -1,8 +1,12 @@
 // What a run keeps on disk, how it is fed and told what to do, and where its time is booked.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+#include <thread>
 
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/checkpoint.hpp"
@@ -111,10 +115,42 @@ TEST(Checkpoint, PruningKeepsTheNewestValidTheBestAndThoseNotHome) {
   for (std::uint64_t step = 1; step <= 6; ++step) ASSERT_TRUE(run.write(step));
   std::ofstream(checkpoint_path(run.folder.path(), 1) / "pending-home");
   std::ofstream(checkpoint_path(run.folder.path(), 6) / "model.safetensors") << "torn";
-  ASSERT_TRUE(prune_checkpoints(run.folder.path(), 2, checkpoint_path(run.folder.path(), 3)));
+  ASSERT_TRUE(prune_checkpoints(run.folder.path(), run.attempt,
+                                {2, checkpoint_path(run.folder.path(), 3)}));
   EXPECT_EQ(run.names(),
             (std::vector<std::string>{"step-00000001", "step-00000003", "step-00000004",
                                       "step-00000005", "step-00000006"}));
+}
+
+TEST(Checkpoint, OfThoseNotHomeTheOldestAreGivenUp) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 6; ++step) {
+    ASSERT_TRUE(run.write(step));
+    if (step != 3) std::ofstream(checkpoint_path(run.folder.path(), step) / "pending-home");
+  }
+  const auto gone = prune_checkpoints(run.folder.path(), run.attempt, {.newest = 1, .pending = 2});
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(*gone, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000005", "step-00000006"}));
+}
+
+TEST(CheckpointWriter, KeepsOnlySoManyForALaptopThatDoesNotCome) {
+  RunFolder run;
+  CheckpointWriter writer(run.folder.path(), run.attempt, small(), 1);
+  const std::vector<NamedConstFloats> state = {{"first", run.first}};
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t step = 1; step <= kMostPending + 3; ++step) {
+    CheckpointNotes notes;
+    notes.step = step;
+    writer.begin({run.weights, state}, notes, std::nullopt);
+    writer.wait();
+    for (const auto& outcome : writer.outcomes())
+      gone.insert(gone.end(), outcome.given_up.begin(), outcome.given_up.end());
+    std::ofstream(checkpoint_path(run.folder.path(), step) / "pending-home");
+  }
+  EXPECT_EQ(gone, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(run.names().size(), kMostPending + 1);
 }
 
 TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
@@ -124,6 +160,46 @@ TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
   EXPECT_EQ(run.write(1).error().kind(), Kind::kBusy);
   EXPECT_TRUE(run.names().empty());
   EXPECT_TRUE(run.write(1, 2));
+}
+
+TEST(Checkpoint, AnAttemptThatANewerOneOvertakesWhileItWritesGivesItNoName) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(1));
+  const std::vector<NamedConstFloats> state = {{"first", run.first}};
+  CheckpointNotes notes;
+  notes.step = 2;
+  const auto overtake = [&] { EXPECT_EQ(claim_attempt(run.folder.path()).value(), 2U); };
+  const auto done =
+      write_checkpoint(run.folder.path(), 1, small(), run.weights, state, notes, overtake);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind(), Kind::kBusy);
+  EXPECT_NE(done.error().message().find("a newer attempt of this run is at work"),
+            std::string::npos);
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000001"});
+  std::error_code none;
+  EXPECT_FALSE(
+      std::filesystem::exists(run.folder.path() / "checkpoints" / ".step-00000002.1", none));
+}
+
+TEST(Checkpoint, AnOlderAttemptDeletesNothing) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  ASSERT_TRUE(claim_attempt(run.folder.path()));
+  EXPECT_EQ(prune_checkpoints(run.folder.path(), 1, {.newest = 1}).error().kind(), Kind::kBusy);
+  EXPECT_EQ(run.names().size(), 3U) << "the newer one may be reading any of them";
+  EXPECT_TRUE(prune_checkpoints(run.folder.path(), 2, {.newest = 1}));
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000003"});
+}
+
+TEST(Checkpoint, NotesAreReadWithoutAllOfItsFiles) {
+  RunFolder run;
+  EXPECT_FALSE(newest_noted(run.folder.path()).value());
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  std::ofstream(checkpoint_path(run.folder.path(), 2) / "model.safetensors") << "torn";
+  std::ofstream(checkpoint_path(run.folder.path(), 3) / "checkpoint.json") << "torn";
+  const auto found = newest_noted(run.folder.path()).value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->notes.step, 2U);
 }
 
 TEST(Checkpoint, RemovesWhatKilledAttemptsLeftUnfinished) {
@@ -230,6 +306,72 @@ TEST(FileReporter, WritesWhatWasLoggedInOrder) {
   EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
             "{\"attempt\":3,\"step\":4,\"train/loss\":0.10000000000000001,\"train/lr\":2}\n"
             "{\"attempt\":3,\"step\":5,\"train/loss\":null}\n");
+}
+
+TEST(FileReporter, WritesWordsWhereTheyWereSaidAmongTheNumbers) {
+  const TemporaryFolder folder;
+  {
+    const auto reporter = FileReporter::open(folder.path() / "m", 1).value();
+    reporter->log(Series::kLoss, 4, 2);
+    reporter->mark(4, "here");
+    reporter->log(Series::kLoss, 5, 3);
+    reporter->checkpointed(6, "c");
+    reporter->resumed(6, "d");
+    reporter->end("done");
+    EXPECT_EQ(reporter->untold().dropped, 0U);
+    EXPECT_EQ(reporter->untold().unwritten, 0U);
+  }
+  EXPECT_EQ(read_text(folder.path() / "m", 1000).value(),
+            "{\"attempt\":1,\"step\":4,\"train/loss\":2}\n"
+            "{\"attempt\":1,\"step\":4,\"event\":\"here\"}\n"
+            "{\"attempt\":1,\"step\":5,\"train/loss\":3}\n"
+            "{\"attempt\":1,\"step\":6,\"event\":\"checkpoint c\"}\n"
+            "{\"attempt\":1,\"step\":6,\"event\":\"resumes from d\"}\n");
+}
+
+// A pipe that is full: whoever writes to it waits.
+TEST(FileReporter, NobodyWaitsForAWriteThatHangs) {
+  const TemporaryFolder folder;
+  const Path pipe = folder.path() / "m";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int end = ::open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  const std::string filling(4096, '-');
+  while (::write(end, filling.data(), filling.size()) > 0) {
+  }
+  const std::uint64_t kMany = 3000;  // more than wait
+  std::uint64_t dropped = 0;
+  std::thread reader;
+  std::string text;
+  {
+    const auto reporter = FileReporter::open(pipe, 1).value();
+    for (std::uint64_t i = 0; i < kMany; ++i) reporter->mark(i, "words");
+    reader = std::thread([&] {
+      std::string piece(4096, '\0');
+      while (text.find("the last") == std::string::npos) {
+        const ssize_t got = ::read(end, piece.data(), piece.size());
+        if (got > 0) text.append(piece, 0, static_cast<std::size_t>(got));
+        if (got < 0) std::this_thread::yield();
+      }
+    });
+    reporter->end("done");
+    dropped = reporter->untold().dropped;
+  }
+  ASSERT_EQ(::fcntl(end, F_SETFL, 0), 0);
+  EXPECT_GT(::write(end, "the last\n", 9), 0);
+  reader.join();
+  ::close(end);
+  std::uint64_t told = 0;
+  for (auto at = text.find("words"); at != std::string::npos; at = text.find("words", at + 1))
+    ++told;
+  EXPECT_GT(dropped, 0U);
+  EXPECT_EQ(told + dropped, kMany);
+}
+
+TEST(FileReporter, CountsWhatAFullDiskDidNotTake) {
+  const auto reporter = FileReporter::open("/dev/full", 1).value();
+  reporter->mark(1, "words");
+  reporter->end("done");
+  EXPECT_EQ(reporter->untold().unwritten, 1U);
 }
 
 TEST(Options, SetFieldsAndNameWhatIsWrong) {

@@ -61,7 +61,15 @@ ClientReporter::~ClientReporter() {
 }
 
 void ClientReporter::end(std::string_view why) {
+  longhaul_counts counts{};
+  counts.size = sizeof counts;
+  longhaul_status(run_, &counts);
   longhaul_close(std::exchange(run_, nullptr), std::string(why).c_str());
+  untold_ = {counts.dropped, counts.failed_writes};
+  if (!lines_) return;
+  lines_->end(why);
+  untold_.dropped += lines_->untold().dropped;
+  untold_.unwritten += lines_->untold().unwritten;
 }
 
 void ClientReporter::log(Series series, std::uint64_t step, double value) noexcept {

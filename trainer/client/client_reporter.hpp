@@ -24,6 +24,7 @@ class ClientReporter final : public Reporter {
   void answer(const Command& command, std::uint64_t step, const Result<>& done) override;
   bool superseded() const override { return longhaul_superseded(run_) != 0; }
   void end(std::string_view why) override;
+  Untold untold() const override { return untold_; }
 
  private:
   explicit ClientReporter(longhaul_run* run);
@@ -31,6 +32,7 @@ class ClientReporter final : public Reporter {
   longhaul_run* run_;  // null once it has ended
   std::uint64_t attempt_;
   std::array<std::uint32_t, kSeriesCount> series_;
+  Untold untold_;                        // once it has ended
   std::unique_ptr<FileReporter> lines_;  // RUN/metrics.jsonl, if asked for
 };
 

@@ -1,6 +1,7 @@
-// TrainingRun: one attempt of a run on this process. train.cpp begins and ends it, run_step.cpp
-// does its steps, run_control.cpp what people ask of it, run_ranks.cpp what it has to do with other
-// ranks: rank 0 reports, evaluates the commands and saves for all. The training thread.
+// TrainingRun: one attempt of a run on this process. train.cpp begins and ends it,
+// run_resume.cpp goes on from an earlier one, run_step.cpp does its steps, run_control.cpp what
+// people ask of it, run_ranks.cpp what it has to do with other ranks: rank 0 reports, evaluates the
+// commands and saves for all. The training thread.
 #pragma once
 
 #include <deque>
@@ -36,17 +37,22 @@ class TrainingRun {
   void leave(const std::string& why);  // lets the other ranks know
 
  private:
-  Result<> open_data();
-  Result<std::unique_ptr<DataSource>> open_dataset();
+  Result<std::optional<Found>> look_back();
+  Result<> check_goes_on(const Found& found);
+  Result<> claim();
+  Result<> open_data(const std::optional<Found>& before);
+  Result<std::unique_ptr<DataSource>> open_dataset(const std::optional<Found>& before);
   Result<> follow_arrivals();
   Result<> resume();
   Result<> restore(const Found& found);
+  void tell_changes(const Found& found);
   Result<> evaluate();
   Result<> checkpoint();
   void announce_checkpoints();
   void last_checkpoint();
   std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
+  bool extrapolates() const;
   TrainSummary summary() const;
   std::string why_it_ended(const Result<>& done) const;
 
@@ -98,7 +104,8 @@ class TrainingRun {
   std::optional<EvalSet> eval_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
-  std::string data_identity_;
+  Facts facts_;        // settings_of() this start
+  Facts environment_;  // its environment, before a library has loaded others as it needed them
   std::optional<Path> resumed_from_;
   std::unique_ptr<Team> team_;  // none: one rank
   std::unique_ptr<GradientReducer> reducer_;
@@ -113,6 +120,7 @@ class TrainingRun {
   CheckpointWriter::Outcome last_saved_{};
   std::string no_last_checkpoint_;  // why there is none, if there is none
   bool stop_ = false, want_checkpoint_ = false, paused_ = false;
+  bool end_known_ = false;  // to every rank since this step's sums: some rank is told to stop
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing
   Ledger ledger_{Time{}};

@@ -44,8 +44,7 @@ Result<> TrainingRun::form_team() {
 // All train the same model on the same data, from the checkpoint that rank 0 has found.
 Result<> TrainingRun::agree() {
   std::string settings;
-  for (const auto& [key, value] : settings_of(options_, data_identity_))
-    settings += key + "=" + value + "\n";
+  for (const auto& [key, value] : facts_) settings += key + "=" + value + "\n";
   settings += fmt::format("model={}\n", learner_->weights().numel());
   const std::vector<std::string> mine = {settings, fmt::to_string(step_),
                                          resumed_from_ ? resumed_from_->native() : ""};
@@ -80,11 +79,13 @@ Result<> TrainingRun::end_sums(double& loss) {
   constexpr double kRounding = 1e-9;  // of a sum of equal numbers
   ledger_.enter(Column::kSync, time_now());
   const double sample = sample_of(learner_->weights(), step_);
-  std::array<double, 2> numbers = {loss, sample};
+  const bool asked = control_.stop_asked() || team_->gate().stop_asked();
+  std::array<double, 3> numbers = {loss, sample, asked ? 1.0 : 0.0};
   if (const Result<> summed = reducer_->finish(numbers); !summed)
     return fail(blame(summed.error()));
   ledger_.enter(Column::kCompute, time_now());
   loss = numbers[0];
+  end_known_ = numbers[2] > 0;
   const double expected = sample * static_cast<double>(team_->ranks());
   if (!(std::abs(numbers[1] - expected) > kRounding * expected)) return {};
   return fail(Error(Kind::kIntegrity, fmt::format("train at step {}", step_),

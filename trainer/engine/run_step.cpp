@@ -170,11 +170,17 @@ Result<> TrainingRun::one_step() {
   TRY(ask(*batch, began));
   // What a spike is follows from all steps before; and every rank must know the same of them.
   TRY(hear(options_.spike > 0 ? 0 : learner_->late()));
-  if (options_.eval_every > 0 && (step_ % options_.eval_every == 0 || step_ == options_.steps)) {
+  // One that is told to stop begins nothing more: whether there is time for a last checkpoint is
+  // judged at the end. Ranks evaluate together, so what counts there is what all of them know.
+  const bool ends = team_ ? end_known_ : control_.stop_asked();
+  if (!ends && options_.eval_every > 0 &&
+      (step_ % options_.eval_every == 0 || step_ == options_.steps)) {
     TRY(hear(0));
     TRY(evaluate());
   }
-  if (want_checkpoint_ || (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0))
+  if (!ends && !control_.stop_asked() &&
+      (want_checkpoint_ ||
+       (options_.checkpoint_every > 0 && step_ % options_.checkpoint_every == 0)))
     TRY(checkpoint());
   ledger_.enter(Column::kOther, time_now());
   return {};

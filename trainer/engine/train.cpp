@@ -33,7 +33,7 @@ Time time_now() {
 }
 
 // What a resumed run read before is what it reads on, whatever is the newest version by now.
-Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset() {
+Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset(const std::optional<Found>& before) {
   if (!open_feed_)
     return fail(Kind::kUnsupported, "read a dataset",
                 "this build reads plain folders only: --data");
@@ -44,26 +44,20 @@ Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset() {
       std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
   opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
   opening.stop_asked = [this] { return control_.stop_asked(); };
-  if (options_.resume != "no") {
-    std::vector<std::string> broken;
-    const auto found =
-        options_.resume == "auto"
-            ? TRY(newest_valid(options_.run, broken))
-            : std::optional(Found{options_.resume, TRY(verify_checkpoint(options_.resume))});
-    if (found && found->notes.settings.contains("data"))
-      opening.identity = found->notes.settings.at("data");
-  }
+  if (before && before->notes.settings.contains("data"))
+    opening.identity = before->notes.settings.at("data");
   return open_feed_(opening);
 }
 
-Result<> TrainingRun::open_data() {
+Result<> TrainingRun::open_data(const std::optional<Found>& before) {
   if (!options_.dataset.empty()) {
-    source_ = TRY(open_dataset());
+    source_ = TRY(open_dataset(before));
   } else {
     auto folder = TRY(FolderSource::open(options_.data));
     source_ = std::move(folder);
   }
-  data_identity_ = source_->identity();
+  facts_ = TRY(settings_of(options_, learner_->rules(), *source_));
+  environment_ = environment_of(options_, outside_.place.ranks, learner_->device());
   order_ =
       TRY(SampleOrder::make(source_->shards(), {.seed = options_.seed,
                                                 .sequence = options_.sequence,
@@ -75,26 +69,8 @@ Result<> TrainingRun::open_data() {
   return {};
 }
 
-Result<> TrainingRun::open() {
-  if (!outside_.place.alone()) TRY(form_team());
-  TRY(open_data());
-  TRY(make_folders(options_.run));
-  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
-    return start_weights(options_, learner_->config(), weights);
-  }));
-  if (options_.resume != "no" && leads()) TRY(resume());
-  if (team_) TRY(agree());
-  if (options_.consume && settings_.of("clip", 0) > 0)
-    return fail(
-        Error(Kind::kUsage, "resume with --consume", "clip was set while the run was at work")
-            .advise("--forget-controls takes that back"));
-  if (options_.resume == "no" && leads()) {
-    const std::vector<Path> there = TRY(list_checkpoints(options_.run));
-    if (!there.empty())
-      return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
-                        "it holds checkpoints")
-                      .advise("go on with --resume auto, or choose another --run"));
-  }
+// The next attempt's number, and with it the word of what is reported.
+Result<> TrainingRun::claim() {
   if (leads()) {
     reporter_ = TRY(open_reporter_({.run = options_.run,
                                     .config = config_json(options_),
@@ -103,6 +79,24 @@ Result<> TrainingRun::open() {
   } else {
     reporter_ = std::make_unique<SilentReporter>();
   }
+  return {};
+}
+
+Result<> TrainingRun::open() {
+  if (!outside_.place.alone()) TRY(form_team());
+  // What would be refused is refused before the number is claimed: a claim ends the attempt that is
+  // at work. What is gone on from is looked for after it: from then on nobody else writes or
+  // deletes.
+  const std::optional<Found> before = TRY(look_back());
+  TRY(open_data(before));
+  TRY(make_folders(options_.run));
+  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
+    return start_weights(options_, learner_->config(), weights);
+  }));
+  if (before && leads()) TRY(check_goes_on(*before));
+  TRY(claim());
+  if (options_.resume != "no" && leads()) TRY(resume());
+  if (team_) TRY(agree());
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
@@ -120,59 +114,11 @@ Result<> TrainingRun::open() {
                     .token_bytes = token_bytes,
                     .arrival = arrival_});
   if (resumed_from_) reporter_->resumed(step_, *resumed_from_);
+  if (extrapolates())
+    reporter_->mark(step_,
+                    "training losses and gradient norms are taken at the extrapolated point "
+                    "W + kappa Delta, evaluations and checkpoints at the weights W");
   if (team_) join_sums();
-  return {};
-}
-
-// What the steps so far have read is read again in that order, or not at all.
-Result<> TrainingRun::follow_arrivals() {
-  arrival_.emplace(options_.run / "order", options_.seed);
-  TRY(arrival_->replay(*order_));
-  if (step_ == 0 || order_->knows(step_ * options_.batch - 1)) return {};
-  return fail(Error(Kind::kNotFound, "go on in the order of arrival",
-                    printable((options_.run / "order").native()) + " does not reach so far")
-                  .advise("copy that folder from the run that wrote the checkpoint"));
-}
-
-Result<> TrainingRun::resume() {
-  if (options_.resume != "auto") {
-    return restore({options_.resume, TRY(verify_checkpoint(options_.resume))});
-  }
-  std::vector<std::string> broken;
-  const std::optional<Found> found = TRY(newest_valid(options_.run, broken));
-  for (const std::string& why : broken) console_.err("longhaul-train: passed over: " + why + "\n");
-  return found ? restore(*found) : Result<>();
-}
-
-Result<> TrainingRun::restore(const Found& found) {
-  const auto settings = settings_of(options_, data_identity_);
-  for (const auto& [key, value] : settings) {
-    const auto before = found.notes.settings.find(key);
-    if (before != found.notes.settings.end() && before->second != value)
-      return fail(Kind::kUsage, "resume from " + printable(found.folder.native()),
-                  fmt::format("its {} is {}, not {}", key, printable(before->second, 80), value));
-  }
-  std::string differs;
-  for (const auto& [key, value] :
-       environment_of(options_, outside_.place.ranks, learner_->device())) {
-    const auto before = found.notes.environment.find(key);
-    if (before == found.notes.environment.end() || before->second != value) differs += " " + key;
-  }
-  if (!differs.empty() && leads())
-    console_.err("longhaul-train: the same run, not the same bits: differs in" + differs + "\n");
-  TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
-    return load_checkpoint(found.folder, learner_->config(), weights, state);
-  }));
-  step_ = found.notes.step;
-  if (found.notes.next_index != step_ * options_.batch)
-    return fail(Kind::kMalformed, "resume from " + printable(found.folder.native()),
-                "its sample does not fit its step");
-  numbers_ = found.notes.numbers;
-  if (!options_.forget_controls) settings_.load(numbers_);
-  if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
-  saved_step_ = step_;
-  resumed_from_ = found.folder;
-  if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
   return {};
 }
 
@@ -205,8 +151,8 @@ CheckpointNotes TrainingRun::notes() const {
   CheckpointNotes out;
   out.step = step_;
   out.next_index = step_ * options_.batch;
-  out.settings = settings_of(options_, data_identity_);
-  out.environment = environment_of(options_, outside_.place.ranks, learner_->device());
+  out.settings = facts_;
+  out.environment = environment_;
   out.numbers = numbers_;
   settings_.save(out.numbers);
   return out;
@@ -230,6 +176,14 @@ Result<> TrainingRun::checkpoint() {
 
 void TrainingRun::announce_checkpoints() {
   for (const CheckpointWriter::Outcome& outcome : checkpoints_->outcomes()) {
+    for (const std::uint64_t step : outcome.given_up) {
+      const std::string text = fmt::format(
+          "the checkpoint of step {} is deleted before it was home: the disk is full, or more than "
+          "{} wait for a laptop",
+          step, kMostPending);
+      console_.err("longhaul-train: " + text + "\n");
+      reporter_->mark(step_, text);
+    }
     if (!outcome.error) {
       if (last_saved_.bytes == 0 && options_.grace > 0 &&
           outcome.seconds > static_cast<double>(options_.grace))
@@ -267,6 +221,10 @@ void TrainingRun::last_checkpoint() {
   if (saved_step_ != step_) no_last_checkpoint_ = "its last checkpoint could not be written";
 }
 
+bool TrainingRun::extrapolates() const {
+  return learner_->rules().transported && settings_.of("kappa", options_.kappa_of()) > 0;
+}
+
 TrainSummary TrainingRun::summary() const {
   TrainSummary out;
   out.attempt = reporter_->attempt();
@@ -279,6 +237,8 @@ TrainSummary TrainingRun::summary() const {
   out.device_busy = device_.busy;
   out.device_idle = device_.idle;
   out.refused = refused_;
+  out.untold = reporter_->untold();
+  out.at_extrapolated = extrapolates();
   out.wall = ledger_.wall();
   for (std::size_t i = 0; i < kColumns; ++i) out.columns[i] = ledger_.spent(static_cast<Column>(i));
   out.longest_data_wait = ledger_.longest(Column::kData);

@@ -37,6 +37,9 @@ struct TrainSummary {
   double checkpoint_seconds = 0;
   std::array<Duration, kColumns> columns{};
   Duration longest_data_wait{};
+  Reporter::Untold untold{};  // of its reports
+  bool at_extrapolated =
+      false;  // where training's losses and norms were taken; false: at the weights
 };
 
 // Runs until the steps are done or something stops it. The first error of the data or of the

@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "lib/base/escape.hpp"
+#include "trainer/build_ids.hpp"
 #include "trainer/checksum.hpp"
 #include "trainer/engine/gemm.hpp"
 #include "trainer/weights_file.hpp"
@@ -16,6 +18,13 @@ namespace {
 
 tl::unexpected<Error> nonsense(std::string why) {
   return fail(Kind::kUsage, "set up the run", std::move(why));
+}
+
+constexpr std::array<ShapeScale, 3> kScales = {ShapeScale::kJordan, ShapeScale::kMoonlight,
+                                               ShapeScale::kSpectral};
+const char* scale_name(ShapeScale scale) {
+  if (scale == ShapeScale::kJordan) return "jordan";
+  return scale == ShapeScale::kMoonlight ? "moonlight" : "spectral";
 }
 
 bool is_named(const std::string& model) {
@@ -96,14 +105,11 @@ Result<OptimizerConfig> optimizer_of(const TrainOptions& o) {
   TRY(check_rules(o));
   if (!o.polar.empty()) config.polar = TRY(parse_polar(o.polar));
   if (!o.rest.empty()) config.rest = o.rest == "sign" ? RestRule::kSign : RestRule::kAdamW;
-  if (o.scale == "jordan") {
-    config.scale = ShapeScale::kJordan;
-  } else if (o.scale == "moonlight") {
-    config.scale = ShapeScale::kMoonlight;
-  } else if (o.scale == "spectral") {
-    config.scale = ShapeScale::kSpectral;
-  } else if (!o.scale.empty()) {
-    return nonsense("--scale is jordan, moonlight or spectral");
+  if (!o.scale.empty()) {
+    const auto known = std::find_if(kScales.begin(), kScales.end(),
+                                    [&](ShapeScale scale) { return scale_name(scale) == o.scale; });
+    if (known == kScales.end()) return nonsense("--scale is jordan, moonlight or spectral");
+    config.scale = *known;
   }
   if (o.nesterov == "yes" || o.nesterov == "no") {
     config.nesterov = o.nesterov == "yes";
@@ -135,30 +141,69 @@ Result<> start_weights(const TrainOptions& o, const ModelConfig& config, std::sp
   return {};
 }
 
-std::map<std::string, std::string> settings_of(const TrainOptions& o,
-                                               const std::string& data_identity) {
-  return {{"data", data_identity},
-          {"batch", fmt::to_string(o.batch)},
-          {"sequence", fmt::to_string(o.sequence)},
-          {"seed", fmt::to_string(o.seed)},
-          {"shuffle-window", fmt::to_string(o.window)},
-          {"order", o.order},
-          {"dtype", o.dtype},
-          {"optimizer", o.optimizer},
-          {"steps", fmt::to_string(o.steps)},
-          {"scale", o.scale}};
+Result<Facts> settings_of(const TrainOptions& o, const OptimizerConfig& rules,
+                          const DataSource& data) {
+  const auto number = [](auto value) { return fmt::to_string(value); };
+  const auto yes = [](bool value) { return std::string(value ? "yes" : "no"); };
+  Facts out = {
+      {"data", data.identity()},
+      {"batch", number(o.batch)},
+      {"sequence", number(o.sequence)},
+      {"seed", number(o.seed)},
+      {"shuffle-window", number(o.window)},
+      {"order", o.order},
+      {"dtype", o.dtype},
+      {"optimizer", o.optimizer},
+      {"steps", number(o.steps)},
+      {"scale", scale_name(rules.scale)},
+      {"rest-rule", rules.rest == RestRule::kSign ? "sign" : "adamw"},
+      {"rate", number(rules.rate)},
+      {"rest-rate", number(rules.rest_rate)},
+      {"momentum", number(rules.momentum)},
+      {"nesterov", yes(rules.nesterov)},
+      {"polar", rules.polar == PolarMethod::kPolarExpress ? "polar-express" : "newton-schulz"},
+      {"transported", yes(rules.transported)},
+      {"decay", number(rules.decay)},
+      {"beta1", number(rules.beta1)},
+      {"beta2", number(rules.beta2)},
+      {"eps", number(rules.eps)},
+      {"row-beta", number(rules.row_beta)},
+      {"radius", number(rules.radius)},
+      {"rest-radius", number(rules.rest_radius)},
+      {"constrained", yes(rules.constrained)},
+      {"kappa", number(rules.transported ? o.kappa_of() : 0)},
+      {"clip", number(rules.clip)},
+      {"spike", number(o.spike)},
+      {"noise", number(rules.noise_scale)},
+      {"noise-alpha", number(rules.noise_alpha)},
+      {"schedule", o.schedule},
+      {"warmup", number(o.warmup)},
+      {"cooldown", number(o.cooldown)},
+      {"floor", number(o.floor)}};
+  const std::string content = TRY(data.content());
+  if (!content.empty()) out["data-content"] = content;
+  return out;
 }
 
-std::map<std::string, std::string> environment_of(const TrainOptions& o, std::uint64_t ranks,
-                                                  const std::string& device) {
-  return {{"build", fmt::format("gcc {}", __VERSION__)},
-          {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
-          {"cpu", cpu_name()},
-          {"products", gemm_backend(products_of(o).value_or(Products::kFloat))},
-          {"device", device},
-          {"threads", fmt::to_string(o.threads)},
-          {"ranks", fmt::to_string(ranks)},
-          {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
+void settle_older(Facts& settings) {
+  const auto scale = settings.find("scale");
+  if (scale == settings.end() || !scale->second.empty()) return;
+  const auto rules = optimizer_preset(settings["optimizer"]);
+  if (rules) scale->second = scale_name(rules->scale);
+}
+
+Facts environment_of(const TrainOptions& o, std::uint64_t ranks, const std::string& device) {
+  Facts out = {{"build", fmt::format("longhaul {}, gcc {}, {}", LONGHAUL_VERSION, __VERSION__,
+                                     own_build_id())},
+               {"libraries", fmt::format("{:016x}", checksum_of(bytes_of(at::show_config())))},
+               {"cpu", cpu_name()},
+               {"products", gemm_backend(products_of(o).value_or(Products::kFloat))},
+               {"device", device},
+               {"threads", fmt::to_string(o.threads)},
+               {"ranks", fmt::to_string(ranks)},
+               {"micro", fmt::to_string(o.micro == 0 ? o.batch / ranks : o.micro)}};
+  out.merge(library_ids());
+  return out;
 }
 
 }  // namespace longhaul::trainer

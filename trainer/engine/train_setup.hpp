@@ -2,10 +2,13 @@
 // a resume compares.
 #pragma once
 
-#include <map>
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "trainer/data_source.hpp"
 #include "trainer/engine/optimizer.hpp"
+#include "trainer/same_run.hpp"
 #include "trainer/train_options.hpp"
 
 namespace longhaul::trainer {
@@ -18,11 +21,13 @@ Result<OptimizerConfig> optimizer_of(const TrainOptions& options);
 Result<> start_weights(const TrainOptions& options, const ModelConfig& config,
                        std::span<float> weights);
 
-// What must be the same for a resume to mean the same run.
-std::map<std::string, std::string> settings_of(const TrainOptions& options,
-                                               const std::string& data_identity);
-// What decides whether it also gives the same bits. `device`: by name.
-std::map<std::string, std::string> environment_of(const TrainOptions& options, std::uint64_t ranks,
-                                                  const std::string& device);
+// What is trained and by which rules, resolved: what a flag left to the optimizer stands as that.
+// Reads some of the data.
+Result<Facts> settings_of(const TrainOptions& options, const OptimizerConfig& rules,
+                          const DataSource& data);
+// Of a checkpoint: what an older version wrote in another way, as settings_of() has it.
+void settle_older(Facts& settings);
+// What decides whether the same settings also give the same bits. `device`: by name.
+Facts environment_of(const TrainOptions& options, std::uint64_t ranks, const std::string& device);
 
 }  // namespace longhaul::trainer

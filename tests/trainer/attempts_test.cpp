@@ -1,0 +1,88 @@
+// One attempt of a run after another, and two at once.
+#include "tests/trainer/small_train.hpp"
+
+namespace longhaul::trainer {
+namespace {
+
+class Attempts : public SmallTrain {
+ protected:
+  Path step(std::uint64_t step) const { return checkpoint_path(options_.run, step); }
+};
+
+TEST_F(Attempts, ANewOneClaimsBeforeItLooksForTheNewestCheckpoint) {
+  options_.checkpoint_every = 2;
+  ASSERT_TRUE(train());
+  ASSERT_EQ(checkpoints(), (std::vector<std::string>{"step-00000006", "step-00000008"}));
+  // As if the older one, with --keep 1, wrote its last and deleted the one before while this
+  // begins.
+  const Path aside = folder_.path() / "aside";
+  std::filesystem::rename(step(8), aside);
+  on_claim_ = [&] {
+    std::filesystem::rename(aside, step(8));
+    std::filesystem::remove_all(step(6));
+  };
+  options_.resume = "auto";
+  ASSERT_TRUE(train());
+  EXPECT_TRUE(said("resumes at step 8\n")) << console_.err_text;
+  EXPECT_FALSE(said("passed over")) << console_.err_text;
+}
+
+TEST_F(Attempts, OneThatIsRefusedClaimsNothing) {
+  ASSERT_TRUE(train());
+  options_.resume = "auto";
+  options_.batch = 4;
+  const auto other = train();
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().kind(), Kind::kUsage);
+  options_.batch = 2;
+  options_.resume = "no";
+  EXPECT_EQ(train().error().kind(), Kind::kExists);
+  EXPECT_EQ(newest_attempt(options_.run).value(), 1U) << "the one at work would end for it";
+}
+
+TEST_F(Attempts, OtherTextOfTheSameSizeIsRefused) {
+  ASSERT_TRUE(train());
+  std::fstream(options_.data, std::ios::in | std::ios::out | std::ios::binary) << 'z';
+  options_.resume = "auto";
+  const auto other = train();
+  ASSERT_FALSE(other);
+  EXPECT_NE(other.error().message().find("its data-content is all:"), std::string::npos)
+      << other.error().message();
+}
+
+TEST_F(Attempts, AChangedRuleIsSaidAndMarked) {
+  ASSERT_TRUE(train());
+  options_.resume = "auto";
+  options_.rate = 0.0001;
+  options_.floor = 0;
+  ASSERT_TRUE(train());
+  const std::string words =
+      "goes on by other rules: differs in floor (0.1, now 0), rate (0.02, now 0.0001)";
+  EXPECT_TRUE(said("longhaul-train: " + words + "\n")) << console_.err_text;
+  EXPECT_EQ(marks_with(words), 1U);
+  EXPECT_FALSE(said("not the same bits")) << console_.err_text;
+}
+
+TEST_F(Attempts, AnOlderVersionsCheckpointIsGoneOnFrom) {
+  ASSERT_TRUE(train());
+  const Path notes = step(8) / "checkpoint.json";
+  std::string text = read_text(notes, 1 << 20).value();
+  const auto change = [&](const std::string& from, const std::string& to) {
+    const auto at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+  };
+  change("\"scale\": \"jordan\"", "\"scale\": \"\"");
+  change("\"rate\": \"0.02\",", "");
+  change("\"data-content\": ", "\"another-key\": ");
+  std::ofstream(notes) << text;
+  options_.resume = "auto";
+  options_.rate = 0.0001;
+  options_.scale = "jordan";
+  ASSERT_TRUE(train());
+  EXPECT_TRUE(said("resumes at step 8\n")) << console_.err_text;
+  EXPECT_FALSE(said("differs in")) << console_.err_text;
+}
+
+}  // namespace
+}  // namespace longhaul::trainer

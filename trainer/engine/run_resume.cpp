@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include "lib/base/escape.hpp"
+#include "trainer/engine/run.hpp"
+
+namespace longhaul::trainer {
+
+// What the steps so far have read is read again in that order, or not at all.
+Result<> TrainingRun::follow_arrivals() {
+  arrival_.emplace(options_.run / "order", options_.seed);
+  TRY(arrival_->replay(*order_));
+  if (step_ == 0 || order_->knows(step_ * options_.batch - 1)) return {};
+  return fail(Error(Kind::kNotFound, "go on in the order of arrival",
+                    printable((options_.run / "order").native()) + " does not reach so far")
+                  .advise("copy that folder from the run that wrote the checkpoint"));
+}
+
+// The notes of what would be gone on from, as far as they are there now.
+Result<std::optional<Found>> TrainingRun::look_back() {
+  if (options_.resume == "auto") return newest_noted(options_.run);
+  if (options_.resume != "no")
+    return std::optional(Found{options_.resume, TRY(read_notes(options_.resume))});
+  const std::vector<Path> there = TRY(list_checkpoints(options_.run));
+  if (there.empty() || !leads()) return std::optional<Found>();
+  return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
+                    "it holds checkpoints")
+                  .advise("go on with --resume auto, or choose another --run"));
+}
+
+Result<> TrainingRun::check_goes_on(const Found& found) {
+  Facts before = found.notes.settings;
+  settle_older(before);
+  TRY(check_same_run(before, facts_, found.folder));
+  Settings steered;
+  if (!options_.forget_controls) steered.load(found.notes.numbers);
+  if (!options_.consume || !(steered.of("clip", 0) > 0)) return {};
+  return fail(Error(Kind::kUsage, "resume with --consume", "clip was set while the run was at work")
+                  .advise("--forget-controls takes that back"));
+}
+
+Result<> TrainingRun::resume() {
+  if (options_.resume != "auto") {
+    return restore({options_.resume, TRY(verify_checkpoint(options_.resume))});
+  }
+  std::vector<std::string> broken;
+  const std::optional<Found> found = TRY(newest_valid(options_.run, broken));
+  for (const std::string& why : broken) console_.err("longhaul-train: passed over: " + why + "\n");
+  return found ? restore(*found) : Result<>();
+}
+
+// What was changed on purpose is gone on with, and said: a lower rate, say, is often why one
+// resumes.
+void TrainingRun::tell_changes(const Found& found) {
+  if (!leads()) return;
+  Facts before = found.notes.settings;
+  settle_older(before);
+  const std::string rules = changed_settings(before, facts_);
+  const std::string bits = changed_environment(found.notes.environment, environment_);
+  const auto tell = [&](const std::string& text) {
+    console_.err("longhaul-train: " + text + "\n");
+    reporter_->mark(found.notes.step, text);
+  };
+  if (!rules.empty()) tell("goes on by other rules: differs in " + rules);
+  if (!bits.empty()) tell("the same run, not the same bits: differs in " + bits);
+}
+
+Result<> TrainingRun::restore(const Found& found) {
+  TRY(check_goes_on(found));
+  tell_changes(found);
+  TRY(learner_->fill([&](std::span<float> weights, std::span<const NamedFloats> state) {
+    return load_checkpoint(found.folder, learner_->config(), weights, state);
+  }));
+  step_ = found.notes.step;
+  if (found.notes.next_index != step_ * options_.batch)
+    return fail(Kind::kMalformed, "resume from " + printable(found.folder.native()),
+                "its sample does not fit its step");
+  numbers_ = found.notes.numbers;
+  if (!options_.forget_controls) settings_.load(numbers_);
+  if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
+  saved_step_ = step_;
+  resumed_from_ = found.folder;
+  if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
+  return {};
+}
+
+}  // namespace longhaul::trainer
