@@ -116,7 +116,7 @@ def stories_of_grace(program, folder, shards):
 
 
 def unread(program, folder, shards):
-    words = command(program, shards, folder / "unread", "--steps", 300, "--checkpoint-every", 100)
+    words = command(program, shards, folder / "unread", "--steps", 300, "--checkpoint-every", 100, "--jsonl")
     with open(folder / "summary", "w") as out:
         with subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, text=True) as child:
             assert child.stderr.readline().startswith("longhaul-train: stderr is a pipe: a reader that ")
@@ -125,7 +125,12 @@ def unread(program, folder, shards):
     summary = json.loads((folder / "summary").read_text())
     columns, wall = summary["columns"], summary["wall"]
     assert summary["steps"] == 300 and abs(sum(columns.values()) - wall) < 1e-3 * wall, summary
-    assert columns["other"] < 0.02 * wall, columns
+    # Of a step in the middle: where the machine is busy with others, any column may be long once.
+    ledgers = [{name: value for name, value in json.loads(line).items() if name.startswith("ledger/")}
+               for line in (folder / "unread/metrics.jsonl").read_text().splitlines() if "ledger/other" in line]
+    assert len(ledgers) == 300, len(ledgers)
+    shares = sorted(ledger["ledger/other"] / sum(ledger.values()) for ledger in ledgers)
+    assert shares[150] < 0.02, (shares[150], columns)
     with open(folder / "words", "w") as err:
         subprocess.run(command(program, shards, folder / "read", "--steps", 1), check=True, stdout=err, stderr=err)
     assert "is a pipe" not in (folder / "words").read_text()

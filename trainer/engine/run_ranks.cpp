@@ -104,7 +104,8 @@ Result<> TrainingRun::meet() {
 }
 
 Result<> TrainingRun::lead() {
-  WaitNotice notice(time_now());
+  const Time began = time_now();
+  WaitNotice notice(began);
   TRY(team_->look(Duration::zero()));
   while (!team_->gate().open(step_)) {
     TRY(team_->look(kMeetLook));
