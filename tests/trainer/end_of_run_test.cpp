@@ -64,7 +64,7 @@ TEST_F(Summary, SaysThatLossesAreThoseAtTheExtrapolatedPoint) {
 }
 
 TEST_F(Summary, SaysThatLossesAreThoseAtTheWeights) {
-  for (const auto& [optimizer, kappa] : {std::pair("transported", 0.0), std::pair("muon", 2.0)}) {
+  for (const auto& [optimizer, kappa] : {std::pair("transported", 0.0), std::pair("muon", -1.0)}) {
     options_.optimizer = optimizer;
     options_.kappa = kappa;
     options_.run = folder_.path() / optimizer;

@@ -167,6 +167,22 @@ def hung_rank(program, folder, shards):
         again.kill()
 
 
+def early_death(program, folder, shards):
+    """A rank that dies before it has joined: the other waits for it for --rank-wait, ten minutes, and cannot know."""
+    for victim in (0, 1):
+        trainer = Trainer(program, shards, folder / f"early{victim}", folder / f"early{victim}.log", "--ranks", 2)
+        try:
+            trainer.until(lambda: len(children(trainer.process.pid)) == 2, "two ranks")
+            ranks = children(trainer.process.pid)
+            kill(ranks[victim])
+            trainer.process.communicate(timeout=300)
+        finally:
+            trainer.kill()
+        said = trainer.said()
+        assert trainer.process.returncode == 5, (trainer.process.returncode, said)
+        assert f"rank {victim} (process {ranks[victim]}) was ended by signal 9" in said and "step " not in said, said
+
+
 def main():
     program = str(Path(sys.argv[1]).resolve())
     folder = Path(tempfile.mkdtemp(prefix="longhaul-ending-"))
@@ -175,6 +191,7 @@ def main():
         stories_of_grace(program, folder, shards)
         unread(program, folder, shards)
         hung_rank(program, folder, shards)
+        early_death(program, folder, shards)
         print("all held")
         return 0
     finally:

@@ -24,6 +24,7 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr int kEndedBySignal = 5;  // cli::kLinkError
+constexpr int kStopped = 130;      // cli::kInterrupted
 constexpr int kLookMs = 50;
 constexpr const char* kLauncher = "LONGHAUL_RANKS_LAUNCHER";
 
@@ -121,13 +122,20 @@ Result<int> launch(const Launch& work) {
   ::close(listener);
   using Clock = std::chrono::steady_clock;
   bool stopping = false, dying = false, parting = false;
-  std::optional<Clock::time_point> until;  // of those that are left
+  std::optional<Clock::time_point> until;             // of those that are left
+  Clock::time_point tell = Clock::time_point::max();  // them to stop
   const auto any = [&] {
     return std::any_of(children.begin(), children.end(), [](const Child& c) { return c.running; });
   };
   while (any()) {
-    if (reap(work, children) && !std::exchange(dying, true) && !until)
-      until = Clock::now() + work.grace;
+    if (reap(work, children) && !std::exchange(dying, true)) {
+      if (!until) until = Clock::now() + work.grace;
+      tell = Clock::now() + work.notice;
+    }
+    if (Clock::now() > tell) {
+      tell = Clock::time_point::max();
+      signal_all(children, SIGTERM);
+    }
     if (!children[0].running && !std::exchange(parting, true)) until = Clock::now() + work.parting;
     if (work.stop_asked() && !std::exchange(stopping, true)) signal_all(children, SIGTERM);
     if (until && Clock::now() > *until) {
@@ -138,7 +146,9 @@ Result<int> launch(const Launch& work) {
     ::poll(nullptr, 0, kLookMs);
   }
   TRY(std::move(started));
-  return children[0].code;  // it ends well only after all steps were done by all
+  // Rank 0 ends well only after all steps were done by all; that it was told to stop because
+  // another had died is no stop that somebody asked for.
+  return dying && !stopping && children[0].code == kStopped ? kEndedBySignal : children[0].code;
 }
 
 void end_with_launcher() {
