@@ -120,6 +120,9 @@ def unread(program, folder, shards):
     with open(folder / "summary", "w") as out:
         with subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, text=True) as child:
             assert child.stderr.readline().startswith("longhaul-train: stderr is a pipe: a reader that ")
+            # It has begun again with what libgomp and OpenBLAS read when they are loaded.
+            began_with = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
+            assert {b"OMP_WAIT_POLICY=PASSIVE", b"OPENBLAS_NUM_THREADS=1"} <= set(began_with), began_with
             child.stderr.close()
     assert child.returncode == 0, child.returncode
     summary = json.loads((folder / "summary").read_text())
