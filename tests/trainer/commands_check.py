@@ -164,7 +164,8 @@ def serving(program, model):
     one = program.figures("serve-bench", "--model", model, "--load", "--requests", 6, "--rate", 0, "--prompt", 12,
                           "--output", 5, "--repetitions", 1)
     assert one["bench"] == "serve" and one["requests"] == 6, one
-    close(one["output_tokens_per_second"] * one["seconds"], 6 * 5, 0.05)
+    # Seconds are told to the thousandth, and a machine may take ten of them.
+    assert abs(6 * 5 / one["output_tokens_per_second"] - one["seconds"]) <= 0.0006, one
     close(one["total_tokens_per_second"] * 5, one["output_tokens_per_second"] * 17, 0.01)
     close(one["requests_per_second"] * 5, one["output_tokens_per_second"], 0.01)
     close(one["end_to_end"]["mean"], one["ttft"]["mean"] + 4 * one["tpot"]["mean"], 0.01)
