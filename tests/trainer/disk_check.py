@@ -77,11 +77,15 @@ def room_of_pending(program, folder, shards):
     run = disk / "run"
     trainer = Trainer(program, shards, run, log, "--checkpoint-every", 50, "--keep", 3)
     try:
-        trainer.until(lambda: len(checkpoints(run)) > 1, "two checkpoints")
-        for step in (50, 100):
+        def steps():
+            return [int(name.removeprefix("step-")) for name in checkpoints(run) if name.startswith("step-")]
+
+        trainer.until(lambda: len(steps()) > 1, "two checkpoints")
+        first, second = steps()[-2:]
+        for step in (first, second):
             (run / f"checkpoints/step-{step:08}/pending-home").touch()
-        trainer.until(lambda: newest(run) > f"step-{250:08}", "newer ones, behind which the first had to go")
-        assert f"step-{50:08}" in checkpoints(run) and "before it was home" not in trainer.said()
+        trainer.until(lambda: steps()[-1] > second + 150, "newer ones, behind which the first had to go")
+        assert first in steps() and "before it was home" not in trainer.said()
         with open(disk / "filler", "wb", buffering=0) as file:
             try:
                 while True:
@@ -89,11 +93,11 @@ def room_of_pending(program, folder, shards):
             except OSError:
                 pass
         words = "the checkpoint of step {} is deleted before it was home: the disk is full, or more than 3 wait"
-        trainer.until_said(words.format(50))
-        trainer.until_said(words.format(100))  # one is not enough: a tenth more is asked for
+        trainer.until_said(words.format(first))
+        trainer.until_said(words.format(second))  # one is not enough: a tenth more is asked for
         trainer.process.terminate()
         trainer.process.communicate(timeout=120)
-        assert trainer.said().index(words.format(50)) < trainer.said().index(words.format(100))
+        assert trainer.said().index(words.format(first)) < trainer.said().index(words.format(second))
         assert not list(run.glob("checkpoints/*/pending-home"))
     finally:
         trainer.kill()
