@@ -17,6 +17,8 @@
 namespace longhaul::proxy {
 namespace {
 
+constexpr Duration kHeardWait = 5s;
+
 using checkpoint::Form;
 using checkpoint::Wanted;
 
@@ -81,6 +83,20 @@ io::Task<Result<Answer>> list_over(App& app, Connection& connection, RunPlace pl
   co_return answer;
 }
 
+// A goodbye takes any way and may overtake the word that the checkpoint is here, behind which the
+// site lets go of it. An answer comes behind that word. For a link that has just died this does not
+// wait long: it is the site that then keeps one checkpoint more.
+io::Task<> until_heard(App& app, Connection& connection, RunPlace place) {
+  connection.exchange().ask(app.env.now(), wire::AskType::kCheckpoints, place.run, 0);
+  connection.poke();
+  const Time until = app.env.now() + kHeardWait;
+  for (bool heard = false; !heard && !connection.ended() && app.env.now() < until;) {
+    while (const std::optional<transfer::Event> event = connection.exchange().poll_event())
+      heard = heard || std::holds_alternative<transfer::Answered>(*event);
+    if (!heard) co_await connection.changed(until);
+  }
+}
+
 io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place, CheckpointHome home,
                              Form form) {
   const Time began = app.env.now();
@@ -107,6 +123,7 @@ io::Task<Result<>> pull_over(App& app, Connection& connection, StepPlace place, 
   connection.note_moved(finished->progress.bytes_wire);
   if (finished->error) co_return fail(explain_answer(*finished->error, place.run.site.name));
   tell_home(app, home, *wanted, *finished, app.env.now() - began);
+  co_await until_heard(app, connection, place.run);
   co_return Result<>();
 }
 

@@ -12,6 +12,8 @@ namespace longhaul::trainer {
 
 Result<EvalSet> EvalSet::read(const Path& data, const ModelConfig& config, const TrainOptions& o,
                               bool whole_batches) {
+  if (o.eval_batches == 0)
+    return fail(Kind::kUsage, "evaluate", "no batch is to be read: --eval-batches is at least 1");
   auto source = TRY(FolderSource::open(data));
   SampleOrder order = TRY(SampleOrder::make(source->shards(), {.seed = 0, .sequence = o.sequence}));
   const std::uint64_t all = order.samples_per_epoch();

@@ -186,10 +186,15 @@ Result<Facts> settings_of(const TrainOptions& o, const OptimizerConfig& rules,
 }
 
 void settle_older(Facts& settings) {
+  const auto optimizer = settings.find("optimizer");
+  if (optimizer == settings.end()) return;
+  const auto rules = optimizer_preset(optimizer->second);
+  if (!rules) return;
   const auto scale = settings.find("scale");
-  if (scale == settings.end() || !scale->second.empty()) return;
-  const auto rules = optimizer_preset(settings["optimizer"]);
-  if (rules) scale->second = scale_name(rules->scale);
+  if (scale != settings.end() && scale->second.empty()) scale->second = scale_name(rules->scale);
+  // There was no flag for these: they were the preset's, and the state is theirs.
+  settings.emplace("transported", rules->transported ? "yes" : "no");
+  settings.emplace("rest-rule", rules->rest == RestRule::kSign ? "sign" : "adamw");
 }
 
 Facts environment_of(const TrainOptions& o, std::uint64_t ranks, const std::string& device) {

@@ -95,7 +95,7 @@ bool reap(const Launch& work, std::vector<Child>& children) {
     if (!child.running || ::waitpid(child.pid, &status, WNOHANG) != child.pid) continue;
     child.running = false;
     child.code = WIFEXITED(status) ? WEXITSTATUS(status) : kEndedBySignal;
-    died = died || child.code != 0;
+    died = died || (child.code != 0 && child.code != kStopped);
     if (WIFSIGNALED(status))
       work.say(fmt::format("rank {} (process {}) was ended by signal {} ({})", rank, child.pid,
                            WTERMSIG(status), ::strsignal(WTERMSIG(status))));

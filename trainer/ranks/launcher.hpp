@@ -17,7 +17,7 @@ struct Launch {
   std::vector<std::string> arguments;           // of each, without the program's name
   std::function<void(const std::string&)> say;  // a line for people
   std::function<bool()> stop_asked;             // asked every 50 ms; then each gets SIGTERM, once
-  Duration notice = std::chrono::seconds(5);    // for the rest to see that one has died; those that
+  Duration notice = std::chrono::seconds(20);   // for the rest to see that one has died; those that
                                                 // still wait for it to join cannot: then SIGTERM
   Duration grace = std::chrono::minutes(10);    // for the rest to end after one has died
   Duration parting = std::chrono::seconds(30);  // for the others after rank 0, which saves for all
