@@ -234,11 +234,15 @@ Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::stri
   return std::optional<Found>();
 }
 
+Result<> of_model(const Path& folder, const ModelConfig& config) {
+  const ModelConfig stored = TRY(read_model_config(folder));
+  if (stored == config) return {};
+  return made_otherwise(Kind::kUsage, folder, "it is a checkpoint of another model");
+}
+
 Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,
                          std::span<const NamedFloats> state) {
-  const ModelConfig stored = TRY(read_model_config(folder));
-  if (stored != config)
-    return made_otherwise(Kind::kUsage, folder, "it is a checkpoint of another model");
+  TRY(of_model(folder, config));
   TRY(load_weights(folder, config, weights));
   const SafetensorsFile file = TRY(SafetensorsFile::open(folder / kState));
   if (file.tensors().size() != state.size())

@@ -62,6 +62,7 @@ Result<std::optional<Found>> newest_valid(const Path& run, std::vector<std::stri
 // claims its number. Another one may be there by then, of the same run.
 Result<std::optional<Found>> newest_noted(const Path& run);
 Result<CheckpointNotes> read_notes(const Path& folder);
+Result<> of_model(const Path& folder, const ModelConfig& config);  // kUsage: of another one
 // Fills `weights` and every named buffer; kMalformed if the checkpoint lacks one or has another
 // length.
 Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::span<float> weights,

@@ -40,6 +40,31 @@ TEST_F(Attempts, OneThatIsRefusedClaimsNothing) {
   EXPECT_EQ(newest_attempt(options_.run).value(), 1U) << "the one at work would end for it";
 }
 
+TEST_F(Attempts, AnOlderCheckpointIsTakenUpInARunOfItsOwn) {
+  options_.checkpoint_every = 2;
+  ASSERT_TRUE(train());
+  const Path first = options_.run;
+  options_.resume = step(6).native();
+  const auto beneath = train();
+  ASSERT_FALSE(beneath);
+  EXPECT_EQ(beneath.error().kind(), Kind::kExists);
+  EXPECT_NE(beneath.error().message().find("holds a newer one: step-00000008"), std::string::npos)
+      << beneath.error().message();
+  EXPECT_EQ(newest_attempt(first).value(), 1U);
+  options_.run = folder_.path() / "fork";
+  ASSERT_TRUE(train());
+  EXPECT_TRUE(said("resumes at step 6\n")) << console_.err_text;
+  options_.run = first;
+  std::filesystem::remove_all(step(8));
+  EXPECT_TRUE(train());
+  // What is broken claims nothing.
+  std::filesystem::remove_all(step(8));
+  std::filesystem::resize_file(step(6) / "state.safetensors", 100);
+  const auto broken = train();
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(newest_attempt(first).value(), 2U);
+}
+
 TEST_F(Attempts, OtherTextOfTheSameSizeIsRefused) {
   ASSERT_TRUE(train());
   std::fstream(options_.data, std::ios::in | std::ios::out | std::ios::binary) << 'z';

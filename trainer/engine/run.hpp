@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ class TrainingRun {
 
  private:
   Result<std::optional<Found>> look_back();
+  Result<> nothing_newer(std::span<const Path> there, std::uint64_t step) const;
   Result<> check_goes_on(const Found& found);
   Result<> claim();
   Result<> open_data(const std::optional<Found>& before);

@@ -15,12 +15,30 @@ Result<> TrainingRun::follow_arrivals() {
                   .advise("copy that folder from the run that wrote the checkpoint"));
 }
 
+// Checkpoints are known by their steps: what a run that is taken up at an older one writes would
+// be older than those, deleted for them, and they would be what --resume auto takes.
+Result<> TrainingRun::nothing_newer(std::span<const Path> there, std::uint64_t step) const {
+  const std::string last = checkpoint_path(options_.run, step).filename().native();
+  for (const Path& one : there) {
+    const std::string name = one.filename().native();
+    if (std::pair(name.size(), name) > std::pair(last.size(), last))
+      return fail(Error(Kind::kExists, "go on from " + printable(options_.resume),
+                        "the run holds a newer one: " + printable(name))
+                      .advise("choose another --run, or move the newer ones away"));
+  }
+  return {};
+}
+
 // The notes of what would be gone on from, as far as they are there now.
 Result<std::optional<Found>> TrainingRun::look_back() {
   if (options_.resume == "auto") return newest_noted(options_.run);
-  if (options_.resume != "no")
-    return std::optional(Found{options_.resume, TRY(read_notes(options_.resume))});
   const std::vector<Path> there = TRY(list_checkpoints(options_.run));
+  if (options_.resume != "no") {
+    if (!leads()) return std::optional(Found{options_.resume, TRY(read_notes(options_.resume))});
+    const Found from{options_.resume, TRY(verify_checkpoint(options_.resume))};
+    TRY(nothing_newer(there, from.notes.step));
+    return std::optional(from);
+  }
   if (there.empty() || !leads()) return std::optional<Found>();
   return fail(Error(Kind::kExists, "start a run in " + printable(options_.run.native()),
                     "it holds checkpoints")
@@ -31,6 +49,7 @@ Result<> TrainingRun::check_goes_on(const Found& found) {
   Facts before = found.notes.settings;
   settle_older(before);
   TRY(check_same_run(before, facts_, found.folder));
+  TRY(of_model(found.folder, learner_->config()));
   Settings steered;
   if (!options_.forget_controls) steered.load(found.notes.numbers);
   if (!options_.consume || !(steered.of("clip", 0) > 0)) return {};
