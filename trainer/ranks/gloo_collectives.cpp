@@ -11,6 +11,8 @@
 #include <gloo/transport/tcp/device.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 
 #include "lib/base/escape.hpp"
@@ -123,9 +125,15 @@ Result<std::unique_ptr<Collectives>> gloo_collectives(const Membership& membersh
     auto device = gloo::transport::tcp::CreateDevice(where);
     context = std::make_shared<gloo::rendezvous::Context>(static_cast<int>(membership.rank),
                                                           static_cast<int>(membership.ranks));
-    context->setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(membership.patience));
+    // All ranks have just met: who does not connect now has died since, and nothing else would end
+    // this wait.
+    const auto patient = [&](Duration most) {
+      context->setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(most));
+    };
+    patient(std::min<Duration>(membership.patience, std::chrono::seconds(60)));
     ExchangedStore store(membership, std::move(hosts));
     context->connectFullMesh(store, device);
+    patient(membership.patience);
   }));
   return std::unique_ptr<Collectives>(new GlooCollectives(std::move(context)));
 }
