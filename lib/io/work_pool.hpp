@@ -1,5 +1,6 @@
 // WorkPool: the only threads but main's. It runs the Work of Jobs; each class of job has threads of
-// its own, so that a slow fsync holds up neither hashing nor reading. Posted work owns all it
+// its own, so that a slow fsync holds up neither hashing nor reading; compute threads are nicer
+// than the others by 10. Posted work owns all it
 // touches. The destructor lets running jobs end and drops the queued ones. The queue is bounded by
 // those who post: a core has a bounded number of jobs out.
 #pragma once
@@ -45,7 +46,7 @@ class WorkPool {
     bool stopped = false;
   };
   static void serve(Queue& queue);
-  bool start(Queue& queue);
+  bool start(Queue& queue, bool gives_way);
   void end();
   std::array<Queue, 3> queues_;  // by JobClass
   std::vector<std::thread> threads_;

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <future>
 #include <system_error>
 
@@ -61,6 +64,32 @@ TEST(WorkPool, SaysThatThreadsAreRefusedAndWorksOnceTheyAreNot) {
     pool.post({JobId{1}, where, std::make_unique<Tell>(told)}, [](Job) {});
     EXPECT_EQ(done.wait_for(std::chrono::seconds(60)), std::future_status::ready);
   }
+}
+
+class TellNice final : public Work {
+ public:
+  explicit TellNice(std::promise<int>& told) : told_(&told) {}
+  void run() override {
+    told_->set_value(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())));
+  }
+
+ private:
+  std::promise<int>* told_;
+};
+
+TEST(WorkPool, ComputeThreadsGiveWayToTheRest) {
+  const int mine = ::getpriority(PRIO_PROCESS, 0);
+  WorkPool pool({1, 1, 1});
+  const auto nice_of = [&](JobClass where) {
+    std::promise<int> told;
+    auto done = told.get_future();
+    pool.post({JobId{1}, where, std::make_unique<TellNice>(told)}, [](Job) {});
+    return done.get();
+  };
+  EXPECT_EQ(nice_of(JobClass::kCompute), std::min(mine + 10, 19));
+  EXPECT_EQ(nice_of(JobClass::kDisk), mine);
+  EXPECT_EQ(nice_of(JobClass::kSync), mine);
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), mine);
 }
 
 }  // namespace
