@@ -47,6 +47,12 @@ std::uint64_t goodput_of(const Measured& measured, const Conditions& conditions)
 bool exceeds(std::uint64_t a, std::uint64_t b, std::uint64_t percent) {
   return Wide{a} * 100 > Wide{b} * (100 + percent);
 }
+// Both ways of one rung, so that the sizes of what was measured do not matter.
+bool shrank_otherwise(const Measured& a, const Measured& b) {
+  constexpr Wide kPercent = 112;  // an eighth
+  const Wide left = Wide{a.out_bytes} * b.in_bytes, right = Wide{b.out_bytes} * a.in_bytes;
+  return left * 100 > right * kPercent || right * 100 > left * kPercent;
+}
 bool saves_a_sixth(const Measured& m) {
   return Wide{m.out_bytes} * 6 <= Wide{m.in_bytes} * 5;
 }
@@ -186,7 +192,9 @@ void Ladder::on_measured(const Measured& measured) {
   if (known == measured_.end()) {
     measured_.push_back(measured);
   } else if (anew) {
+    const bool changed = shrank_otherwise(*known, measured);
     *known = measured;
+    if (changed) forget_levels();
   } else {
     if (known->in_bytes > kMemoryBytes) {
       known->in_bytes /= 2;
@@ -204,7 +212,7 @@ void Ladder::on_measured(const Measured& measured) {
 }
 
 // Data that does not shrink is looked at again after 1, 2, 4 .. 64 MiB, by its first rung only;
-// other data wholly each 64 MiB, for it may have become another kind.
+// the basic rungs of other data each 64 MiB, for it may have become another kind.
 void Ladder::count_towards_reprobe(std::uint64_t bytes) {
   bytes_since_probe_ += bytes;
   const bool hopeless = nothing_shrinks();
@@ -216,7 +224,18 @@ void Ladder::count_towards_reprobe(std::uint64_t bytes) {
     return;
   }
   for (Basic& basic : basics_) basic.stale = true;
+}
+
+void Ladder::forget_levels() {
   std::erase_if(measured_, [&](const Measured& m) { return m.rung.level > kMinZstdLevel; });
+}
+
+Ladder Ladder::for_the_like() const {
+  Ladder out = *this;
+  for (Basic& basic : out.basics_) basic.stale = true;
+  out.bytes_since_probe_ = 0;
+  out.reprobe_after_bytes_ = kFirstReprobeBytes;
+  return out;
 }
 
 Choice Ladder::choose(const Conditions& conditions) {

@@ -85,6 +85,9 @@ class Ladder {
   // lies back.
   void on_measured(const Measured& measured);
   Choice choose(const Conditions& conditions);
+  // For other data that most likely is of the same kind, a file's neighbour: its level-1 rungs are
+  // measured anew, and the higher ones stand unless those say that the kind has changed.
+  Ladder for_the_like() const;
 
  private:
   struct Basic {
@@ -94,6 +97,7 @@ class Ladder {
   const Measured* find(Rung rung) const;
   bool nothing_shrinks() const;  // false while something is unmeasured
   std::optional<Rung> next_level(const Conditions& conditions) const;
+  void forget_levels();
   void count_towards_reprobe(std::uint64_t bytes);
 
   std::vector<Basic> basics_;       // what the traits allow, best guess first

@@ -1,31 +1,53 @@
 #include "lib/transfer/codec_chooser.hpp"
 
+#include <utility>
+
 namespace longhaul::transfer {
 
 using compression::Codec;
 
-compression::Ladder& CodecChooser::ladder_of(std::uint32_t row, std::uint64_t file_bytes) {
+CodecChooser::Kind& CodecChooser::kind_of(std::uint32_t row, std::uint64_t file_bytes) {
   const bool large = file_bytes >= kLargeFile;
   const std::uint32_t key = large ? row : kSmall;
-  if (const auto found = ladders_.find(key); found != ladders_.end()) return found->second;
-  if (ladders_.size() >= kLaddersMax) ladders_.erase(ladders_.begin());
+  if (const auto found = kinds_.find(key); found != kinds_.end()) return found->second;
   compression::DataTraits traits;
   // Large files may be tensors or tokens of two bytes: the probe tells. Small ones hardly are.
   if (large) traits.plane_bytes = 2;
-  return ladders_.emplace(key, compression::Ladder(traits)).first->second;
+  const auto like = large ? kinds_.find(last_large_) : kinds_.end();
+  Kind made{like != kinds_.end() && like->first != kSmall ? like->second.ladder.for_the_like()
+                                                          : compression::Ladder(traits),
+            {}};
+  if (kinds_.size() >= kLaddersMax) kinds_.erase(kinds_.begin());
+  return kinds_.emplace(key, std::move(made)).first->second;
 }
 
-compression::Rung CodecChooser::choose(std::uint32_t row, std::uint64_t file_bytes,
-                                       BytesPerSecond link) {
-  compression::Ladder& ladder = ladder_of(row, file_bytes);
-  const compression::Conditions conditions{link, cores_};
-  if (const auto probe = ladder.next_probe(conditions)) return *probe;
-  return ladder.choose(conditions).rung;
+CodecChooser::Chosen CodecChooser::choose(std::uint32_t row, std::uint64_t file_bytes,
+                                          BytesPerSecond link, Needs needs) {
+  Kind& kind = kind_of(row, file_bytes);
+  const compression::Conditions conditions{link, needs.cores_are_busy ? 1 : cores_};
+  if (const auto probe = kind.ladder.next_probe(conditions)) {
+    // Level 1 is never slow, and the first blocks have nothing better.
+    if (probe->level == compression::kMinZstdLevel) return {*probe, false};
+    if (!needs.at_once && !needs.cores_are_busy && !kind.trial) {
+      kind.trial = *probe;
+      return {*probe, true};
+    }
+  }
+  return {kind.ladder.choose(conditions).rung, false};
+}
+
+void CodecChooser::on_lost(std::uint32_t row, compression::Rung rung) {
+  for (const std::uint32_t key : {row, kSmall})
+    if (const auto found = kinds_.find(key); found != kinds_.end() && found->second.trial == rung)
+      found->second.trial.reset();
 }
 
 void CodecChooser::on_measured(std::uint32_t row, std::uint64_t file_bytes,
                                const compression::Measured& measured) {
-  ladder_of(row, file_bytes).on_measured(measured);
+  Kind& kind = kind_of(row, file_bytes);
+  kind.ladder.on_measured(measured);
+  if (kind.trial == measured.rung) kind.trial.reset();
+  if (file_bytes >= kLargeFile) last_large_ = row;
 }
 
 Duration CodecChooser::nominal_cpu(compression::Rung rung, std::uint64_t in_bytes) {

@@ -83,7 +83,7 @@ void SampleEncode::run() {
     const Slice raw = Slice::copy_of(block.bytes);
     std::uint64_t size = raw.size();
     for (int tries = 0; tries < tries_max; ++tries) {
-      const auto rung = chooser.choose(block.row, file_bytes, link);
+      const auto rung = chooser.choose(block.row, file_bytes, link, {}).rung;
       if (rung == last) break;
       last = rung;
       const Duration before = cpu_time != nullptr ? cpu_time() : Duration::zero();

@@ -226,11 +226,14 @@ void Sender::take_encoded(Time now, EncodeWork& work) {
   std::uint64_t raw_bytes = 0;
   for (const EncodeWork::Part& part : work.parts) raw_bytes += part.length;
   const bool stale = ended() || work.attempt != attempt_;
-  if (stale || work.error || !work.changed.empty()) in_flight_bytes_ -= raw_bytes;
+  const std::uint32_t row = work.parts.front().row;
+  if (stale || work.error || !work.changed.empty()) {
+    in_flight_bytes_ -= raw_bytes;
+    chooser_.on_lost(row, work.rung);
+  }
   if (stale) return;
   if (work.error) return fail_with(now, *work.error);
   if (!work.changed.empty()) return changed(now, work.changed);
-  const std::uint32_t row = work.parts.front().row;
   chooser_.on_measured(row, source_->rows.bytes(row), work.measured);
   place({std::move(work.block), raw_bytes, std::move(work.runs)}, work.turn);
 }

@@ -225,6 +225,34 @@ TEST(Ladder, NoticesThatHopelessDataBecameText) {
   EXPECT_LE(late_bytes, 8U << 20);
 }
 
+std::vector<int> levels_of(const std::vector<Rung>& rungs) {
+  std::vector<int> levels;
+  for (const Rung& rung : rungs) levels.push_back(rung.level);
+  return levels;
+}
+
+// The kind's level-1 rung is measured anew, for a neighbour and after 64 MiB; if it is as before,
+// the climb is not made again.
+TEST(Ladder, ClimbsAgainOnlyWhereTheKindChanged) {
+  Ladder first({});
+  probe_all(first, link_of(10, 2), text_model);
+  Ladder like = first.for_the_like();
+  EXPECT_EQ(levels_of(probe_all(like, link_of(10, 2), text_model)), std::vector<int>{1});
+  EXPECT_EQ(like.choose(link_of(10, 2)).rung.level, first.choose(link_of(10, 2)).rung.level);
+  Ladder other = first.for_the_like();
+  EXPECT_EQ(levels_of(probe_all(other, link_of(10, 2),
+                                [](Rung rung) {
+                                  Measured m = text_model(rung);
+                                  m.out_bytes /= 2;
+                                  return m;
+                                })),
+            (std::vector<int>{1, 3, 6, 9}));
+  const Rung settled = first.choose(link_of(10, 2)).rung;
+  Measured much = text_model(settled);
+  for (std::uint64_t bytes = 0; bytes < 64U << 20; bytes += much.in_bytes) first.on_measured(much);
+  EXPECT_EQ(levels_of(probe_all(first, link_of(10, 2), text_model)), std::vector<int>{1});
+}
+
 TEST(Ladder, SaysWhyInWords) {
   for (int reason = 0; reason <= static_cast<int>(Reason::kKept); ++reason)
     EXPECT_GT(name_of(static_cast<Reason>(reason)).size(), 5U);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace longhaul::transfer {
 namespace {
 
@@ -24,30 +26,31 @@ Rung blocks(CodecChooser& chooser, std::uint32_t row, std::uint64_t file_bytes,
             std::uint64_t percent_left, int count = 10) {
   Rung rung;
   for (int i = 0; i < count; ++i) {
-    rung = chooser.choose(row, file_bytes, kLink);
+    rung = chooser.choose(row, file_bytes, kLink, {}).rung;
     chooser.on_measured(row, file_bytes, measured(rung, percent_left));
   }
-  return chooser.choose(row, file_bytes, kLink);
+  return chooser.choose(row, file_bytes, kLink, {}).rung;
 }
 
 TEST(CodecChooser, TheFirstBlockIsItsOwnProbe) {
   CodecChooser chooser(2);
-  EXPECT_NE(chooser.choose(1, kLarge, kLink).codec, Codec::kRaw);
-  EXPECT_NE(chooser.choose(1, kLittle, kLink).codec, Codec::kRaw);
+  EXPECT_NE(chooser.choose(1, kLarge, kLink, {}).rung.codec, Codec::kRaw);
+  EXPECT_NE(chooser.choose(1, kLittle, kLink, {}).rung.codec, Codec::kRaw);
 }
 
 TEST(CodecChooser, ALargeFileIsJudgedByItself) {
   CodecChooser chooser(2);
   EXPECT_EQ(blocks(chooser, 1, kLarge, 100).codec, Codec::kRaw);
   EXPECT_NE(blocks(chooser, 2, kLarge, 30).codec, Codec::kRaw);
-  EXPECT_EQ(chooser.choose(1, kLarge, kLink).codec, Codec::kRaw);  // still
+  EXPECT_EQ(chooser.choose(1, kLarge, kLink, {}).rung.codec, Codec::kRaw);  // still
 }
 
 TEST(CodecChooser, SmallFilesAreJudgedTogether) {
   CodecChooser chooser(2);
   EXPECT_EQ(blocks(chooser, 1, kLittle, 100).codec, Codec::kRaw);
-  EXPECT_EQ(chooser.choose(2, kLittle, kLink).codec, Codec::kRaw);
-  EXPECT_NE(chooser.choose(2, kLarge, kLink).codec, Codec::kRaw);  // a large one has its own probe
+  EXPECT_EQ(chooser.choose(2, kLittle, kLink, {}).rung.codec, Codec::kRaw);
+  EXPECT_NE(chooser.choose(2, kLarge, kLink, {}).rung.codec,
+            Codec::kRaw);  // a large one has its own probe
 }
 
 TEST(CodecChooser, OnlyLargeFilesAreTriedAsTensors) {
@@ -55,7 +58,7 @@ TEST(CodecChooser, OnlyLargeFilesAreTriedAsTensors) {
   const auto tried = [&](std::uint64_t file_bytes) {
     bool planes = false;
     for (int i = 0; i < 10; ++i) {
-      const Rung rung = chooser.choose(3, file_bytes, kLink);
+      const Rung rung = chooser.choose(3, file_bytes, kLink, {}).rung;
       planes = planes || rung.codec == Codec::kPlanes2Zstd;
       chooser.on_measured(3, file_bytes, measured(rung, 60));
     }
@@ -65,14 +68,77 @@ TEST(CodecChooser, OnlyLargeFilesAreTriedAsTensors) {
   EXPECT_FALSE(tried(kLittle));
 }
 
+// Text to zstd: each level up gains, and takes longer.
+Measured of_text(Rung rung, std::uint64_t bytes) {
+  const std::uint64_t left =
+      rung.codec == Codec::kZstd ? 45 - 3 * static_cast<std::uint64_t>(rung.level) : 60;
+  const BytesPerSecond rate(400'000'000 / static_cast<std::uint64_t>(rung.level));
+  return {rung, bytes, bytes * left / 100, rate.time_for(ByteCount(bytes))};
+}
+
+// The levels above 1 that are tried for a file until nothing more is to be tried.
+std::vector<int> levels_tried(CodecChooser& chooser, std::uint32_t row) {
+  std::vector<int> levels;
+  for (int i = 0; i < 20; ++i) {
+    const auto chosen = chooser.choose(row, kLarge, kLink, {});
+    if (chosen.is_trial) levels.push_back(chosen.rung.level);
+    chooser.on_measured(row, kLarge, of_text(chosen.rung, kBlock));
+  }
+  return levels;
+}
+
+TEST(CodecChooser, TriesAHigherLevelOnOneBlockAtATime) {
+  CodecChooser chooser(8);
+  for (int basics = 0; basics < 2; ++basics)
+    chooser.on_measured(1, kLarge, of_text(chooser.choose(1, kLarge, kLink, {}).rung, kBlock));
+  const auto trial = chooser.choose(1, kLarge, kLink, {});
+  EXPECT_TRUE(trial.is_trial);
+  EXPECT_EQ(trial.rung.level, 3);
+  for (int beside = 0; beside < 3; ++beside) {
+    const auto other = chooser.choose(1, kLarge, kLink, {});
+    EXPECT_FALSE(other.is_trial);
+    EXPECT_EQ(other.rung.level, 1);
+  }
+  // Lost, it is tried again; measured, the next one is.
+  chooser.on_lost(1, trial.rung);
+  EXPECT_EQ(chooser.choose(1, kLarge, kLink, {}).rung, trial.rung);
+  chooser.on_measured(1, kLarge, of_text(trial.rung, kBlock));
+  EXPECT_EQ(chooser.choose(1, kLarge, kLink, {}).rung.level, 6);
+}
+
+TEST(CodecChooser, TriesNothingSlowWhereSomebodyWaitsOrCoresAreBusy) {
+  for (const CodecChooser::Needs needs :
+       {CodecChooser::Needs{true, false}, CodecChooser::Needs{false, true}}) {
+    CodecChooser chooser(8);
+    for (int i = 0; i < 20; ++i) {
+      const auto chosen = chooser.choose(1, kLarge, kLink, needs);
+      EXPECT_FALSE(chosen.is_trial);
+      EXPECT_EQ(chosen.rung.level, 1);
+      chooser.on_measured(1, kLarge, of_text(chosen.rung, kBlock));
+    }
+    EXPECT_TRUE(chooser.choose(1, kLarge, kLink, {}).is_trial);  // later
+  }
+}
+
+TEST(CodecChooser, ALargeFileKnowsWhatItsNeighbourTaught) {
+  CodecChooser chooser(8);
+  EXPECT_EQ(levels_tried(chooser, 1), (std::vector<int>{3, 6, 9, 12}));
+  EXPECT_EQ(levels_tried(chooser, 2), std::vector<int>{});
+  const auto settled = chooser.choose(2, kLarge, kLink, {}).rung;
+  EXPECT_EQ(settled, chooser.choose(1, kLarge, kLink, {}).rung);
+  EXPECT_GT(settled.level, 1);
+  EXPECT_EQ(blocks(chooser, 3, kLarge, 100).codec, Codec::kRaw);  // another kind is not taken in
+  EXPECT_EQ(levels_tried(chooser, 4), (std::vector<int>{3, 6, 9, 12}));
+}
+
 TEST(CodecChooser, RemembersSixtyFourFiles) {
   CodecChooser chooser(2);
   for (std::uint32_t row = 0; row < 64; ++row)
     EXPECT_EQ(blocks(chooser, row, kLarge, 100).codec, Codec::kRaw);
-  EXPECT_EQ(chooser.choose(0, kLarge, kLink).codec, Codec::kRaw);
+  EXPECT_EQ(chooser.choose(0, kLarge, kLink, {}).rung.codec, Codec::kRaw);
   blocks(chooser, 64, kLarge, 100);  // and the first is forgotten
-  EXPECT_EQ(chooser.choose(63, kLarge, kLink).codec, Codec::kRaw);
-  EXPECT_NE(chooser.choose(0, kLarge, kLink).codec, Codec::kRaw);
+  EXPECT_EQ(chooser.choose(63, kLarge, kLink, {}).rung.codec, Codec::kRaw);
+  EXPECT_NE(chooser.choose(0, kLarge, kLink, {}).rung.codec, Codec::kRaw);
 }
 
 TEST(CodecChooser, TimeThatNobodyMeasuredIsTheFigureOfTheCodec) {

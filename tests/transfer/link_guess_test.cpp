@@ -46,7 +46,7 @@ TEST(LinkGuess, ASenderHeldUpByItsCodecComesToSendRaw) {
   int blocks = 0;
   for (; blocks < 100; ++blocks) {
     guess.on_block(Time(blocks * 50ms), Stage::kCpu, rate(10'000'000));
-    rung = chooser.choose(0, 1000, guess.rate());
+    rung = chooser.choose(0, 1000, guess.rate(), {}).rung;
     if (blocks > 3 && rung.codec == compression::Codec::kRaw) break;
     compression::Measured measured;
     measured.rung = rung;
