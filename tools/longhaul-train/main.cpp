@@ -12,6 +12,7 @@
 #include "lib/cli/console.hpp"
 #include "lib/cli/exit_code.hpp"
 #include "lib/cli/explain.hpp"
+#include "lib/cli/unhurried_console.hpp"
 #include "tools/longhaul-train/version.hpp"
 #include "trainer/engine/commands.hpp"
 #ifdef LONGHAUL_HAS_CLIENT
@@ -103,8 +104,10 @@ int run(cli::Console& console, const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   restart_with_environment(argv);
   try {
-    cli::StandardConsole console;
-    return run(console, std::vector<std::string>(argv + 1, argv + argc));
+    // Never destroyed: a thread that hangs in a write to it is left behind at the end.
+    static auto& console = *new cli::StandardConsole;
+    cli::UnhurriedConsole words(console);
+    return run(words, std::vector<std::string>(argv + 1, argv + argc));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", kProgram, error.what());
     return cli::kError;

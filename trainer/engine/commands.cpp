@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,21 +34,6 @@ Result<int> launch_ranks(Outside& outside, std::uint64_t ranks, Arguments argume
   return launch(work);
 }
 
-// A run's words go to files: a pipe's reader that falls behind would hold it up.
-void warn_of_pipes(cli::Console& console) {
-  std::string pipes;
-  for (const auto& [descriptor, name] :
-       {std::pair(STDOUT_FILENO, "stdout"), std::pair(STDERR_FILENO, "stderr")}) {
-    struct stat info {};
-    if (::fstat(descriptor, &info) != 0 || !(S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)))
-      continue;
-    pipes += fmt::format("{}{} is a pipe", pipes.empty() ? "" : ", ", name);
-  }
-  if (pipes.empty()) return;
-  console.err(fmt::format(
-      "longhaul-train: {}: a reader that falls behind holds up the run; a file does not\n", pipes));
-}
-
 Result<int> train_command(Outside& outside, Arguments arguments) {
   TrainOptions run;
   Options options;
@@ -67,7 +51,6 @@ Result<int> train_command(Outside& outside, Arguments arguments) {
         Kind::kUsage, "train",
         fmt::format("--ranks {}, but the environment says {}", run.ranks, outside.place.ranks));
   end_with_launcher();
-  if (outside.place.rank == 0) warn_of_pipes(outside.console);
   auto done = train(outside, run);
   if (!done && !outside.place.alone())
     outside.console.err(fmt::format("longhaul-train: this is rank {} of {}\n", outside.place.rank,
