@@ -313,6 +313,23 @@ TEST(Gloo, ARankThatLeavesIsAnErrorForTheRest) {
   });
 }
 
+// It has told where it listens, and is gone before the others have reached it there.
+TEST(Gloo, ARankThatDiesWhileTheyConnectIsAnErrorForTheRest) {
+  as_ranks(2, [](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    int exchanges = 0;
+    const auto exchange = [&](const std::string& mine) -> Result<std::vector<std::string>> {
+      auto all = star->exchange(mine, 60s);
+      if (rank == 1 && ++exchanges == 2) return fail(Kind::kLink, "connect", "it dies here");
+      return all;
+    };
+    const auto made = gloo_collectives({rank, 2, rank, star->address(), 2s, exchange});
+    EXPECT_TRUE(rank == 0 || !made);
+    if (!made) return;
+    std::vector<float> values(1000, 1);  // it had reached it: the first sum tells
+    EXPECT_FALSE((*made)->sum(std::span(values)));
+  });
+}
+
 #endif
 
 }  // namespace
