@@ -156,6 +156,9 @@ TEST(ArrivalOrder, RefusesARecordThatIsDamagedOrOfOtherData) {
     return ArrivalOrder(folder.path() / "order", 7).replay(order);
   };
   EXPECT_TRUE(replayed(whole, kArrival));
+  const Error damaged = replayed(whole + " ", kArrival).error();
+  EXPECT_EQ(damaged.why(), "it is damaged");
+  EXPECT_EQ(damaged.advice(), "start another --run, or bring back that file");
   for (std::size_t cut = 0; cut < whole.size(); ++cut) {
     EXPECT_EQ(replayed(whole.substr(0, cut), kArrival).error().kind(), Kind::kMalformed) << cut;
     std::string changed = whole;
@@ -164,7 +167,7 @@ TEST(ArrivalOrder, RefusesARecordThatIsDamagedOrOfOtherData) {
   }
   OrderOptions other = kArrival;
   other.sequence = 20;
-  EXPECT_EQ(replayed(whole, other).error().kind(), Kind::kMalformed);
+  EXPECT_EQ(replayed(whole, other).error().why(), "it is of other data or another --sequence");
 }
 
 TEST(SampleOrder, TakesNoBlockTwiceAndNoneThatIsNone) {

@@ -36,7 +36,10 @@ TEST_F(Attempts, OneThatIsRefusedClaimsNothing) {
   EXPECT_EQ(other.error().kind(), Kind::kUsage);
   options_.batch = 2;
   options_.resume = "no";
-  EXPECT_EQ(train().error().kind(), Kind::kExists);
+  const Error again = train().error();
+  EXPECT_EQ(again.kind(), Kind::kExists);
+  EXPECT_EQ(again.why(), "it holds checkpoints");
+  EXPECT_EQ(again.advice(), "go on with --resume auto, or choose another --run");
   EXPECT_EQ(newest_attempt(options_.run).value(), 1U) << "the one at work would end for it";
 }
 
@@ -48,8 +51,8 @@ TEST_F(Attempts, AnOlderCheckpointIsTakenUpInARunOfItsOwn) {
   const auto beneath = train();
   ASSERT_FALSE(beneath);
   EXPECT_EQ(beneath.error().kind(), Kind::kExists);
-  EXPECT_NE(beneath.error().message().find("holds a newer one: step-00000008"), std::string::npos)
-      << beneath.error().message();
+  EXPECT_EQ(beneath.error().why(), "the run holds a newer one: step-00000008");
+  EXPECT_EQ(beneath.error().advice(), "choose another --run, or move the newer ones away");
   EXPECT_EQ(newest_attempt(first).value(), 1U);
   options_.run = folder_.path() / "fork";
   ASSERT_TRUE(train());

@@ -5,6 +5,7 @@ together, and what makes no sense is refused by name.
   commands_check.py LONGHAUL_TRAIN"""
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -22,17 +23,17 @@ class Program:
     def __init__(self, path):
         self.path = str(Path(path).resolve())
 
-    def __call__(self, *words, code=0):
+    def __call__(self, *words, code=0, environment=None):
         done = subprocess.run([self.path, *map(str, words)], capture_output=True, text=True,
-                              check=False, timeout=300)
+                              check=False, timeout=300, env=dict(os.environ, **(environment or {})))
         assert done.returncode == code, (words, done.returncode, done.stderr[-1000:])
         return done
 
     def figures(self, *words):
         return json.loads(self(*words).stdout)
 
-    def refuses(self, code, said, *words):
-        error = self(*words, code=code).stderr
+    def refuses(self, code, said, *words, environment=None):
+        error = self(*words, code=code, environment=environment).stderr
         for part in said:
             assert part in error, (words, part, error)
 
@@ -76,7 +77,9 @@ def evaluating(program, folder, shards, model):
     close(of_text["perplexity"], math.exp(of_text["loss"]), 1e-6)
     close(of_text["loss"], of_data[0]["loss"], 0.02)  # the same text, and some tokens more
     assert 1 < of_text["perplexity"] < 256, of_text
-    program.refuses(2, ["either --data or --text"], "eval", "--model", model)
+    program.refuses(2, ["either --data or --text is wanted"], "eval", "--model", model)
+    program.refuses(2, ["no batch is to be read: at least 1 is wanted"], "eval", "--model", model,
+                    "--data", shards, "--batches", 0)
     program.refuses(2, ["go up to id", "vocabulary ends at 256", "--tokenizer"], "eval", "--model", model,
                     "--text", text, "--tokenizer", GOLDEN / "keeping.model")
     return of_data[0]["loss"]
@@ -91,6 +94,7 @@ def exporting(program, folder, shards, model, loss):
         held = sum(path.stat().st_size for path in out.glob("*.safetensors"))
         close(held, made["parameters"] * (4 if dtype == "F32" else 2), 0.05)
         close(program.figures("eval", "--model", out, "--data", shards, "--sequence", 32)["loss"], loss, off)
+    program.refuses(2, ["--from, --to, and --dtype BF16 or F32 are wanted"], "export", "--from", model)
     config = folder / "F32/config.json"
     config.write_text("{ ")
     program.refuses(1, [str(config), "a key is missing", "copy the model's folder again"], "export", "--from",
@@ -118,6 +122,23 @@ def benching(program):
     assert device["polar_seconds"] <= device["optimizer_seconds"] * 1.01, device
     program.refuses(2, ["--kappa is not used by --optimizer adamw"], "bench", "--optimizer", "adamw", "--kappa", 5)
     program.refuses(2, ["--momentum lies in [0, 1)"], "train", "--data", ".", "--run", ".", "--momentum", 7)
+
+
+def commanding(program, folder, shards):
+    """What no command is told by."""
+    program.refuses(2, ["there is none such", "see --help"], "trian")
+    program.refuses(2, ['"now" is no flag', "see --help"], "train", "now")
+    program.refuses(2, ["unknown flag --stepps"], "train", "--stepps", 3)
+    program.refuses(2, ["--input or --out is missing"], "tokenize")
+    run = ("train", "--data", shards, "--run", folder / "none")
+    program.refuses(2, ["--ranks out of range"], *run, "--ranks", 100_000)
+    for flag, known in (("--optimizer", "there is: adamw, muon, normuon, scion, transported"),
+                        ("--polar", "there is: newton-schulz, polar-express"),
+                        ("--schedule", "there is: constant, cosine, linear, wsd")):
+        program.refuses(2, [known], *run, flag, "none")
+    program.refuses(1, ["see what nvidia-smi says; --device cpu needs no GPU"], *run, "--device", "cuda:99")
+    place = {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    program.refuses(2, ["--ranks 2, but the environment says 3"], *run, "--ranks", 2, environment=place)
 
 
 def on_a_device(program, folder, shards):
@@ -170,6 +191,8 @@ def serving(program, model):
     close(one["requests_per_second"] * 5, one["output_tokens_per_second"], 0.01)
     close(one["end_to_end"]["mean"], one["ttft"]["mean"] + 4 * one["tpot"]["mean"], 0.01)
     close(one["itl"]["mean"], one["tpot"]["mean"], 0.01)
+    program.refuses(1, ["it has more positions than the model"], "serve-bench", "--model", model, "--load",
+                    "--requests", 1, "--prompt", 2100, "--repetitions", 0)
     assert one["pp512"] > 0 and one["tg128"] > 0 and one["mbu"] > 0 and one["within"] <= 6, one
 
 
@@ -181,6 +204,7 @@ def main():
         tokenizing(program, folder)
         loss = evaluating(program, folder, shards, model)
         exporting(program, folder, shards, model, loss)
+        commanding(program, folder, shards)
         benching(program)
         on_a_device(program, folder, shards)
         planning(program)

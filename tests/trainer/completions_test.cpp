@@ -81,6 +81,7 @@ TEST(CompletionStream, AnAnswerThatBreaksOffIsAnError) {
       const Read got = read(stream, std::string_view(answer).substr(0, cut), rng);
       ASSERT_FALSE(got.error) << cut;
       EXPECT_EQ(stream.end().error().kind(), Kind::kLink) << cut;
+      EXPECT_EQ(stream.end().error().why(), "the connection ended before it") << cut;
     }
   }
 }
@@ -100,17 +101,21 @@ TEST(CompletionStream, SaysWhatTheServerSays) {
 }
 
 TEST(CompletionStream, BoundsWhatAStrangerSends) {
-  const auto kind_of = [](std::string_view head, std::string_view more, std::size_t times) {
+  const auto error_of = [](std::string_view head, std::string_view more, std::size_t times) {
     CompletionStream stream;
     Result<CompletionStream::Heard> heard = stream.take(head);
     for (std::size_t i = 0; i < times && heard; ++i) heard = stream.take(more);
     EXPECT_FALSE(heard);
-    return heard ? Kind::kIo : heard.error().kind();
+    return heard ? Error(Kind::kIo, "", "it was taken") : heard.error();
+  };
+  const auto kind_of = [&](std::string_view head, std::string_view more, std::size_t times) {
+    return error_of(head, more, times).kind();
   };
   const std::string kilobyte(1024, 'x');
-  EXPECT_EQ(kind_of("HTTP/1.1 200 OK\r\n", kilobyte, 100), Kind::kLimit);
-  EXPECT_EQ(kind_of("HTTP/1.1 200 OK\r\n\r\n", kilobyte, 2000), Kind::kLimit);
+  EXPECT_EQ(error_of("HTTP/1.1 200 OK\r\n", kilobyte, 100).why(), "its head is too long");
+  EXPECT_EQ(error_of("HTTP/1.1 200 OK\r\n\r\n", kilobyte, 2000).why(), "an event too long");
   const std::string begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(error_of(begun, "0", 1000).why(), "a line too long");
   EXPECT_EQ(kind_of(begun, "0", 1000), Kind::kLimit);
   EXPECT_EQ(kind_of(begun + "ffffffffffffffff0\r\n", "", 1), Kind::kMalformed);
   EXPECT_EQ(kind_of(begun + "1\r\nab\r\n", "", 1), Kind::kMalformed) << "the chunk is longer";
@@ -132,7 +137,15 @@ TEST(ServerUrl, NamesTheCompletionsOfAServer) {
        {"gpu:8000", "http://", "http://:80", "http://gpu:", "http://gpu:x", "http://gpu:123456",
         "http://[::1/v1", "http://gpu/v1 HTTP/1.1\r\nX: y"})
     EXPECT_EQ(ServerUrl::parse(wrong).error().kind(), Kind::kUsage) << wrong;
-  EXPECT_EQ(ServerUrl::parse("https://api.openai.com/v1").error().kind(), Kind::kUnsupported);
+  const auto why = [](std::string_view text) { return ServerUrl::parse(text).error().why(); };
+  EXPECT_EQ(why("gpu:8000"), "it does not begin with http://");
+  EXPECT_EQ(why("http://gpu/v1 x"), "a character that no URL has");
+  EXPECT_EQ(why("http://[::1/v1"), "a [ without its ]");
+  EXPECT_EQ(ServerUrl::parse("gpu").error().advice(), "as http://HOST:PORT/v1");
+  const Error secure = ServerUrl::parse("https://api.openai.com/v1").error();
+  EXPECT_EQ(secure.kind(), Kind::kUnsupported);
+  EXPECT_EQ(secure.why(), "https is not spoken here");
+  EXPECT_EQ(secure.advice(), "reach the server through a tunnel, as http://127.0.0.1:PORT/v1");
 }
 
 }  // namespace

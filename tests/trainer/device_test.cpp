@@ -30,9 +30,9 @@ TEST(Memory, WhatDoesNotFitIsRefusedInNumbers) {
   const Result<> refused = has_room("GPU 0", 2.5e9, 1e9);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind(), Kind::kLimit);
-  const std::string words = refused.error().message();
-  EXPECT_NE(words.find("weights and pool want 2.50 GB, 1.00 GB are free"), std::string::npos)
-      << words;
+  EXPECT_EQ(refused.error().why(),
+            "not enough memory: weights and pool want 2.50 GB, 1.00 GB are free");
+  EXPECT_EQ(refused.error().advice(), "a smaller --pool-tokens, or --dtype bf16");
 }
 
 TEST(Memory, WhatLibTorchThrowsForWantOfItIsAnError) {

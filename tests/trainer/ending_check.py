@@ -4,8 +4,9 @@ says what the test wants. A last checkpoint that cannot fit is not begun, and th
 
   ending_check.py LONGHAUL_TRAIN
 
-And one whose words nobody reads goes on to its end, with all of its time on the books, the pipe closed or full; and
-a rank that hangs ends the run of all after --rank-wait, with a checkpoint of the last whole step."""
+And one whose words nobody reads goes on to its end, with all of its time on the books, the pipe
+closed or full; and a rank that hangs ends the run of all after --rank-wait, with a checkpoint of the
+last whole step."""
 import fcntl
 import json
 import os
@@ -49,9 +50,11 @@ def steps_of(said):
 
 
 def ended(program, folder, shards, name, codes, *more, every=EVERY, **variables):
-    """Of a run stopped between two checkpoints, its first one written: (its log, whether its last step is saved)."""
+    """Of a run stopped between two checkpoints, its first one written: (its log, whether its last
+    step is saved)."""
     run = folder / name
-    trainer = Trainer(program, shards, run, run.with_suffix(".log"), "--checkpoint-every", every, *STEP, *more, **variables)
+    trainer = Trainer(program, shards, run, run.with_suffix(".log"), "--checkpoint-every", every,
+                      *STEP, *more, **variables)
     try:
         trainer.until_said(f"\nstep {every:>6} ")
         trainer.until(lambda: checkpoints(run), "its first checkpoint")
@@ -122,7 +125,7 @@ def unread(program, folder, shards):
 
 
 def never_read(program, folder, shards):
-    """A pipe that is full before ten steps are done, as a terminal's is whose link is dead, holds up none of them."""
+    """A pipe that is full soon, as a terminal's is whose link is dead, holds up no step."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE)
     words = command(program, shards, folder / "never", "--steps", 300, "--checkpoint-every", 100)

@@ -185,6 +185,10 @@ TEST(FileErrors, OfACheckpointSayWhatItWasMadeWith) {
   std::ofstream(at / "checkpoint.json") << strange;
   says(verify_checkpoint(at), "read " + (at / "checkpoint.json").native(),
        "a whole number is missing", older);
+  strange = good;
+  strange.replace(strange.find("\"format\": 1"), 11, "\"format\": 2");
+  std::ofstream(at / "checkpoint.json") << strange;
+  EXPECT_EQ(verify_checkpoint(at).error().why(), "another format");
 }
 
 TEST(FileErrors, OfTextAndTokenizersSayWhatIsWanted) {

@@ -88,7 +88,8 @@ def all_are_refused(program, folder, model, *way):
     notes = json.loads((folder / "valued/checkpoints/step-00000002/checkpoint.json").read_text())
     assert "best.loss" not in notes["numbers"], notes["numbers"]
     done, points = train(program, shards, folder / "many", model, "--steps", 100, *way, code=6)
-    assert "20 updates in a row were refused" in done.stderr and "--rate" in done.stderr, done.stderr
+    assert "20 updates in a row were refused" in done.stderr, done.stderr
+    assert "go on from a checkpoint with a smaller --rate" in done.stderr, done.stderr
     late = "cpu-device" in way  # the next step has been asked for when the twentieth refusal is heard
     last = max(step for step, point in points.items() if "train/loss" in point)
     assert last == 19 + late, last

@@ -234,6 +234,36 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
   });
 }
 
+TEST(Star, SaysWhoHasNotCome) {
+  const Listener listener;
+  const auto star = Star::join(listener.place(0, 3), 100ms, [] { return false; });
+  ASSERT_FALSE(star);
+  EXPECT_EQ(star.error().kind(), Kind::kTimeout);
+  EXPECT_EQ(star.error().why(), "2 of 2 have not come");
+}
+
+TEST(Star, ARankOfAnotherNumberOfRanksIsRefused) {
+  const Listener listener;
+  std::thread other([&] {
+    const auto star = Star::join(listener.place(1, 3), 60s, [] { return false; });
+    EXPECT_TRUE(!star || !(*star)->exchange("b", 60s));
+  });
+  const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
+  ASSERT_FALSE(star);
+  EXPECT_EQ(star.error().why(), "rank 1 is one of 3, this is one of 2");
+  other.join();
+}
+
+TEST(Team, OfALeaderThatIsGoneTheOthersAreTold) {
+  as_team(2, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
+    if (rank == 0) return;  // it is gone
+    const auto told = team->told(60s);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().why(), "rank 0 is gone: its process or its host has died");
+    EXPECT_EQ(told.error().advice(), "start the run again with --resume auto");
+  });
+}
+
 TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
   const Listener listener;
   sockaddr_in at{};

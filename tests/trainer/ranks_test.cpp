@@ -49,6 +49,8 @@ TEST(RankPlace, FollowsTorchrun) {
     wrong["RANK"] = rank;
     EXPECT_FALSE(placed(wrong)) << rank;
   }
+  wrong["RANK"] = "1x";
+  EXPECT_EQ(placed(wrong).error().why(), "1x is no number that fits there");
 }
 
 TEST(RankPlace, FollowsSrunButNoBatchScript) {
@@ -64,7 +66,7 @@ TEST(RankPlace, FollowsSrunButNoBatchScript) {
   step["CUDA_VISIBLE_DEVICES"] = "3";  // srun --gpus-per-task=1
   EXPECT_EQ(placed(step).value().gpu, 0);
   step.erase("SLURM_STEP_NODELIST");
-  EXPECT_FALSE(placed(step));
+  EXPECT_EQ(placed(step).error().why(), "neither MASTER_ADDR nor SLURM_STEP_NODELIST is set");
 }
 
 TEST(RankPlace, FindsTheFirstHostOfAList) {
@@ -88,6 +90,7 @@ TEST(LoadedLibrary, TwoNcclsInOneProcessAreRefused) {
   EXPECT_EQ(refused.error().message(),
             "sum over the ranks by NCCL: two copies of it are loaded, "
             "/opt/nccl/lib/libnccl.so.2.28.3 and /venv/nvidia/nccl/lib/libnccl.so.2");
+  EXPECT_EQ(refused.error().advice(), "build with NCCL_LIBRARY set to the one that LibTorch loads");
 }
 
 TEST(LoadedLibrary, ThoseOfThisProcessAreNamed) {
@@ -119,7 +122,7 @@ TEST(RankMessage, RefusesWhatIsNoFrame) {
   EXPECT_FALSE(parts_of(std::string("\xff\0\0\0ab", 6), 4));
   const std::vector<std::string> two = {"a", ""};
   EXPECT_EQ(parts_of(to_text(two), 2).value(), two);
-  EXPECT_FALSE(parts_of(to_text(two), 1));
+  EXPECT_EQ(parts_of(to_text(two), 1).error().why(), "it is no message of this version");
 }
 
 TEST(RankMessage, CarriesSettingsExactly) {
@@ -158,9 +161,17 @@ TEST(Gate, HearsASignalAndADeathFromAnyRank) {
   EXPECT_FALSE(gate.lost());
   gate.on_gone(1);
   ASSERT_TRUE(gate.lost());
-  EXPECT_NE(gate.lost()->message().find("rank 1"), std::string::npos);
+  EXPECT_EQ(gate.lost()->why(), "rank 1 is gone: its process or its host has died");
+  EXPECT_EQ(gate.lost()->advice(), "start the run again with --resume auto");
   gate.on_message(2, {Message::Kind::kFailed, false, 0, "its disk"});
   EXPECT_NE(gate.lost()->message().find("rank 1"), std::string::npos);  // the first tells
+}
+
+TEST(Gate, ARankThatGivesOrdersIsRefused) {
+  Gate gate(3);
+  gate.on_message(2, {Message::Kind::kGo, false, 0, ""});
+  ASSERT_TRUE(gate.lost());
+  EXPECT_EQ(gate.lost()->why(), "rank 2 says what only rank 0 may say");
 }
 
 // Sums that wait until a test lets them.

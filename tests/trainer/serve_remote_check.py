@@ -49,6 +49,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if "/silent/" in self.path:
+            self.chunk("data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+            return
         time.sleep(FIRST)
         for i in range(asked["max_tokens"]):
             if i > 0:
@@ -101,6 +105,7 @@ def main():
         texts = [asked["prompt"] for _, _, asked in server.asked if "prompt" in asked]
         assert len(set(texts)) == REQUESTS, "a server could answer from its cache"
         assert "no such model" in bench(program, f"{here}/v1", "--served-model", "other", code=2)
+        assert "no text came in it" in bench(program, f"{here}/silent/v1", code=1)
         server.shutdown()
         nowhere = server.server_port
     assert "connect" in bench(program, f"http://127.0.0.1:{nowhere}/v1", code=5), "nobody listens"

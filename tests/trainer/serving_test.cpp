@@ -28,10 +28,11 @@ TEST(Batcher, JoinsAndLeavesBetweenRounds) {
 
 TEST(Batcher, LetsInOnlyWhatThePoolHoldsToTheEnd) {
   Batcher batcher({.pool_blocks = 4, .block_tokens = 4, .most_requests = 4, .round_tokens = 16});
-  EXPECT_FALSE(batcher.add({9, 10, 8}));  // 17 positions of 16
-  ASSERT_TRUE(batcher.add({1, 8, 5}));    // 12 positions: 3 blocks
-  ASSERT_TRUE(batcher.add({2, 4, 2}));    // 5: 2 blocks, one is free
-  ASSERT_TRUE(batcher.add({3, 1, 1}));    // would fit, but came later
+  EXPECT_EQ(batcher.add({9, 10, 8}).error().why(),
+            "it is larger than the whole pool");  // 17 positions of 16
+  ASSERT_TRUE(batcher.add({1, 8, 5}));            // 12 positions: 3 blocks
+  ASSERT_TRUE(batcher.add({2, 4, 2}));            // 5: 2 blocks, one is free
+  ASSERT_TRUE(batcher.add({3, 1, 1}));            // would fit, but came later
   batcher.next();
   EXPECT_EQ(batcher.at_work(), 1U);
   EXPECT_EQ(batcher.waiting(), 2U);

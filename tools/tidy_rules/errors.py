@@ -11,7 +11,8 @@ import re
 from .source import Finding, line_of
 
 FILE = "tests/error_texts.txt"
-FOLDERS = ("proxy", "streamer", "lib", "compression", "tools/longhaul", "tools/longhaul-streamer")
+FOLDERS = ("proxy", "streamer", "lib", "compression", "trainer", "tools/longhaul", "tools/longhaul-streamer",
+           "tools/longhaul-train")
 _CALL = re.compile(r"\b(?:fail|Error|broken|refuse|advise)\(")
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _JOINED = re.compile(r'"[ \t]*\\?\n\s*[a-zA-Z]{0,2}"')

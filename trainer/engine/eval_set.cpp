@@ -13,7 +13,7 @@ namespace longhaul::trainer {
 Result<EvalSet> EvalSet::read(const Path& data, const ModelConfig& config, const TrainOptions& o,
                               bool whole_batches) {
   if (o.eval_batches == 0)
-    return fail(Kind::kUsage, "evaluate", "no batch is to be read: --eval-batches is at least 1");
+    return fail(Kind::kUsage, "evaluate", "no batch is to be read: at least 1 is wanted");
   auto source = TRY(FolderSource::open(data));
   SampleOrder order = TRY(SampleOrder::make(source->shards(), {.seed = 0, .sequence = o.sequence}));
   const std::uint64_t all = order.samples_per_epoch();
