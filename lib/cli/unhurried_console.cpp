@@ -13,6 +13,8 @@
 
 namespace longhaul::cli {
 
+using Clock = std::chrono::steady_clock;
+
 // Of one of the two descriptors: that one stands still does not hold up the other.
 class UnhurriedConsole::Desk {
  public:
@@ -25,68 +27,58 @@ class UnhurriedConsole::Desk {
   }
   explicit Desk(std::size_t most) : most_(most) {}
 
+  // What was said last says most of how it goes, so the oldest makes room.
   void put(std::string_view text) {
     const std::lock_guard lock(mutex_);
-    if (text.size() > most_ - bytes_) {
-      ++left_out_;
-      return;
-    }
     bytes_ += text.size();
     waiting_.emplace_back(text);
-    moved_.notify_all();
+    while (bytes_ > most_ && waiting_.size() > 1) {
+      bytes_ -= waiting_.front().size();
+      waiting_.pop_front();
+      ++left_out_;
+    }
+    changed_.notify_all();
   }
 
-  // false: for so long nothing was taken.
-  bool all_taken_within(std::chrono::milliseconds patience) {
+  // false: something is not yet written.
+  bool all_taken(Clock::time_point until) {
     std::unique_lock lock(mutex_);
-    for (std::uint64_t before = taken_;; before = taken_) {
-      if (moved_.wait_for(lock, patience, [&] { return bytes_ == 0 || taken_ != before; })) {
-        if (bytes_ == 0) return true;
-      } else {
-        return false;
-      }
-    }
+    return changed_.wait_until(lock, until, [&] { return waiting_.empty() && !writes_; });
   }
 
   void end() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
-    moved_.notify_all();
+    changed_.notify_all();
   }
 
  private:
   void serve(Console& to, Write write) {
     std::unique_lock lock(mutex_);
     for (;;) {
-      moved_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
+      changed_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
       if (waiting_.empty()) return;
-      const std::string text = std::move(waiting_.front());
+      std::string text = std::move(waiting_.front());
       waiting_.pop_front();
+      bytes_ -= text.size();
+      if (const auto gap = std::exchange(left_out_, 0); gap > 0)
+        text.insert(0, fmt::format("({} lines left out: nobody took them in time)\n", gap));
+      writes_ = true;
       lock.unlock();
       (to.*write)(text);
       lock.lock();
-      bytes_ -= text.size();
-      ++taken_;
-      tell_of_gap();
-      moved_.notify_all();
+      writes_ = false;
+      changed_.notify_all();
     }
-  }
-
-  // There is room again: what did not come is told of at its place.
-  void tell_of_gap() {
-    if (left_out_ == 0 || bytes_ > most_ / 2) return;
-    waiting_.push_back(fmt::format("({} lines left out: nobody took them in time)\n", left_out_));
-    bytes_ += waiting_.back().size();
-    left_out_ = 0;
   }
 
   const std::size_t most_;
   std::mutex mutex_;
-  std::condition_variable moved_;
+  std::condition_variable changed_;
   std::deque<std::string> waiting_;
-  std::size_t bytes_ = 0;  // with those being written
-  std::uint64_t left_out_ = 0, taken_ = 0;
-  bool ending_ = false;
+  std::size_t bytes_ = 0;  // waiting
+  std::uint64_t left_out_ = 0;
+  bool writes_ = false, ending_ = false;
 };
 
 UnhurriedConsole::UnhurriedConsole(Console& to, std::chrono::milliseconds patience)
@@ -95,18 +87,25 @@ UnhurriedConsole::UnhurriedConsole(Console& to, std::chrono::milliseconds patien
       err_(Desk::open(to, &Console::err, kKept)),
       out_(Desk::open(to, &Console::out, std::numeric_limits<std::size_t>::max())) {}
 
+// Half of the patience is for the progress, so that the data after it has as much.
+Clock::time_point UnhurriedConsole::until(int part) {
+  if (!ending_since_) ending_since_ = Clock::now();
+  return *ending_since_ + patience_ * part / 2;
+}
+
 UnhurriedConsole::~UnhurriedConsole() {
-  for (const auto& desk : {err_, out_}) {
-    desk->all_taken_within(patience_);
-    desk->end();
-  }
+  err_->all_taken(until(1));
+  out_->all_taken(until(2));
+  err_->all_taken(until(2));
+  err_->end();
+  out_->end();
 }
 
 void UnhurriedConsole::err(std::string_view text) {
   err_->put(text);
 }
 void UnhurriedConsole::out(std::string_view text) {
-  err_->all_taken_within(patience_);
+  err_->all_taken(until(1));
   out_->put(text);
 }
 

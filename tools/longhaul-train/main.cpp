@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
+#include <system_error>
 
 #include "lib/cli/console.hpp"
 #include "lib/cli/exit_code.hpp"
@@ -63,6 +65,22 @@ void install_signals(Control& control) {
   ::signal(SIGPIPE, SIG_IGN);  // what nobody reads any more is not worth a run
 }
 
+void leave_signals() {
+  for (const int number : {SIGTERM, SIGINT, SIGUSR1}) ::signal(number, SIG_DFL);
+}
+
+// A run's words, which hold it up nowhere; other commands' words are written as they are said. None
+// where the system refuses threads, which a run needs more of: it says so then.
+std::unique_ptr<cli::UnhurriedConsole> unhurried(cli::Console& console,
+                                                 const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front() != "train") return nullptr;
+  try {
+    return std::make_unique<cli::UnhurriedConsole>(console);
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
+}
+
 std::string usage() {
   std::string out = "longhaul-train COMMAND [--flag value ..]\n\n";
   for (const CommandEntry& entry : commands())
@@ -76,7 +94,7 @@ int fail_with(cli::Console& console, const Error& error) {
   return cli::exit_code_of(error.kind());
 }
 
-int run(cli::Console& console, const std::vector<std::string>& arguments) {
+int run(cli::Console& console, Control& control, const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "--help" : arguments.front();
   if (name == "--help" || name == "-h") {
     console.out(usage());
@@ -88,7 +106,6 @@ int run(cli::Console& console, const std::vector<std::string>& arguments) {
   }
   for (const CommandEntry& entry : commands()) {
     if (entry.name != name) continue;
-    Control control;
     install_signals(control);
     Outside outside = outside_of_this_build(console, control);
     const auto result = entry.run(outside, std::span(arguments).subspan(1));
@@ -106,8 +123,13 @@ int main(int argc, char** argv) {
   try {
     // Never destroyed: a thread that hangs in a write to it is left behind at the end.
     static auto& console = *new cli::StandardConsole;
-    cli::UnhurriedConsole words(console);
-    return run(words, std::vector<std::string>(argv + 1, argv + argc));
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    Control control;
+    const auto words = unhurried(console, arguments);
+    cli::Console& to = words ? static_cast<cli::Console&>(*words) : console;
+    const int code = run(to, control, arguments);
+    leave_signals();  // who waits for the last words may be ended
+    return code;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", kProgram, error.what());
     return cli::kError;
