@@ -230,6 +230,20 @@ void Ladder::forget_levels() {
   std::erase_if(measured_, [&](const Measured& m) { return m.rung.level > kMinZstdLevel; });
 }
 
+bool Ladder::take_levels_of(const Ladder& like) {
+  const Rung least{Codec::kZstd, kMinZstdLevel};
+  const Measured* here = find(least);
+  const Measured* there = like.find(least);
+  if (here == nullptr || there == nullptr || shrank_otherwise(*here, *there)) return false;
+  bool took = false;
+  for (const Measured& m : like.measured_) {
+    if (m.rung.level == kMinZstdLevel || find(m.rung) != nullptr) continue;
+    measured_.push_back(m);
+    took = true;
+  }
+  return took;
+}
+
 Ladder Ladder::for_the_like() const {
   Ladder out = *this;
   for (Basic& basic : out.basics_) basic.stale = true;

@@ -88,6 +88,9 @@ class Ladder {
   // For other data that most likely is of the same kind, a file's neighbour: its level-1 rungs are
   // measured anew, and the higher ones stand unless those say that the kind has changed.
   Ladder for_the_like() const;
+  // The higher levels that another has measured, if these data shrink by level 1 as those did;
+  // false if it knows none that this one lacks.
+  bool take_levels_of(const Ladder& like);
 
  private:
   struct Basic {

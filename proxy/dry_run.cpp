@@ -94,7 +94,7 @@ io::Task<int> dry_run(App& app, DryRun what, const ScannedSource& scanned) {
     rates.read = rate_of(sample.bytes, encode_from - read_from);
     BytesPerSecond link = rates.link.rate;
     if (rates.limit && (link.value() == 0 || *rates.limit < link)) link = *rates.limit;
-    Job encoding{JobId(2), JobClass::kCompute,
+    Job encoding{JobId(2), JobClass::kEncode,
                  std::make_unique<transfer::SampleEncode>(scanned.source, sample, link, rates.cores,
                                                           &io::thread_cpu_time)};
     const Job encoded = co_await app.env.work(std::move(encoding));

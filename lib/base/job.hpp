@@ -26,9 +26,10 @@ class Work {
 
 using JobId = Id<struct JobTag>;
 enum class JobClass : std::uint8_t {
-  kCompute,  // bound by a core: hash, chunk, compress
+  kCompute,  // bound by a core, and somebody waits for it: the parts of a manifest
   kDisk,     // bound by a device: read, write, rename
   kSync,     // fsync, syncfs: may take seconds, must not hold up reads
+  kEncode,   // bound by a core, ahead of a link: gives way to all else on the machine
 };
 
 struct Job {

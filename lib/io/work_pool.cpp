@@ -15,10 +15,10 @@
 namespace longhaul::io {
 namespace {
 constexpr std::chrono::seconds kLongJob{1};
-// Of compute threads, below the rest of the process and the machine: where all are busy, a tenth of
-// a core each beside one that is not. A laptop answers while it compresses; a trainer beside the
-// streamer, whoever sends and answers, and the hashing that a waiting trainer needs come first.
-// Where cores idle it costs nothing.
+// Of those who encode, below the rest of the process and the machine: where all are busy, a tenth
+// of a core each beside one that is not. A laptop answers while it compresses; whoever sends and
+// answers, and the hashing that a waiting trainer needs, come first. Where cores idle it costs
+// nothing.
 constexpr int kNiceSteps = 10;
 
 // Linux has a priority for each thread. Refused: no harm.
@@ -32,15 +32,16 @@ void give_way() {
 
 WorkPool::WorkPool(Threads threads) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::array<unsigned, 3> counts{threads.compute > 0 ? threads.compute : cores,
-                                       std::max(1U, threads.disk), std::max(1U, threads.sync)};
+  const std::array<unsigned, 4> counts{std::max(1U, threads.compute), std::max(1U, threads.disk),
+                                       std::max(1U, threads.sync),
+                                       threads.encode > 0 ? threads.encode : cores};
   threads_.reserve(std::accumulate(counts.begin(), counts.end(), std::size_t{0}));
   // One for each class first: with these the pool does all its work, and what the system refuses
   // after them only makes it slower.
   const unsigned most = *std::max_element(counts.begin(), counts.end());
   for (unsigned n = 0; n < most; ++n) {
     for (std::size_t i = 0; i < counts.size(); ++i) {
-      const bool gives_way = i == static_cast<std::size_t>(JobClass::kCompute);
+      const bool gives_way = i == static_cast<std::size_t>(JobClass::kEncode);
       if (n < counts[i] && !start(queues_[i], gives_way)) return;
     }
   }

@@ -1,6 +1,5 @@
 // WorkPool: the only threads but main's. It runs the Work of Jobs; each class of job has threads of
-// its own, so that a slow fsync holds up neither hashing nor reading; compute threads are nicer
-// than the others by 10. Posted work owns all it
+// its own, so that a slow fsync holds up neither hashing nor reading. Posted work owns all it
 // touches. The destructor lets running jobs end and drops the queued ones. The queue is bounded by
 // those who post: a core has a bounded number of jobs out.
 #pragma once
@@ -20,9 +19,10 @@ namespace longhaul::io {
 class WorkPool {
  public:
   struct Threads {
-    unsigned compute = 0;  // 0: one per core
+    unsigned compute = 2;  // few jobs are of this kind
     unsigned disk = 4;     // enough to keep a disk's queue filled
     unsigned sync = 2;
+    unsigned encode = 0;  // 0: one per core; 10 nicer than the others
   };
   using Done = std::function<void(Job)>;  // called on the pool's thread
 
@@ -48,7 +48,7 @@ class WorkPool {
   static void serve(Queue& queue);
   bool start(Queue& queue, bool gives_way);
   void end();
-  std::array<Queue, 3> queues_;  // by JobClass
+  std::array<Queue, 4> queues_;  // by JobClass
   std::vector<std::thread> threads_;
 };
 

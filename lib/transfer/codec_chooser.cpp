@@ -25,7 +25,15 @@ CodecChooser::Chosen CodecChooser::choose(std::uint32_t row, std::uint64_t file_
                                           BytesPerSecond link, Needs needs) {
   Kind& kind = kind_of(row, file_bytes);
   const compression::Conditions conditions{link, needs.cores_are_busy ? 1 : cores_};
-  if (const auto probe = kind.ladder.next_probe(conditions)) {
+  auto probe = kind.ladder.next_probe(conditions);
+  if (probe && probe->level > compression::kMinZstdLevel) {
+    // Many files may have begun before the first of them had tried anything.
+    const auto like = kinds_.find(last_large_);
+    if (file_bytes >= kLargeFile && like != kinds_.end() && like->first != kSmall &&
+        kind.ladder.take_levels_of(like->second.ladder))
+      probe = kind.ladder.next_probe(conditions);
+  }
+  if (probe) {
     // Level 1 is never slow, and the first blocks have nothing better.
     if (probe->level == compression::kMinZstdLevel) return {*probe, false};
     if (!needs.at_once && !needs.cores_are_busy && !kind.trial) {

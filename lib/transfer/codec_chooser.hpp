@@ -20,8 +20,7 @@ class CodecChooser {
   };
   struct Chosen {
     compression::Rung rung;
-    // Ten times as slow as others, maybe: at most compression::kMaxProbeBytes are to be tried.
-    bool is_trial = false;
+    bool is_trial = false;  // of a higher level: ten times as slow as others, maybe
   };
   Chosen choose(std::uint32_t row, std::uint64_t file_bytes, BytesPerSecond link, Needs needs);
   // The block that was to be encoded so never was.

@@ -91,7 +91,7 @@ class Sender {
   void finish_manifest();  // root, then Seal
   void feed_jobs();
   void feed_encoding(Time now);
-  void encode(Time now, std::span<const std::uint64_t> picked, Turn turn);
+  void encode(Time now, const std::vector<std::uint64_t>& picked, Turn turn);
   void pass_others(const wire::Demand& demand);
   bool may_go_ahead() const;
   std::size_t block_bytes() const;

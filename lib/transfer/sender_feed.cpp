@@ -175,31 +175,25 @@ void Sender::feed_encoding(Time now) {
   }
 }
 
-void Sender::encode(Time now, std::span<const std::uint64_t> picked, Turn turn) {
-  const SendChunk& first = queue_.at(picked.front());
-  link_guess_.on_block(now, stages_.limit(now), wire_rate_.rate(now));
-  // Who waits for the manifest waits for the hashing, which wants the cores.
-  const CodecChooser::Needs needs{turn == Turn::kUrgent, is_read_ && !hasher_.done()};
-  const auto chosen =
-      chooser_.choose(first.row, source_->rows.bytes(first.row), link_guess_.rate(), needs);
+void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, Turn turn) {
   std::vector<EncodeWork::Part> parts;
-  std::uint64_t bytes = 0;
   for (const std::uint64_t number : picked) {
     const SendChunk& chunk = queue_.at(number);
-    bytes += chunk.length;
-    if (chosen.is_trial && !parts.empty() && bytes > compression::kMaxProbeBytes) break;
     const Rows& rows = source_->rows;
     parts.push_back({number, rows.chunk(chunk.row, chunk.piece),
                      rows.name(chunk.row).under(source_->root), chunk.row, chunk.offset,
                      chunk.length, hasher_.take_kept(chunk.row, chunk.offset, chunk.length)});
     in_flight_bytes_ += chunk.length;
   }
-  const auto rest = picked.subspan(parts.size());
+  const std::uint32_t row = parts.front().row;
+  link_guess_.on_block(now, stages_.limit(now), wire_rate_.rate(now));
+  // Who waits for the manifest waits for the hashing, which wants the cores.
+  const CodecChooser::Needs needs{turn == Turn::kUrgent, is_read_ && !hasher_.done()};
+  const auto rung = chooser_.choose(row, source_->rows.bytes(row), link_guess_.rate(), needs).rung;
   ++encode_jobs_;
-  give(JobClass::kCompute,
-       std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), chosen.rung,
+  give(JobClass::kEncode,
+       std::make_unique<EncodeWork>(source_->files, id_, attempt_, std::move(parts), rung,
                                     options_.clocks, turn));
-  if (!rest.empty()) encode(now, rest, turn);  // no trial now: one is out
 }
 
 // What is waited for, or needed soon, may be encoded already, behind minutes of others on a slow

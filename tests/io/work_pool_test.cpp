@@ -57,8 +57,9 @@ TEST(WorkPool, SaysThatThreadsAreRefusedAndWorksOnceTheyAreNot) {
       EXPECT_EQ(error.code(), std::errc::resource_unavailable_try_again) << error.what();
     }
   }
-  WorkPool pool({1, 1, 1});
-  for (const JobClass where : {JobClass::kCompute, JobClass::kDisk, JobClass::kSync}) {
+  WorkPool pool({1, 1, 1, 1});
+  for (const JobClass where :
+       {JobClass::kCompute, JobClass::kDisk, JobClass::kSync, JobClass::kEncode}) {
     std::promise<void> told;
     auto done = told.get_future();
     pool.post({JobId{1}, where, std::make_unique<Tell>(told)}, [](Job) {});
@@ -77,16 +78,17 @@ class TellNice final : public Work {
   std::promise<int>* told_;
 };
 
-TEST(WorkPool, ComputeThreadsGiveWayToTheRest) {
+TEST(WorkPool, WhoEncodesGivesWayToTheRest) {
   const int mine = ::getpriority(PRIO_PROCESS, 0);
-  WorkPool pool({1, 1, 1});
+  WorkPool pool({1, 1, 1, 1});
   const auto nice_of = [&](JobClass where) {
     std::promise<int> told;
     auto done = told.get_future();
     pool.post({JobId{1}, where, std::make_unique<TellNice>(told)}, [](Job) {});
     return done.get();
   };
-  EXPECT_EQ(nice_of(JobClass::kCompute), std::min(mine + 10, 19));
+  EXPECT_EQ(nice_of(JobClass::kEncode), std::min(mine + 10, 19));
+  EXPECT_EQ(nice_of(JobClass::kCompute), mine);
   EXPECT_EQ(nice_of(JobClass::kDisk), mine);
   EXPECT_EQ(nice_of(JobClass::kSync), mine);
   EXPECT_EQ(::getpriority(PRIO_PROCESS, 0), mine);

@@ -131,6 +131,18 @@ TEST(CodecChooser, ALargeFileKnowsWhatItsNeighbourTaught) {
   EXPECT_EQ(levels_tried(chooser, 4), (std::vector<int>{3, 6, 9, 12}));
 }
 
+// A reader in a shuffled order asks for blocks of many files before any of them has tried a thing.
+TEST(CodecChooser, FilesThatBeganTogetherClimbOnce) {
+  CodecChooser chooser(8);
+  for (std::uint32_t row = 1; row <= 20; ++row)
+    for (int block = 0; block < 3; ++block)
+      chooser.on_measured(
+          row, kLarge, of_text(chooser.choose(row, kLarge, kLink, {.at_once = true}).rung, kBlock));
+  EXPECT_EQ(levels_tried(chooser, 1), (std::vector<int>{3, 6, 9, 12}));
+  for (std::uint32_t row = 2; row <= 20; ++row)
+    EXPECT_EQ(levels_tried(chooser, row), std::vector<int>{}) << row;
+}
+
 TEST(CodecChooser, RemembersSixtyFourFiles) {
   CodecChooser chooser(2);
   for (std::uint32_t row = 0; row < 64; ++row)
