@@ -127,12 +127,17 @@ class Slow final : public Console {
  public:
   void out(std::string_view) override {}
   void err(std::string_view) override {
-    std::this_thread::sleep_for(2ms);
+    std::unique_lock lock(mutex_);
+    never_.wait_for(lock, 2ms);
     ++*taken;
   }
   bool err_is_terminal() const override { return false; }
   unsigned width() const override { return 200; }
   std::atomic<int>* taken = nullptr;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable never_;
 };
 
 TEST(UnhurriedConsole, EndsBesideAReaderWhoTakesALineNowAndThen) {

@@ -2,6 +2,7 @@
 #include "trainer/engine/device.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "lib/base/escape.hpp"
@@ -16,11 +17,17 @@
 namespace longhaul::trainer {
 namespace {
 
+constexpr int kMostGpus = 64;  // of a host
+
 // The number behind "cuda:", 0 of "cuda"; < 0: neither.
 int index_of(std::string_view name) {
   if (name == "cuda") return 0;
-  if (!name.starts_with("cuda:") || name.size() != 6 || name[5] < '0' || name[5] > '9') return -1;
-  return name[5] - '0';
+  if (!name.starts_with("cuda:")) return -1;
+  const std::string_view digits = name.substr(5);
+  int index = -1;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  const bool whole = read.ec == std::errc() && read.ptr == digits.data() + digits.size();
+  return whole && index < kMostGpus ? index : -1;
 }
 
 }  // namespace
