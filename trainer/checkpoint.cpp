@@ -258,11 +258,10 @@ Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::spa
   return {};
 }
 
-Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
-                                                     const Keep& keep) {
+Result<Pruned> prune_checkpoints(const Path& run, std::uint64_t attempt, const Keep& keep) {
   TRY(still_newest(run, attempt, "delete older checkpoints of " + printable(run.native())));
   std::vector<Path> folders = TRY(list_checkpoints(run));
-  std::vector<std::uint64_t> given_up;
+  Pruned gone;
   std::size_t kept = 0, waiting = 0;
   for (; !folders.empty(); folders.pop_back()) {
     const Path& folder = folders.back();
@@ -277,9 +276,10 @@ Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint6
     if (pending && ++waiting <= keep.pending) continue;
     std::filesystem::remove_all(folder, error);
     if (error) return fail_errno("delete " + printable(folder.native()), error.value());
-    if (pending) given_up.push_back(step_of(folder).value_or(0));
+    ++gone.deleted;
+    if (pending) gone.given_up.push_back(step_of(folder).value_or(0));
   }
-  return given_up;
+  return gone;
 }
 
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,

@@ -76,10 +76,13 @@ struct Keep {
   std::optional<Path> best{};
   std::size_t pending = kMostPending;
 };
-// Deletes the others; returns the steps of those that are gone though they are not home. kBusy, and
-// nothing is deleted, once there is a newer attempt: that may be reading them.
-Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
-                                                     const Keep& keep);
+// Deletes the others. kBusy, and nothing is deleted, once there is a newer attempt: that may be
+// reading them.
+struct Pruned {
+  std::size_t deleted = 0;
+  std::vector<std::uint64_t> given_up{};  // steps of those among them that are not home
+};
+Result<Pruned> prune_checkpoints(const Path& run, std::uint64_t attempt, const Keep& keep);
 
 // kBusy if there is a newer attempt, also if that has begun while this one wrote: it then stands
 // under no name. `written`: called when all of it is on the disk, before it gets its name.
@@ -104,8 +107,10 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   bool busy() const;  // an earlier one is still being written, from its snapshot
-  // Returns at once, writing goes on behind; waits if busy().
-  void begin(Snapshot snapshot, CheckpointNotes notes, std::optional<std::uint64_t> best_step);
+  // Returns at once, writing goes on behind; waits if busy(). `best`: the step that was evaluated
+  // best of those on the disk. `better`: this one is, and takes its place once it is there.
+  void begin(Snapshot snapshot, CheckpointNotes notes, std::optional<std::uint64_t> best,
+             bool better = false);
   // The outcome of those finished since the last call.
   struct Outcome {
     std::uint64_t step;
@@ -128,7 +133,8 @@ class CheckpointWriter {
   std::size_t keep_;
   Snapshot snapshot_;  // the writer's while it is busy
   CheckpointNotes notes_;
-  std::optional<std::uint64_t> best_step_;
+  std::optional<std::uint64_t> best_;
+  bool better_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/trainer/small_disk.hpp"
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/checkpoint.hpp"
 
@@ -46,7 +47,22 @@ struct RunFolder {
     for (const Path& path : paths) out.push_back(path.filename().native());
     return out;
   }
+  void wait_for_a_laptop(std::uint64_t step) const {
+    std::ofstream(checkpoint_path(folder.path(), step) / "pending-home");
+  }
 };
+
+// By a writer, with what it keeps; what became of it.
+CheckpointWriter::Outcome written(RunFolder& run, std::uint64_t step, std::size_t keep,
+                                  std::optional<std::uint64_t> best = std::nullopt,
+                                  bool better = false) {
+  CheckpointWriter writer(run.folder.path(), run.attempt, small(), keep);
+  CheckpointNotes notes;
+  notes.step = step;
+  writer.begin({run.weights, {{"first", run.first}}}, notes, best, better);
+  writer.wait();
+  return writer.outcomes().at(0);
+}
 
 TEST(Checkpoint, ComesBackBitForBit) {
   RunFolder run;
@@ -124,7 +140,8 @@ TEST(Checkpoint, OfThoseNotHomeTheOldestAreGivenUp) {
   }
   const auto gone = prune_checkpoints(run.folder.path(), run.attempt, {.newest = 1, .pending = 2});
   ASSERT_TRUE(gone);
-  EXPECT_EQ(*gone, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
+  EXPECT_EQ(gone->deleted, 3U);
+  EXPECT_EQ(gone->given_up, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
   EXPECT_EQ(run.names(),
             (std::vector<std::string>{"step-00000004", "step-00000005", "step-00000006"}));
 }
@@ -145,6 +162,56 @@ TEST(CheckpointWriter, KeepsOnlySoManyForALaptopThatDoesNotCome) {
   }
   EXPECT_EQ(gone, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(run.names().size(), kMostPending + 1);
+}
+
+TEST(CheckpointWriter, KeepsTheBestOnTheDiskWhileABetterOneDoesNotFit) {
+  RunFolder run;
+  for (const std::uint64_t step : {4U, 18U, 20U}) ASSERT_TRUE(run.write(step));
+  SmallDisk disk(3);
+  const auto refused = written(run, 22, 2, 4, true);
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->kind(), Kind::kNoSpace);
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000018", "step-00000020"}));
+  disk.hold(4);
+  EXPECT_FALSE(written(run, 24, 2, 4).error);
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000020", "step-00000024"}));
+  EXPECT_FALSE(written(run, 26, 2, 4, true).error);
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000024", "step-00000026"}));
+}
+
+TEST(CheckpointWriter, TakesTheRoomOfWhatIsToGoBeforeThatOfOnesThatWait) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 4; ++step) ASSERT_TRUE(run.write(step));
+  run.wait_for_a_laptop(2);
+  const SmallDisk disk(4);  // full, by what an earlier attempt was to keep
+  const auto outcome = written(run, 5, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_TRUE(outcome.given_up.empty());
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000002", "step-00000005"}));
+}
+
+TEST(CheckpointWriter, TakesTheRoomOfWhatIsToGoWhereNoneWait) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  const SmallDisk disk(2);
+  const auto outcome = written(run, 4, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000004"});
+}
+
+TEST(CheckpointWriter, GivesUpOnesThatWaitOneAfterTheOther) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 4; ++step) {
+    ASSERT_TRUE(run.write(step));
+    if (step < 4) run.wait_for_a_laptop(step);
+  }
+  const SmallDisk disk(3);
+  const auto outcome = written(run, 5, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_EQ(outcome.given_up, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000003", "step-00000005"}));
 }
 
 TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {

@@ -51,6 +51,12 @@ class TrainingRun {
   Result<> evaluate();
   Result<> checkpoint();
   void announce_checkpoints();
+  struct Best {  // an evaluation
+    std::uint64_t step;
+    double loss;
+  };
+  std::optional<Best> better() const;
+  std::optional<Best> take_best();
   void last_checkpoint();
   std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
@@ -120,6 +126,8 @@ class TrainingRun {
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;
   CheckpointWriter::Outcome last_saved_{};
+  std::optional<Best> best_;        // of the steps whose checkpoints are on the disk
+  std::optional<Best> writing_;     // the one being written, if it is better
   std::string no_last_checkpoint_;  // why there is none, if there is none
   bool stop_ = false, want_checkpoint_ = false, paused_ = false;
   bool end_known_ = false;  // to every rank since this step's sums: some rank is told to stop

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
@@ -138,13 +139,21 @@ Result<> TrainingRun::evaluate() {
   reporter_->log(Series::kEvalLoss, step_ - 1, eval_loss_);
   if (options_.say_every > 0 && leads())
     console_.err(fmt::format("step {:>6}  eval {:.4f}\n", step_, eval_loss_));
-  const auto best = numbers_.find("best.loss");
-  if (std::isfinite(eval_loss_) && (best == numbers_.end() || eval_loss_ < best->second)) {
-    numbers_["best.loss"] = eval_loss_;
-    numbers_["best.step"] = static_cast<double>(step_);
-    want_checkpoint_ = want_checkpoint_ || options_.checkpoint_every > 0;
-  }
+  numbers_["eval.step"] = static_cast<double>(step_);
+  numbers_.erase("eval.loss");
+  if (std::isfinite(eval_loss_)) numbers_["eval.loss"] = eval_loss_;  // notes hold no other
+  want_checkpoint_ = want_checkpoint_ || (options_.checkpoint_every > 0 && better());
   return {};
+}
+
+// The last evaluation, if it is of the weights as they are and beats the best on the disk.
+std::optional<TrainingRun::Best> TrainingRun::better() const {
+  const auto step = numbers_.find("eval.step"), loss = numbers_.find("eval.loss");
+  if (step == numbers_.end() || loss == numbers_.end()) return std::nullopt;
+  const std::optional<Best>& best = writing_ ? writing_ : best_;
+  if (step->second != static_cast<double>(step_) || (best && loss->second >= best->loss))
+    return std::nullopt;
+  return Best{step_, loss->second};
 }
 
 CheckpointNotes TrainingRun::notes() const {
@@ -154,6 +163,10 @@ CheckpointNotes TrainingRun::notes() const {
   out.settings = facts_;
   out.environment = environment_;
   out.numbers = numbers_;
+  if (const std::optional<Best>& best = writing_ ? writing_ : best_) {
+    out.numbers["best.step"] = static_cast<double>(best->step);
+    out.numbers["best.loss"] = best->loss;
+  }
   settings_.save(out.numbers);
   return out;
 }
@@ -166,10 +179,9 @@ Result<> TrainingRun::checkpoint() {
   checkpoints_->wait();
   announce_checkpoints();
   if (lost_) return {};
-  std::optional<std::uint64_t> best;
-  if (const auto found = numbers_.find("best.step"); found != numbers_.end())
-    best = static_cast<std::uint64_t>(found->second);
-  checkpoints_->begin(learner_->snapshot(), notes(), best);
+  writing_ = better();
+  checkpoints_->begin(learner_->snapshot(), notes(),
+                      best_ ? std::optional(best_->step) : std::nullopt, writing_.has_value());
   saved_step_ = step_;
   return {};
 }
@@ -184,7 +196,9 @@ void TrainingRun::announce_checkpoints() {
       console_.err("longhaul-train: " + text + "\n");
       reporter_->mark(step_, text);
     }
+    const std::optional<Best> better = std::exchange(writing_, std::nullopt);
     if (!outcome.error) {
+      if (better) best_ = better;
       if (last_saved_.bytes == 0 && options_.grace > 0 &&
           outcome.seconds > static_cast<double>(options_.grace))
         console_.err(fmt::format(

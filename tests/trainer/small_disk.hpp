@@ -1,0 +1,21 @@
+// A disk that is full once a run's folder `checkpoints` holds so many of them: try_room() of the
+// program that this is linked into is told so. Any thread.
+//
+//   SmallDisk disk(3);     // as long as it lives
+//   disk.hold(4);
+#pragma once
+
+#include <cstddef>
+
+namespace longhaul::trainer {
+
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::size_t checkpoints) { hold(checkpoints); }
+  ~SmallDisk();
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  void hold(std::size_t checkpoints);
+};
+
+}  // namespace longhaul::trainer
