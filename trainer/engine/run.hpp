@@ -48,7 +48,10 @@ class TrainingRun {
   Result<> resume();
   Result<> restore(const Found& found);
   void tell_changes(const Found& found);
+  bool evaluation_due() const;  // after the last step
+  bool evaluation_missing() const;
   Result<> evaluate();
+  Result<> make_up();  // for one that an earlier attempt left out
   Result<> checkpoint();
   void announce_checkpoints();
   struct Best {  // an evaluation

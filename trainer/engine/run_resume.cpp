@@ -115,4 +115,16 @@ Result<> TrainingRun::restore(const Found& found) {
   return {};
 }
 
+// What a signal in the midst of a step, or the death of a rank, has left out: of the weights that
+// are resumed from, an evaluation that was due. All ranks find the same in the notes.
+Result<> TrainingRun::make_up() {
+  if (!evaluation_missing() || (!team_ && control_.stop_asked())) return {};
+  TRY(evaluate());
+  if (resumed_from_ != checkpoint_path(options_.run, step_))
+    return want_checkpoint_ ? checkpoint() : Result<>();
+  want_checkpoint_ = false;  // its checkpoint is there
+  if (const auto found = better()) best_ = found;
+  return {};
+}
+
 }  // namespace longhaul::trainer

@@ -102,6 +102,8 @@ Result<> TrainingRun::open() {
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
   first_step_ = step_;
+  // Of a checkpoint that notes none, an older version's say, nobody knows what was left out.
+  if (options_.eval_every > 0) numbers_.try_emplace("eval.step", static_cast<double>(step_));
   if (options_.order == "arrival") TRY(follow_arrivals());
   const std::uint64_t token_bytes = source_->shards().front().token_bytes;
   loader_ = std::make_unique<Loader>(
@@ -121,6 +123,15 @@ Result<> TrainingRun::open() {
                     "W + kappa Delta, evaluations and checkpoints at the weights W");
   if (team_) join_sums();
   return {};
+}
+
+bool TrainingRun::evaluation_due() const {
+  return options_.eval_every > 0 && step_ > 0 &&
+         (step_ % options_.eval_every == 0 || step_ == options_.steps);
+}
+
+bool TrainingRun::evaluation_missing() const {
+  return evaluation_due() && numbers_.at("eval.step") != static_cast<double>(step_);
 }
 
 Result<> TrainingRun::evaluate() {
@@ -244,7 +255,7 @@ TrainSummary TrainingRun::summary() const {
   out.attempt = reporter_->attempt();
   out.first_step = first_step_;
   out.steps = step_;
-  out.stopped = step_ < options_.steps;
+  out.stopped = step_ < options_.steps || evaluation_missing();
   out.loss = loss_;
   out.eval_loss = eval_loss_;
   out.polar_seconds = polar_seconds_;
@@ -268,12 +279,12 @@ TrainSummary TrainingRun::summary() const {
 std::string TrainingRun::why_it_ended(const Result<>& done) const {
   if (!done) return done.error().message();
   if (lost_) return lost_->message();
-  return step_ < options_.steps ? "stopped" : "done";
+  return step_ < options_.steps || evaluation_missing() ? "stopped" : "done";
 }
 
 Result<TrainSummary> TrainingRun::go() {
-  Result<> done;
   ledger_ = Ledger(time_now());
+  Result<> done = make_up();
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
   while (!asked_.empty())
     if (Result<> rest = hear(0); done) done = std::move(rest);
