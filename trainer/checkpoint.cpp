@@ -114,6 +114,18 @@ Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt)
   return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
 }
 
+// Gives it its name; one that has that now is then under the unfinished one.
+Result<> put_in_place(const Path& unfinished, const Path& folder) {
+  std::error_code none;
+  if (!std::filesystem::exists(folder, none)) return move_file(unfinished, folder);
+  if (swap_names(unfinished, folder)) return {};
+  const Path aside = unfinished.parent_path() /
+                     (unfinished.stem().native() + "-before" + unfinished.extension().native());
+  TRY(move_file(folder, aside));  // for a moment there is none of that name
+  TRY(move_file(unfinished, folder));
+  return move_file(aside, unfinished);
+}
+
 Result<> still_newest(const Path& run, std::uint64_t attempt, const std::string& attempting) {
   if (TRY(newest_attempt(run)) == attempt) return {};
   return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
@@ -292,7 +304,8 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
   std::uint64_t bytes = weights.size_bytes();
   for (const auto& [name, floats] : state) bytes += floats.size_bytes();
   std::error_code ignored;
-  if (std::filesystem::exists(folder / kNotes, ignored) && verify_checkpoint(folder)) return {};
+  if (const auto there = read_notes(folder); there && *there == notes && verify_checkpoint(folder))
+    return {};
   remove_unfinished(run, attempt);
   if (const auto lacks = lack_of_room(run / "checkpoints", bytes))
     return fail(Kind::kNoSpace, attempting, *lacks);
@@ -307,14 +320,12 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
     TRY(write_text_atomically(beside / kNotes, text));
     if (written) written();
     TRY(still_newest(run, attempt, attempting));
-    std::error_code stale;  // one that did not verify
-    std::filesystem::remove_all(folder, stale);
-    TRY(move_file(beside, folder));
+    TRY(put_in_place(beside, folder));
     TRY(sync_folder(run / "checkpoints"));
     return sync_folder(run);  // where the name of `checkpoints` itself stands
   };
   Result<> done = write_all();
-  if (!done) std::filesystem::remove_all(beside, ignored);
+  std::filesystem::remove_all(beside, ignored);  // half of it, or the one that had its name
   return done;
 }
 

@@ -38,6 +38,7 @@ struct CheckpointNotes {
   // bits are the same (build, CPU, threads ..).
   std::map<std::string, std::string> settings, environment;
   std::map<std::string, double> numbers;  // guard's averages, best evaluation, kappa ..
+  bool operator==(const CheckpointNotes&) const = default;
 };
 
 using NamedFloats = std::pair<std::string, std::span<float>>;
@@ -85,7 +86,9 @@ struct Pruned {
 Result<Pruned> prune_checkpoints(const Path& run, std::uint64_t attempt, const Keep& keep);
 
 // kBusy if there is a newer attempt, also if that has begun while this one wrote: it then stands
-// under no name. `written`: called when all of it is on the disk, before it gets its name.
+// under no name. One of that step is left as it is if it is valid and of the same notes; another
+// one (of an attempt that was overtaken as it gave it its name) is replaced. `written`: called when
+// all of it is on the disk, before it gets its name.
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
                           std::span<const float> weights, std::span<const NamedConstFloats> state,
                           const CheckpointNotes& notes, const std::function<void()>& written = {});

@@ -50,6 +50,9 @@ Result<> write_text_atomically(const Path& path, std::string_view text);
 Result<> write_text_once(const Path& path, std::string_view text);
 Result<> sync_folder(const Path& folder);
 Result<> move_file(const Path& from, const Path& to);
+// Each gets the other's name, at once; false, and nothing is changed: not on this file system
+// (NFS).
+bool swap_names(const Path& one, const Path& other);
 Result<> make_folders(const Path& folder);
 Result<std::uint64_t> free_bytes(
     const Path& folder);  // of the file system; no quota is known to it

@@ -32,12 +32,12 @@ struct RunFolder {
   std::vector<float> first = std::vector<float>(7, 1.5F);
   std::uint64_t attempt = claim_attempt(folder.path()).value();
 
-  Result<> write(std::uint64_t step, std::uint64_t as = 0) {
+  Result<> write(std::uint64_t step, std::uint64_t as = 0, double norm = 0.1) {
     CheckpointNotes notes;
     notes.step = step;
     notes.next_index = step * 4;
     notes.settings = {{"data", "a \"quoted\" name"}};
-    notes.numbers = {{"guard.norm", 0.1}};
+    notes.numbers = {{"guard.norm", norm}};
     const std::vector<NamedConstFloats> state = {{"first", first}};
     return write_checkpoint(folder.path(), as == 0 ? attempt : as, small(), weights, state, notes);
   }
@@ -240,6 +240,52 @@ TEST(Checkpoint, AnAttemptThatANewerOneOvertakesWhileItWritesGivesItNoName) {
   std::error_code none;
   EXPECT_FALSE(
       std::filesystem::exists(run.folder.path() / "checkpoints" / ".step-00000002.1", none));
+}
+
+// As that of an attempt that was overtaken when it gave the checkpoint its name, and had other
+// rules.
+TEST(Checkpoint, ThatOfAnotherAttemptIsNotTakenForOnesOwn) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  ASSERT_EQ(claim_attempt(run.folder.path()).value(), 2U);
+  run.weights.assign(run.weights.size(), 0.75F);
+  ASSERT_TRUE(run.write(20, 2, 0.1 + 1e-16));
+  std::vector<float> weights(run.weights.size()), first(7);
+  ASSERT_TRUE(
+      load_checkpoint(folder, small(), weights, std::vector<NamedFloats>{{"first", first}}));
+  EXPECT_EQ(weights, run.weights);
+  EXPECT_TRUE(verify_checkpoint(folder));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.parent_path()), {}), 1);
+}
+
+TEST(Checkpoint, ThatOfAnotherAttemptIsReplacedWhereNamesCannotBeSwapped) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  SmallDisk disk(2);
+  disk.swap_no_names();
+  ASSERT_TRUE(run.write(20, 0, 0.2));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  EXPECT_EQ(verify_checkpoint(folder).value().numbers.at("guard.norm"), 0.2);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.parent_path()), {}), 1);
+}
+
+TEST(Checkpoint, ThatOfAnotherAttemptStaysUntilOnesOwnIsThere) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  const SmallDisk disk(1);
+  EXPECT_EQ(run.write(20, 0, 0.2).error().kind(), Kind::kNoSpace);
+  EXPECT_EQ(verify_checkpoint(folder).value().numbers.at("guard.norm"), 0.1);
+}
+
+TEST(Checkpoint, TheSameOneIsNotWrittenAgain) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  run.wait_for_a_laptop(20);
+  ASSERT_TRUE(run.write(20));
+  EXPECT_TRUE(std::filesystem::exists(folder / "pending-home"));
 }
 
 TEST(Checkpoint, AnOlderAttemptDeletesNothing) {

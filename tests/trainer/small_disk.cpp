@@ -14,7 +14,9 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr std::size_t kLarge = std::numeric_limits<std::size_t>::max();
-std::atomic<std::size_t> most{kLarge};  // what fallocate() below reaches
+// What the functions below reach.
+std::atomic<std::size_t> most{kLarge};
+std::atomic<bool> swaps{true};
 
 bool is_full(int fd) {
   std::error_code error;
@@ -30,6 +32,10 @@ bool is_full(int fd) {
 
 SmallDisk::~SmallDisk() {
   most.store(kLarge);
+  swaps.store(true);
+}
+void SmallDisk::swap_no_names() {
+  swaps.store(false);
 }
 void SmallDisk::hold(std::size_t checkpoints) {
   most.store(checkpoints);
@@ -43,4 +49,13 @@ extern "C" int fallocate(int fd, int mode, off_t at, off_t bytes) {
     return -1;
   }
   return static_cast<int>(::syscall(SYS_fallocate, fd, mode, at, bytes));
+}
+
+extern "C" int renameat2(int from_folder, const char* from, int to_folder, const char* to,
+                         unsigned flags) noexcept {
+  if (!longhaul::trainer::swaps.load()) {
+    errno = EINVAL;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
 }
