@@ -161,6 +161,10 @@ Path checkpoint_path(const Path& run, std::uint64_t step) {
   return run / "checkpoints" / fmt::format("{}{:08}", kPrefix, step);
 }
 
+Path attempt_path(const Path& run, std::uint64_t attempt) {
+  return run / "log" / fmt::format("{:06}.run", attempt);
+}
+
 Result<std::uint64_t> newest_attempt(const Path& run) {
   std::uint64_t newest = 0;
   const std::vector<Path> names = TRY(names_in(run / "log"));
@@ -174,7 +178,7 @@ Result<std::uint64_t> claim_attempt(const Path& run) {
   TRY(make_folders(run / "log"));
   for (;;) {
     const std::uint64_t next = TRY(newest_attempt(run)) + 1;
-    const auto claimed = File::create_new(run / "log" / fmt::format("{:06}.run", next));
+    const auto claimed = File::create_new(attempt_path(run, next));
     if (claimed) return next;
     if (claimed.error().kind() != Kind::kExists) return fail(claimed.error());
   }

@@ -47,7 +47,8 @@ using NamedConstFloats = std::pair<std::string, std::span<const float>>;
 // Claims the next attempt's number by an atomic create: of an empty log, for want of one who writes
 // it (longhaul.h does the same, and fills it).
 Result<std::uint64_t> claim_attempt(const Path& run);
-Result<std::uint64_t> newest_attempt(const Path& run);  // 0: none yet
+Result<std::uint64_t> newest_attempt(const Path& run);      // 0: none yet
+Path attempt_path(const Path& run, std::uint64_t attempt);  // its log; numbers are given in order
 
 // Checkpoints of a run by step, oldest first; unfinished ones are not among them.
 Result<std::vector<Path>> list_checkpoints(const Path& run);

@@ -59,7 +59,7 @@ Result<File> File::create_new(const Path& path) {
   return open(path, O_WRONLY | O_CREAT | O_EXCL, "create");
 }
 Result<File> File::open_to_append(const Path& path) {
-  return open(path, O_WRONLY | O_CREAT | O_APPEND, "open");
+  return open(path, O_RDWR | O_CREAT | O_APPEND, "open");
 }
 
 File::File(File&& other) noexcept

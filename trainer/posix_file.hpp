@@ -19,7 +19,7 @@ class File {
   static Result<File> create(const Path& path);  // truncates what is there
   // kExists if it is there: the one atomic way to claim a name.
   static Result<File> create_new(const Path& path);
-  static Result<File> open_to_append(const Path& path);
+  static Result<File> open_to_append(const Path& path);  // and to read
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   ~File();
