@@ -86,6 +86,7 @@ class TrainingRun {
   void carry_out(const Command& command);
   Result<> pause();
   void look_for_newer_attempt();
+  void tell_reach();
 
   bool leads() const { return !team_ || team_->leads(); }
   Result<> form_team();
@@ -132,7 +133,7 @@ class TrainingRun {
   std::optional<Best> best_;        // of the steps whose checkpoints are on the disk
   std::optional<Best> writing_;     // the one being written, if it is better
   std::string no_last_checkpoint_;  // why there is none, if there is none
-  bool stop_ = false, want_checkpoint_ = false, paused_ = false;
+  bool stop_ = false, want_checkpoint_ = false, paused_ = false, told_reach_ = false;
   bool end_known_ = false;  // to every rank since this step's sums: some rank is told to stop
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing
