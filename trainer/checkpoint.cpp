@@ -114,6 +114,18 @@ Path unfinished_path(const Path& run, std::uint64_t step, std::uint64_t attempt)
   return run / "checkpoints" / fmt::format(".{}{:08}.{}", kPrefix, step, attempt);
 }
 
+// Gives it its name; one that has that now is then under the unfinished one.
+Result<> put_in_place(const Path& unfinished, const Path& folder) {
+  std::error_code none;
+  if (!std::filesystem::exists(folder, none)) return move_file(unfinished, folder);
+  if (swap_names(unfinished, folder)) return {};
+  const Path aside = unfinished.parent_path() /
+                     (unfinished.stem().native() + "-before" + unfinished.extension().native());
+  TRY(move_file(folder, aside));  // for a moment there is none of that name
+  TRY(move_file(unfinished, folder));
+  return move_file(aside, unfinished);
+}
+
 Result<> still_newest(const Path& run, std::uint64_t attempt, const std::string& attempting) {
   if (TRY(newest_attempt(run)) == attempt) return {};
   return fail(Kind::kBusy, attempting, "a newer attempt of this run is at work");
@@ -149,6 +161,10 @@ Path checkpoint_path(const Path& run, std::uint64_t step) {
   return run / "checkpoints" / fmt::format("{}{:08}", kPrefix, step);
 }
 
+Path attempt_path(const Path& run, std::uint64_t attempt) {
+  return run / "log" / fmt::format("{:06}.run", attempt);
+}
+
 Result<std::uint64_t> newest_attempt(const Path& run) {
   std::uint64_t newest = 0;
   const std::vector<Path> names = TRY(names_in(run / "log"));
@@ -162,7 +178,7 @@ Result<std::uint64_t> claim_attempt(const Path& run) {
   TRY(make_folders(run / "log"));
   for (;;) {
     const std::uint64_t next = TRY(newest_attempt(run)) + 1;
-    const auto claimed = File::create_new(run / "log" / fmt::format("{:06}.run", next));
+    const auto claimed = File::create_new(attempt_path(run, next));
     if (claimed) return next;
     if (claimed.error().kind() != Kind::kExists) return fail(claimed.error());
   }
@@ -258,11 +274,10 @@ Result<> load_checkpoint(const Path& folder, const ModelConfig& config, std::spa
   return {};
 }
 
-Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
-                                                     const Keep& keep) {
+Result<Pruned> prune_checkpoints(const Path& run, std::uint64_t attempt, const Keep& keep) {
   TRY(still_newest(run, attempt, "delete older checkpoints of " + printable(run.native())));
   std::vector<Path> folders = TRY(list_checkpoints(run));
-  std::vector<std::uint64_t> given_up;
+  Pruned gone;
   std::size_t kept = 0, waiting = 0;
   for (; !folders.empty(); folders.pop_back()) {
     const Path& folder = folders.back();
@@ -277,9 +292,10 @@ Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint6
     if (pending && ++waiting <= keep.pending) continue;
     std::filesystem::remove_all(folder, error);
     if (error) return fail_errno("delete " + printable(folder.native()), error.value());
-    if (pending) given_up.push_back(step_of(folder).value_or(0));
+    ++gone.deleted;
+    if (pending) gone.given_up.push_back(step_of(folder).value_or(0));
   }
-  return given_up;
+  return gone;
 }
 
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
@@ -292,7 +308,8 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
   std::uint64_t bytes = weights.size_bytes();
   for (const auto& [name, floats] : state) bytes += floats.size_bytes();
   std::error_code ignored;
-  if (std::filesystem::exists(folder / kNotes, ignored) && verify_checkpoint(folder)) return {};
+  if (const auto there = read_notes(folder); there && *there == notes && verify_checkpoint(folder))
+    return {};
   remove_unfinished(run, attempt);
   if (const auto lacks = lack_of_room(run / "checkpoints", bytes))
     return fail(Kind::kNoSpace, attempting, *lacks);
@@ -307,14 +324,12 @@ Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelCon
     TRY(write_text_atomically(beside / kNotes, text));
     if (written) written();
     TRY(still_newest(run, attempt, attempting));
-    std::error_code stale;  // one that did not verify
-    std::filesystem::remove_all(folder, stale);
-    TRY(move_file(beside, folder));
+    TRY(put_in_place(beside, folder));
     TRY(sync_folder(run / "checkpoints"));
     return sync_folder(run);  // where the name of `checkpoints` itself stands
   };
   Result<> done = write_all();
-  if (!done) std::filesystem::remove_all(beside, ignored);
+  std::filesystem::remove_all(beside, ignored);  // half of it, or the one that had its name
   return done;
 }
 

@@ -38,6 +38,7 @@ struct CheckpointNotes {
   // bits are the same (build, CPU, threads ..).
   std::map<std::string, std::string> settings, environment;
   std::map<std::string, double> numbers;  // guard's averages, best evaluation, kappa ..
+  bool operator==(const CheckpointNotes&) const = default;
 };
 
 using NamedFloats = std::pair<std::string, std::span<float>>;
@@ -46,7 +47,8 @@ using NamedConstFloats = std::pair<std::string, std::span<const float>>;
 // Claims the next attempt's number by an atomic create: of an empty log, for want of one who writes
 // it (longhaul.h does the same, and fills it).
 Result<std::uint64_t> claim_attempt(const Path& run);
-Result<std::uint64_t> newest_attempt(const Path& run);  // 0: none yet
+Result<std::uint64_t> newest_attempt(const Path& run);      // 0: none yet
+Path attempt_path(const Path& run, std::uint64_t attempt);  // its log; numbers are given in order
 
 // Checkpoints of a run by step, oldest first; unfinished ones are not among them.
 Result<std::vector<Path>> list_checkpoints(const Path& run);
@@ -76,13 +78,18 @@ struct Keep {
   std::optional<Path> best{};
   std::size_t pending = kMostPending;
 };
-// Deletes the others; returns the steps of those that are gone though they are not home. kBusy, and
-// nothing is deleted, once there is a newer attempt: that may be reading them.
-Result<std::vector<std::uint64_t>> prune_checkpoints(const Path& run, std::uint64_t attempt,
-                                                     const Keep& keep);
+// Deletes the others. kBusy, and nothing is deleted, once there is a newer attempt: that may be
+// reading them.
+struct Pruned {
+  std::size_t deleted = 0;
+  std::vector<std::uint64_t> given_up{};  // steps of those among them that are not home
+};
+Result<Pruned> prune_checkpoints(const Path& run, std::uint64_t attempt, const Keep& keep);
 
 // kBusy if there is a newer attempt, also if that has begun while this one wrote: it then stands
-// under no name. `written`: called when all of it is on the disk, before it gets its name.
+// under no name. One of that step is left as it is if it is valid and of the same notes; another
+// one (of an attempt that was overtaken as it gave it its name) is replaced. `written`: called when
+// all of it is on the disk, before it gets its name.
 Result<> write_checkpoint(const Path& run, std::uint64_t attempt, const ModelConfig& config,
                           std::span<const float> weights, std::span<const NamedConstFloats> state,
                           const CheckpointNotes& notes, const std::function<void()>& written = {});
@@ -104,8 +111,10 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   bool busy() const;  // an earlier one is still being written, from its snapshot
-  // Returns at once, writing goes on behind; waits if busy().
-  void begin(Snapshot snapshot, CheckpointNotes notes, std::optional<std::uint64_t> best_step);
+  // Returns at once, writing goes on behind; waits if busy(). `best`: the step that was evaluated
+  // best of those on the disk. `better`: this one is, and takes its place once it is there.
+  void begin(Snapshot snapshot, CheckpointNotes notes, std::optional<std::uint64_t> best,
+             bool better = false);
   // The outcome of those finished since the last call.
   struct Outcome {
     std::uint64_t step;
@@ -128,7 +137,8 @@ class CheckpointWriter {
   std::size_t keep_;
   Snapshot snapshot_;  // the writer's while it is busy
   CheckpointNotes notes_;
-  std::optional<std::uint64_t> best_step_;
+  std::optional<std::uint64_t> best_;
+  bool better_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -33,11 +33,12 @@ void CheckpointWriter::wait() {
 }
 
 void CheckpointWriter::begin(Snapshot snapshot, CheckpointNotes notes,
-                             std::optional<std::uint64_t> best_step) {
+                             std::optional<std::uint64_t> best, bool better) {
   wait();
   snapshot_ = std::move(snapshot);
   notes_ = std::move(notes);
-  best_step_ = best_step;
+  best_ = best;
+  better_ = better;
   {
     const std::lock_guard lock(mutex_);
     busy_ = true;
@@ -50,26 +51,33 @@ std::vector<CheckpointWriter::Outcome> CheckpointWriter::outcomes() {
   return std::exchange(done_, {});
 }
 
-// A full disk is made room on by what waits for a laptop, the oldest first, before one is left out.
+// A full disk is made room on before one is left out: by what is to go anyway (an earlier attempt's
+// --keep was larger, say), then by what waits for a laptop, the oldest first.
 Result<> CheckpointWriter::write_and_prune(Outcome& outcome) {
   Keep keep{keep_, std::nullopt};
-  if (best_step_) keep.best = checkpoint_path(run_, *best_step_);
+  if (best_)
+    keep.best = checkpoint_path(run_, *best_);  // also if this is better, until it is there
   const auto write_it = [&] {
     return write_checkpoint(run_, attempt_, config_, snapshot_.weights, snapshot_.state, notes_);
   };
-  const auto prune = [&]() -> Result<> {
-    const std::vector<std::uint64_t> gone = TRY(prune_checkpoints(run_, attempt_, keep));
-    outcome.given_up.insert(outcome.given_up.end(), gone.begin(), gone.end());
-    return {};
+  const auto prune = [&]() -> Result<std::size_t> {
+    const Pruned gone = TRY(prune_checkpoints(run_, attempt_, keep));
+    outcome.given_up.insert(outcome.given_up.end(), gone.given_up.begin(), gone.given_up.end());
+    return gone.deleted;
   };
   Result<> written = write_it();
-  while (!written && written.error().kind() == Kind::kNoSpace && keep.pending > 0) {
-    --keep.pending;
-    const std::size_t before = outcome.given_up.size();
-    TRY(prune());
-    if (outcome.given_up.size() > before) written = write_it();
+  while (!written && written.error().kind() == Kind::kNoSpace) {
+    if (TRY(prune()) > 0)
+      written = write_it();
+    else if (keep.pending > 0)
+      --keep.pending;
+    else
+      break;
   }
-  return written ? prune() : written;
+  if (!written) return written;
+  if (better_) keep.best = checkpoint_path(run_, notes_.step);
+  TRY(prune());
+  return {};
 }
 
 CheckpointWriter::Outcome CheckpointWriter::write() {

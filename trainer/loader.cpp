@@ -76,8 +76,11 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   const std::uint64_t samples = options_.global_batch / options_.ranks;
   TRY(know(index));
   const auto now = Time(std::chrono::steady_clock::now().time_since_epoch());
-  if (const auto soon = lookahead_.due(order_, index, now))
+  if (const auto soon = lookahead_.due(order_, index, now)) {
     source_->will_need(*soon, order_.window_blocks());
+    const std::lock_guard lock(mutex_);
+    reach_ = lookahead_.reach();
+  }
   batch.first_index = index;
   batch.tokens.resize(samples * sequence_);
   batch.targets.resize(samples * sequence_);
@@ -152,6 +155,11 @@ Result<const LoadedBatch*> Loader::take(Duration most) {
 std::optional<std::string> Loader::waiting_for() const {
   const std::lock_guard lock(mutex_);
   return waiting_;
+}
+
+std::optional<std::uint64_t> Loader::reach() const {
+  const std::lock_guard lock(mutex_);
+  return reach_;
 }
 
 std::size_t Loader::ready() const {

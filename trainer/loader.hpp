@@ -50,7 +50,8 @@ class Loader {
   // What is missing, when take() would block for data that has not arrived: "chunk .. since 12 s"
   // is the caller's to print. Any thread.
   std::optional<std::string> waiting_for() const;
-  std::size_t ready() const;  // batches in the ring; any thread
+  std::size_t ready() const;                   // batches in the ring; any thread
+  std::optional<std::uint64_t> reach() const;  // Lookahead's; any thread
 
  private:
   void run();
@@ -71,6 +72,7 @@ class Loader {
   bool stopping_ = false;
   std::optional<Error> error_;
   std::optional<std::string> waiting_;
+  std::optional<std::uint64_t> reach_;
   std::thread thread_;  // last: it uses all of the above
 };
 

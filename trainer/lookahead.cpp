@@ -22,6 +22,10 @@ std::optional<std::vector<TokenRange>> Lookahead::due(SampleOrder& order, std::u
   const auto read = static_cast<double>((index - options_.first_index) * options_.sample_bytes);
   const double blocks = std::ceil(static_cast<double>(options_.prefetch_seconds) * read / spent /
                                   static_cast<double>(options_.block_bytes));
+  reach_.reset();
+  if (blocks > kMost)
+    reach_ =
+        static_cast<std::uint64_t>(static_cast<double>(options_.prefetch_seconds) * kMost / blocks);
   return order.blocks_from(
       index, order.window_blocks() + static_cast<std::size_t>(std::clamp(blocks, kLeast, kMost)));
 }

@@ -24,10 +24,14 @@ class Lookahead {
   // What is to be named before the sample is read, soonest first, the order's window_blocks() of it
   // urgent; nullopt: of its window all was named.
   std::optional<std::vector<TokenRange>> due(SampleOrder& order, std::uint64_t index, Time now);
+  // Seconds for which the most that is named ahead lasts at the pace so far, where those are fewer
+  // than were asked for.
+  std::optional<std::uint64_t> reach() const { return reach_; }
 
  private:
   LookaheadOptions options_;
   std::optional<std::uint64_t> window_;  // named last
+  std::optional<std::uint64_t> reach_;
   Time began_{};
 };
 

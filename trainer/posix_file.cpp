@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
@@ -58,7 +59,7 @@ Result<File> File::create_new(const Path& path) {
   return open(path, O_WRONLY | O_CREAT | O_EXCL, "create");
 }
 Result<File> File::open_to_append(const Path& path) {
-  return open(path, O_WRONLY | O_CREAT | O_APPEND, "open");
+  return open(path, O_RDWR | O_CREAT | O_APPEND, "open");
 }
 
 File::File(File&& other) noexcept
@@ -170,6 +171,10 @@ Result<> sync_folder(const Path& folder) {
 Result<> move_file(const Path& from, const Path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return fail_errno(named("rename to", to), errno);
   return {};
+}
+
+bool swap_names(const Path& one, const Path& other) {
+  return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
 }
 
 Result<> make_folders(const Path& folder) {

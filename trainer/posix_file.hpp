@@ -19,7 +19,7 @@ class File {
   static Result<File> create(const Path& path);  // truncates what is there
   // kExists if it is there: the one atomic way to claim a name.
   static Result<File> create_new(const Path& path);
-  static Result<File> open_to_append(const Path& path);
+  static Result<File> open_to_append(const Path& path);  // and to read
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   ~File();
@@ -50,6 +50,9 @@ Result<> write_text_atomically(const Path& path, std::string_view text);
 Result<> write_text_once(const Path& path, std::string_view text);
 Result<> sync_folder(const Path& folder);
 Result<> move_file(const Path& from, const Path& to);
+// Each gets the other's name, at once; false, and nothing is changed: not on this file system
+// (NFS).
+bool swap_names(const Path& one, const Path& other);
 Result<> make_folders(const Path& folder);
 Result<std::uint64_t> free_bytes(
     const Path& folder);  // of the file system; no quota is known to it

@@ -10,6 +10,15 @@
 #include "trainer/json.hpp"
 
 namespace longhaul::trainer {
+namespace {
+
+bool ends_within_a_line(const File& file) {
+  const std::uint64_t bytes = file.size().value_or(0);  // of a pipe: none
+  std::array<std::byte, 1> last{};
+  return bytes > 0 && file.read_at(bytes - 1, last) && last[0] != std::byte{'\n'};
+}
+
+}  // namespace
 
 std::string_view name_of(Series series) {
   constexpr std::array<std::string_view, kSeriesCount> kNames = {"train/loss",
@@ -32,17 +41,23 @@ std::string_view name_of(Series series) {
 
 Result<std::unique_ptr<Reporter>> FileReporter::begin(const RunOpening& opening) {
   const std::uint64_t attempt = TRY(claim_attempt(opening.run));
-  auto reporter = TRY(open(opening.run / "metrics.jsonl", attempt));
+  auto reporter =
+      TRY(open(opening.run / "metrics.jsonl", attempt, attempt_path(opening.run, attempt + 1)));
   return std::unique_ptr<Reporter>(std::move(reporter));
 }
 
-Result<std::unique_ptr<FileReporter>> FileReporter::open(const Path& path, std::uint64_t attempt) {
+Result<std::unique_ptr<FileReporter>> FileReporter::open(const Path& path, std::uint64_t attempt,
+                                                         std::optional<Path> newer) {
   File file = TRY(File::open_to_append(path));
-  return std::unique_ptr<FileReporter>(new FileReporter(std::move(file), attempt));
+  return std::unique_ptr<FileReporter>(
+      new FileReporter(std::move(file), attempt, std::move(newer)));
 }
 
-FileReporter::FileReporter(File file, std::uint64_t attempt)
-    : file_(std::move(file)), attempt_(attempt), thread_([this] { run(); }) {}
+FileReporter::FileReporter(File file, std::uint64_t attempt, std::optional<Path> newer)
+    : file_(std::move(file)),
+      newer_(std::move(newer)),
+      attempt_(attempt),
+      thread_([this] { run(); }) {}
 
 FileReporter::~FileReporter() {
   finish();
@@ -83,9 +98,18 @@ void FileReporter::resumed(std::uint64_t step, const Path& folder) {
   mark(step, "resumes from " + folder.native());
 }
 
-void FileReporter::write(std::string_view text) {
+void FileReporter::write(std::string text) {
+  // What a kill or a full disk has cut short is one line, and takes no other with it.
+  if (may_be_torn_ && ends_within_a_line(file_)) text.insert(0, "\n");
+  may_be_torn_ = !file_.write(bytes_of(text));
   // A full disk must not stop a run: what could not be written is counted.
-  if (!file_.write(bytes_of(text))) unwritten_.fetch_add(1, std::memory_order_relaxed);
+  if (may_be_torn_) unwritten_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void FileReporter::look_for_newer_attempt() {
+  std::error_code unknown;
+  if (newer_ && std::filesystem::exists(*newer_, unknown))
+    superseded_.store(true, std::memory_order_relaxed);
 }
 
 void FileReporter::add_points(std::uint64_t& tail, std::uint64_t end, std::string& text) const {
@@ -125,13 +149,15 @@ void FileReporter::drain() {
   }
   add_points(tail, head, text);
   tail_.store(tail, std::memory_order_release);
-  if (!text.empty()) write(text);
+  if (!text.empty()) write(std::move(text));
 }
 
 void FileReporter::run() {
   constexpr auto kPause = std::chrono::milliseconds(100);  // what kill -9 may take with it
-  while (!stopping_.load()) {
+  constexpr std::uint64_t kLookEvery = 10;                 // pauses
+  for (std::uint64_t pause = 0; !stopping_.load(); ++pause) {
     drain();
+    if (pause % kLookEvery == 0) look_for_newer_attempt();
     std::unique_lock lock(wake_mutex_);
     wake_.wait_for(lock, kPause, [this] { return stopping_.load(); });
   }

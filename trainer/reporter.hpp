@@ -88,13 +88,17 @@ class FileReporter final : public Reporter {
  public:
   // Begins the run's next attempt.
   static Result<std::unique_ptr<Reporter>> begin(const RunOpening& opening);
-  static Result<std::unique_ptr<FileReporter>> open(const Path& path, std::uint64_t attempt);
+  // `newer`: what is there once this attempt is superseded; none: that is looked for elsewhere.
+  static Result<std::unique_ptr<FileReporter>> open(const Path& path, std::uint64_t attempt,
+                                                    std::optional<Path> newer = std::nullopt);
   ~FileReporter() override;  // writes what is left
   std::uint64_t attempt() const override { return attempt_; }
   void log(Series series, std::uint64_t step, double value) noexcept override;
   void mark(std::uint64_t step, std::string_view text) override;
   void checkpointed(std::uint64_t step, const Path& folder) override;
   void resumed(std::uint64_t step, const Path& folder) override;
+  // Known a second after it has begun.
+  bool superseded() const override { return superseded_.load(std::memory_order_relaxed); }
   void end(std::string_view) override { finish(); }  // all is written, or counted
   Untold untold() const override {
     return {dropped_.load(std::memory_order_relaxed), unwritten_.load(std::memory_order_relaxed)};
@@ -114,20 +118,23 @@ class FileReporter final : public Reporter {
   static constexpr std::size_t kRing = 1U << 14;
   static constexpr std::size_t kMostWords = 1U << 10;  // waiting; more are dropped, and counted
 
-  FileReporter(File file, std::uint64_t attempt);
+  FileReporter(File file, std::uint64_t attempt, std::optional<Path> newer);
   void finish();
   void run();
   void drain();
   void add_points(std::uint64_t& tail, std::uint64_t end, std::string& text) const;
-  void write(std::string_view text);
+  void write(std::string text);
+  void look_for_newer_attempt();
 
-  File file_;  // the writer's
+  File file_;                  // the writer's
+  bool may_be_torn_ = true;    // its last line; the writer's
+  std::optional<Path> newer_;  // the writer's
   std::uint64_t attempt_;
   std::mutex words_mutex_;  // held to put one in, or to take all out; never by log()
   std::vector<Words> words_;
   std::array<Point, kRing> ring_{};
   std::atomic<std::uint64_t> head_{0}, tail_{0}, dropped_{0}, unwritten_{0};
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, superseded_{false};
   std::mutex wake_mutex_;
   std::condition_variable wake_;
   std::thread thread_;

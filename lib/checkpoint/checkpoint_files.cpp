@@ -124,6 +124,10 @@ Result<std::size_t> Opened::read_part(const Bf16Part& part, MutableBytes out, st
 
 }  // namespace
 
+bool is_of_mark(const TreeName& name) {
+  return name.text() == kPendingHome || name.text() == kMarkUnfinished;
+}
+
 Result<std::shared_ptr<CheckpointFiles>> CheckpointFiles::open(store::Files& files,
                                                                const TreeName& folder, Form form) {
   auto out = std::make_shared<CheckpointFiles>();
@@ -138,7 +142,7 @@ Result<std::shared_ptr<CheckpointFiles>> CheckpointFiles::open(store::Files& fil
       transfer::Row row;
       row.entry = item.entry;
       row.seen = item.seen;
-      if (row.entry.name.text() == kPendingHome) continue;
+      if (is_of_mark(row.entry.name)) continue;
       if (form == Form::kWeights && !is_of_weights(row.entry)) continue;
       if (out->rows_.size() == kCheckpointNamesMax)
         return fail(Kind::kLimit, "send " + folder.shown(), "it has too many files");

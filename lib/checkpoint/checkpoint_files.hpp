@@ -29,6 +29,8 @@ enum class Form : std::uint8_t { kWeights, kFull };
 // A file in a checkpoint's folder that says: on its way home, not to be deleted. It is the site's,
 // and no part of the checkpoint.
 constexpr std::string_view kPendingHome = "pending-home";
+constexpr std::string_view kMarkUnfinished = "pending-home.new";  // by store::write_whole()
+bool is_of_mark(const store::TreeName& name);                     // either
 
 class CheckpointFiles final : public store::Files {
  public:

@@ -65,7 +65,7 @@ class List final : public transfer::AskWork {
       if (items->empty()) break;
       for (const store::ScanItem& item : *items) {
         if (item.entry.type != store::EntryType::kFile) continue;
-        if (item.entry.name.text() == kPendingHome) continue;
+        if (is_of_mark(item.entry.name)) continue;
         ++line.files;
         line.bytes += item.entry.size;
       }
@@ -88,8 +88,9 @@ store::TreeName mark_of(const store::TreeName& folder) {
 }
 void mark_pending(store::Files& files, const store::TreeName& folder) {
   constexpr std::string_view kWords = "a laptop fetches this; gone once it is there\n";
-  if (!files.stat(mark_of(folder)))
-    (void)store::write_whole(files, mark_of(folder), bytes_of(kWords));
+  if (files.stat(mark_of(folder))) return;
+  if (store::write_whole(files, mark_of(folder), bytes_of(kWords))) return;
+  (void)files.remove(folder.child(std::string(kMarkUnfinished)).value());
 }
 
 class Fetch final : public transfer::FetchWork {

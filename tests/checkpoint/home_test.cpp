@@ -49,6 +49,24 @@ TEST(HomeSink, WhatIsOnItsWayIsMarkedAtTheSiteUntilItIsHome) {
   }
 }
 
+TEST(HomeSink, AMarkThatDoesNotFitLeavesNothing) {
+  Home home;
+  home.announce(100);
+  home.site.set_free_bytes(0);
+  EXPECT_EQ(home.pull({{1, 100}, Form::kFull}), std::nullopt);
+  EXPECT_FALSE(home.site.stat(TreeName::known("runs/r/checkpoints/step-100/pending-home.new")));
+}
+
+TEST(HomeSink, AMarkCutShortIsNoPartOfTheCheckpoint) {
+  Home home;
+  home.announce(100);
+  const auto before = home.list("r").at(0);
+  put_file(home.site, "runs/r/checkpoints/step-100/pending-home.new", bytes_of("a lap"));
+  EXPECT_EQ(home.list("r").at(0).files, before.files);
+  EXPECT_EQ(home.pull({{1, 100}, Form::kFull}), std::nullopt);
+  EXPECT_FALSE(home.laptop->stat(TreeName::known("step-00000100.full/pending-home.new")));
+}
+
 TEST(HomeSink, WhatCannotBeSentIsNotMarked) {
   Home home;
   home.announce(100);

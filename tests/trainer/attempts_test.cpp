@@ -27,6 +27,22 @@ TEST_F(Attempts, ANewOneClaimsBeforeItLooksForTheNewestCheckpoint) {
   EXPECT_FALSE(said("passed over")) << console_.err_text;
 }
 
+// Its reporter is that of a build without longhaul.h. It would not end otherwise.
+TEST_F(Attempts, AnOlderOneEndsByItselfWhateverReportsIt) {
+  options_.steps = 1'000'000'000;
+  Control control;
+  const OpenReporter open = [](const RunOpening& opening) {
+    auto reporter = FileReporter::begin(opening);
+    EXPECT_EQ(claim_attempt(opening.run).value(), 2U);
+    return reporter;
+  };
+  Outside outside{console_, control, open, {}};
+  const auto ended = longhaul::trainer::train(outside, options_);
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().kind(), Kind::kBusy);
+  EXPECT_EQ(ended.error().why(), "a newer attempt of it has begun");
+}
+
 TEST_F(Attempts, OneThatIsRefusedClaimsNothing) {
   ASSERT_TRUE(train());
   options_.resume = "auto";

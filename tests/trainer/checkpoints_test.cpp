@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
+#include "tests/trainer/small_disk.hpp"
 #include "tests/trainer/temporary_folder.hpp"
 #include "trainer/checkpoint.hpp"
 
@@ -31,12 +33,12 @@ struct RunFolder {
   std::vector<float> first = std::vector<float>(7, 1.5F);
   std::uint64_t attempt = claim_attempt(folder.path()).value();
 
-  Result<> write(std::uint64_t step, std::uint64_t as = 0) {
+  Result<> write(std::uint64_t step, std::uint64_t as = 0, double norm = 0.1) {
     CheckpointNotes notes;
     notes.step = step;
     notes.next_index = step * 4;
     notes.settings = {{"data", "a \"quoted\" name"}};
-    notes.numbers = {{"guard.norm", 0.1}};
+    notes.numbers = {{"guard.norm", norm}};
     const std::vector<NamedConstFloats> state = {{"first", first}};
     return write_checkpoint(folder.path(), as == 0 ? attempt : as, small(), weights, state, notes);
   }
@@ -46,7 +48,22 @@ struct RunFolder {
     for (const Path& path : paths) out.push_back(path.filename().native());
     return out;
   }
+  void wait_for_a_laptop(std::uint64_t step) const {
+    std::ofstream(checkpoint_path(folder.path(), step) / "pending-home");
+  }
 };
+
+// By a writer, with what it keeps; what became of it.
+CheckpointWriter::Outcome written(RunFolder& run, std::uint64_t step, std::size_t keep,
+                                  std::optional<std::uint64_t> best = std::nullopt,
+                                  bool better = false) {
+  CheckpointWriter writer(run.folder.path(), run.attempt, small(), keep);
+  CheckpointNotes notes;
+  notes.step = step;
+  writer.begin({run.weights, {{"first", run.first}}}, notes, best, better);
+  writer.wait();
+  return writer.outcomes().at(0);
+}
 
 TEST(Checkpoint, ComesBackBitForBit) {
   RunFolder run;
@@ -124,7 +141,8 @@ TEST(Checkpoint, OfThoseNotHomeTheOldestAreGivenUp) {
   }
   const auto gone = prune_checkpoints(run.folder.path(), run.attempt, {.newest = 1, .pending = 2});
   ASSERT_TRUE(gone);
-  EXPECT_EQ(*gone, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
+  EXPECT_EQ(gone->deleted, 3U);
+  EXPECT_EQ(gone->given_up, (std::vector<std::uint64_t>{2, 1})) << "3 is not missed";
   EXPECT_EQ(run.names(),
             (std::vector<std::string>{"step-00000004", "step-00000005", "step-00000006"}));
 }
@@ -145,6 +163,56 @@ TEST(CheckpointWriter, KeepsOnlySoManyForALaptopThatDoesNotCome) {
   }
   EXPECT_EQ(gone, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(run.names().size(), kMostPending + 1);
+}
+
+TEST(CheckpointWriter, KeepsTheBestOnTheDiskWhileABetterOneDoesNotFit) {
+  RunFolder run;
+  for (const std::uint64_t step : {4U, 18U, 20U}) ASSERT_TRUE(run.write(step));
+  SmallDisk disk(3);
+  const auto refused = written(run, 22, 2, 4, true);
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->kind(), Kind::kNoSpace);
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000018", "step-00000020"}));
+  disk.hold(4);
+  EXPECT_FALSE(written(run, 24, 2, 4).error);
+  EXPECT_EQ(run.names(),
+            (std::vector<std::string>{"step-00000004", "step-00000020", "step-00000024"}));
+  EXPECT_FALSE(written(run, 26, 2, 4, true).error);
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000024", "step-00000026"}));
+}
+
+TEST(CheckpointWriter, TakesTheRoomOfWhatIsToGoBeforeThatOfOnesThatWait) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 4; ++step) ASSERT_TRUE(run.write(step));
+  run.wait_for_a_laptop(2);
+  const SmallDisk disk(4);  // full, by what an earlier attempt was to keep
+  const auto outcome = written(run, 5, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_TRUE(outcome.given_up.empty());
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000002", "step-00000005"}));
+}
+
+TEST(CheckpointWriter, TakesTheRoomOfWhatIsToGoWhereNoneWait) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 3; ++step) ASSERT_TRUE(run.write(step));
+  const SmallDisk disk(2);
+  const auto outcome = written(run, 4, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_EQ(run.names(), std::vector<std::string>{"step-00000004"});
+}
+
+TEST(CheckpointWriter, GivesUpOnesThatWaitOneAfterTheOther) {
+  RunFolder run;
+  for (std::uint64_t step = 1; step <= 4; ++step) {
+    ASSERT_TRUE(run.write(step));
+    if (step < 4) run.wait_for_a_laptop(step);
+  }
+  const SmallDisk disk(3);
+  const auto outcome = written(run, 5, 1);
+  EXPECT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_EQ(outcome.given_up, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(run.names(), (std::vector<std::string>{"step-00000003", "step-00000005"}));
 }
 
 TEST(Checkpoint, AnOlderAttemptDoesNotWrite) {
@@ -173,6 +241,52 @@ TEST(Checkpoint, AnAttemptThatANewerOneOvertakesWhileItWritesGivesItNoName) {
   std::error_code none;
   EXPECT_FALSE(
       std::filesystem::exists(run.folder.path() / "checkpoints" / ".step-00000002.1", none));
+}
+
+// As that of an attempt that was overtaken when it gave the checkpoint its name, and had other
+// rules.
+TEST(Checkpoint, ThatOfAnotherAttemptIsNotTakenForOnesOwn) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  ASSERT_EQ(claim_attempt(run.folder.path()).value(), 2U);
+  run.weights.assign(run.weights.size(), 0.75F);
+  ASSERT_TRUE(run.write(20, 2, 0.1 + 1e-16));
+  std::vector<float> weights(run.weights.size()), first(7);
+  ASSERT_TRUE(
+      load_checkpoint(folder, small(), weights, std::vector<NamedFloats>{{"first", first}}));
+  EXPECT_EQ(weights, run.weights);
+  EXPECT_TRUE(verify_checkpoint(folder));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.parent_path()), {}), 1);
+}
+
+TEST(Checkpoint, ThatOfAnotherAttemptIsReplacedWhereNamesCannotBeSwapped) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  SmallDisk disk(2);
+  disk.swap_no_names();
+  ASSERT_TRUE(run.write(20, 0, 0.2));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  EXPECT_EQ(verify_checkpoint(folder).value().numbers.at("guard.norm"), 0.2);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.parent_path()), {}), 1);
+}
+
+TEST(Checkpoint, ThatOfAnotherAttemptStaysUntilOnesOwnIsThere) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  const SmallDisk disk(1);
+  EXPECT_EQ(run.write(20, 0, 0.2).error().kind(), Kind::kNoSpace);
+  EXPECT_EQ(verify_checkpoint(folder).value().numbers.at("guard.norm"), 0.1);
+}
+
+TEST(Checkpoint, TheSameOneIsNotWrittenAgain) {
+  RunFolder run;
+  ASSERT_TRUE(run.write(20));
+  const Path folder = checkpoint_path(run.folder.path(), 20);
+  run.wait_for_a_laptop(20);
+  ASSERT_TRUE(run.write(20));
+  EXPECT_TRUE(std::filesystem::exists(folder / "pending-home"));
 }
 
 TEST(Checkpoint, AnOlderAttemptDeletesNothing) {

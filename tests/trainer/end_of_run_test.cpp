@@ -14,11 +14,16 @@ class EndOfRun : public SmallTrain {
     options_.eval_batches = 1;
     options_.keep = 9;
   }
-  void signal_at(Duration before_now) {
-    on_log_ = [this, before_now](Series series, std::uint64_t step) {
-      if (series == Series::kLoss && step == 5)
+  void signal_at(Duration before_now, std::uint64_t in_step = 5) {
+    on_log_ = [this, before_now, in_step](Series series, std::uint64_t step) {
+      if (series == Series::kLoss && step == in_step)
         control_->post_stop_from_signal(time_now() - before_now);
     };
+  }
+  Result<TrainSummary> go_on() {
+    on_log_ = {};
+    options_.resume = "auto";
+    return train();
   }
 };
 
@@ -43,6 +48,91 @@ TEST_F(EndOfRun, ItIsSavedOnceWhereThereIsTime) {
   EXPECT_EQ(checkpoints(),
             (std::vector<std::string>{"step-00000002", "step-00000004", "step-00000006"}));
   EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3}));
+}
+
+TEST_F(EndOfRun, AnEvaluationThatWasLeftOutIsMadeUpFor) {
+  options_.grace = 600;
+  signal_at(0s);
+  ASSERT_TRUE(train());
+  ASSERT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3}));
+  ASSERT_TRUE(go_on());
+  EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3, 5, 7}));
+  ASSERT_TRUE(go_on());
+  EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3, 5, 7})) << "once";
+}
+
+TEST_F(EndOfRun, TheLastEvaluationToo) {
+  options_.grace = 600;
+  signal_at(0s, 7);
+  const auto ended = train();
+  ASSERT_TRUE(ended) << ended.error().message();
+  EXPECT_EQ(ended->steps, 8U);
+  EXPECT_TRUE(ended->stopped) << "there is something left to do";
+  ASSERT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3, 5}));
+  const auto again = go_on();
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_FALSE(again->stopped);
+  EXPECT_EQ(again->first_step, 8U);
+  EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3, 5, 7}));
+}
+
+TEST_F(EndOfRun, OneMadeUpForIsThatOfTheSameWeights) {
+  std::vector<double> whole, resumed;
+  const auto note = [](std::vector<double>& losses) {
+    return [&losses](Series series, double value) {
+      if (series == Series::kEvalLoss) losses.push_back(value);
+    };
+  };
+  options_.optimizer = "transported";  // trains at other weights than it evaluates
+  options_.grace = 600;
+  on_value_ = note(whole);
+  ASSERT_TRUE(train());
+  options_.run = folder_.path() / "stopped";
+  on_value_ = note(resumed);
+  signal_at(0s);
+  ASSERT_TRUE(train());
+  ASSERT_TRUE(go_on());
+  EXPECT_EQ(resumed, whole);
+}
+
+TEST_F(EndOfRun, OneMadeUpForMayBeTheBest) {
+  options_.grace = 600;
+  options_.keep = 1;
+  options_.eval_every = 6;
+  signal_at(0s);
+  ASSERT_TRUE(train());
+  options_.resume = "auto";
+  signal_at(0s, 6);
+  ASSERT_TRUE(train());
+  EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{5}));
+  EXPECT_EQ(checkpoints(), (std::vector<std::string>{"step-00000006", "step-00000007"}));
+}
+
+TEST_F(EndOfRun, OneMadeUpForInARunOfItsOwnIsSavedThere) {
+  options_.grace = 600;
+  options_.eval_every = 6;
+  signal_at(0s);
+  ASSERT_TRUE(train());
+  options_.resume = checkpoint_path(options_.run, 6).native();
+  options_.run = folder_.path() / "fork";
+  options_.keep = 1;
+  signal_at(0s, 6);
+  ASSERT_TRUE(train());
+  EXPECT_EQ(checkpoints(), (std::vector<std::string>{"step-00000006", "step-00000007"}));
+}
+
+TEST_F(EndOfRun, NothingIsMadeUpForThatAnOlderVersionDidNotNote) {
+  options_.grace = 600;
+  signal_at(0s);
+  ASSERT_TRUE(train());
+  const Path notes = checkpoint_path(options_.run, 6) / "checkpoint.json";
+  std::string text = read_text(notes, 1 << 20).value();
+  const auto at = text.find("\"eval.step\"");
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, 11, "\"other.key\"");
+  std::ofstream(notes) << text;
+  ASSERT_TRUE(go_on());
+  EXPECT_EQ(evaluated_, (std::vector<std::uint64_t>{1, 3, 7}));
 }
 
 class Summary : public SmallTrain {

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 
-def losses(run):
+def losses(run, series="train/loss"):
     """{step: the losses reported of it}, of all attempts."""
     found = {}
     for line in (run / "metrics.jsonl").read_text().splitlines():
@@ -13,8 +13,8 @@ def losses(run):
             point = json.loads(line)
         except ValueError:
             continue   # what kill -9 cut short
-        if "train/loss" in point:
-            found.setdefault(point["step"], set()).add(point["train/loss"])
+        if series in point:
+            found.setdefault(point["step"], set()).add(point[series])
     return found
 
 
@@ -78,4 +78,7 @@ def expect_the_same(whole, killed, last):
     assert sorted(right) == list(range(last)), sorted(right)
     for step, values in told.items():
         assert values == right[step], f"step {step}: {values} against {right[step]}"
+    evaluations = losses(whole, "eval/loss")
+    for step, values in losses(killed, "eval/loss").items():
+        assert values == evaluations[step], f"evaluation after step {step}: {values} against {evaluations[step]}"
     return len(told)

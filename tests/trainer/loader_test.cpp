@@ -53,6 +53,24 @@ TEST(Loader, WaitsForWhatHasNotArrivedAndGivesOnlyThat) {
   }
 }
 
+TEST(Lookahead, TellsHowLongItLastsWhereThatIsLessThanWasAskedFor) {
+  const std::vector<ShardInfo> shards = {{"a", 100'000'000, 2}};
+  SampleOrder order =
+      SampleOrder::make(shards, {.seed = 3, .sequence = 1024, .window_blocks = 1}).value();
+  std::uint64_t second = 1;  // window's first sample
+  while (order.window_begin(second) == order.window_begin(0)) ++second;
+  const double mib = static_cast<double>(second * 2048) / (1U << 20);
+  const auto reach_after = [&](Duration seconds) {
+    Lookahead lookahead({.prefetch_seconds = 600, .sample_bytes = 2048});
+    EXPECT_TRUE(lookahead.due(order, 0, Time(5s)));
+    EXPECT_EQ(lookahead.reach(), std::nullopt) << "no pace is known";
+    EXPECT_TRUE(lookahead.due(order, second, Time(5s) + seconds));
+    return lookahead.reach();
+  };
+  EXPECT_EQ(reach_after(100s), std::nullopt);
+  EXPECT_NEAR(static_cast<double>(reach_after(2s).value_or(0)), 1024 / (mib / 2), 2);
+}
+
 // A source that tells how the thread that reads it is scheduled.
 class PolicySource final : public DataSource {
  public:

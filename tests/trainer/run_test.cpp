@@ -1,6 +1,8 @@
 // How a run is fed and told what to do, what it reports, and where its time is booked.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,6 +113,47 @@ TEST(FileReporter, WritesWordsWhereTheyWereSaidAmongTheNumbers) {
             "{\"attempt\":1,\"step\":5,\"train/loss\":3}\n"
             "{\"attempt\":1,\"step\":6,\"event\":\"checkpoint c\"}\n"
             "{\"attempt\":1,\"step\":6,\"event\":\"resumes from d\"}\n");
+}
+
+TEST(FileReporter, BeginsALineWhereTheLastOneWasCutShort) {
+  const TemporaryFolder folder;
+  const Path path = folder.path() / "m";
+  const std::string torn = "{\"attempt\":1,\"step\":4}\n{\"attempt\":1,\"st";
+  std::ofstream(path) << torn;
+  for (const char* words : {"one", "two"}) FileReporter::open(path, 2).value()->mark(5, words);
+  EXPECT_EQ(read_text(path, 1000).value(), torn +
+                                               "\n{\"attempt\":2,\"step\":5,\"event\":\"one\"}\n"
+                                               "{\"attempt\":2,\"step\":5,\"event\":\"two\"}\n");
+}
+
+// The disk takes a part of a line, and then there is room again.
+TEST(FileReporter, BeginsALineBehindOneThatDidNotFit) {
+  const TemporaryFolder folder;
+  const Path path = folder.path() / "m";
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  {
+    const auto reporter = FileReporter::open(path, 1).value();
+    const rlimit small{20, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    reporter->mark(1, "one");
+    while (reporter->untold().unwritten == 0) std::this_thread::yield();
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    reporter->mark(2, "two");
+  }
+  ::signal(SIGXFSZ, handler);
+  EXPECT_EQ(read_text(path, 1000).value(),
+            "{\"attempt\":1,\"step\":\n{\"attempt\":1,\"step\":2,\"event\":\"two\"}\n");
+}
+
+TEST(FileReporter, KnowsOfANewerAttempt) {
+  const TemporaryFolder folder;
+  const auto older = FileReporter::begin({.run = folder.path(), .config = "{}"}).value();
+  EXPECT_FALSE(older->superseded());
+  const auto newer = FileReporter::begin({.run = folder.path(), .config = "{}"}).value();
+  while (!older->superseded()) std::this_thread::yield();
+  EXPECT_FALSE(newer->superseded());
 }
 
 // A pipe that is full: whoever writes to it waits.

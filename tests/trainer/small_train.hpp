@@ -64,6 +64,7 @@ class SmallTrain : public testing::Test {
   Control* control_ = nullptr;  // of the run that is at work
   std::function<void()> on_claim_;
   std::function<void(Series, std::uint64_t)> on_log_;
+  std::function<void(Series, double)> on_value_;
   std::vector<std::string> marks_;
   std::vector<std::uint64_t> evaluated_;  // steps
   Reporter::Untold untold_;               // what its reporter is to say of itself
@@ -73,7 +74,8 @@ class SmallTrain : public testing::Test {
    public:
     Told(SmallTrain& test, std::uint64_t attempt) : test_(test), attempt_(attempt) {}
     std::uint64_t attempt() const override { return attempt_; }
-    void log(Series series, std::uint64_t step, double) noexcept override {
+    void log(Series series, std::uint64_t step, double value) noexcept override {
+      if (test_.on_value_) test_.on_value_(series, value);
       if (series == Series::kEvalLoss) test_.evaluated_.push_back(step);
       if (test_.on_log_) test_.on_log_(series, step);
     }

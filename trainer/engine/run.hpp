@@ -48,9 +48,18 @@ class TrainingRun {
   Result<> resume();
   Result<> restore(const Found& found);
   void tell_changes(const Found& found);
+  bool evaluation_due() const;  // after the last step
+  bool evaluation_missing() const;
   Result<> evaluate();
+  Result<> make_up();  // for one that an earlier attempt left out
   Result<> checkpoint();
   void announce_checkpoints();
+  struct Best {  // an evaluation
+    std::uint64_t step;
+    double loss;
+  };
+  std::optional<Best> better() const;
+  std::optional<Best> take_best();
   void last_checkpoint();
   std::optional<Time> killed_at() const;
   CheckpointNotes notes() const;
@@ -77,6 +86,7 @@ class TrainingRun {
   void carry_out(const Command& command);
   Result<> pause();
   void look_for_newer_attempt();
+  void tell_reach();
 
   bool leads() const { return !team_ || team_->leads(); }
   Result<> form_team();
@@ -120,8 +130,10 @@ class TrainingRun {
   std::uint64_t step_ = 0, first_step_ = 0, refused_ = 0, refused_in_a_row_ = 0;
   std::optional<std::uint64_t> saved_step_;
   CheckpointWriter::Outcome last_saved_{};
+  std::optional<Best> best_;        // of the steps whose checkpoints are on the disk
+  std::optional<Best> writing_;     // the one being written, if it is better
   std::string no_last_checkpoint_;  // why there is none, if there is none
-  bool stop_ = false, want_checkpoint_ = false, paused_ = false;
+  bool stop_ = false, want_checkpoint_ = false, paused_ = false, told_reach_ = false;
   bool end_known_ = false;  // to every rank since this step's sums: some rank is told to stop
   double loss_ = 0, eval_loss_ = -1, polar_seconds_ = 0;
   std::optional<Error> lost_;  // a newer attempt is at work, or the like: end without writing

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "trainer/engine/run.hpp"
@@ -24,7 +26,21 @@ Result<> TrainingRun::obey() {
     reporter_->mark(step_, "a signal stops it");
   look_for_newer_attempt();
   announce_checkpoints();
+  tell_reach();
   return pause();
+}
+
+// Once: the pace changes little. A plain folder is told nothing ahead.
+void TrainingRun::tell_reach() {
+  if (told_reach_ || options_.dataset.empty() || !leads()) return;
+  const std::optional<std::uint64_t> seconds = loader_->reach();
+  if (!seconds) return;
+  told_reach_ = true;
+  const std::string text = fmt::format(
+      "--prefetch {} is more than is asked for ahead: 1 GiB, {} s of training at this pace",
+      options_.prefetch, *seconds);
+  console_.err("longhaul-train: " + text + "\n");
+  reporter_->mark(step_, text);
 }
 
 void TrainingRun::carry_out(const Command& command) {

@@ -83,6 +83,17 @@ void TrainingRun::tell_changes(const Found& found) {
   if (!bits.empty()) tell("the same run, not the same bits: differs in " + bits);
 }
 
+// What the notes say of the best evaluated, as long as it is in this run: another run's, or one
+// that somebody has deleted, is none to keep, and none to beat.
+std::optional<TrainingRun::Best> TrainingRun::take_best() {
+  const auto step = numbers_.extract("best.step"), loss = numbers_.extract("best.loss");
+  if (step.empty() || loss.empty()) return std::nullopt;
+  const Best best{static_cast<std::uint64_t>(step.mapped()), loss.mapped()};
+  std::error_code none;
+  const bool there = std::filesystem::exists(checkpoint_path(options_.run, best.step), none);
+  return there ? std::optional(best) : std::nullopt;
+}
+
 Result<> TrainingRun::restore(const Found& found) {
   TRY(check_goes_on(found));
   tell_changes(found);
@@ -95,10 +106,24 @@ Result<> TrainingRun::restore(const Found& found) {
                 "its sample does not fit its step");
   numbers_ = found.notes.numbers;
   if (!options_.forget_controls) settings_.load(numbers_);
-  if (numbers_.contains("best.loss")) eval_loss_ = numbers_["best.loss"];
+  for (const char* name : {"best.loss", "eval.loss"})  // an older version noted the best alone
+    if (numbers_.contains(name)) eval_loss_ = numbers_[name];
+  best_ = take_best();
   saved_step_ = step_;
   resumed_from_ = found.folder;
   if (leads()) console_.err(fmt::format("longhaul-train: resumes at step {}\n", step_));
+  return {};
+}
+
+// What a signal in the midst of a step, or the death of a rank, has left out: of the weights that
+// are resumed from, an evaluation that was due. All ranks find the same in the notes.
+Result<> TrainingRun::make_up() {
+  if (!evaluation_missing() || (!team_ && control_.stop_asked())) return {};
+  TRY(evaluate());
+  if (resumed_from_ != checkpoint_path(options_.run, step_))
+    return want_checkpoint_ ? checkpoint() : Result<>();
+  want_checkpoint_ = false;  // its checkpoint is there
+  if (const auto found = better()) best_ = found;
   return {};
 }
 

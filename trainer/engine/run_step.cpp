@@ -173,8 +173,7 @@ Result<> TrainingRun::one_step() {
   // One that is told to stop begins nothing more: whether there is time for a last checkpoint is
   // judged at the end. Ranks evaluate together, so what counts there is what all of them know.
   const bool ends = team_ ? end_known_ : control_.stop_asked();
-  if (!ends && options_.eval_every > 0 &&
-      (step_ % options_.eval_every == 0 || step_ == options_.steps)) {
+  if (!ends && evaluation_due()) {
     TRY(hear(0));
     TRY(evaluate());
   }

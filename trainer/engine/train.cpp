@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "lib/base/escape.hpp"
 #include "trainer/engine/run.hpp"
@@ -101,6 +102,8 @@ Result<> TrainingRun::open() {
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
   first_step_ = step_;
+  // Of a checkpoint that notes none, an older version's say, nobody knows what was left out.
+  if (options_.eval_every > 0) numbers_.try_emplace("eval.step", static_cast<double>(step_));
   if (options_.order == "arrival") TRY(follow_arrivals());
   const std::uint64_t token_bytes = source_->shards().front().token_bytes;
   loader_ = std::make_unique<Loader>(
@@ -122,6 +125,15 @@ Result<> TrainingRun::open() {
   return {};
 }
 
+bool TrainingRun::evaluation_due() const {
+  return options_.eval_every > 0 && step_ > 0 &&
+         (step_ % options_.eval_every == 0 || step_ == options_.steps);
+}
+
+bool TrainingRun::evaluation_missing() const {
+  return evaluation_due() && numbers_.at("eval.step") != static_cast<double>(step_);
+}
+
 Result<> TrainingRun::evaluate() {
   ledger_.enter(Column::kCompute, time_now());
   learner_->read_at_weights();
@@ -138,13 +150,21 @@ Result<> TrainingRun::evaluate() {
   reporter_->log(Series::kEvalLoss, step_ - 1, eval_loss_);
   if (options_.say_every > 0 && leads())
     console_.err(fmt::format("step {:>6}  eval {:.4f}\n", step_, eval_loss_));
-  const auto best = numbers_.find("best.loss");
-  if (std::isfinite(eval_loss_) && (best == numbers_.end() || eval_loss_ < best->second)) {
-    numbers_["best.loss"] = eval_loss_;
-    numbers_["best.step"] = static_cast<double>(step_);
-    want_checkpoint_ = want_checkpoint_ || options_.checkpoint_every > 0;
-  }
+  numbers_["eval.step"] = static_cast<double>(step_);
+  numbers_.erase("eval.loss");
+  if (std::isfinite(eval_loss_)) numbers_["eval.loss"] = eval_loss_;  // notes hold no other
+  want_checkpoint_ = want_checkpoint_ || (options_.checkpoint_every > 0 && better());
   return {};
+}
+
+// The last evaluation, if it is of the weights as they are and beats the best on the disk.
+std::optional<TrainingRun::Best> TrainingRun::better() const {
+  const auto step = numbers_.find("eval.step"), loss = numbers_.find("eval.loss");
+  if (step == numbers_.end() || loss == numbers_.end()) return std::nullopt;
+  const std::optional<Best>& best = writing_ ? writing_ : best_;
+  if (step->second != static_cast<double>(step_) || (best && loss->second >= best->loss))
+    return std::nullopt;
+  return Best{step_, loss->second};
 }
 
 CheckpointNotes TrainingRun::notes() const {
@@ -154,6 +174,10 @@ CheckpointNotes TrainingRun::notes() const {
   out.settings = facts_;
   out.environment = environment_;
   out.numbers = numbers_;
+  if (const std::optional<Best>& best = writing_ ? writing_ : best_) {
+    out.numbers["best.step"] = static_cast<double>(best->step);
+    out.numbers["best.loss"] = best->loss;
+  }
   settings_.save(out.numbers);
   return out;
 }
@@ -166,10 +190,9 @@ Result<> TrainingRun::checkpoint() {
   checkpoints_->wait();
   announce_checkpoints();
   if (lost_) return {};
-  std::optional<std::uint64_t> best;
-  if (const auto found = numbers_.find("best.step"); found != numbers_.end())
-    best = static_cast<std::uint64_t>(found->second);
-  checkpoints_->begin(learner_->snapshot(), notes(), best);
+  writing_ = better();
+  checkpoints_->begin(learner_->snapshot(), notes(),
+                      best_ ? std::optional(best_->step) : std::nullopt, writing_.has_value());
   saved_step_ = step_;
   return {};
 }
@@ -184,7 +207,9 @@ void TrainingRun::announce_checkpoints() {
       console_.err("longhaul-train: " + text + "\n");
       reporter_->mark(step_, text);
     }
+    const std::optional<Best> better = std::exchange(writing_, std::nullopt);
     if (!outcome.error) {
+      if (better) best_ = better;
       if (last_saved_.bytes == 0 && options_.grace > 0 &&
           outcome.seconds > static_cast<double>(options_.grace))
         console_.err(fmt::format(
@@ -230,7 +255,7 @@ TrainSummary TrainingRun::summary() const {
   out.attempt = reporter_->attempt();
   out.first_step = first_step_;
   out.steps = step_;
-  out.stopped = step_ < options_.steps;
+  out.stopped = step_ < options_.steps || evaluation_missing();
   out.loss = loss_;
   out.eval_loss = eval_loss_;
   out.polar_seconds = polar_seconds_;
@@ -254,12 +279,12 @@ TrainSummary TrainingRun::summary() const {
 std::string TrainingRun::why_it_ended(const Result<>& done) const {
   if (!done) return done.error().message();
   if (lost_) return lost_->message();
-  return step_ < options_.steps ? "stopped" : "done";
+  return step_ < options_.steps || evaluation_missing() ? "stopped" : "done";
 }
 
 Result<TrainSummary> TrainingRun::go() {
-  Result<> done;
   ledger_ = Ledger(time_now());
+  Result<> done = make_up();
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
   while (!asked_.empty())
     if (Result<> rest = hear(0); done) done = std::move(rest);
