@@ -194,21 +194,68 @@ void as_team(std::uint64_t ranks, Duration patience, Body&& body) {
   for (std::thread& thread : threads) thread.join();
 }
 
+constexpr const char* kGone = "rank 1 is gone: its process or its host has died";
+constexpr const char* kTold =
+    "rank 0 has ended the run: train with 3 ranks: rank 1 is gone: its process or its host has "
+    "died";
+constexpr const char* kAgain = "start the run again with --resume auto";
+
 TEST(Team, ASumEndsWhenARankIsGoneAndTheErrorSaysWhich) {
   as_team(3, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
     if (rank == 1) return;  // it is gone
     std::vector<float> values(3);
     const Result<> summed = team->collectives().sum(std::span(values));
     ASSERT_FALSE(summed);
+    const Error blamed = team->who_is_gone(summed.error());
+    EXPECT_EQ(blamed.kind(), Kind::kLink);
+    EXPECT_EQ(blamed.advice(), kAgain);
     if (rank == 0) {
       EXPECT_EQ(summed.error().why(), "rank 1 is gone");
-      EXPECT_EQ(team->who_is_gone(summed.error()).why(),
-                "rank 1 is gone: its process or its host has died");
-      team->end(5, "rank 1 is gone");
+      EXPECT_EQ(blamed.why(), kGone);
+      team->end(blamed);
     } else {
       EXPECT_EQ(summed.error().why().substr(0, 7), "rank 0 ");  // of which alone it knows
+      EXPECT_EQ(blamed.attempt(), "train as rank 2 of 3");
+      EXPECT_EQ(blamed.why(), kTold);
     }
   });
+}
+
+TEST(Team, WhoWaitsForAStepIsToldWhoIsGone) {
+  as_team(3, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
+    if (rank == 1) return;  // it is gone
+    if (rank == 0) {
+      Result<> looked;
+      while (looked) looked = team->look(10ms);
+      EXPECT_EQ(looked.error().why(), kGone);
+      team->end(looked.error());
+      return;
+    }
+    const auto told = team->told(60s);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().kind(), Kind::kLink);
+    EXPECT_EQ(told.error().why(), kTold);
+    EXPECT_EQ(told.error().advice(), kAgain);
+  });
+}
+
+TEST(Team, AStopIsNoErrorOfTheOthersAndAnErrorIsOfItsKind) {
+  const std::vector<std::optional<Error>> ends = {
+      std::nullopt, Error(Kind::kInterrupted, "wait for the dataset"),
+      Error(Kind::kBusy, "go on with the run", "a newer attempt of it has begun")};
+  for (const std::optional<Error>& end : ends)
+    as_team(2, 60s, [&](std::unique_ptr<Team>& team, std::uint64_t rank) {
+      if (rank == 0) return team->end(end);
+      const auto told = team->told(60s);
+      if (end && end->kind() == Kind::kBusy) {
+        ASSERT_FALSE(told);
+        EXPECT_EQ(told.error().kind(), Kind::kBusy);
+        EXPECT_EQ(told.error().advice(), "");  // to start it again would end the newer one
+      } else {
+        ASSERT_TRUE(told && *told) << told.error().message();
+        EXPECT_TRUE((*told)->ends);
+      }
+    });
 }
 
 TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
@@ -216,7 +263,7 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
   as_team(3, 60s, [&](std::unique_ptr<Team>& team, std::uint64_t rank) {
     if (rank > 0) {
       if (rank == 1) team->say_ready(5, false);
-      EXPECT_TRUE(team->told(60s));  // the end of the first step
+      EXPECT_TRUE(team->told(60s));  // "go" for the first step
       team->say_waits(6, "chunk 7", false);
       EXPECT_TRUE(team->told(60s));
       return;
@@ -227,10 +274,10 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
     ASSERT_FALSE(all);
     EXPECT_EQ(all.error().kind(), Kind::kTimeout);
     EXPECT_EQ(all.error().why(), "rank 2 does not answer, though its connection is open");
-    team->end(5, "");
+    team->go(5, {});
     while (team->gate().waits_for(6) != "rank 1: chunk 7" || !team->expect_words(6, kWaited))
       ASSERT_TRUE(team->look(10ms));  // both have just said why, and may for hours
-    team->end(6, "");
+    team->end(std::nullopt);
   });
 }
 

@@ -35,7 +35,7 @@ class TrainingRun {
 
   Result<> open();
   Result<TrainSummary> go();
-  void leave(const std::string& why);  // lets the other ranks know
+  void leave(const std::optional<Error>& why);  // lets the other ranks know; none: no error
 
  private:
   Result<std::optional<Found>> look_back();
@@ -56,6 +56,7 @@ class TrainingRun {
   CheckpointNotes notes() const;
   bool extrapolates() const;
   TrainSummary summary() const;
+  std::optional<Error> error_of(const Result<>& done) const;
   std::string why_it_ended(const Result<>& done) const;
 
   Result<> one_step();

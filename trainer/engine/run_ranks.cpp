@@ -165,12 +165,12 @@ Result<> TrainingRun::wait_apart(const std::string& lacks) {
   return {};
 }
 
-void TrainingRun::leave(const std::string& why) {
+void TrainingRun::leave(const std::optional<Error>& why) {
   if (!team_) return;
   if (leads()) {
-    team_->end(step_, why);
-  } else if (!stop_ && step_ < options_.steps) {
-    team_->say_failed(why);
+    team_->end(why);
+  } else if (why) {
+    team_->say_failed(*why);
   }
 }
 

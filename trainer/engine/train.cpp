@@ -251,9 +251,12 @@ TrainSummary TrainingRun::summary() const {
   return out;
 }
 
+std::optional<Error> TrainingRun::error_of(const Result<>& done) const {
+  return done ? lost_ : std::optional(done.error());
+}
+
 std::string TrainingRun::why_it_ended(const Result<>& done) const {
-  if (!done) return done.error().message();
-  if (lost_) return lost_->message();
+  if (const std::optional<Error> error = error_of(done)) return error->message();
   return step_ < options_.steps ? "stopped" : "done";
 }
 
@@ -263,15 +266,14 @@ Result<TrainSummary> TrainingRun::go() {
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
   while (!asked_.empty())
     if (Result<> rest = hear(0); done) done = std::move(rest);
-  if (team_) leave(why_it_ended(done));
+  leave(error_of(done));
   ledger_.enter(Column::kCheckpoint, time_now());
   checkpoints_->wait();
   announce_checkpoints();
   last_checkpoint();
   ledger_.enter(Column::kOther, time_now());
   reporter_->end(why_it_ended(done));
-  if (!done) return fail(done.error());
-  if (lost_) return fail(*lost_);
+  if (const std::optional<Error> error = error_of(done)) return fail(*error);
   if (!no_last_checkpoint_.empty()) return fail(Kind::kPartial, "end the run", no_last_checkpoint_);
   return summary();
 }
@@ -282,7 +284,7 @@ Result<TrainSummary> train(Outside& outside, const TrainOptions& options) {
   TrainingRun run(outside, options, TRY(learner_of(options, outside.place)));
   Result<> opened = run.open();
   if (!opened) {
-    run.leave(opened.error().message());
+    run.leave(opened.error());
     return fail(opened.error());
   }
   return run.go();

@@ -26,14 +26,20 @@ struct Message {
     kWaits,      // it does not, and the text says why
     kFailed,     // it ends, and the text says why
     kGo,         // from rank 0: all hold it; text: what holds from this step on
-    kEnd,        // from rank 0: `step` is not done any more; text: why
+    kEnd,        // from rank 0: it ends; by an error whose Kind is `step`, unless it is a stop
   };
   Kind kind = Kind::kReady;
-  bool stop = false;  // a signal has reached this rank
+  bool stop = false;  // a signal has reached this rank; of kEnd: all is done, or it was asked for
   std::uint64_t step = 0;
   std::string text{};
   bool operator==(const Message&) const = default;
 };
+
+// Of the run's end, as rank 0 tells it. Nullopt, or kInterrupted: a stop.
+Message end_by(const std::optional<Error>& error);
+// Of a kEnd that is no stop: what rank 0 ends by, as the others' error. So all ranks have one exit
+// code, and whoever starts them again knows whether that may help.
+Error error_of_end(const Message& end, std::string attempt);
 
 std::string to_frame(const Message& message);
 // Takes the first whole frame off `buffer`; none: more bytes are wanted. kMalformed: it is no

@@ -104,6 +104,17 @@ Result<int> open_listener(const RankPlace& place) {
   return fail_errno(fmt::format("listen for the other ranks on port {}", place.port), why);
 }
 
+// Of ranks that have not begun yet: why they will not.
+std::optional<Error> end_in(const Star::Heard& heard) {
+  const std::string doing = "meet the other ranks";
+  if (!heard.message) return Error(Kind::kLink, doing, fmt::format("rank {} is gone", heard.rank));
+  const Message& said = *heard.message;
+  if (said.kind == Message::Kind::kEnd && !said.stop) return error_of_end(said, doing);
+  if (said.kind != Message::Kind::kFailed && said.kind != Message::Kind::kEnd) return std::nullopt;
+  return Error(said.stop ? Kind::kInterrupted : Kind::kLink, doing,
+               fmt::format("rank {}: {}", heard.rank, printable(said.text, 400)));
+}
+
 }  // namespace
 
 Star::Star(const RankPlace& place)
@@ -294,12 +305,7 @@ Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duratio
       if (left <= 0s) return fail(Kind::kTimeout, "hear from the other ranks");
       std::optional<Heard> heard = TRY(hear(std::min<Duration>(left, kLook)));
       if (!heard) continue;
-      if (!heard->message || heard->message->kind == Message::Kind::kFailed ||
-          heard->message->kind == Message::Kind::kEnd)
-        return fail(
-            Kind::kLink, "meet the other ranks",
-            fmt::format("rank {} {}", heard->rank,
-                        heard->message ? ": " + printable(heard->message->text, 400) : "is gone"));
+      if (std::optional<Error> end = end_in(*heard)) return fail(*std::move(end));
       return *std::move(heard);
     }
   };

@@ -34,7 +34,8 @@ class Team {
   Result<> look(Duration most);
   const Gate& gate() const { return gate_; }
   void go(std::uint64_t step, std::span<const Command> settings);
-  void end(std::uint64_t step, const std::string& why);
+  // Nullopt, or kInterrupted: a stop, which is no error of the others.
+  void end(const std::optional<Error>& why);
   // kTimeout: a rank that does not hold `step`'s batch has said nothing for the whole patience, nor
   // has this one waited for it a shorter time. One that waits for data says so ten times a second.
   Result<> expect_words(std::uint64_t step, Duration waited) const;
@@ -44,13 +45,14 @@ class Team {
   // The others.
   void say_ready(std::uint64_t step, bool stop);
   void say_waits(std::uint64_t step, const std::string& what, bool stop);
-  void say_failed(const std::string& why);
+  void say_failed(const Error& why);
   struct Told {
-    bool ends = false;
+    bool ends = false;  // as somebody asked
     std::uint64_t step = 0;
     std::vector<Command> settings{};
   };
-  // What rank 0 says next; none: nothing in that time. kLink: it is gone.
+  // What rank 0 says next; none: nothing in that time. kLink: it is gone. Else the kind of the
+  // error that it ends the run by.
   Result<std::optional<Told>> told(Duration most);
 
  private:
