@@ -8,31 +8,13 @@
 #include <future>
 #include <thread>
 
+#include "tests/trainer/rank_places.hpp"
 #include "trainer/ranks/collectives.hpp"
 #include "trainer/ranks/star.hpp"
 #include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {
 namespace {
-
-struct Listener {
-  int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::uint16_t port = 0;
-  Listener() {
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof at;
-    auto* generic = reinterpret_cast<sockaddr*>(&at);
-    EXPECT_EQ(::bind(fd, generic, size), 0);
-    EXPECT_EQ(::listen(fd, 16), 0);
-    EXPECT_EQ(::getsockname(fd, generic, &size), 0);
-    port = ntohs(at.sin_port);
-  }
-  RankPlace place(std::uint64_t rank, std::uint64_t ranks) const {
-    return {rank, ranks, rank, "127.0.0.1", port, rank == 0 ? fd : -1};
-  }
-};
 
 // body(star, rank) as each of `ranks`, at once.
 template <class Body>

@@ -76,6 +76,7 @@ class TrainingRun {
 
   Result<> obey();
   void carry_out(const Command& command);
+  void tell_at_go(const Command& command);
   Result<> pause();
   void look_for_newer_attempt();
 
@@ -113,7 +114,7 @@ class TrainingRun {
   std::unique_ptr<Team> team_;  // none: one rank
   std::unique_ptr<GradientReducer> reducer_;
   std::vector<Command> due_;      // seen at the last step, carried out at the next
-  std::vector<Command> to_tell_;  // carried out, and not yet told to the other ranks
+  std::vector<Command> to_tell_;  // carried out, not yet told to the other ranks: one a number
   std::map<std::string, double> numbers_;
   std::deque<Asked> asked_;
   Time heard_{};  // the last one
