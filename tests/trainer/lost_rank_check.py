@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Of three ranks one is lost: the others end, and each says which it was and why.
 
-  lost_rank_check.py LONGHAUL_TRAIN FULL_DISK.SO"""
+  lost_rank_check.py LONGHAUL_TRAIN FULL_DISK.SO [none]     none: this build has no datasets"""
+import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -11,9 +13,10 @@ from killing import children, kill
 from small_run import Trainer, checkpoints, tokenize
 
 RANKS = ("--ranks", 3, "--batch", 6)
-LOST = 5  # exit code: a start may help
+LOST, STOPPED = 5, 130  # exit codes
 GONE = "rank 2 is gone: its process or its host has died"
-TOLD = f"train as rank 1 of 3: rank 0 has ended the run: train with 3 ranks: {GONE}"
+MEET = "longhaul-train: cannot meet the other ranks\n  why: "
+TOLD = "why: rank 0 has ended the run: "
 
 
 def finished(trainer, code):
@@ -35,9 +38,42 @@ def while_it_trains(program, folder, shards):
     finally:
         trainer.kill()
     assert f"rank 2 (process {ranks[2]}) was ended by signal 9" in said, said[-2000:]
-    assert f"train with 3 ranks: {GONE}" in said and "this is rank 0 of 3" in said, said[-2000:]
-    assert TOLD in said and "this is rank 1 of 3" in said, said[-2000:]
+    assert f"cannot train with 3 ranks\n  why: {GONE}\n" in said and "this is rank 0 of 3" in said, said[-2000:]
+    assert f"cannot train as rank 1 of 3\n  {TOLD}train with 3 ranks: {GONE}\n" in said, said[-2000:]
+    assert "this is rank 1 of 3" in said, said[-2000:]
     assert len(checkpoints(run)) == 1, checkpoints(run)
+
+
+def waiting(program, shards, folder, name):
+    """Three ranks that wait for a dataset which nobody has pushed; (their trainer, their processes)."""
+    trainer = Trainer(program, shards, folder / name, folder / f"{name}.log", *RANKS,
+                      "--data=", "--dataset", "words", "--store", folder / "site")
+    try:
+        trainer.until_said("longhaul-train: waits for ", 2)
+        return trainer, children(trainer.process.pid)
+    except BaseException:
+        trainer.kill()
+        raise
+
+
+def while_they_open(program, folder, shards):
+    """Before the first step: what one of them meets, all end by, a signal as well as a death."""
+    (folder / "site/.longhaul").mkdir(parents=True)
+    trainer, ranks = waiting(program, shards, folder, "opens")
+    try:
+        kill(ranks[2])
+        said = finished(trainer, LOST)
+    finally:
+        trainer.kill()
+    assert f"{MEET}rank 2 is gone\n" in said, said
+    assert f"{TOLD}meet the other ranks: rank 2 is gone\n" in said, said
+    trainer, ranks = waiting(program, shards, folder, "stops")
+    try:
+        os.kill(ranks[1], signal.SIGTERM)
+        said = finished(trainer, STOPPED)
+    finally:
+        trainer.kill()
+    assert f"{MEET}rank 1: wait for the dataset\n" in said, said
 
 
 def main():
@@ -46,6 +82,8 @@ def main():
     try:
         shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
         while_it_trains(program, folder, shards)
+        if "none" not in sys.argv[3:]:
+            while_they_open(program, folder, shards)
         print("all held")
         return 0
     finally:

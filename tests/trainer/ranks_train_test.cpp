@@ -1,5 +1,6 @@
 // Runs of several ranks in this process, a thread each, over loopback and Gloo.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <atomic>
 #include <fstream>
@@ -109,6 +110,55 @@ TEST_F(RanksTrain, AnyNumberOfSettingsFitsOneStepAndTheLastOfEachCounts) {
   }
   EXPECT_EQ(given_, commands_.size());
   EXPECT_EQ(rate_, 0.003);  // at rank 0; with another one at the other their weights would differ
+}
+
+// All wait for a dataset, which may take hours.
+class RanksOpening : public RanksTrain {
+ protected:
+  RanksOpening() : RanksTrain(3) {
+    for (std::size_t rank = 0; rank < ranks_.size(); ++rank) {
+      ranks_[rank].options.data.clear();
+      ranks_[rank].options.dataset = "words";
+      ranks_[rank].options.store = folder_.path();
+      ranks_[rank].feed = [this, rank](const FeedOpening& opening) { return open(rank, opening); };
+    }
+  }
+  std::function<Result<>()> of_rank_one_;  // once all wait
+
+ private:
+  Result<std::unique_ptr<DataSource>> open(std::size_t rank, const FeedOpening& opening) {
+    const Time end = time_now() + 60s;
+    for (++waiting_; time_now() < end; ::poll(nullptr, 0, 1)) {
+      if (opening.stop_asked()) return fail(Kind::kInterrupted, "wait for the dataset");
+      if (rank == 1 && waiting_ == 3) TRY(of_rank_one_());
+    }
+    return fail(Kind::kTimeout, "wait for the dataset");
+  }
+  std::atomic<int> waiting_ = 0;
+};
+
+TEST_F(RanksOpening, ASignalToOneStopsAll) {
+  of_rank_one_ = [this]() -> Result<> {
+    ranks_[1].control.post_stop_from_signal(time_now());
+    return {};
+  };
+  train();
+  for (std::size_t rank = 0; rank < 3; ++rank) {
+    ASSERT_FALSE(*ranks_[rank].ended);
+    EXPECT_EQ(error_of(rank).kind(), Kind::kInterrupted) << error_of(rank).message();
+  }
+  EXPECT_EQ(error_of(0).why(), "rank 1: wait for the dataset");
+}
+
+TEST_F(RanksOpening, AnErrorOfOneEndsAllAndIsSaid) {
+  of_rank_one_ = []() -> Result<> { return fail(Kind::kIo, "read", "its disk is broken"); };
+  train();
+  for (const Rank& rank : ranks_) ASSERT_FALSE(*rank.ended);
+  EXPECT_EQ(error_of(0).kind(), Kind::kLink);
+  EXPECT_EQ(error_of(0).message(), "meet the other ranks: rank 1: read: its disk is broken");
+  EXPECT_EQ(error_of(1).kind(), Kind::kIo);
+  EXPECT_EQ(error_of(2).kind(), Kind::kLink);
+  EXPECT_EQ(error_of(2).why(), "rank 0 has ended the run: " + error_of(0).message());
 }
 
 #endif

@@ -43,10 +43,14 @@ Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset(const std::optiona
   opening.cache_bytes =
       std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
   opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
-  opening.stop_asked = [this] { return control_.stop_asked(); };
+  opening.stop_asked = [this] { return control_.stop_asked() || (team_ && team_->missing()); };
   if (before && before->notes.settings.contains("data"))
     opening.identity = before->notes.settings.at("data");
-  return open_feed_(opening);
+  auto opened = open_feed_(opening);
+  const bool for_another =
+      !opened && opened.error().kind() == Kind::kInterrupted && !control_.stop_asked();
+  if (for_another) return fail(team_->who_left());
+  return opened;
 }
 
 Result<> TrainingRun::open_data(const std::optional<Found>& before) {

@@ -22,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::string_view kHelloText = "longhaul ranks 1";
 constexpr Duration kLook = 100ms;    // between looks at whether to stop
 constexpr Duration kHelloWait = 5s;  // for a stranger's first words
+constexpr Duration kLastWords = 3s;  // of one that is gone: they came before its connection's end
 
 int milliseconds(Duration span) {
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(span).count());
@@ -107,7 +108,9 @@ Result<int> open_listener(const RankPlace& place) {
 // Of ranks that have not begun yet: why they will not.
 std::optional<Error> end_in(const Star::Heard& heard) {
   const std::string doing = "meet the other ranks";
-  if (!heard.message) return Error(Kind::kLink, doing, fmt::format("rank {} is gone", heard.rank));
+  if (!heard.message)
+    return Error(Kind::kLink, doing, fmt::format("rank {} is gone", heard.rank))
+        .advise("start the run again with --resume auto");
   const Message& said = *heard.message;
   if (said.kind == Message::Kind::kEnd && !said.stop) return error_of_end(said, doing);
   if (said.kind != Message::Kind::kFailed && said.kind != Message::Kind::kEnd) return std::nullopt;
@@ -295,6 +298,18 @@ Result<std::optional<Star::Heard>> Star::hear(Duration most) {
     for (std::uint64_t rank = first; rank < lines_.size(); ++rank)
       if (lines_[rank].fd >= 0) read_from(lines_[rank]);
   }
+}
+
+Error Star::who_left() {
+  const auto until = Clock::now() + kLastWords;
+  while (Clock::now() < until) {
+    const auto heard = hear(kLook);
+    if (!heard) return heard.error();
+    if (!*heard) continue;
+    // Another's part of the exchange may be here already.
+    if (std::optional<Error> end = end_in(**heard)) return *std::move(end);
+  }
+  return Error(Kind::kLink, "meet the other ranks", gone().value_or(""));
 }
 
 Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duration patience) {

@@ -40,8 +40,12 @@ class Star {
   Result<std::vector<std::string>> exchange(const std::string& mine, Duration patience);
   // Why what all ranks do together cannot end any more, as this one sees it: "rank 2 is gone", or
   // rank 0's last word. None: nobody is gone. Any thread; never blocks, and takes nothing from
-  // hear(). Only for who is inside a sum: outside of one, rank 0 may speak.
+  // hear(). Only for who is inside a sum, or whose exchange the others wait for: at other times
+  // rank 0 may speak.
   std::optional<std::string> gone() const;
+  // When gone() has said something before an exchange: who will not come to it, and why.
+  // kInterrupted: a signal to it. Blocks shortly.
+  Error who_left();
   // This host's address as the other ranks reach it.
   const std::string& address() const { return address_; }
 

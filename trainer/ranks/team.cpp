@@ -78,7 +78,8 @@ void Team::say_waits(std::uint64_t step, const std::string& what, bool stop) {
 }
 
 void Team::say_failed(const Error& why) {
-  star_->send(0, {Message::Kind::kFailed, false, 0, why.message()});
+  const bool stopped = why.kind() == Kind::kInterrupted;
+  star_->send(0, {Message::Kind::kFailed, stopped, 0, why.message()});
 }
 
 Result<std::optional<Team::Told>> Team::told(Duration most) {
