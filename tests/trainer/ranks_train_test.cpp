@@ -46,8 +46,8 @@ class RanksTrain : public testing::Test {
     void end(std::string_view) override {}
 
    private:
-    std::uint64_t attempt_;
     RanksTrain& test_;
+    std::uint64_t attempt_;
   };
 
   explicit RanksTrain(std::size_t ranks = 2) : ranks_(ranks) {
@@ -83,8 +83,8 @@ class RanksTrain : public testing::Test {
         mine.ended = longhaul::trainer::train(outside, mine.options);
       });
     for (std::thread& thread : threads) thread.join();
-  std::uint64_t attempts() const { return newest_attempt(ranks_[0].options.run).value(); }
   }
+  std::uint64_t attempts() const { return newest_attempt(ranks_[0].options.run).value(); }
   // Of a rank that was to fail.
   const Error& error_of(std::size_t rank) const { return ranks_[rank].ended->error(); }
 
@@ -110,6 +110,26 @@ TEST_F(RanksTrain, AnyNumberOfSettingsFitsOneStepAndTheLastOfEachCounts) {
   }
   EXPECT_EQ(given_, commands_.size());
   EXPECT_EQ(rate_, 0.003);  // at rank 0; with another one at the other their weights would differ
+}
+
+TEST_F(RanksTrain, RanksThatDoNotAgreeClaimNothing) {
+  ranks_[1].options.seed = 2;
+  train();
+  for (const Rank& rank : ranks_) ASSERT_FALSE(*rank.ended);
+  EXPECT_EQ(error_of(0).kind(), Kind::kUsage);
+  EXPECT_EQ(error_of(0).why(), "rank 1 has other data or settings than rank 0");
+  EXPECT_EQ(attempts(), 0U) << "the attempt at work would end for it";
+}
+
+TEST_F(RanksTrain, AllGoOnFromTheCheckpointThatRankZeroHasFound) {
+  for (Rank& rank : ranks_) rank.options.resume = "auto";
+  train();
+  train();
+  for (const Rank& rank : ranks_) {
+    ASSERT_TRUE(*rank.ended) << rank.ended->error().message();
+    EXPECT_EQ((*rank.ended)->first_step, 4U);
+  }
+  EXPECT_EQ(attempts(), 2U);
 }
 
 // All wait for a dataset, which may take hours.

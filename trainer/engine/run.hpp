@@ -82,7 +82,8 @@ class TrainingRun {
 
   bool leads() const { return !team_ || team_->leads(); }
   Result<> form_team();
-  Result<> agree();  // on what is trained on, and from where
+  Result<> agree();           // on what is trained, and on what
+  Result<> begin_together();  // at one step
   void join_sums();
   Result<> end_sums(double& loss);
   Result<> meet();

@@ -12,7 +12,6 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr Duration kMeetLook = 20ms;  // between looks at commands, while others are waited for
-constexpr std::size_t kAgreed = 3;    // texts of an agreement
 constexpr std::int64_t kSampled = 256;
 
 // Some of the weights, others at each step, added up: equal weights give equal bits.
@@ -41,26 +40,25 @@ Result<> TrainingRun::form_team() {
   return {};
 }
 
-// All train the same model on the same data, from the checkpoint that rank 0 has found.
+// All train the same model on the same data.
 Result<> TrainingRun::agree() {
   std::string settings;
   for (const auto& [key, value] : facts_) settings += key + "=" + value + "\n";
   settings += fmt::format("model={}\n", learner_->weights().numel());
-  const std::vector<std::string> mine = {settings, fmt::to_string(step_),
-                                         resumed_from_ ? resumed_from_->native() : ""};
-  const std::vector<std::string> all = TRY(team_->exchange(to_text(mine)));
-  std::vector<std::string> leader;
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    const std::vector<std::string> said = TRY(parts_of(all[rank], kAgreed));
-    if (said.size() != kAgreed)
-      return fail(Kind::kMalformed, "agree with the other ranks", "another version");
-    if (rank == 0) leader = said;
-    if (said[0] != leader[0])
+  const std::vector<std::string> all = TRY(team_->exchange(settings));
+  for (std::size_t rank = 0; rank < all.size(); ++rank)
+    if (all[rank] != all[0])
       return fail(Kind::kUsage, "train with several ranks",
                   fmt::format("rank {} has other data or settings than rank 0", rank));
-  }
-  if (leads() || leader[2].empty()) return {};
-  return restore({leader[2], TRY(verify_checkpoint(leader[2]))});
+  return {};
+}
+
+// From the checkpoint that rank 0 has found.
+Result<> TrainingRun::begin_together() {
+  const std::string mine = resumed_from_ ? resumed_from_->native() : "";
+  const std::vector<std::string> all = TRY(team_->exchange(mine));
+  if (leads() || all[0].empty()) return {};
+  return restore({all[0], TRY(verify_checkpoint(all[0]))});
 }
 
 void TrainingRun::join_sums() {

@@ -88,8 +88,8 @@ Result<> TrainingRun::claim() {
 
 Result<> TrainingRun::open() {
   if (!outside_.place.alone()) TRY(form_team());
-  // What would be refused is refused before the number is claimed: a claim ends the attempt that is
-  // at work. What is gone on from is looked for after it: from then on nobody else writes or
+  // What would be refused, by any rank, is refused before the number is claimed: a claim ends the
+  // attempt that is at work. What is gone on from is looked for after it: from then on nobody else writes or
   // deletes.
   const std::optional<Found> before = TRY(look_back());
   TRY(open_data(before));
@@ -98,9 +98,10 @@ Result<> TrainingRun::open() {
     return start_weights(options_, learner_->config(), weights);
   }));
   if (before && leads()) TRY(check_goes_on(*before));
+  if (team_) TRY(agree());
   TRY(claim());
   if (options_.resume != "no" && leads()) TRY(resume());
-  if (team_) TRY(agree());
+  if (team_) TRY(begin_together());
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
