@@ -23,8 +23,8 @@ struct Listener {
     EXPECT_EQ(::getsockname(fd, generic, &size), 0);
     port = ntohs(at.sin_port);
   }
-  RankPlace place(std::uint64_t rank, std::uint64_t ranks) const {
-    return {rank, ranks, rank, "127.0.0.1", port, rank == 0 ? fd : -1};
+  RankPlace place(std::uint64_t rank, std::uint64_t ranks, const std::string& run = "run") const {
+    return {rank, ranks, rank, "127.0.0.1", port, rank == 0 ? fd : -1, run};
   }
 };
 

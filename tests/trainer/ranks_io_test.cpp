@@ -315,6 +315,50 @@ TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
   ::close(stranger);
 }
 
+// Whoever else has the port by chance, or for want of one of its own: of any size.
+TEST(Star, ARankOfAnotherRunIsToldSoAndTakesNoPlace) {
+  const Listener listener;
+  std::promise<void> heard;
+  std::thread others([&] {
+    for (const std::uint64_t ranks : {2U, 3U}) {
+      const auto other = Star::join(listener.place(1, ranks, "other"), 60s, [] { return false; });
+      EXPECT_TRUE(other);
+      if (!other) break;
+      const auto met = (*other)->exchange("b", 60s);
+      EXPECT_FALSE(met);
+      if (met) break;
+      EXPECT_EQ(met.error().kind(), Kind::kLink);
+      EXPECT_EQ(met.error().why(), "rank 0: it is of another run, run");
+    }
+    heard.set_value();
+  });
+  std::thread own([&] {
+    heard.get_future().wait();
+    const auto star = Star::join(listener.place(1, 2), 60s, [] { return false; });
+    ASSERT_TRUE(star);
+    EXPECT_EQ((*star)->exchange("b", 60s).value()[0], "a");
+  });
+  const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
+  ASSERT_TRUE(star) << star.error().message();
+  EXPECT_EQ((*star)->exchange("a", 60s).value()[1], "b");
+  others.join();
+  own.join();
+}
+
+TEST(Star, SaysOfWhichOtherRunARankCame) {
+  const Listener listener;
+  auto came = Star::join(listener.place(1, 2, "other"), 60s, [] { return false; });
+  ASSERT_TRUE(came);
+  std::thread other([&] {
+    EXPECT_FALSE((*came)->exchange("b", 60s));
+    came->reset();
+  });
+  const auto star = Star::join(listener.place(0, 2), 1s, [] { return false; });
+  ASSERT_FALSE(star);
+  EXPECT_EQ(star.error().why(), "1 of 1 have not come; one did of another run, other");
+  other.join();
+}
+
 #ifdef LONGHAUL_HAS_GLOO
 
 std::unique_ptr<Collectives> gloo(Star& star, std::uint64_t rank, std::uint64_t ranks) {

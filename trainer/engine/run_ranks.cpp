@@ -30,13 +30,21 @@ double sample_of(const at::Tensor& weights, std::uint64_t step) {
   return sum;
 }
 
+// As all ranks were told it: what it leads to may have another name on another host.
+std::string run_name(const Path& folder) {
+  const Path plain = folder.lexically_normal();
+  return (plain.has_filename() ? plain : plain.parent_path()).native();
+}
+
 }  // namespace
 
 Result<> TrainingRun::form_team() {
   Team::Join& join = options_.device.starts_with("cuda") ? nccl_collectives : gloo_collectives;
+  RankPlace place = outside_.place;
+  place.run = run_name(options_.run);
   team_ = TRY(Team::form(
-      outside_.place, std::chrono::seconds(options_.rank_wait),
-      [this] { return control_.stop_asked(); }, join));
+      place, std::chrono::seconds(options_.rank_wait), [this] { return control_.stop_asked(); },
+      join));
   return {};
 }
 

@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kMaxFrame = 8U << 20;
 
 struct Message {
   enum class Kind : std::uint8_t {
-    kHello = 1,  // text: "longhaul ranks 1", rank and ranks in `step`: rank << 32 | ranks
+    kHello = 1,  // text: "longhaul ranks 2 RUN"; `step`: rank << 32 | ranks
     kBlob,       // to rank 0: this rank's part of an exchange
     kBlobs,      // from rank 0: all parts
     kReady,      // it holds the batch of `step`

@@ -58,6 +58,7 @@ class Star {
   Result<> listen_and_accept(Duration patience, const std::function<bool()>& stop_asked);
   Result<> connect_to_zero(Duration patience, const std::function<bool()>& stop_asked);
   Result<> welcome(int fd);
+  void turn_away(Line& line, const std::string& run);
   std::optional<Heard> take_heard(std::uint64_t rank, Result<>& broken);
   void read_from(Line& line);
   void hang_up(Line& line);
@@ -66,6 +67,7 @@ class Star {
   mutable std::mutex mutex_;  // lines_ from join() on, where they change and where gone() looks
   std::vector<Line> lines_;   // by rank; of others than rank 0 only the first is used
   std::vector<bool> said_gone_;
+  std::string turned_away_;  // the run of a rank that was not this run's
   std::string address_;
 };
 
