@@ -26,6 +26,10 @@ def finished(trainer, code):
     return said
 
 
+def checkpoints_whole(run):
+    return [name for name in checkpoints(run) if name.startswith("step-")]
+
+
 def while_it_trains(program, folder, shards):
     """Inside a sum or before a step, as the moment has it."""
     run = folder / "trains"
@@ -42,6 +46,27 @@ def while_it_trains(program, folder, shards):
     assert f"cannot train as rank 1 of 3\n  {TOLD}train with 3 ranks: {GONE}\n" in said, said[-2000:]
     assert "this is rank 1 of 3" in said, said[-2000:]
     assert len(checkpoints(run)) == 1, checkpoints(run)
+
+
+def while_one_saves(program, folder, shards, shim):
+    """Rank 0 cannot begin its second checkpoint, as the first one is still written; yet it hears of a death, and
+    tells the others."""
+    run, hold = folder / "saves", folder / "hold"
+    hold.write_text("notes")
+    trainer = Trainer(program, shards, run, folder / "saves.log", *RANKS, "--checkpoint-every", 4,
+                      LD_PRELOAD=shim, FULL_WHILE=str(hold))
+    try:
+        trainer.until_said("\nstep      7 ")  # its last word: then the second one is due
+        ranks = children(trainer.process.pid)
+        kill(ranks[2])
+        trainer.until(lambda: TOLD in trainer.said(), "rank 1 is told")
+        assert not checkpoints_whole(run), checkpoints(run)
+        hold.unlink()
+        said = finished(trainer, LOST)
+    finally:
+        hold.unlink(missing_ok=True)
+        trainer.kill()
+    assert f"cannot train with 3 ranks\n  why: {GONE}\n" in said, said[-2000:]
 
 
 def waiting(program, shards, folder, name):
@@ -82,6 +107,7 @@ def main():
     try:
         shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
         while_it_trains(program, folder, shards)
+        while_one_saves(program, folder, shards, shim)
         if "none" not in sys.argv[3:]:
             while_they_open(program, folder, shards)
         print("all held")

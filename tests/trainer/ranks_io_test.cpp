@@ -246,7 +246,7 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
     if (rank > 0) {
       if (rank == 1) team->say_ready(5, false);
       EXPECT_TRUE(team->told(60s));  // "go" for the first step
-      team->say_waits(6, "chunk 7", false);
+      team->say_waits(Time{}, 6, "chunk 7", false);
       EXPECT_TRUE(team->told(60s));
       return;
     }
@@ -261,6 +261,37 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
       ASSERT_TRUE(team->look(10ms));  // both have just said why, and may for hours
     team->end(std::nullopt);
   });
+}
+
+// How often rank 0 hears it of one that says every tenth of a second for what it waits, 100 times.
+int heard_of_waits(Duration patience) {
+  const Listener listener;
+  int heard = 0;
+  std::thread leader([&] {
+    const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
+    ASSERT_TRUE(star) << star.error().message();
+    for (;; ++heard) {
+      const auto next = (*star)->hear(60s);
+      ASSERT_TRUE(next && *next && (*next)->message);
+      if ((*next)->message->kind == Message::Kind::kReady) break;
+      EXPECT_EQ((*next)->message->kind, Message::Kind::kWaits);
+    }
+  });
+  const auto team = Team::form(
+      listener.place(1, 2), patience, [] { return false; }, held_up);
+  EXPECT_TRUE(team);
+  for (int tenth = 0; tenth < 100; ++tenth)
+    (*team)->say_waits(Time(tenth * 100ms), 5, "chunk 7", false);
+  (*team)->say_waits(Time(9950ms), 5, "chunk 8", false);  // at once: it is another one
+  (*team)->say_waits(Time(9950ms), 5, "chunk 8", true);   // and so a signal
+  (*team)->say_ready(5, false);
+  leader.join();
+  return heard;
+}
+
+TEST(Team, WhatOneWaitsForIsSaidAgainAfterASecond) {
+  EXPECT_EQ(heard_of_waits(60s), 10 + 2);
+  EXPECT_EQ(heard_of_waits(2s), 20 + 2);  // more often than would be taken for a rank that hangs
 }
 
 TEST(Star, SaysWhoHasNotCome) {

@@ -50,6 +50,7 @@ class TrainingRun {
   void tell_changes(const Found& found);
   Result<> evaluate();
   Result<> checkpoint();
+  Result<> wait_for_writer();
   void announce_checkpoints();
   void last_checkpoint();
   std::optional<Time> killed_at() const;

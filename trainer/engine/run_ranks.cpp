@@ -164,7 +164,7 @@ Result<> TrainingRun::wait_apart(const std::string& lacks) {
     stop_ = stop_ || team_->gate().stop_asked();
     return {};
   }
-  team_->say_waits(step_, lacks, control_.stop_asked());
+  team_->say_waits(time_now(), step_, lacks, control_.stop_asked());
   bool may_go = false;
   TRY(hear_leader(Duration::zero(), may_go));
   if (may_go) return fail(Kind::kMalformed, "hear from rank 0", "it goes without this rank");

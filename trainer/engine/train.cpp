@@ -14,6 +14,8 @@
 namespace longhaul::trainer {
 namespace {
 
+constexpr Duration kWriterLook = 100ms;  // between looks at the other ranks
+
 // On several ranks of one host `cuda` is a GPU each.
 Result<std::unique_ptr<Learner>> learner_of(const TrainOptions& options, const RankPlace& place) {
   const ModelConfig config = TRY(config_of(options));
@@ -168,7 +170,7 @@ Result<> TrainingRun::checkpoint() {
   TRY(hear(0));  // its numbers are of all steps so far, and those are good
   if (!leads()) return {};
   ledger_.enter(Column::kCheckpoint, time_now());
-  checkpoints_->wait();
+  TRY(wait_for_writer());
   announce_checkpoints();
   if (lost_) return {};
   std::optional<std::uint64_t> best;
@@ -176,6 +178,14 @@ Result<> TrainingRun::checkpoint() {
     best = static_cast<std::uint64_t>(found->second);
   checkpoints_->begin(learner_->snapshot(), notes(), best);
   saved_step_ = step_;
+  return {};
+}
+
+// The others are heard meanwhile: one that dies, and one that says for what data it waits, whose
+// words would fill its connection until the system cut it.
+Result<> TrainingRun::wait_for_writer() {
+  while (!checkpoints_->wait(kWriterLook))
+    if (team_) TRY(team_->look(Duration::zero()));
   return {};
 }
 

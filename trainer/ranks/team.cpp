@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace longhaul::trainer {
 namespace {
 
 constexpr Duration kBlameWait = 3s;  // a death is seen on all connections, but not at once
+constexpr Duration kSayAgain = 1s;
 
 }  // namespace
 
@@ -73,8 +76,12 @@ void Team::say_ready(std::uint64_t step, bool stop) {
   star_->send(0, {Message::Kind::kReady, stop, step});
 }
 
-void Team::say_waits(std::uint64_t step, const std::string& what, bool stop) {
-  star_->send(0, {Message::Kind::kWaits, stop, step, what});
+void Team::say_waits(Time now, std::uint64_t step, const std::string& what, bool stop) {
+  Message words{Message::Kind::kWaits, stop, step, what};
+  if (words == said_waits_ && now < say_again_) return;
+  say_again_ = now + std::min<Duration>(kSayAgain, patience_ / 4);
+  star_->send(0, words);
+  said_waits_ = std::move(words);
 }
 
 void Team::say_failed(const Error& why) {

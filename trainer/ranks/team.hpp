@@ -41,14 +41,16 @@ class Team {
   // Nullopt, or kInterrupted: a stop, which is no error of the others.
   void end(const std::optional<Error>& why);
   // kTimeout: a rank that does not hold `step`'s batch has said nothing for the whole patience, nor
-  // has this one waited for it a shorter time. One that waits for data says so ten times a second.
+  // has this one waited for it a shorter time. One that waits for data says so now and then.
   Result<> expect_words(std::uint64_t step, Duration waited) const;
   // After a collective has failed: which rank it was, or `error` if none is seen to be gone.
   Error who_is_gone(const Error& error);
 
   // The others.
   void say_ready(std::uint64_t step, bool stop);
-  void say_waits(std::uint64_t step, const std::string& what, bool stop);
+  // As often as one likes: what rank 0 has heard is said again after a second, or a quarter of the
+  // patience. Rank 0 may be busy for minutes, and words that it does not read fill the connection.
+  void say_waits(Time now, std::uint64_t step, const std::string& what, bool stop);
   void say_failed(const Error& why);
   struct Told {
     bool ends = false;  // as somebody asked
@@ -72,6 +74,8 @@ class Team {
   std::unique_ptr<Star> star_;
   Gate gate_;
   std::vector<std::optional<std::chrono::steady_clock::time_point>> heard_;  // last, by rank
+  Message said_waits_;
+  Time say_again_{};  // the same
   std::unique_ptr<Collectives> collectives_;
 };
 
