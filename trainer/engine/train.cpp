@@ -91,8 +91,8 @@ Result<> TrainingRun::claim() {
 Result<> TrainingRun::open() {
   if (!outside_.place.alone()) TRY(form_team());
   // What would be refused, by any rank, is refused before the number is claimed: a claim ends the
-  // attempt that is at work. What is gone on from is looked for after it: from then on nobody else writes or
-  // deletes.
+  // attempt that is at work. What is gone on from is looked for after it: from then on nobody else
+  // writes or deletes.
   const std::optional<Found> before = TRY(look_back());
   TRY(open_data(before));
   TRY(make_folders(options_.run));

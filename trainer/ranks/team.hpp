@@ -29,8 +29,8 @@ class Team {
   Result<std::vector<std::string>> exchange(const std::string& mine) {
     return star_->exchange(mine, patience_);
   }
-  // Whether one of them will not come to the next exchange any more, and which. What can take long
-  // before it asks now and then.
+  // Whether one will not come to the next exchange any more, and which. Whoever does what may take
+  // hours before an exchange asks now and then.
   bool missing() const { return star_->gone().has_value(); }
   Error who_left() { return star_->who_left(); }
 
