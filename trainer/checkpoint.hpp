@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/units.hpp"
 #include "trainer/parameters.hpp"
 #include "trainer/posix_file.hpp"
 
@@ -125,6 +126,7 @@ class CheckpointWriter {
   };
   std::vector<Outcome> outcomes();
   void wait();
+  bool wait(Duration most);  // until it is not busy(); false: it still is
 
  private:
   void run();

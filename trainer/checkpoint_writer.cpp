@@ -32,6 +32,11 @@ void CheckpointWriter::wait() {
   changed_.wait(lock, [this] { return !busy_; });
 }
 
+bool CheckpointWriter::wait(Duration most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, most, [this] { return !busy_; });
+}
+
 void CheckpointWriter::begin(Snapshot snapshot, CheckpointNotes notes,
                              std::optional<std::uint64_t> best, bool better) {
   wait();

@@ -8,31 +8,13 @@
 #include <future>
 #include <thread>
 
+#include "tests/trainer/rank_places.hpp"
 #include "trainer/ranks/collectives.hpp"
 #include "trainer/ranks/star.hpp"
 #include "trainer/ranks/team.hpp"
 
 namespace longhaul::trainer {
 namespace {
-
-struct Listener {
-  int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::uint16_t port = 0;
-  Listener() {
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof at;
-    auto* generic = reinterpret_cast<sockaddr*>(&at);
-    EXPECT_EQ(::bind(fd, generic, size), 0);
-    EXPECT_EQ(::listen(fd, 16), 0);
-    EXPECT_EQ(::getsockname(fd, generic, &size), 0);
-    port = ntohs(at.sin_port);
-  }
-  RankPlace place(std::uint64_t rank, std::uint64_t ranks) const {
-    return {rank, ranks, rank, "127.0.0.1", port, rank == 0 ? fd : -1};
-  }
-};
 
 // body(star, rank) as each of `ranks`, at once.
 template <class Body>
@@ -194,21 +176,68 @@ void as_team(std::uint64_t ranks, Duration patience, Body&& body) {
   for (std::thread& thread : threads) thread.join();
 }
 
+constexpr const char* kGone = "rank 1 is gone: its process or its host has died";
+constexpr const char* kTold =
+    "rank 0 has ended the run: train with 3 ranks: rank 1 is gone: its process or its host has "
+    "died";
+constexpr const char* kAgain = "start the run again with --resume auto";
+
 TEST(Team, ASumEndsWhenARankIsGoneAndTheErrorSaysWhich) {
   as_team(3, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
     if (rank == 1) return;  // it is gone
     std::vector<float> values(3);
     const Result<> summed = team->collectives().sum(std::span(values));
     ASSERT_FALSE(summed);
+    const Error blamed = team->who_is_gone(summed.error());
+    EXPECT_EQ(blamed.kind(), Kind::kLink);
+    EXPECT_EQ(blamed.advice(), kAgain);
     if (rank == 0) {
       EXPECT_EQ(summed.error().why(), "rank 1 is gone");
-      EXPECT_EQ(team->who_is_gone(summed.error()).why(),
-                "rank 1 is gone: its process or its host has died");
-      team->end(5, "rank 1 is gone");
+      EXPECT_EQ(blamed.why(), kGone);
+      team->end(blamed);
     } else {
       EXPECT_EQ(summed.error().why().substr(0, 7), "rank 0 ");  // of which alone it knows
+      EXPECT_EQ(blamed.attempt(), "train as rank 2 of 3");
+      EXPECT_EQ(blamed.why(), kTold);
     }
   });
+}
+
+TEST(Team, WhoWaitsForAStepIsToldWhoIsGone) {
+  as_team(3, 60s, [](std::unique_ptr<Team>& team, std::uint64_t rank) {
+    if (rank == 1) return;  // it is gone
+    if (rank == 0) {
+      Result<> looked;
+      while (looked) looked = team->look(10ms);
+      EXPECT_EQ(looked.error().why(), kGone);
+      team->end(looked.error());
+      return;
+    }
+    const auto told = team->told(60s);
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error().kind(), Kind::kLink);
+    EXPECT_EQ(told.error().why(), kTold);
+    EXPECT_EQ(told.error().advice(), kAgain);
+  });
+}
+
+TEST(Team, AStopIsNoErrorOfTheOthersAndAnErrorIsOfItsKind) {
+  const std::vector<std::optional<Error>> ends = {
+      std::nullopt, Error(Kind::kInterrupted, "wait for the dataset"),
+      Error(Kind::kBusy, "go on with the run", "a newer attempt of it has begun")};
+  for (const std::optional<Error>& end : ends)
+    as_team(2, 60s, [&](std::unique_ptr<Team>& team, std::uint64_t rank) {
+      if (rank == 0) return team->end(end);
+      const auto told = team->told(60s);
+      if (end && end->kind() == Kind::kBusy) {
+        ASSERT_FALSE(told);
+        EXPECT_EQ(told.error().kind(), Kind::kBusy);
+        EXPECT_EQ(told.error().advice(), "");  // to start it again would end the newer one
+      } else {
+        ASSERT_TRUE(told && *told) << told.error().message();
+        EXPECT_TRUE((*told)->ends);
+      }
+    });
 }
 
 TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
@@ -216,8 +245,8 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
   as_team(3, 60s, [&](std::unique_ptr<Team>& team, std::uint64_t rank) {
     if (rank > 0) {
       if (rank == 1) team->say_ready(5, false);
-      EXPECT_TRUE(team->told(60s));  // the end of the first step
-      team->say_waits(6, "chunk 7", false);
+      EXPECT_TRUE(team->told(60s));  // "go" for the first step
+      team->say_waits(Time{}, 6, "chunk 7", false);
       EXPECT_TRUE(team->told(60s));
       return;
     }
@@ -227,11 +256,42 @@ TEST(Team, ARankThatSaysNothingBeforeAStepIsNotWaitedForLonger) {
     ASSERT_FALSE(all);
     EXPECT_EQ(all.error().kind(), Kind::kTimeout);
     EXPECT_EQ(all.error().why(), "rank 2 does not answer, though its connection is open");
-    team->end(5, "");
+    team->go(5, {});
     while (team->gate().waits_for(6) != "rank 1: chunk 7" || !team->expect_words(6, kWaited))
       ASSERT_TRUE(team->look(10ms));  // both have just said why, and may for hours
-    team->end(6, "");
+    team->end(std::nullopt);
   });
+}
+
+// How often rank 0 hears it of one that says every tenth of a second for what it waits, 100 times.
+int heard_of_waits(Duration patience) {
+  const Listener listener;
+  int heard = 0;
+  std::thread leader([&] {
+    const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
+    ASSERT_TRUE(star) << star.error().message();
+    for (;; ++heard) {
+      const auto next = (*star)->hear(60s);
+      ASSERT_TRUE(next && *next && (*next)->message);
+      if ((*next)->message->kind == Message::Kind::kReady) break;
+      EXPECT_EQ((*next)->message->kind, Message::Kind::kWaits);
+    }
+  });
+  const auto team = Team::form(
+      listener.place(1, 2), patience, [] { return false; }, held_up);
+  EXPECT_TRUE(team);
+  for (int tenth = 0; tenth < 100; ++tenth)
+    (*team)->say_waits(Time(tenth * 100ms), 5, "chunk 7", false);
+  (*team)->say_waits(Time(9950ms), 5, "chunk 8", false);  // at once: it is another one
+  (*team)->say_waits(Time(9950ms), 5, "chunk 8", true);   // and so a signal
+  (*team)->say_ready(5, false);
+  leader.join();
+  return heard;
+}
+
+TEST(Team, WhatOneWaitsForIsSaidAgainAfterASecond) {
+  EXPECT_EQ(heard_of_waits(60s), 10 + 2);
+  EXPECT_EQ(heard_of_waits(2s), 20 + 2);  // more often than would be taken for a rank that hangs
 }
 
 TEST(Star, SaysWhoHasNotCome) {
@@ -284,6 +344,50 @@ TEST(Star, AStrangerCostsItsOwnConnectionOnly) {
   EXPECT_TRUE((*star)->exchange("a", 60s));
   other.join();
   ::close(stranger);
+}
+
+// Whoever else has the port by chance, or for want of one of its own: of any size.
+TEST(Star, ARankOfAnotherRunIsToldSoAndTakesNoPlace) {
+  const Listener listener;
+  std::promise<void> heard;
+  std::thread others([&] {
+    for (const std::uint64_t ranks : {2U, 3U}) {
+      const auto other = Star::join(listener.place(1, ranks, "other"), 60s, [] { return false; });
+      EXPECT_TRUE(other);
+      if (!other) break;
+      const auto met = (*other)->exchange("b", 60s);
+      EXPECT_FALSE(met);
+      if (met) break;
+      EXPECT_EQ(met.error().kind(), Kind::kLink);
+      EXPECT_EQ(met.error().why(), "rank 0: it is of another run, run");
+    }
+    heard.set_value();
+  });
+  std::thread own([&] {
+    heard.get_future().wait();
+    const auto star = Star::join(listener.place(1, 2), 60s, [] { return false; });
+    ASSERT_TRUE(star);
+    EXPECT_EQ((*star)->exchange("b", 60s).value()[0], "a");
+  });
+  const auto star = Star::join(listener.place(0, 2), 60s, [] { return false; });
+  ASSERT_TRUE(star) << star.error().message();
+  EXPECT_EQ((*star)->exchange("a", 60s).value()[1], "b");
+  others.join();
+  own.join();
+}
+
+TEST(Star, SaysOfWhichOtherRunARankCame) {
+  const Listener listener;
+  auto came = Star::join(listener.place(1, 2, "other"), 60s, [] { return false; });
+  ASSERT_TRUE(came);
+  std::thread other([&] {
+    EXPECT_FALSE((*came)->exchange("b", 60s));
+    came->reset();
+  });
+  const auto star = Star::join(listener.place(0, 2), 1s, [] { return false; });
+  ASSERT_FALSE(star);
+  EXPECT_EQ(star.error().why(), "1 of 1 have not come; one did of another run, other");
+  other.join();
 }
 
 #ifdef LONGHAUL_HAS_GLOO

@@ -14,7 +14,7 @@ HOMES = (
     (r"(sys/socket|netinet/\w+|arpa/inet|netdb|sys/un)\.h$",
      ("lib/io/*.cpp", "netsim/*", "tests/io/*", "tests/e2e/*", "tests/netsim/*", "tools/*",
       "lib/gateway/*.cpp", "trainer/asking/*.cpp", "trainer/ranks/*.cpp",
-      "tests/trainer/ranks_io_test.cpp"), "use Env of lib/io"),
+      "tests/trainer/rank*"), "use Env of lib/io"),
     (r"gloo/", ("trainer/ranks/gloo_collectives.cpp",), "use the Collectives port"),
     (r"nccl\.h$", ("trainer/ranks/nccl_collectives.cpp", "tests/trainer/nccl_stand_in.cpp"),
      "use the Collectives port"),

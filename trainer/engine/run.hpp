@@ -35,7 +35,7 @@ class TrainingRun {
 
   Result<> open();
   Result<TrainSummary> go();
-  void leave(const std::string& why);  // lets the other ranks know
+  void leave(const std::optional<Error>& why);  // lets the other ranks know; none: no error
 
  private:
   Result<std::optional<Found>> look_back();
@@ -53,6 +53,7 @@ class TrainingRun {
   Result<> evaluate();
   Result<> make_up();  // for one that an earlier attempt left out
   Result<> checkpoint();
+  Result<> wait_for_writer();
   void announce_checkpoints();
   struct Best {  // an evaluation
     std::uint64_t step;
@@ -65,6 +66,7 @@ class TrainingRun {
   CheckpointNotes notes() const;
   bool extrapolates() const;
   TrainSummary summary() const;
+  std::optional<Error> error_of(const Result<>& done) const;
   std::string why_it_ended(const Result<>& done) const;
 
   Result<> one_step();
@@ -84,13 +86,15 @@ class TrainingRun {
 
   Result<> obey();
   void carry_out(const Command& command);
+  void tell_at_go(const Command& command);
   Result<> pause();
   void look_for_newer_attempt();
   void tell_reach();
 
   bool leads() const { return !team_ || team_->leads(); }
   Result<> form_team();
-  Result<> agree();  // on what is trained on, and from where
+  Result<> agree();           // on what is trained, and on what
+  Result<> begin_together();  // at one step
   void join_sums();
   Result<> end_sums(double& loss);
   Result<> meet();
@@ -122,7 +126,7 @@ class TrainingRun {
   std::unique_ptr<Team> team_;  // none: one rank
   std::unique_ptr<GradientReducer> reducer_;
   std::vector<Command> due_;      // seen at the last step, carried out at the next
-  std::vector<Command> to_tell_;  // carried out, and not yet told to the other ranks
+  std::vector<Command> to_tell_;  // carried out, not yet told to the other ranks: one a number
   std::map<std::string, double> numbers_;
   std::deque<Asked> asked_;
   Time heard_{};  // the last one

@@ -55,7 +55,7 @@ void TrainingRun::carry_out(const Command& command) {
         done = fail(Kind::kUsage, "set clip", "--consume uses each gradient before all are known");
       } else {
         done = settings_.change(command);
-        if (done && team_ && leads()) to_tell_.push_back(command);
+        if (done && team_ && leads()) tell_at_go(command);
       }
       break;
     case Verb::kPause:
@@ -72,6 +72,13 @@ void TrainingRun::carry_out(const Command& command) {
       break;
   }
   reporter_->answer(command, step_, done);
+}
+
+// Of each number the last command counts, set or scaled (Settings): an earlier one need not be
+// told, and however many come while a step is waited for, they fit one "go".
+void TrainingRun::tell_at_go(const Command& command) {
+  std::erase_if(to_tell_, [&](const Command& told) { return told.key == command.key; });
+  to_tell_.push_back(command);
 }
 
 // As long as it is asked to.

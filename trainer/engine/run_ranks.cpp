@@ -12,7 +12,6 @@ namespace longhaul::trainer {
 namespace {
 
 constexpr Duration kMeetLook = 20ms;  // between looks at commands, while others are waited for
-constexpr std::size_t kAgreed = 3;    // texts of an agreement
 constexpr std::int64_t kSampled = 256;
 
 // Some of the weights, others at each step, added up: equal weights give equal bits.
@@ -31,36 +30,43 @@ double sample_of(const at::Tensor& weights, std::uint64_t step) {
   return sum;
 }
 
+// As all ranks were told it: what it leads to may have another name on another host.
+std::string run_name(const Path& folder) {
+  const Path plain = folder.lexically_normal();
+  return (plain.has_filename() ? plain : plain.parent_path()).native();
+}
+
 }  // namespace
 
 Result<> TrainingRun::form_team() {
   Team::Join& join = options_.device.starts_with("cuda") ? nccl_collectives : gloo_collectives;
+  RankPlace place = outside_.place;
+  place.run = run_name(options_.run);
   team_ = TRY(Team::form(
-      outside_.place, std::chrono::seconds(options_.rank_wait),
-      [this] { return control_.stop_asked(); }, join));
+      place, std::chrono::seconds(options_.rank_wait), [this] { return control_.stop_asked(); },
+      join));
   return {};
 }
 
-// All train the same model on the same data, from the checkpoint that rank 0 has found.
+// All train the same model on the same data.
 Result<> TrainingRun::agree() {
   std::string settings;
   for (const auto& [key, value] : facts_) settings += key + "=" + value + "\n";
   settings += fmt::format("model={}\n", learner_->weights().numel());
-  const std::vector<std::string> mine = {settings, fmt::to_string(step_),
-                                         resumed_from_ ? resumed_from_->native() : ""};
-  const std::vector<std::string> all = TRY(team_->exchange(to_text(mine)));
-  std::vector<std::string> leader;
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    const std::vector<std::string> said = TRY(parts_of(all[rank], kAgreed));
-    if (said.size() != kAgreed)
-      return fail(Kind::kMalformed, "agree with the other ranks", "another version");
-    if (rank == 0) leader = said;
-    if (said[0] != leader[0])
+  const std::vector<std::string> all = TRY(team_->exchange(settings));
+  for (std::size_t rank = 0; rank < all.size(); ++rank)
+    if (all[rank] != all[0])
       return fail(Kind::kUsage, "train with several ranks",
                   fmt::format("rank {} has other data or settings than rank 0", rank));
-  }
-  if (leads() || leader[2].empty()) return {};
-  return restore({leader[2], TRY(verify_checkpoint(leader[2]))});
+  return {};
+}
+
+// From the checkpoint that rank 0 has found.
+Result<> TrainingRun::begin_together() {
+  const std::string mine = resumed_from_ ? resumed_from_->native() : "";
+  const std::vector<std::string> all = TRY(team_->exchange(mine));
+  if (leads() || all[0].empty()) return {};
+  return restore({all[0], TRY(verify_checkpoint(all[0]))});
 }
 
 void TrainingRun::join_sums() {
@@ -158,19 +164,19 @@ Result<> TrainingRun::wait_apart(const std::string& lacks) {
     stop_ = stop_ || team_->gate().stop_asked();
     return {};
   }
-  team_->say_waits(step_, lacks, control_.stop_asked());
+  team_->say_waits(time_now(), step_, lacks, control_.stop_asked());
   bool may_go = false;
   TRY(hear_leader(Duration::zero(), may_go));
   if (may_go) return fail(Kind::kMalformed, "hear from rank 0", "it goes without this rank");
   return {};
 }
 
-void TrainingRun::leave(const std::string& why) {
+void TrainingRun::leave(const std::optional<Error>& why) {
   if (!team_) return;
   if (leads()) {
-    team_->end(step_, why);
-  } else if (!stop_ && step_ < options_.steps) {
-    team_->say_failed(why);
+    team_->end(why);
+  } else if (why) {
+    team_->say_failed(*why);
   }
 }
 

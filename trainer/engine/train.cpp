@@ -15,6 +15,8 @@
 namespace longhaul::trainer {
 namespace {
 
+constexpr Duration kWriterLook = 100ms;  // between looks at the other ranks
+
 // On several ranks of one host `cuda` is a GPU each.
 Result<std::unique_ptr<Learner>> learner_of(const TrainOptions& options, const RankPlace& place) {
   const ModelConfig config = TRY(config_of(options));
@@ -44,10 +46,14 @@ Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset(const std::optiona
   opening.cache_bytes =
       std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
   opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
-  opening.stop_asked = [this] { return control_.stop_asked(); };
+  opening.stop_asked = [this] { return control_.stop_asked() || (team_ && team_->missing()); };
   if (before && before->notes.settings.contains("data"))
     opening.identity = before->notes.settings.at("data");
-  return open_feed_(opening);
+  auto opened = open_feed_(opening);
+  const bool for_another =
+      !opened && opened.error().kind() == Kind::kInterrupted && !control_.stop_asked();
+  if (for_another) return fail(team_->who_left());
+  return opened;
 }
 
 Result<> TrainingRun::open_data(const std::optional<Found>& before) {
@@ -85,9 +91,9 @@ Result<> TrainingRun::claim() {
 
 Result<> TrainingRun::open() {
   if (!outside_.place.alone()) TRY(form_team());
-  // What would be refused is refused before the number is claimed: a claim ends the attempt that is
-  // at work. What is gone on from is looked for after it: from then on nobody else writes or
-  // deletes.
+  // What would be refused, by any rank, is refused before the number is claimed: a claim ends the
+  // attempt that is at work. What is gone on from is looked for after it: from then on nobody else
+  // writes or deletes.
   const std::optional<Found> before = TRY(look_back());
   TRY(open_data(before));
   TRY(make_folders(options_.run));
@@ -95,9 +101,10 @@ Result<> TrainingRun::open() {
     return start_weights(options_, learner_->config(), weights);
   }));
   if (before && leads()) TRY(check_goes_on(*before));
+  if (team_) TRY(agree());
   TRY(claim());
   if (options_.resume != "no" && leads()) TRY(resume());
-  if (team_) TRY(agree());
+  if (team_) TRY(begin_together());
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     learner_->config(), options_.keep);
   if (leads()) learner_->prepare_snapshots();
@@ -187,13 +194,21 @@ Result<> TrainingRun::checkpoint() {
   TRY(hear(0));  // its numbers are of all steps so far, and those are good
   if (!leads()) return {};
   ledger_.enter(Column::kCheckpoint, time_now());
-  checkpoints_->wait();
+  TRY(wait_for_writer());
   announce_checkpoints();
   if (lost_) return {};
   writing_ = better();
   checkpoints_->begin(learner_->snapshot(), notes(),
                       best_ ? std::optional(best_->step) : std::nullopt, writing_.has_value());
   saved_step_ = step_;
+  return {};
+}
+
+// The others are heard meanwhile: one that dies, and one that says for what data it waits, whose
+// words would fill its connection until the system cut it.
+Result<> TrainingRun::wait_for_writer() {
+  while (!checkpoints_->wait(kWriterLook))
+    if (team_) TRY(team_->look(Duration::zero()));
   return {};
 }
 
@@ -276,9 +291,12 @@ TrainSummary TrainingRun::summary() const {
   return out;
 }
 
+std::optional<Error> TrainingRun::error_of(const Result<>& done) const {
+  return done ? lost_ : std::optional(done.error());
+}
+
 std::string TrainingRun::why_it_ended(const Result<>& done) const {
-  if (!done) return done.error().message();
-  if (lost_) return lost_->message();
+  if (const std::optional<Error> error = error_of(done)) return error->message();
   return step_ < options_.steps || evaluation_missing() ? "stopped" : "done";
 }
 
@@ -288,15 +306,14 @@ Result<TrainSummary> TrainingRun::go() {
   while (done && step_ < options_.steps && !stop_ && !lost_) done = one_step();
   while (!asked_.empty())
     if (Result<> rest = hear(0); done) done = std::move(rest);
-  if (team_) leave(why_it_ended(done));
+  leave(error_of(done));
   ledger_.enter(Column::kCheckpoint, time_now());
   checkpoints_->wait();
   announce_checkpoints();
   last_checkpoint();
   ledger_.enter(Column::kOther, time_now());
   reporter_->end(why_it_ended(done));
-  if (!done) return fail(done.error());
-  if (lost_) return fail(*lost_);
+  if (const std::optional<Error> error = error_of(done)) return fail(*error);
   if (!no_last_checkpoint_.empty()) return fail(Kind::kPartial, "end the run", no_last_checkpoint_);
   return summary();
 }
@@ -307,7 +324,7 @@ Result<TrainSummary> train(Outside& outside, const TrainOptions& options) {
   TrainingRun run(outside, options, TRY(learner_of(options, outside.place)));
   Result<> opened = run.open();
   if (!opened) {
-    run.leave(opened.error().message());
+    run.leave(opened.error());
     return fail(opened.error());
   }
   return run.go();

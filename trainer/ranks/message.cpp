@@ -2,11 +2,14 @@
 
 #include <bit>
 
+#include "lib/base/escape.hpp"
+
 namespace longhaul::trainer {
 namespace {
 
 constexpr std::size_t kLength = 4, kHead = 10;
 constexpr std::size_t kMaxSettings = 256;
+constexpr std::size_t kMostWhy = 600;  // of another rank's last words
 
 tl::unexpected<Error> broken() {
   return fail(Kind::kMalformed, "read what another rank says", "it is no message of this version");
@@ -25,6 +28,22 @@ Int get(std::string_view text, std::size_t at) {
 }
 
 }  // namespace
+
+Message end_by(const std::optional<Error>& error) {
+  if (!error) return {Message::Kind::kEnd, true};
+  const std::string text = error->message().substr(0, kMostWhy);
+  return {Message::Kind::kEnd, error->kind() == Kind::kInterrupted,
+          static_cast<std::uint64_t>(error->kind()), text};
+}
+
+Error error_of_end(const Message& end, std::string attempt) {
+  const bool known = end.step <= static_cast<std::uint64_t>(Kind::kInterrupted);
+  const Kind kind = known ? static_cast<Kind>(end.step) : Kind::kLink;
+  Error error(kind, std::move(attempt),
+              "rank 0 has ended the run: " + printable(end.text, kMostWhy));
+  if (kind != Kind::kLink && kind != Kind::kTimeout) return error;
+  return std::move(error).advise("start the run again with --resume auto");
+}
 
 std::string to_frame(const Message& message) {
   ASSERT(message.text.size() <= kMaxFrame - kHead);

@@ -19,21 +19,27 @@ inline constexpr std::uint32_t kMaxFrame = 8U << 20;
 
 struct Message {
   enum class Kind : std::uint8_t {
-    kHello = 1,  // text: "longhaul ranks 1", rank and ranks in `step`: rank << 32 | ranks
+    kHello = 1,  // text: "longhaul ranks 2 RUN"; `step`: rank << 32 | ranks
     kBlob,       // to rank 0: this rank's part of an exchange
     kBlobs,      // from rank 0: all parts
     kReady,      // it holds the batch of `step`
     kWaits,      // it does not, and the text says why
     kFailed,     // it ends, and the text says why
     kGo,         // from rank 0: all hold it; text: what holds from this step on
-    kEnd,        // from rank 0: `step` is not done any more; text: why
+    kEnd,        // from rank 0: it ends; by an error whose Kind is `step`, unless it is a stop
   };
   Kind kind = Kind::kReady;
-  bool stop = false;  // a signal has reached this rank
+  bool stop = false;  // a signal has reached this rank; of kEnd: all is done, or it was asked for
   std::uint64_t step = 0;
   std::string text{};
   bool operator==(const Message&) const = default;
 };
+
+// Of the run's end, as rank 0 tells it. Nullopt, or kInterrupted: a stop.
+Message end_by(const std::optional<Error>& error);
+// Of a kEnd that is no stop: what rank 0 ends by, as the others' error. So all ranks have one exit
+// code, and whoever starts them again knows whether that may help.
+Error error_of_end(const Message& end, std::string attempt);
 
 std::string to_frame(const Message& message);
 // Takes the first whole frame off `buffer`; none: more bytes are wanted. kMalformed: it is no

@@ -19,6 +19,7 @@ struct RankPlace {
   std::string host = "127.0.0.1";  // of rank 0
   std::uint16_t port = 0;
   int listener = -1;  // rank 0's socket where the launcher has opened it; else it opens its own
+  std::string run{};  // the run's name among ranks: those of another one may come to the same port
   bool alone() const { return ranks == 1; }
   bool operator==(const RankPlace&) const = default;
 };

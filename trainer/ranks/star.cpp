@@ -19,9 +19,10 @@ namespace longhaul::trainer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::string_view kHelloText = "longhaul ranks 1";
-constexpr Duration kLook = 100ms;    // between looks at whether to stop
-constexpr Duration kHelloWait = 5s;  // for a stranger's first words
+constexpr std::string_view kHelloText = "longhaul ranks 2 ";  // and the run
+constexpr Duration kLook = 100ms;                             // between looks at whether to stop
+constexpr Duration kHelloWait = 5s;                           // for a stranger's first words
+constexpr Duration kLastWords = 3s;  // of one that is gone: they came before its connection's end
 
 int milliseconds(Duration span) {
   return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(span).count());
@@ -104,6 +105,19 @@ Result<int> open_listener(const RankPlace& place) {
   return fail_errno(fmt::format("listen for the other ranks on port {}", place.port), why);
 }
 
+// Of ranks that have not begun yet: why they will not.
+std::optional<Error> end_in(const Star::Heard& heard) {
+  const std::string doing = "meet the other ranks";
+  if (!heard.message)
+    return Error(Kind::kLink, doing, fmt::format("rank {} is gone", heard.rank))
+        .advise("start the run again with --resume auto");
+  const Message& said = *heard.message;
+  if (said.kind == Message::Kind::kEnd && !said.stop) return error_of_end(said, doing);
+  if (said.kind != Message::Kind::kFailed && said.kind != Message::Kind::kEnd) return std::nullopt;
+  return Error(said.stop ? Kind::kInterrupted : Kind::kLink, doing,
+               fmt::format("rank {}: {}", heard.rank, printable(said.text, 400)));
+}
+
 }  // namespace
 
 Star::Star(const RankPlace& place)
@@ -149,6 +163,21 @@ Result<std::unique_ptr<Star>> Star::join(const RankPlace& place, Duration patien
   return star;
 }
 
+// It is told why, and hangs up once it has heard that: a connection that is closed on words which
+// nobody has read loses those to it, too.
+void Star::turn_away(Line& line, const std::string& run) {
+  turned_away_ = printable(run, 200);
+  const std::string why = "it is of another run, " + printable(place_.run, 200);
+  if (write_all(line.fd, to_frame({Message::Kind::kFailed, false, 0, why})))
+    ::shutdown(line.fd, SHUT_WR);
+  const auto until = Clock::now() + kHelloWait;
+  while (line.fd >= 0 && readable(line.fd, until - Clock::now())) {
+    read_from(line);
+    line.in.clear();
+  }
+  hang_up(line);
+}
+
 // A stranger, or a rank of another run, costs its own connection only.
 Result<> Star::welcome(int fd) {
   prepare(fd);
@@ -161,17 +190,24 @@ Result<> Star::welcome(int fd) {
     if (!taken) break;
     hello = *taken;
   }
-  const std::uint64_t rank = hello ? hello->step >> 32 : 0;
   if (line.fd < 0) return {};
-  if (!hello || hello->kind != Message::Kind::kHello || hello->text != kHelloText || rank == 0 ||
-      rank >= place_.ranks || lines_[rank].fd >= 0) {
+  if (!hello || hello->kind != Message::Kind::kHello || !hello->text.starts_with(kHelloText)) {
     hang_up(line);
     return {};
   }
-  if (const std::uint64_t ranks = hello->step & 0xFFFFFFFF; ranks != place_.ranks) {
+  if (const std::string run = hello->text.substr(kHelloText.size()); run != place_.run) {
+    turn_away(line, run);
+    return {};
+  }
+  const std::uint64_t rank = hello->step >> 32, ranks = hello->step & 0xFFFFFFFF;
+  if (ranks != place_.ranks) {
     hang_up(line);
     return fail(Kind::kUsage, "meet the other ranks",
                 fmt::format("rank {} is one of {}, this is one of {}", rank, ranks, place_.ranks));
+  }
+  if (rank == 0 || rank >= ranks || lines_[rank].fd >= 0) {
+    hang_up(line);
+    return {};
   }
   const std::string address = address_of(fd);
   if (!address.starts_with("127.") && address != "::1") address_ = address;
@@ -191,8 +227,10 @@ Result<> Star::listen_and_accept(Duration patience, const std::function<bool()>&
     if (stop_asked()) {
       done = fail(Kind::kInterrupted, "wait for the other ranks");
     } else if (Clock::now() > until) {
-      done = fail(Kind::kTimeout, "wait for the other ranks",
-                  fmt::format("{} of {} have not come", missing(), place_.ranks - 1));
+      done =
+          fail(Kind::kTimeout, "wait for the other ranks",
+               fmt::format("{} of {} have not come{}{}", missing(), place_.ranks - 1,
+                           turned_away_.empty() ? "" : "; one did of another run, ", turned_away_));
     } else if (readable(listener, kLook)) {
       const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd >= 0) done = welcome(fd);
@@ -229,8 +267,8 @@ Result<> Star::connect_to_zero(Duration patience, const std::function<bool()>& s
   }
   prepare(lines_[0].fd);
   address_ = address_of(lines_[0].fd);
-  send(0,
-       {Message::Kind::kHello, false, place_.rank << 32 | place_.ranks, std::string(kHelloText)});
+  send(0, {Message::Kind::kHello, false, place_.rank << 32 | place_.ranks,
+           std::string(kHelloText) + place_.run});
   return {};
 }
 
@@ -286,6 +324,18 @@ Result<std::optional<Star::Heard>> Star::hear(Duration most) {
   }
 }
 
+Error Star::who_left() {
+  const auto until = Clock::now() + kLastWords;
+  while (Clock::now() < until) {
+    const auto heard = hear(kLook);
+    if (!heard) return heard.error();
+    if (!*heard) continue;
+    // Another's part of the exchange may be here already.
+    if (std::optional<Error> end = end_in(**heard)) return *std::move(end);
+  }
+  return Error(Kind::kLink, "meet the other ranks", gone().value_or(""));
+}
+
 Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duration patience) {
   const auto until = Clock::now() + patience;
   const auto next = [&]() -> Result<Heard> {
@@ -294,12 +344,7 @@ Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duratio
       if (left <= 0s) return fail(Kind::kTimeout, "hear from the other ranks");
       std::optional<Heard> heard = TRY(hear(std::min<Duration>(left, kLook)));
       if (!heard) continue;
-      if (!heard->message || heard->message->kind == Message::Kind::kFailed ||
-          heard->message->kind == Message::Kind::kEnd)
-        return fail(
-            Kind::kLink, "meet the other ranks",
-            fmt::format("rank {} {}", heard->rank,
-                        heard->message ? ": " + printable(heard->message->text, 400) : "is gone"));
+      if (std::optional<Error> end = end_in(*heard)) return fail(*std::move(end));
       return *std::move(heard);
     }
   };

@@ -40,8 +40,12 @@ class Star {
   Result<std::vector<std::string>> exchange(const std::string& mine, Duration patience);
   // Why what all ranks do together cannot end any more, as this one sees it: "rank 2 is gone", or
   // rank 0's last word. None: nobody is gone. Any thread; never blocks, and takes nothing from
-  // hear(). Only for who is inside a sum: outside of one, rank 0 may speak.
+  // hear(). Only for who is inside a sum, or whose exchange the others wait for: at other times
+  // rank 0 may speak.
   std::optional<std::string> gone() const;
+  // When gone() has said something before an exchange: who will not come to it, and why.
+  // kInterrupted: a signal to it. Blocks shortly.
+  Error who_left();
   // This host's address as the other ranks reach it.
   const std::string& address() const { return address_; }
 
@@ -54,6 +58,7 @@ class Star {
   Result<> listen_and_accept(Duration patience, const std::function<bool()>& stop_asked);
   Result<> connect_to_zero(Duration patience, const std::function<bool()>& stop_asked);
   Result<> welcome(int fd);
+  void turn_away(Line& line, const std::string& run);
   std::optional<Heard> take_heard(std::uint64_t rank, Result<>& broken);
   void read_from(Line& line);
   void hang_up(Line& line);
@@ -62,6 +67,7 @@ class Star {
   mutable std::mutex mutex_;  // lines_ from join() on, where they change and where gone() looks
   std::vector<Line> lines_;   // by rank; of others than rank 0 only the first is used
   std::vector<bool> said_gone_;
+  std::string turned_away_;  // the run of a rank that was not this run's
   std::string address_;
 };
 

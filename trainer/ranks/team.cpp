@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace longhaul::trainer {
 namespace {
 
 constexpr Duration kBlameWait = 3s;  // a death is seen on all connections, but not at once
+constexpr Duration kSayAgain = 1s;
 
 }  // namespace
 
@@ -55,8 +58,8 @@ void Team::go(std::uint64_t step, std::span<const Command> settings) {
   star_->send_to_all({Message::Kind::kGo, false, step, to_text(settings)});
 }
 
-void Team::end(std::uint64_t step, const std::string& why) {
-  star_->send_to_all({Message::Kind::kEnd, false, step, why});
+void Team::end(const std::optional<Error>& why) {
+  star_->send_to_all(end_by(why));
 }
 
 Error Team::who_is_gone(const Error& error) {
@@ -73,23 +76,31 @@ void Team::say_ready(std::uint64_t step, bool stop) {
   star_->send(0, {Message::Kind::kReady, stop, step});
 }
 
-void Team::say_waits(std::uint64_t step, const std::string& what, bool stop) {
-  star_->send(0, {Message::Kind::kWaits, stop, step, what});
+void Team::say_waits(Time now, std::uint64_t step, const std::string& what, bool stop) {
+  Message words{Message::Kind::kWaits, stop, step, what};
+  if (words == said_waits_ && now < say_again_) return;
+  say_again_ = now + std::min<Duration>(kSayAgain, patience_ / 4);
+  star_->send(0, words);
+  said_waits_ = std::move(words);
 }
 
-void Team::say_failed(const std::string& why) {
-  star_->send(0, {Message::Kind::kFailed, false, 0, why});
+void Team::say_failed(const Error& why) {
+  const bool stopped = why.kind() == Kind::kInterrupted;
+  star_->send(0, {Message::Kind::kFailed, stopped, 0, why.message()});
 }
 
 Result<std::optional<Team::Told>> Team::told(Duration most) {
   const std::optional<Star::Heard> heard = TRY(star_->hear(most));
   if (!heard) return std::optional<Told>();
+  const std::string doing = fmt::format("train as rank {} of {}", rank(), ranks());
   if (!heard->message)
-    return fail(Error(Kind::kLink, fmt::format("train as rank {} of {}", rank(), ranks()),
-                      "rank 0 is gone: its process or its host has died")
+    return fail(Error(Kind::kLink, doing, "rank 0 is gone: its process or its host has died")
                     .advise("start the run again with --resume auto"));
   const Message& message = *heard->message;
-  if (message.kind == Message::Kind::kEnd) return std::optional(Told{true, message.step});
+  if (message.kind == Message::Kind::kEnd) {
+    if (!message.stop) return fail(error_of_end(message, doing));
+    return std::optional(Told{.ends = true});
+  }
   if (message.kind != Message::Kind::kGo)
     return fail(Kind::kMalformed, "hear from rank 0", "it says what it may not say now");
   return std::optional(Told{false, message.step, TRY(settings_of(message.text))});

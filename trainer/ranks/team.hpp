@@ -29,28 +29,36 @@ class Team {
   Result<std::vector<std::string>> exchange(const std::string& mine) {
     return star_->exchange(mine, patience_);
   }
+  // Whether one will not come to the next exchange any more, and which. Whoever does what may take
+  // hours before an exchange asks now and then.
+  bool missing() const { return star_->gone().has_value(); }
+  Error who_left() { return star_->who_left(); }
 
   // Rank 0. Takes in what the others say, for at most `most`; kLink when one is gone or has failed.
   Result<> look(Duration most);
   const Gate& gate() const { return gate_; }
   void go(std::uint64_t step, std::span<const Command> settings);
-  void end(std::uint64_t step, const std::string& why);
+  // Nullopt, or kInterrupted: a stop, which is no error of the others.
+  void end(const std::optional<Error>& why);
   // kTimeout: a rank that does not hold `step`'s batch has said nothing for the whole patience, nor
-  // has this one waited for it a shorter time. One that waits for data says so ten times a second.
+  // has this one waited for it a shorter time. One that waits for data says so now and then.
   Result<> expect_words(std::uint64_t step, Duration waited) const;
   // After a collective has failed: which rank it was, or `error` if none is seen to be gone.
   Error who_is_gone(const Error& error);
 
   // The others.
   void say_ready(std::uint64_t step, bool stop);
-  void say_waits(std::uint64_t step, const std::string& what, bool stop);
-  void say_failed(const std::string& why);
+  // As often as one likes: what rank 0 has heard is said again after a second, or a quarter of the
+  // patience. Rank 0 may be busy for minutes, and words that it does not read fill the connection.
+  void say_waits(Time now, std::uint64_t step, const std::string& what, bool stop);
+  void say_failed(const Error& why);
   struct Told {
-    bool ends = false;
+    bool ends = false;  // as somebody asked
     std::uint64_t step = 0;
     std::vector<Command> settings{};
   };
-  // What rank 0 says next; none: nothing in that time. kLink: it is gone.
+  // What rank 0 says next; none: nothing in that time. kLink: it is gone. Else the kind of the
+  // error that it ends the run by.
   Result<std::optional<Told>> told(Duration most);
 
  private:
@@ -66,6 +74,8 @@ class Team {
   std::unique_ptr<Star> star_;
   Gate gate_;
   std::vector<std::optional<std::chrono::steady_clock::time_point>> heard_;  // last, by rank
+  Message said_waits_;
+  Time say_again_{};  // the same
   std::unique_ptr<Collectives> collectives_;
 };
 
