@@ -116,7 +116,36 @@ class Cells(unittest.TestCase):
             *) echo 'longhaul-train: a kernel failed' >&2; exit 1;; esac""")
         self.assertTrue(failed)
         self.assertEqual(sum(one.get("mbu") == 0.5 for one in lines), 4)
-        self.assertEqual(sum(one.get("why") == "longhaul-train: a kernel failed" for one in lines), 8)
+        self.assertEqual(sum(one.get("why") == "longhaul-train: a kernel failed" for one in lines), 4 + 2 * 4)
+
+    def test_a_step_that_failed_is_tried_without_cudnn(self):
+        lines, failed = self.cells("""case "$* $TORCH_CUDNN_SDPA_DEPRIORITIZED" in *bench-device*1.4b*muon*1) s=3;;
+            *bench-device*1.4b*muon*) echo 'longhaul-train: No valid execution plans built.' >&2; exit 1;; *) s=2;; esac
+            echo '{"step_seconds":'$s'}'""")
+        self.assertTrue(failed)
+        why = {"step": "cell", "cell": "step llama-1.4b muon", "ok": False,
+               "why": "longhaul-train: No valid execution plans built."}
+        again = {"step_seconds": 3, "environment": {"TORCH_CUDNN_SDPA_DEPRIORITIZED": "1"}}
+        self.assertEqual(lines[lines.index(why) + 1], again)
+        self.assertEqual(sum("environment" in one for one in lines), 1)
+        # Two ways of attention are not compared.
+        self.assertEqual([one["model"] for one in lines if one.get("bench") == "muon-overhead"], ["llama-124m"])
+
+    def test_what_a_wheel_has_beside_it_is_found_before_anything_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder).resolve()
+            for place in ("torch", "nvidia/cu13/lib", "nvidia/cudnn/lib", "nvidia/cu13/include"):
+                (root / place).mkdir(parents=True)
+            ours = f"{root}/nvidia/cu13/lib:{root}/nvidia/cudnn/lib"
+            for set_before, expected in (({}, ours), ({"LD_LIBRARY_PATH": "/x"}, f"{ours}:/x")):
+                with mock.patch.dict(gpu.os.environ, set_before, clear=True):
+                    self.assertEqual(gpu.with_libraries_of(str(root / "torch"))["LD_LIBRARY_PATH"], expected)
+            with mock.patch.dict(gpu.os.environ, {}, clear=True):
+                for torch in (None, "system", str(root / "nvidia/cu13")):
+                    self.assertNotIn("LD_LIBRARY_PATH", gpu.with_libraries_of(torch))
+            with open(root / "log", "w", encoding="utf-8") as log, contextlib.redirect_stderr(io.StringIO()):
+                steps = gpu.Steps(log, 60, {"LD_LIBRARY_PATH": "/told"})
+                self.assertEqual(steps.attempt("it", ["/bin/sh", "-c", "echo $LD_LIBRARY_PATH"], 9)[1], "/told\n")
 
     def test_it_knows_a_cuda_libtorch_by_what_cmake_found(self):
         with tempfile.TemporaryDirectory() as folder:
