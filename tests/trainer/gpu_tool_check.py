@@ -61,6 +61,13 @@ class Refusals(unittest.TestCase):
         self.assertIn("no nvcc", str(caught.exception))
 
 
+class Configuring(unittest.TestCase):
+    def test_warnings_end_the_build_only_where_nothing_will_run(self):
+        self.assertIn("-DLONGHAUL_WERROR=OFF", gpu.configure("nvcc", None, ("NVIDIA H200", 1)))
+        self.assertIn("-DLONGHAUL_WERROR=ON", gpu.configure("nvcc", None, None))
+        self.assertIn("-DLONGHAUL_TORCH_ROOT=/t", gpu.configure("nvcc", "/t", None))
+
+
 class Reports(unittest.TestCase):
     def test_skipped_tests_are_no_passed_ones(self):
         report = ("1/3 Test #1: A .......   Passed    0.10 sec\n2/3 Test #2: B .......***Skipped   0.10 sec\n"
