@@ -125,6 +125,14 @@ class Cells(unittest.TestCase):
         self.assertEqual(sum(one.get("mbu") == 0.5 for one in lines), 4)
         self.assertEqual(sum(one.get("why") == "longhaul-train: a kernel failed" for one in lines), 4 + 2 * 4)
 
+    def test_what_is_no_json_is_a_failure_of_that_cell(self):
+        for said in ("echo '{\"loss\":nan}'", "echo 7", "true"):
+            lines, failed = self.cells(said)
+            self.assertTrue(failed)
+            self.assertEqual({one["cell"] for one in lines} & {name for name, _ in gpu.cells()},
+                             {name for name, _ in gpu.cells()})
+            self.assertTrue(all("no JSON object" in one["why"] for one in lines), lines)
+
     def test_a_step_that_failed_is_tried_without_cudnn(self):
         lines, failed = self.cells("""case "$* $TORCH_CUDNN_SDPA_DEPRIORITIZED" in *bench-device*1.4b*muon*1) s=3;;
             *bench-device*1.4b*muon*) echo 'longhaul-train: No valid execution plans built.' >&2; exit 1;; *) s=2;; esac
