@@ -76,6 +76,14 @@ class Reports(unittest.TestCase):
         self.assertEqual(gpu.counts_of("no such lines"), {"passed": 0, "failed": 0, "skipped": 0})
 
 
+    def test_of_a_failed_build_the_errors_come_first(self):
+        noise = [f"[{i}/99] Building" for i in range(99)]
+        said = "\n".join([*noise[:9], "FAILED: x.o", "x.cpp:1:1: error: no such", *noise[9:], "ninja: build stopped"])
+        told = gpu.gist(said).splitlines()
+        self.assertEqual(told[:3], ["FAILED: x.o", "x.cpp:1:1: error: no such", noise[-39]])
+        self.assertEqual(told[-1], "ninja: build stopped")
+
+
 class Cells(unittest.TestCase):
     """Training steps and serving, by a program that only says something."""
     def cells(self, script, limit_s=600, began_s=0):
@@ -85,8 +93,9 @@ class Cells(unittest.TestCase):
             program.chmod(0o755)
             steps, said = gpu.Steps(log, limit_s), io.StringIO()
             steps.began -= began_s
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told := io.StringIO()):
                 gpu.run_cells(steps, program)
+        self.told = told.getvalue()
         return [json.loads(words) for words in said.getvalue().splitlines()], steps.failed
 
     def test_each_model_is_trained_by_both_rules_and_served_alone_and_under_load(self):
@@ -124,6 +133,12 @@ class Cells(unittest.TestCase):
         self.assertTrue(failed)
         self.assertEqual(sum(one.get("mbu") == 0.5 for one in lines), 4)
         self.assertEqual(sum(one.get("why") == "longhaul-train: a kernel failed" for one in lines), 4 + 2 * 4)
+
+    def test_the_reason_is_the_programs_own_line_and_not_a_frame(self):
+        lines, _ = self.cells("""printf 'warm\\nlonghaul-train: a kernel failed\\nException raised from\\nframe #1\\n' >&2
+            exit 1""")
+        self.assertEqual({one["why"] for one in lines}, {"longhaul-train: a kernel failed"})
+        self.assertIn("longhaul-train: a kernel failed\nException raised from\nframe #1", self.told)
 
     def test_what_is_no_json_is_a_failure_of_that_cell(self):
         for said in ("echo '{\"loss\":nan}'", "echo 7", "true"):
