@@ -8,6 +8,7 @@ import json
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -117,9 +118,33 @@ class Cells(unittest.TestCase):
         self.assertTrue(all("s are left" in one["left_out"] for one in lines), lines)
         with mock.patch.object(gpu, "CELL_S", 1), mock.patch.object(gpu, "CELL_AT_LEAST_S", 0.5), \
              mock.patch.object(gpu, "cells", lambda: [("slow", ["bench-device"])]):
-            lines, failed = self.cells("exec sleep 60")
+            lines, failed = self.cells("exec sleep 60", began_s=594.2)
         self.assertFalse(failed)
-        self.assertEqual(lines, [{"step": "cell", "cell": "slow", "left_out": "it took over 1 s"}])
+        self.assertEqual(lines, [{"step": "cell", "cell": "slow", "left_out": "it took over 1 s, all that was left"}])
+
+    @staticmethod
+    def ends(process):
+        """Of its own it would in a minute; a zombie may wait for whoever adopted it."""
+        for _ in range(200):
+            try:
+                if Path(f"/proc/{process}/stat").read_text(encoding="utf-8").split()[2] in "ZX":
+                    return True
+            except OSError:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def test_what_hangs_is_a_failure_is_tried_again_and_ends_with_all_that_it_started(self):
+        with mock.patch.object(gpu, "CELL_S", 1), mock.patch.object(gpu, "CELL_AT_LEAST_S", 0.5), \
+             mock.patch.object(gpu, "cells", lambda: [("slow", ["bench-device"])]):
+            lines, failed = self.cells("sleep 61 & echo $! >&2; echo 'waits for a stream' >&2; sleep 62")
+        self.assertTrue(failed)
+        self.assertEqual([(one["cell"], one["why"]) for one in lines],
+                         [(name, "it took over 1 s") for name in ("slow", "slow, TORCH_CUDNN_SDPA_DEPRIORITIZED=1")])
+        told = self.told.splitlines()
+        self.assertEqual(told.count("waits for a stream"), 2)
+        for started in filter(str.isdigit, told):
+            self.assertTrue(self.ends(started), started)
 
     def test_too_little_memory_is_a_line_and_no_failure(self):
         lines, failed = self.cells("echo 'longhaul-train: cannot serve: not enough memory: all of it' >&2; exit 1")
