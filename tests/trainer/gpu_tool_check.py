@@ -76,6 +76,11 @@ class Reports(unittest.TestCase):
         self.assertEqual(gpu.counts_of(report), {"passed": 1, "failed": 1, "skipped": 1})
         self.assertEqual(gpu.counts_of("no such lines"), {"passed": 0, "failed": 0, "skipped": 0})
 
+    def test_a_report_that_was_cut_off_has_its_counts(self):
+        report = ("      Start  1: A\n 1/57 Test  #1: All.Passed ...***Timeout  60.01 sec\n"
+                  "      Start 12: B\n 2/57 Test #12: B ........   Passed    0.10 sec\n"
+                  " 3/57 Test  #2: C ..........***Exception: SegFault  0.10 sec\n 4/57 Test #13: D .....***Not Run   0.00 sec\n")
+        self.assertEqual(gpu.counts_of(report), {"passed": 1, "failed": 3, "skipped": 0})
 
     def test_of_a_failed_build_the_errors_come_first(self):
         noise = [f"[{i}/99] Building" for i in range(99)]
@@ -83,6 +88,53 @@ class Reports(unittest.TestCase):
         told = gpu.gist(said).splitlines()
         self.assertEqual(told[:3], ["FAILED: x.o", "x.cpp:1:1: error: no such", noise[-39]])
         self.assertEqual(told[-1], "ninja: build stopped")
+
+
+class Order(unittest.TestCase):
+    """What is built and run, with commands that only seem to."""
+    PASSED = "1/1 Test #1: A .......   Passed    0.10 sec\n"
+
+    def order(self, gpu_there=True, torch="/torch", **codes):
+        names, said = [], io.StringIO()
+
+        def attempt(_, name, command, limit_s, **_more):
+            names.append(name)
+            self.limits[name] = limit_s
+            code = codes.get(name.replace(" ", "_"), 0)
+            output = {"bench": '{"bench":"cuda-kernels"}\n', "tests": self.PASSED, "training": self.PASSED}.get(
+                name, '{"step_seconds":1}')
+            return code, output, "error: x" if code else ""
+        self.limits = {}
+        steps = gpu.Steps(io.StringIO(), 560)
+        with mock.patch.object(gpu.Steps, "attempt", attempt), mock.patch.object(gpu, "has_cuda_torch", lambda _: True), \
+             contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+            gpu.build_and_run(steps, "nvcc", torch, ("H200", 1) if gpu_there else None)
+        self.said = said.getvalue()
+        return names, steps.failed
+
+    def test_what_needs_least_comes_first_and_the_long_test_behind_the_first_steps(self):
+        names, failed = self.order()
+        self.assertFalse(failed)
+        rest = [name for name, _ in gpu.cells()]
+        self.assertEqual(names, ["configure", "build kernels", "bench", "build", "tests", *rest[:2], "training", *rest[2:]])
+        self.assertTrue(all(name.startswith("step llama-124m") for name in rest[:2]))
+        self.assertEqual((self.limits["tests"], self.limits["bench"]), (gpu.TESTS_S, gpu.BENCH_S))
+        self.assertEqual(self.order(gpu_there=False)[0], ["configure", "build kernels", "build"])
+        self.assertEqual(self.order(torch=None)[0], ["configure", "build kernels", "bench", "build", "tests"])
+
+    def test_lines_of_a_bench_that_failed_are_kept(self):
+        names, failed = self.order(bench=2)
+        self.assertTrue(failed)
+        self.assertIn('{"bench":"cuda-kernels"}', self.said)
+        self.assertEqual(len(names), 6 + 8)
+
+    def test_a_program_that_does_not_compile_leaves_out_no_other(self):
+        names, failed = self.order(build=1)
+        self.assertTrue(failed)
+        self.assertEqual(names[3:6], ["build", "build trainer", "tests"])
+        self.assertEqual(len(names), 7 + 8)
+        names, _ = self.order(build=1, build_trainer=1)
+        self.assertEqual(names[-1], "tests")
 
 
 class Cells(unittest.TestCase):
