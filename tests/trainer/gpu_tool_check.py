@@ -108,6 +108,7 @@ class Order(unittest.TestCase):
         self.limits = {}
         steps = gpu.Steps(io.StringIO(), 560)
         with mock.patch.object(gpu.Steps, "attempt", attempt), \
+             mock.patch.object(gpu, "drop_what_does_not_start"), \
              mock.patch.object(gpu, "has_cuda_torch", lambda _: True), \
              contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
             gpu.build_and_run(steps, "nvcc", torch, ("H200", 1) if gpu_there else None)
@@ -124,6 +125,18 @@ class Order(unittest.TestCase):
         self.assertEqual((self.limits["tests"], self.limits["bench"]), (gpu.TESTS_S, gpu.BENCH_S))
         self.assertEqual(self.order(gpu_there=False)[0], ["configure", "build kernels", "build"])
         self.assertEqual(self.order(torch=None)[0], first)
+
+    def test_a_program_that_does_not_start_is_taken_from_the_tests(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), \
+             contextlib.redirect_stderr(io.StringIO()):
+            for name, code in (("a_gpu_test", 127), ("b_gpu_test", 0), ("c_gpu_test[1]_include.cmake", 1)):
+                (Path(folder) / name).write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+                (Path(folder) / name).chmod(0o755)
+            steps = gpu.Steps(io.StringIO(), 560)
+            gpu.drop_what_does_not_start(steps, Path(folder))
+            self.assertEqual({one.name for one in Path(folder).iterdir()},
+                             {"b_gpu_test", "c_gpu_test[1]_include.cmake"})
+        self.assertTrue(steps.failed)
 
     def test_lines_of_a_bench_that_failed_are_kept(self):
         names, failed = self.order(bench=2)
