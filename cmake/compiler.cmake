@@ -31,7 +31,7 @@ target_compile_features(longhaul_flags INTERFACE cxx_std_20)
 if(PROJECT_IS_TOP_LEVEL)  # inside somebody else's project, warnings are theirs to choose
   target_compile_options(longhaul_flags INTERFACE
     $<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wsign-conversion;-Wshadow>
-    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> $<$<COMPILE_LANGUAGE:C,CXX>:-Werror>)
+    $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> $<$<AND:$<BOOL:${LONGHAUL_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>)
 endif()
 target_compile_options(longhaul_flags INTERFACE
   # Simulated runs must give the same bits with every compiler and level.

@@ -47,6 +47,12 @@ if(CMAKE_CUDA_COMPILER AND TARGET longhaul_torch)
   if(TORCH_LIBRARY_torch_cuda AND TORCH_LIBRARY_c10_cuda)
     target_compile_definitions(longhaul_torch INTERFACE LONGHAUL_HAS_CUDA_TORCH)
     target_include_directories(longhaul_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS})
+    # Its headers ask for cuBLAS's, cuSPARSE's and more, which a toolkit may lack and pip's wheels have. Behind the
+    # toolkit's: what nvcc compiles is to see its own runtime.
+    get_filename_component(of_wheel "${LONGHAUL_TORCH_ROOT}/../nvidia/cu13/include" ABSOLUTE)
+    if(LONGHAUL_TORCH_ROOT AND IS_DIRECTORY "${of_wheel}")
+      target_include_directories(longhaul_torch SYSTEM INTERFACE "${of_wheel}")
+    endif()
     # What libtorch_cuda itself needs lies beside it or in other wheels, where it finds it and a linker need not.
     target_link_options(longhaul_torch INTERFACE -Wl,--allow-shlib-undefined)
     target_link_libraries(longhaul_torch INTERFACE

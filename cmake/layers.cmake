@@ -1,6 +1,9 @@
 # Some presets compile up to sixteen sources of a target as one (a build from nothing then takes a third of the time).
 # What ALONE names is compiled by itself: its local names, or its system headers, do not agree with its neighbours'.
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 16)
+if(LONGHAUL_PARTS STREQUAL "trainer")  # built on machines with GPUs, whose many cores would wait for the largest batch
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 4)
+endif()
 function(longhaul_alone)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
@@ -35,10 +38,12 @@ if(LONGHAUL_TESTS)  # not inside somebody else's project, where the names may be
 endif()
 
 # In a build from nothing, a seventh of a test's compilation is GoogleTest and the standard library: read once for all.
-# Only there, as a header that is always there hides that it is not asked for.
+# Only there, as a header that is always there hides that it is not asked for. Not where the trainer is built alone: its few
+# tests would wait for the program that owns the header.
 function(longhaul_precompile NAME)
   get_target_property(sources ${NAME} SOURCES)
-  if(NOT CMAKE_UNITY_BUILD OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU OR LONGHAUL_SANITIZE OR sources MATCHES "\\.c(;|$)")
+  if(NOT CMAKE_UNITY_BUILD OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU OR LONGHAUL_SANITIZE OR sources MATCHES "\\.c(;|$)"
+     OR LONGHAUL_PARTS STREQUAL "trainer")
     return()
   endif()
   get_property(owner GLOBAL PROPERTY LONGHAUL_PRECOMPILED)
@@ -74,7 +79,8 @@ function(add_layer_test NAME)
         LONGHAUL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LONGHAUL_BUILD_DIR="${PROJECT_BINARY_DIR}")
     endif()
   endforeach()
-  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60
+  # Listed when they are asked for: a program that cannot start here, or only slowly, must not end the build.
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     PROPERTIES LABELS ${CHECK_LABEL} TIMEOUT ${CHECK_TIMEOUT})
   add_dependencies(${CHECK_LABEL}_tests ${NAME})
 endfunction()

@@ -30,6 +30,10 @@ def main():
     assert abs(losses["fp32", "0"] - losses["fp32", "2"]) < 2e-3, losses
     assert abs(losses["fp32", "0"] - losses["bf16", "0"]) < 0.1, losses
 
+    # A run whose weights are beyond fp32 is a line as well: JSON has no word for its loss.
+    diverged = run("--device", "cpu", "--dtype", "fp32", "--rate", "1e39", "--rest-rate", "1e39", *SMALL)
+    assert diverged.returncode == 0 and json.loads(diverged.stdout)["loss"] is None, diverged
+
     absent = run("--device", "cuda:9", *SMALL)  # no machine of ours has ten
     assert absent.returncode == 1 and "cannot compute on cuda:9" in absent.stderr, absent.stderr
     wrong = run("--device", "gpu", *SMALL)

@@ -2,6 +2,8 @@
 // parameter.
 #pragma once
 
+#include <torch/csrc/api/include/torch/version.h>
+
 #include <algorithm>
 #include <barrier>
 #include <deque>
@@ -170,10 +172,35 @@ class SharedFactors {
   std::vector<float*> parts_;
 };
 
+// Attention without cuDNN while it lives. On an H100 or H200 LibTorch prefers cuDNN's in bf16,
+// whose way back adds up in any order.
+class WithoutCudnnAttention {
+ public:
+#if defined(LONGHAUL_HAS_CUDA_TORCH) && TORCH_VERSION_MAJOR * 100 + TORCH_VERSION_MINOR >= 205
+  WithoutCudnnAttention() {
+    at::globalContext().setSDPUseCuDNN(false);
+  }
+  ~WithoutCudnnAttention() {
+    at::globalContext().setSDPUseCuDNN(was_);
+  }
+
+ private:
+  bool was_ = at::globalContext().userEnabledCuDNNSDP();
+#else
+  WithoutCudnnAttention() = default;
+  ~WithoutCudnnAttention() {}
+#endif
+  WithoutCudnnAttention(const WithoutCudnnAttention&) = delete;
+  WithoutCudnnAttention& operator=(const WithoutCudnnAttention&) = delete;
+};
+
 // With the same gradients all ranks hold the same bits, with the polar factors made by one each; on
-// the CPU those of one rank alone, whatever a GPU's products of other batches give. Ranks whose
-// others are gone at a step's end have done it all the same.
+// the CPU those of one rank alone, whatever a GPU's products of other batches give: there a
+// product's way depends on how many it is made with, and in bf16 two ways are some roundings of
+// 2^-9 apart after each of the polynomial's steps. Ranks whose others are gone at a step's end have
+// done it all the same.
 TEST_P(OnDevice, RanksShareTheirPolarFactors) {
+  const WithoutCudnnAttention same_order;
   for (const char* rule : {"muon", "normuon", "transported"}) {
     for (const Products products : {Products::kFloat, Products::kBfloat16}) {
       for (const std::size_t ranks : {2U, 3U, 16U}) {
@@ -208,7 +235,8 @@ TEST_P(OnDevice, RanksShareTheirPolarFactors) {
               if (device.place().is_cpu())
                 EXPECT_EQ(held[part], alone[part]);
               else
-                EXPECT_LT(distance(at::tensor(held[part]), at::tensor(alone[part])), 5e-3);
+                EXPECT_LT(distance(at::tensor(held[part]), at::tensor(alone[part])),
+                          products == Products::kBfloat16 ? 5e-2 : 5e-3);
             }
           }
         };

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "lib/base/rng.hpp"
 #include "trainer/engine/optimizer.hpp"
 #include "trainer/plan.hpp"
 #include "trainer/safetensors_file.hpp"
@@ -90,6 +91,43 @@ TEST_P(ModelAgainstReference, GradientsOfEveryParameter) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, ModelAgainstReference, testing::Values("grouped", "tied"),
                          [](const auto& which) { return which.param; });
+
+// Box-Muller, one parameter after another: what as many threads as there are must draw, too.
+std::vector<float> drawn_in_order(const ModelConfig& config, std::uint64_t seed) {
+  const ParameterLayout layout(config);
+  std::vector<float> out(static_cast<std::size_t>(layout.size()), 1.0F);
+  for (const Parameter& parameter : layout.all()) {
+    if (parameter.role == Role::kGain) continue;
+    const bool onto_stream = parameter.name.find("o_proj") != std::string::npos ||
+                             parameter.name.find("down_proj") != std::string::npos;
+    const double layers = static_cast<double>(config.layers);
+    const double deviation = config.init_std * (onto_stream ? 1 / std::sqrt(2 * layers) : 1);
+    Rng rng(seed, "init." + parameter.name);
+    for (std::int64_t i = 0; i < parameter.count(); i += 2) {
+      const double radius = deviation * std::sqrt(-2 * std::log(1 - rng.unit()));
+      const double angle = 6.283185307179586 * rng.unit();
+      out[std::size_t(parameter.offset + i)] = static_cast<float>(radius * std::cos(angle));
+      if (i + 1 < parameter.count())
+        out[std::size_t(parameter.offset + i + 1)] = static_cast<float>(radius * std::sin(angle));
+    }
+  }
+  return out;
+}
+
+TEST(Model, ThreadsDrawTheWeightsThatOneDoes) {
+  ModelConfig config = named_config("tiny").value();
+  config.vocab = 257;
+  config.layers = 3;
+  const ParameterLayout layout(config);
+  const std::vector<float> want = drawn_in_order(config, 7);
+  for (const int threads : {1, 4, 40}) {  // also more than there are parameters
+    at::set_num_threads(threads);
+    std::vector<float> got(want.size());
+    draw_weights(config, layout, 7, got);
+    EXPECT_TRUE(got == want) << threads;
+  }
+  at::set_num_threads(1);
+}
 
 TEST(Model, GradientIsTheSlopeOfItsLoss) {
   const Reference reference = open("grouped");

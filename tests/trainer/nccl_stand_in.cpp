@@ -42,6 +42,7 @@ struct Stand {
 Stand stand;
 thread_local int device = 0;
 thread_local int group = 0;
+thread_local cudaError_t last_error = cudaSuccess;
 
 Rank& rank_at(int number) {
   return stand.ranks.at(static_cast<std::size_t>(number));
@@ -49,8 +50,12 @@ Rank& rank_at(int number) {
 void misuse(std::string what) {
   stand.misuses.push_back(std::move(what));
 }
+cudaError_t ends(cudaError_t code) {
+  if (code != cudaSuccess) last_error = code;
+  return code;
+}
 cudaError_t cuda(const char* name, int of) {
-  return rank_at(of).rules.fails == name ? cudaErrorLaunchFailure : cudaSuccess;
+  return ends(rank_at(of).rules.fails == name ? cudaErrorLaunchFailure : cudaSuccess);
 }
 
 }  // namespace
@@ -196,6 +201,9 @@ std::vector<std::string> misuses() {
   const std::lock_guard lock(stand.mutex);
   return stand.misuses;
 }
+bool leaves_an_error() {
+  return last_error != cudaSuccess;
+}
 int held() {
   const std::lock_guard lock(stand.mutex);
   return stand.held;
@@ -245,7 +253,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (const cudaError_t code = cuda("cudaStreamQuery", stream->device); code != cudaSuccess)
     return code;
   while (!stream->works.empty()) {
-    if (!stream->works.front()()) return cudaErrorNotReady;
+    if (!stream->works.front()()) return ends(cudaErrorNotReady);
     stream->works.pop_front();
   }
   return cudaSuccess;
@@ -263,6 +271,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     return true;
   });
   return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() {
+  return std::exchange(last_error, cudaSuccess);
 }
 
 const char* cudaGetErrorString(cudaError_t) {

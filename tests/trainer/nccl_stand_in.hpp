@@ -2,7 +2,8 @@
 // its waits, errors and aborts can be tested without a GPU. A rank is the GPU of its number, and a
 // GPU's memory is the host's. A stream does what it was given, in order, when it is asked how far
 // it is; a collective is done there when every rank's stream has come to it. What would hang or
-// crash in NCCL or CUDA is written down as a misuse. Any thread.
+// crash in NCCL or CUDA is written down as a misuse. A CUDA call that does not succeed is its
+// thread's last error until cudaGetLastError(). Any thread.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,8 @@ void set(std::uint64_t rank, const Rules& rules);
 std::vector<std::string> launches(std::uint64_t rank);
 int aborts(std::uint64_t rank);
 std::vector<std::string> misuses();
+// What the next launch of this thread would report, whatever had caused it; looking keeps it.
+bool leaves_an_error();
 int held();  // streams, memory, communicators and groups that were not given back
 
 }  // namespace longhaul::nccl_stand_in

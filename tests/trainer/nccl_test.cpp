@@ -135,6 +135,29 @@ TEST(NcclRanks, SumAndGatherWhatIsDoneAtOnceAndWhatIsInProgress) {
   }
 }
 
+// A trainer's thread goes on to launch its own work, and asks whether that has failed.
+TEST(NcclRanks, ASumThatWasWaitedForLeavesNoErrorBehind) {
+  Ranks ranks(2);
+  std::barrier asked(2);
+  bool summing = false;
+  auto made = ranks.open([&](std::uint64_t rank, Membership& mine) {
+    if (rank == 0)
+      mine.gone = [&]() -> std::optional<std::string> {
+        if (std::exchange(summing, false)) asked.arrive_and_wait();
+        return std::nullopt;
+      };
+  });
+  summing = true;
+  ranks.each([&](std::uint64_t rank) {
+    if (rank == 1) asked.arrive_and_wait();  // rank 0 has found its stream not ready
+    EXPECT_TRUE(sum_of_three(*made[rank]));
+    EXPECT_FALSE(nccl_stand_in::leaves_an_error()) << rank;
+  });
+  EXPECT_FALSE(summing);
+  made.clear();
+  expect_all_given_back();
+}
+
 TEST(NcclRanks, LaunchBucketsInTheOrderInWhichThePassNamesThem) {
   Ranks ranks(2, {2});
   auto made = ranks.open();

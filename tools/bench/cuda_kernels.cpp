@@ -91,6 +91,7 @@ class Bench {
         "{\"bench\":\"cuda-kernels\",\"cell\":\"copy\",\"gpu\":\"%s\",\"microseconds\":%.1f,"
         "\"gb_per_second\":%.0f}\n",
         gpu_.c_str(), seconds * 1e6, copy_);
+    std::fflush(stdout);  // what is measured is kept, whatever becomes of the next one
   }
 
   template <class Work>
@@ -102,6 +103,7 @@ class Bench {
         "\"microseconds\":%.1f,\"bytes\":%lld,\"gb_per_second\":%.0f,\"share_of_copy\":%.3f}\n",
         name, element, gpu_.c_str(), seconds * 1e6, static_cast<long long>(bytes), rate,
         rate / copy_);
+    std::fflush(stdout);
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "lib/base/rng.hpp"
 #include "lib/cli/exit_code.hpp"
@@ -19,6 +20,10 @@ using BenchClock = std::chrono::steady_clock;
 
 double seconds_since(BenchClock::time_point began) {
   return std::chrono::duration<double>(BenchClock::now() - began).count();
+}
+
+std::string json_number(double value) {  // JSON has no other
+  return std::isfinite(value) ? fmt::format("{:.4f}", value) : "null";
 }
 
 double middle_of(std::vector<double> values) {
@@ -138,13 +143,13 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
       "\"dtype\":\"{}\",\"batch\":{},\"micro\":{},\"sequence\":{},\"tokens_per_second\":{:.1f},"
       "\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},\"forward_seconds\":{:.6f},"
       "\"backward_seconds\":{:.6f},\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},"
-      "\"optimizer_share\":{:.4f},\"loss\":{:.4f},\"peak_flops\":{:.4g},\"peak\":{},"
+      "\"optimizer_share\":{:.4f},\"loss\":{},\"peak_flops\":{:.4g},\"peak\":{},"
       "\"mfu_full\":{},\"mfu_causal\":{},\"device_bytes\":{:.0f}}}\n",
       run.model, run.optimizer, device.name(), parameter_count(config), run.dtype, run.batch,
       run.micro == 0 ? run.batch : run.micro, run.sequence, rate, step, middle_of(times.model),
       forward, std::max(0.0, middle_of(times.model) - forward), middle_of(times.optimizer),
-      middle_of(times.polar), middle_of(times.optimizer) / step, times.loss, peak.flops,
-      peak.source, share_of_peak(train_flops_full(config, sequence)),
+      middle_of(times.polar), middle_of(times.optimizer) / step, json_number(times.loss),
+      peak.flops, peak.source, share_of_peak(train_flops_full(config, sequence)),
       share_of_peak(train_flops_causal(config, sequence)), device.peak_bytes()));
   return cli::kOk;
 }

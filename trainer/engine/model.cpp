@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "lib/base/rng.hpp"
@@ -45,17 +46,23 @@ void Model::init(std::uint64_t seed) {
 void draw_weights(const ModelConfig& config, const ParameterLayout& layout, std::uint64_t seed,
                   std::span<float> weights) {
   const double narrow = 1.0 / std::sqrt(2.0 * static_cast<double>(config.layers));
-  for (const Parameter& parameter : layout.all()) {
+  const auto draw = [&](const Parameter& parameter) {
     float* at = weights.data() + parameter.offset;
     if (parameter.role == Role::kGain) {
       std::fill(at, at + parameter.count(), 1.0F);
-      continue;
+      return;
     }
     const bool onto_stream = parameter.name.find("o_proj") != std::string::npos ||
                              parameter.name.find("down_proj") != std::string::npos;
     Rng rng(seed, "init." + parameter.name);
     normal(at, parameter.count(), config.init_std * (onto_stream ? narrow : 1), rng);
-  }
+  };
+  // Each has a stream of numbers of its own, so who draws it when is the same. One after another,
+  // as threads come free: they differ in size by thousands.
+  std::atomic<std::size_t> next = 0;
+  at::parallel_for(0, at::get_num_threads(), 1, [&](std::int64_t, std::int64_t) {
+    for (std::size_t i = next++; i < layout.all().size(); i = next++) draw(layout.all()[i]);
+  });
 }
 
 void Model::read_weights_from(const at::Tensor& weights) {

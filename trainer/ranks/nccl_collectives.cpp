@@ -143,6 +143,9 @@ class NcclCollectives final : public Collectives {
     for (;;) {
       const cudaError_t asked = ::cudaStreamQuery(stream_);
       if (asked != cudaErrorNotReady) return done(asked);
+      // It is kept as this thread's last error, too, and the next launch here, of a kernel or of
+      // LibTorch, would report it as its own.
+      static_cast<void>(::cudaGetLastError());
       const ncclResult_t code = asynchronous();
       if (code != ncclSuccess && code != ncclInProgress)
         return abort(::ncclGetErrorString(code), Kind::kLink);
