@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(Host, OnDevice, testing::Values("cpu"));
 
 TEST(Device, IsNamedOrRefusedWithItsReason) {
   EXPECT_EQ(Device::open("cpu")->name(), "cpu");
-  for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:12", ""}) {
+  for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:64", "cuda:-1", "cuda:1x", ""}) {
     const auto opened = Device::open(name);
     ASSERT_FALSE(opened) << name;
     EXPECT_EQ(opened.error().kind(), Kind::kUsage) << name;
