@@ -1,5 +1,6 @@
 #include "lib/transfer/codec_chooser.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace longhaul::transfer {
@@ -9,15 +10,22 @@ using compression::Codec;
 CodecChooser::Kind& CodecChooser::kind_of(std::uint32_t row, std::uint64_t file_bytes) {
   const bool large = file_bytes >= kLargeFile;
   const std::uint32_t key = large ? row : kSmall;
-  if (const auto found = kinds_.find(key); found != kinds_.end()) return found->second;
+  ++asked_;
+  if (const auto found = kinds_.find(key); found != kinds_.end()) {
+    found->second.asked = asked_;
+    return found->second;
+  }
   compression::DataTraits traits;
   // Large files may be tensors or tokens of two bytes: the probe tells. Small ones hardly are.
   if (large) traits.plane_bytes = 2;
   const auto like = large ? kinds_.find(last_large_) : kinds_.end();
   Kind made{like != kinds_.end() && like->first != kSmall ? like->second.ladder.for_the_like()
-                                                          : compression::Ladder(traits),
-            {}};
-  if (kinds_.size() >= kLaddersMax) kinds_.erase(kinds_.begin());
+                                                          : compression::Ladder(traits)};
+  made.asked = asked_;
+  if (kinds_.size() >= kLaddersMax)
+    kinds_.erase(std::min_element(kinds_.begin(), kinds_.end(), [](const auto& a, const auto& b) {
+      return a.second.asked < b.second.asked;
+    }));
   return kinds_.emplace(key, std::move(made)).first->second;
 }
 

@@ -33,15 +33,17 @@ class CodecChooser {
 
  private:
   static constexpr std::uint64_t kLargeFile = 1U << 20;
-  static constexpr std::size_t kLaddersMax = 64;  // the oldest file's goes
+  static constexpr std::size_t kLaddersMax = 64;  // that of the file longest unasked for goes
   static constexpr std::uint32_t kSmall = 0xffffffff;
   struct Kind {
     compression::Ladder ladder;
-    std::optional<compression::Rung> trial;  // out
+    std::optional<compression::Rung> trial{};  // out
+    std::uint64_t asked = 0;                   // of asked_: when last
   };
   Kind& kind_of(std::uint32_t row, std::uint64_t file_bytes);
   unsigned cores_;
   std::map<std::uint32_t, Kind> kinds_;
+  std::uint64_t asked_ = 0;
   std::uint32_t last_large_ = kSmall;  // of which a block was measured; kSmall: none
 };
 
