@@ -5,6 +5,7 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from killing import children, kill
 from small_run import Trainer, checkpoints, tokenize
 
 RANKS = ("--ranks", 3, "--batch", 6)
-LOST, STOPPED = 5, 130  # exit codes
+LOST, STOPPED, NOT_FOUND = 5, 130, 3  # exit codes
 GONE = "rank 2 is gone: its process or its host has died"
 MEET = "longhaul-train: cannot meet the other ranks\n  why: "
 TOLD = "why: rank 0 has ended the run: "
@@ -83,7 +84,6 @@ def waiting(program, shards, folder, name):
 
 def while_they_open(program, folder, shards):
     """Before the first step: what one of them meets, all end by, a signal as well as a death."""
-    (folder / "site/.longhaul").mkdir(parents=True)
     trainer, ranks = waiting(program, shards, folder, "opens")
     try:
         kill(ranks[2])
@@ -101,6 +101,45 @@ def while_they_open(program, folder, shards):
     assert f"{MEET}rank 1: wait for the dataset\n" in said, said
 
 
+def apart(program, folder, name, *datas):
+    """A trainer for each of them, its words, as ranks on hosts of their own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": str(len(datas)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+             "LOCAL_RANK": "0"}
+    return [Trainer(program, data, folder / name, folder / f"{name}{rank}.log", *more, RANK=str(rank),
+                    **place)
+            for rank, (data, *more) in enumerate(datas)]
+
+
+def while_one_lacks_its_data(program, folder, shards, datasets):
+    """All end by its error, which no new start mends, or wait with it, and can be stopped."""
+    trainers = apart(program, folder, "apart", [shards], [folder / "nowhere"])
+    try:
+        said = [finished(trainer, NOT_FOUND) for trainer in trainers]
+    finally:
+        for trainer in trainers:
+            trainer.kill()
+    why = "No such file or directory"
+    assert f"{MEET}rank 1: open {folder}/nowhere: {why}\n" in said[0], said[0]
+    assert f"cannot open {folder}/nowhere\n  why: {why}\n" in said[1], said[1]
+    assert "resume auto" not in said[0] + said[1], said
+    assert not (folder / "apart/log").exists(), "no attempt was begun"
+    if not datasets:
+        return
+    (folder / "site/.longhaul").mkdir(parents=True)
+    nothing = ["", "--dataset", "words", "--store", folder / "site"]
+    trainers = apart(program, folder, "waits", [shards], nothing)
+    try:
+        trainers[1].until_said("longhaul-train: waits for ")
+        trainers[0].process.send_signal(signal.SIGTERM)
+        said = [finished(trainer, STOPPED) for trainer in trainers]
+    finally:
+        for trainer in trainers:
+            trainer.kill()
+    assert f"{MEET}rank 0: hear from the other ranks\n" in said[1], said[1]
+
+
 def main():
     program, shim = (str(Path(word).resolve()) for word in sys.argv[1:3])
     folder = Path(tempfile.mkdtemp(prefix="longhaul-lost-rank-"))
@@ -108,6 +147,7 @@ def main():
         shards = tokenize(program, b"the quick brown fox " * 5000, folder / "shards")
         while_it_trains(program, folder, shards)
         while_one_saves(program, folder, shards, shim)
+        while_one_lacks_its_data(program, folder, shards, "none" not in sys.argv[3:])
         if "none" not in sys.argv[3:]:
             while_they_open(program, folder, shards)
         print("all held")

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <latch>
 #include <thread>
 
 #include "tests/trainer/rank_places.hpp"
@@ -280,6 +281,35 @@ TEST(Gloo, ARankThatLeavesIsAnErrorForTheRest) {
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().kind(), Kind::kLink) << done.error().message();
   });
+}
+
+// Rank 1 talks to ranks 0 and 2 alone, which know that rank 3 is gone, and stay.
+TEST(Gloo, WhoDoesNotTalkToTheDeadHearsOfItFromTheRest) {
+  constexpr std::uint64_t kRanks = 4;
+  std::latch failed(kRanks - 1);
+  as_ranks(kRanks, [&](std::unique_ptr<Star>& star, std::uint64_t rank) {
+    auto collectives = gloo(*star, rank, kRanks);
+    if (rank == 3) return;
+    std::vector<float> values(1 << 20, 1);
+    Result<> done;
+    for (int i = 0; done && i < 100; ++i) done = collectives->sum(std::span(values));
+    failed.arrive_and_wait();
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().kind(), Kind::kLink) << done.error().message();  // and not kTimeout
+  });
+}
+
+// In the midst of meeting: what ends the exchange is the error, not Gloo's words about it.
+TEST(Gloo, ASignalWhileTheyMeetIsAStop) {
+  int exchanges = 0;
+  const auto exchange = [&](const std::string& mine) -> Result<std::vector<std::string>> {
+    if (++exchanges == 1) return std::vector<std::string>{mine, mine};
+    return fail(Kind::kInterrupted, "hear from the other ranks");
+  };
+  const auto made = gloo_collectives({0, 2, 0, "127.0.0.1", 60s, exchange});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().kind(), Kind::kInterrupted);
+  EXPECT_EQ(exchanges, 2);
 }
 
 // It has told where it listens, and is gone before the others have reached it there.

@@ -167,6 +167,40 @@ TEST(Gate, HearsASignalAndADeathFromAnyRank) {
   EXPECT_NE(gate.lost()->message().find("rank 1"), std::string::npos);  // the first tells
 }
 
+TEST(Gate, AnErrorOfAnyRankIsTheRunsOwnKindOfError) {
+  for (const Kind kind : {Kind::kNotFound, Kind::kNoSpace, Kind::kInterrupted, Kind::kLink}) {
+    Gate gate(3);
+    gate.on_message(2, failed_by(Error(kind, "read shards/a.bin", "nobody has it")));
+    ASSERT_TRUE(gate.lost());
+    EXPECT_EQ(gate.lost()->kind(), kind);
+    EXPECT_EQ(gate.lost()->message(),
+              "train with 3 ranks: rank 2: read shards/a.bin: nobody has it");
+    const bool again = kind == Kind::kLink;  // else a new start meets the same
+    EXPECT_EQ(gate.lost()->advice(), again ? "start the run again with --resume auto" : "");
+    EXPECT_EQ(gate.stop_asked(), kind == Kind::kInterrupted);
+  }
+  Gate gate(3);
+  gate.on_message(1, {Message::Kind::kFailed, false, 200, "of a version to come"});
+  EXPECT_EQ(gate.lost()->kind(), Kind::kLink);
+}
+
+// Ranks 1 and 3 saw rank 2's death inside a sum and end, all while rank 0 computed.
+TEST(Gate, WhoDiedIsToldBeforeWhoSufferedFromIt) {
+  const Message suffered = failed_by(Error(Kind::kLink, "sum over the ranks", "connection reset"));
+  Gate gate(4);
+  gate.on_message(1, suffered);
+  gate.on_gone(1);
+  ASSERT_TRUE(gate.lost());
+  EXPECT_EQ(gate.lost()->why(), "rank 1: sum over the ranks: connection reset");
+  gate.on_message(3, suffered);
+  gate.on_gone(3);
+  EXPECT_EQ(gate.lost()->why(), "rank 1: sum over the ranks: connection reset");
+  gate.on_gone(2);
+  EXPECT_EQ(gate.lost()->why(), "rank 2 is gone: its process or its host has died");
+  gate.on_gone(0);  // the first one that died is told
+  EXPECT_EQ(gate.lost()->why(), "rank 2 is gone: its process or its host has died");
+}
+
 TEST(Gate, ARankThatGivesOrdersIsRefused) {
   Gate gate(3);
   gate.on_message(2, {Message::Kind::kGo, false, 0, ""});

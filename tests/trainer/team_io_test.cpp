@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -74,6 +75,55 @@ TEST(Team, ASumEndsWhenARankIsGoneAndTheErrorSaysWhich) {
       EXPECT_EQ(blamed.why(), kTold);
     }
   });
+}
+
+// A run before its first step: one rank still opens its data, the other waits for that.
+TEST(Team, ASignalWhileTheOthersAreWaitedForStopsAll) {
+  const Listener listener;
+  std::promise<void> formed;
+  std::atomic<bool> asked = false;
+  std::thread opening([&] {
+    auto team = Team::form(
+        listener.place(1, 2), 60s, [] { return false; }, held_up);
+    ASSERT_TRUE(team);
+    formed.get_future().wait();
+    ::poll(nullptr, 0, 20);  // it waits by now, or is about to
+    asked = true;
+    while (!(*team)->missing()) ::poll(nullptr, 0, 1);
+    const Error why = (*team)->who_left();
+    EXPECT_EQ(why.kind(), Kind::kInterrupted);
+    EXPECT_EQ(why.why(), "rank 0: hear from the other ranks");
+  });
+  auto team = Team::form(
+      listener.place(0, 2), 60s, [&] { return asked.load(); }, held_up);
+  ASSERT_TRUE(team);
+  formed.set_value();
+  const auto met = (*team)->exchange("settings");
+  ASSERT_FALSE(met);
+  EXPECT_EQ(met.error().kind(), Kind::kInterrupted);
+  (*team)->leave(met.error());
+  opening.join();
+}
+
+Result<std::unique_ptr<Collectives>> cannot_join(const Membership&) {
+  return fail(Kind::kUnsupported, "load libgloo", "there is none");
+}
+
+TEST(Team, WhoCannotJoinTheSumsSaysWhy) {
+  const Listener listener;
+  std::thread without([&] {
+    const auto team = Team::form(
+        listener.place(1, 2), 60s, [] { return false; }, cannot_join);
+    EXPECT_FALSE(team);
+  });
+  auto team = Team::form(
+      listener.place(0, 2), 60s, [] { return false; }, held_up);
+  ASSERT_TRUE(team);
+  const auto met = (*team)->exchange("settings");
+  ASSERT_FALSE(met);
+  EXPECT_EQ(met.error().kind(), Kind::kUnsupported);
+  EXPECT_EQ(met.error().why(), "rank 1: load libgloo: there is none");
+  without.join();
 }
 
 TEST(Team, WhoWaitsForAStepIsToldWhoIsGone) {

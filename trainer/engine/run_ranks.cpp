@@ -172,12 +172,7 @@ Result<> TrainingRun::wait_apart(const std::string& lacks) {
 }
 
 void TrainingRun::leave(const std::optional<Error>& why) {
-  if (!team_) return;
-  if (leads()) {
-    team_->end(why);
-  } else if (why) {
-    team_->say_failed(*why);
-  }
+  if (team_) team_->leave(why);
 }
 
 }  // namespace longhaul::trainer

@@ -18,9 +18,10 @@ void Gate::on_message(std::uint64_t rank, const Message& message) {
       seen.waits = printable(message.text, 200);
       return;
     case Message::Kind::kFailed:
-      if (!lost_)
-        lost_ = Error(Kind::kLink, fmt::format("train with {} ranks", ranks_),
-                      fmt::format("rank {}: {}", rank, printable(message.text, 400)));
+      seen.failed = true;
+      if (lost_) return;
+      lost_ = error_of_failed(rank, message, fmt::format("train with {} ranks", ranks_));
+      second_hand_ = lost_->kind() == Kind::kLink || lost_->kind() == Kind::kTimeout;
       return;
     default:
       if (!lost_)
@@ -30,7 +31,9 @@ void Gate::on_message(std::uint64_t rank, const Message& message) {
 }
 
 void Gate::on_gone(std::uint64_t rank) {
-  if (lost_) return;
+  // A rank that says why it ends is gone after that, but did not end the others.
+  if (lost_ && (!second_hand_ || seen_[rank].failed)) return;
+  second_hand_ = false;
   lost_ = Error(Kind::kLink, fmt::format("train with {} ranks", ranks_),
                 fmt::format("rank {} is gone: its process or its host has died", rank))
               .advise("start the run again with --resume auto");

@@ -28,11 +28,14 @@ class Gate {
   struct Seen {
     std::optional<std::uint64_t> ready;  // the newest step whose batch it holds
     std::string waits;
+    bool failed = false;
   };
   std::uint64_t ranks_;
   std::map<std::uint64_t, Seen> seen_;
   bool stop_ = false;
   std::optional<Error> lost_;
+  bool second_hand_ =
+      false;  // it is a link's end as another rank saw it: who died is still to come
 };
 
 }  // namespace longhaul::trainer

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <optional>
 
 #include "lib/base/escape.hpp"
 
@@ -49,18 +50,29 @@ class ExchangedStore final : public gloo::rendezvous::Store {
   void wait(const std::vector<std::string>&) override {
     if (!addresses_.empty()) return;
     auto all = membership_.exchange(address_);
-    if (!all) throw std::runtime_error(all.error().message());
+    if (!all) {
+      refused_ = all.error();
+      throw std::runtime_error(refused_->message());
+    }
     addresses_ = *std::move(all);
   }
   void wait(const std::vector<std::string>& keys, const std::chrono::milliseconds&) override {
     wait(keys);
   }
+  // Why the ranks could not exchange what Gloo asks for: of that it would know no more than a text.
+  const std::optional<Error>& refused() const { return refused_; }
 
  private:
   const Membership& membership_;
   std::vector<std::string> hosts_, addresses_;
   std::string address_;
+  std::optional<Error> refused_;
 };
+
+tl::unexpected<Error> ended(Kind kind, std::string why) {
+  return fail(Error(kind, "sum over the ranks", std::move(why))
+                  .advise("start the run again with --resume auto"));
+}
 
 template <class Call>
 Result<> guarded(Call&& call) {
@@ -70,12 +82,10 @@ Result<> guarded(Call&& call) {
   } catch (const gloo::IoException& error) {
     const std::string why = error.what();
     const bool late = why.find("imed out") != std::string::npos;
-    if (late)
-      return fail(Error(Kind::kTimeout, "sum over the ranks", "a rank does not come")
-                      .advise("start the run again with --resume auto"));
-    return fail(Kind::kLink, "sum over the ranks", printable(why, 200));
+    if (late) return ended(Kind::kTimeout, "a rank does not come");
+    return ended(Kind::kLink, printable(why, 200));
   } catch (const std::exception& error) {
-    return fail(Kind::kLink, "sum over the ranks", printable(error.what(), 200));
+    return ended(Kind::kLink, printable(error.what(), 200));
   }
 }
 
@@ -87,7 +97,7 @@ class GlooCollectives final : public Collectives {
   Result<> sum(std::span<float> values) override { return sum_of(values); }
   Result<> sum(std::span<double> values) override { return sum_of(values); }
   Result<> gather(std::span<float> all, std::span<const std::size_t> counts) override {
-    return guarded([&] {
+    return of_all([&] {
       gloo::AllgathervOptions options(context_);
       options.setOutput(all.data(), std::vector<std::size_t>(counts.begin(), counts.end()));
       gloo::allgatherv(options);
@@ -95,10 +105,18 @@ class GlooCollectives final : public Collectives {
   }
 
  private:
+  // Of three ranks that lose the third, one may wait for the other's numbers alone, which is out of
+  // the sum already and waits to be told who died. So whoever is out ends it for all.
+  template <class Call>
+  Result<> of_all(Call&& call) {
+    Result<> done = guarded(call);
+    if (!done) static_cast<void>(guarded([this] { context_->closeConnections(); }));
+    return done;
+  }
   template <class Number>
   Result<> sum_of(std::span<Number> values) {
     if (values.empty()) return {};
-    return guarded([&] {
+    return of_all([&] {
       gloo::AllreduceOptions options(context_);
       options.setAlgorithm(gloo::AllreduceOptions::Algorithm::RING);
       options.setOutput(values.data(), values.size());
@@ -116,7 +134,8 @@ class GlooCollectives final : public Collectives {
 Result<std::unique_ptr<Collectives>> gloo_collectives(const Membership& membership) {
   std::vector<std::string> hosts = TRY(membership.exchange(host_name()));
   std::shared_ptr<gloo::rendezvous::Context> context;
-  TRY(guarded([&] {
+  ExchangedStore store(membership, std::move(hosts));
+  Result<> connected = guarded([&] {
     gloo::transport::tcp::attr where(membership.address.c_str());
     if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME"); interface != nullptr) {
       where = gloo::transport::tcp::attr();
@@ -131,10 +150,11 @@ Result<std::unique_ptr<Collectives>> gloo_collectives(const Membership& membersh
       context->setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(most));
     };
     patient(std::min<Duration>(membership.patience, std::chrono::seconds(60)));
-    ExchangedStore store(membership, std::move(hosts));
     context->connectFullMesh(store, device);
     patient(membership.patience);
-  }));
+  });
+  if (store.refused()) return fail(*store.refused());
+  TRY(std::move(connected));
   return std::unique_ptr<Collectives>(new GlooCollectives(std::move(context)));
 }
 

@@ -1,5 +1,7 @@
 #include "trainer/ranks/message.hpp"
 
+#include <fmt/format.h>
+
 #include <bit>
 
 #include "lib/base/escape.hpp"
@@ -27,6 +29,15 @@ Int get(std::string_view text, std::size_t at) {
   return load_le<Int>(bytes_of(text.substr(at)));
 }
 
+// `said`.step is a Kind, of another rank's error: this one's is of the same kind.
+Error error_like(const Message& said, std::string attempt, std::string why) {
+  const bool known = said.step <= static_cast<std::uint64_t>(Kind::kInterrupted);
+  const Kind kind = known ? static_cast<Kind>(said.step) : Kind::kLink;
+  Error error(kind, std::move(attempt), std::move(why));
+  if (kind != Kind::kLink && kind != Kind::kTimeout) return error;
+  return std::move(error).advise("start the run again with --resume auto");
+}
+
 }  // namespace
 
 Message end_by(const std::optional<Error>& error) {
@@ -37,12 +48,18 @@ Message end_by(const std::optional<Error>& error) {
 }
 
 Error error_of_end(const Message& end, std::string attempt) {
-  const bool known = end.step <= static_cast<std::uint64_t>(Kind::kInterrupted);
-  const Kind kind = known ? static_cast<Kind>(end.step) : Kind::kLink;
-  Error error(kind, std::move(attempt),
-              "rank 0 has ended the run: " + printable(end.text, kMostWhy));
-  if (kind != Kind::kLink && kind != Kind::kTimeout) return error;
-  return std::move(error).advise("start the run again with --resume auto");
+  return error_like(end, std::move(attempt),
+                    "rank 0 has ended the run: " + printable(end.text, kMostWhy));
+}
+
+Message failed_by(const Error& error) {
+  return {Message::Kind::kFailed, error.kind() == Kind::kInterrupted,
+          static_cast<std::uint64_t>(error.kind()), error.message().substr(0, kMostWhy)};
+}
+
+Error error_of_failed(std::uint64_t rank, const Message& failed, std::string attempt) {
+  return error_like(failed, std::move(attempt),
+                    fmt::format("rank {}: {}", rank, printable(failed.text, kMostWhy)));
 }
 
 std::string to_frame(const Message& message) {

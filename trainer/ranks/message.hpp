@@ -19,12 +19,12 @@ inline constexpr std::uint32_t kMaxFrame = 8U << 20;
 
 struct Message {
   enum class Kind : std::uint8_t {
-    kHello = 1,  // text: "longhaul ranks 2 RUN"; `step`: rank << 32 | ranks
+    kHello = 1,  // text: "longhaul ranks 3 RUN"; `step`: rank << 32 | ranks
     kBlob,       // to rank 0: this rank's part of an exchange
     kBlobs,      // from rank 0: all parts
     kReady,      // it holds the batch of `step`
     kWaits,      // it does not, and the text says why
-    kFailed,     // it ends, and the text says why
+    kFailed,     // it ends, by an error whose Kind is `step`; the text says why
     kGo,         // from rank 0: all hold it; text: what holds from this step on
     kEnd,        // from rank 0: it ends; by an error whose Kind is `step`, unless it is a stop
   };
@@ -40,6 +40,10 @@ Message end_by(const std::optional<Error>& error);
 // Of a kEnd that is no stop: what rank 0 ends by, as the others' error. So all ranks have one exit
 // code, and whoever starts them again knows whether that may help.
 Error error_of_end(const Message& end, std::string attempt);
+// The same of a rank that ends while the others do not, and for rank 0, who then ends by it. Of one
+// that was stopped, kInterrupted.
+Message failed_by(const Error& error);
+Error error_of_failed(std::uint64_t rank, const Message& failed, std::string attempt);
 
 std::string to_frame(const Message& message);
 // Takes the first whole frame off `buffer`; none: more bytes are wanted. kMalformed: it is no

@@ -19,7 +19,7 @@ namespace longhaul::trainer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::string_view kHelloText = "longhaul ranks 2 ";  // and the run
+constexpr std::string_view kHelloText = "longhaul ranks 3 ";  // and the run
 constexpr Duration kLook = 100ms;                             // between looks at whether to stop
 constexpr Duration kHelloWait = 5s;                           // for a stranger's first words
 constexpr Duration kLastWords = 3s;  // of one that is gone: they came before its connection's end
@@ -112,10 +112,10 @@ std::optional<Error> end_in(const Star::Heard& heard) {
     return Error(Kind::kLink, doing, fmt::format("rank {} is gone", heard.rank))
         .advise("start the run again with --resume auto");
   const Message& said = *heard.message;
-  if (said.kind == Message::Kind::kEnd && !said.stop) return error_of_end(said, doing);
-  if (said.kind != Message::Kind::kFailed && said.kind != Message::Kind::kEnd) return std::nullopt;
-  return Error(said.stop ? Kind::kInterrupted : Kind::kLink, doing,
-               fmt::format("rank {}: {}", heard.rank, printable(said.text, 400)));
+  if (said.kind == Message::Kind::kFailed) return error_of_failed(heard.rank, said, doing);
+  if (said.kind != Message::Kind::kEnd) return std::nullopt;
+  if (!said.stop) return error_of_end(said, doing);
+  return Error(Kind::kInterrupted, doing, "rank 0: " + printable(said.text, 400));
 }
 
 }  // namespace
@@ -167,9 +167,8 @@ Result<std::unique_ptr<Star>> Star::join(const RankPlace& place, Duration patien
 // nobody has read loses those to it, too.
 void Star::turn_away(Line& line, const std::string& run) {
   turned_away_ = printable(run, 200);
-  const std::string why = "it is of another run, " + printable(place_.run, 200);
-  if (write_all(line.fd, to_frame({Message::Kind::kFailed, false, 0, why})))
-    ::shutdown(line.fd, SHUT_WR);
+  const Error why(Kind::kLink, "it is of another run, " + printable(place_.run, 200));
+  if (write_all(line.fd, to_frame(failed_by(why)))) ::shutdown(line.fd, SHUT_WR);
   const auto until = Clock::now() + kHelloWait;
   while (line.fd >= 0 && readable(line.fd, until - Clock::now())) {
     read_from(line);
@@ -336,12 +335,14 @@ Error Star::who_left() {
   return Error(Kind::kLink, "meet the other ranks", gone().value_or(""));
 }
 
-Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duration patience) {
+Result<std::vector<std::string>> Star::exchange(const std::string& mine, Duration patience,
+                                                const std::function<bool()>& stop_asked) {
   const auto until = Clock::now() + patience;
   const auto next = [&]() -> Result<Heard> {
     for (;;) {
       const Duration left = until - Clock::now();
       if (left <= 0s) return fail(Kind::kTimeout, "hear from the other ranks");
+      if (stop_asked()) return fail(Kind::kInterrupted, "hear from the other ranks");
       std::optional<Heard> heard = TRY(hear(std::min<Duration>(left, kLook)));
       if (!heard) continue;
       if (std::optional<Error> end = end_in(*heard)) return fail(*std::move(end));

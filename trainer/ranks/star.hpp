@@ -36,8 +36,11 @@ class Star {
   void send_to_all(const Message& message);  // rank 0
   // The next message; none: nothing came in that time.
   Result<std::optional<Heard>> hear(Duration most);
-  // Every rank's text, in the order of ranks, at every rank. kLink: one is gone.
-  Result<std::vector<std::string>> exchange(const std::string& mine, Duration patience);
+  // Every rank's text, in the order of ranks, at every rank. kLink: one is gone. kInterrupted when
+  // asked to stop meanwhile.
+  Result<std::vector<std::string>> exchange(
+      const std::string& mine, Duration patience,
+      const std::function<bool()>& stop_asked = [] { return false; });
   // Why what all ranks do together cannot end any more, as this one sees it: "rank 2 is gone", or
   // rank 0's last word. None: nobody is gone. Any thread; never blocks, and takes nothing from
   // hear(). Only for who is inside a sum, or whose exchange the others wait for: at other times

@@ -15,7 +15,7 @@ constexpr Duration kSayAgain = 1s;
 Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patience,
                                          std::function<bool()> stop_asked, Join& join) {
   auto star = TRY(Star::join(place, patience, stop_asked));
-  std::unique_ptr<Team> team(new Team(place, patience, std::move(star)));
+  std::unique_ptr<Team> team(new Team(place, patience, std::move(stop_asked), std::move(star)));
   Membership membership{place.rank,
                         place.ranks,
                         place.gpu,
@@ -23,7 +23,12 @@ Result<std::unique_ptr<Team>> Team::form(const RankPlace& place, Duration patien
                         patience,
                         [&](const std::string& mine) { return team->exchange(mine); },
                         [seen = team->star_.get()] { return seen->gone(); }};
-  team->collectives_ = TRY(join(membership));
+  auto joined = join(membership);
+  if (!joined) {
+    team->leave(joined.error());
+    return fail(joined.error());
+  }
+  team->collectives_ = *std::move(joined);
   return team;
 }
 
@@ -62,6 +67,14 @@ void Team::end(const std::optional<Error>& why) {
   star_->send_to_all(end_by(why));
 }
 
+void Team::leave(const std::optional<Error>& why) {
+  if (leads()) {
+    end(why);
+  } else if (why) {
+    say_failed(*why);
+  }
+}
+
 Error Team::who_is_gone(const Error& error) {
   if (!leads()) {
     const auto heard = told(kBlameWait);
@@ -85,8 +98,7 @@ void Team::say_waits(Time now, std::uint64_t step, const std::string& what, bool
 }
 
 void Team::say_failed(const Error& why) {
-  const bool stopped = why.kind() == Kind::kInterrupted;
-  star_->send(0, {Message::Kind::kFailed, stopped, 0, why.message()});
+  star_->send(0, failed_by(why));
 }
 
 Result<std::optional<Team::Told>> Team::told(Duration most) {

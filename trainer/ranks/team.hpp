@@ -25,9 +25,10 @@ class Team {
   std::uint64_t ranks() const { return place_.ranks; }
   bool leads() const { return place_.rank == 0; }
   Collectives& collectives() { return *collectives_; }
-  // Every rank's text at every rank; kLink when one is gone or has failed meanwhile.
+  // Every rank's text at every rank; kLink when one is gone, else the kind of what it failed by.
+  // kInterrupted when this rank or another was asked to stop meanwhile.
   Result<std::vector<std::string>> exchange(const std::string& mine) {
-    return star_->exchange(mine, patience_);
+    return star_->exchange(mine, patience_, stop_asked_);
   }
   // Whether one will not come to the next exchange any more, and which. Whoever does what may take
   // hours before an exchange asks now and then.
@@ -40,6 +41,8 @@ class Team {
   void go(std::uint64_t step, std::span<const Command> settings);
   // Nullopt, or kInterrupted: a stop, which is no error of the others.
   void end(const std::optional<Error>& why);
+  // Any rank's last word to the others: of the others only why they fail.
+  void leave(const std::optional<Error>& why);
   // kTimeout: a rank that does not hold `step`'s batch has said nothing for the whole patience, nor
   // has this one waited for it a shorter time. One that waits for data says so now and then.
   Result<> expect_words(std::uint64_t step, Duration waited) const;
@@ -62,15 +65,18 @@ class Team {
   Result<std::optional<Told>> told(Duration most);
 
  private:
-  Team(const RankPlace& place, Duration patience, std::unique_ptr<Star> star)
+  Team(const RankPlace& place, Duration patience, std::function<bool()> stop_asked,
+       std::unique_ptr<Star> star)
       : place_(place),
         patience_(patience),
+        stop_asked_(std::move(stop_asked)),
         star_(std::move(star)),
         gate_(place.ranks),
         heard_(place.ranks) {}
 
   RankPlace place_;
   Duration patience_;
+  std::function<bool()> stop_asked_;
   std::unique_ptr<Star> star_;
   Gate gate_;
   std::vector<std::optional<std::chrono::steady_clock::time_point>> heard_;  // last, by rank
