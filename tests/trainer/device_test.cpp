@@ -49,7 +49,9 @@ TEST(Memory, WhatLibTorchThrowsForWantOfItIsAnError) {
     EXPECT_EQ(refused.error().kind(), Kind::kLimit);
     EXPECT_NE(refused.error().message().find("not enough memory"), std::string::npos) << way;
   }
-  EXPECT_THROW(outcome([]() -> Result<int> { TORCH_CHECK(false, "another mishap"); }), c10::Error);
+  EXPECT_THROW(
+      static_cast<void>(outcome([]() -> Result<int> { TORCH_CHECK(false, "another mishap"); })),
+      c10::Error);
 }
 
 }  // namespace
