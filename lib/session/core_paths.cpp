@@ -102,7 +102,7 @@ Result<PathId> Core::adopt(Time now, Arrival& arrival) {
 void Core::open(Path& path) {
   path.state = Path::State::kOpen;
   path.since = now_;
-  path.heart = Heartbeat(now_);
+  path.heart = Heartbeat(now_, path.handshake_rtt);
   tune();  // before its first data: a congestion control is best chosen then
 }
 

@@ -56,7 +56,7 @@ void Core::measure(Path& path, const PathInfo& info) {
   if (info.bytes_delivered > before.bytes_delivered) {
     knows_delivered_ = true;
     round_delivered_ += info.bytes_delivered - before.bytes_delivered;
-    path.heart.on_progress(now_);
+    path.heart.on_progress(now_, info.rtt);
     segments_.on_delivered(info.bytes_delivered);
   }
   if (info.bytes_sent < before.bytes_sent ||
@@ -165,6 +165,7 @@ void Core::on_epoch(bool limited) {
   epoch.sum = BytesPerSecond(std::exchange(epoch_delivered_, 0) * 1'000'000 / us);
   epoch.open = paths_.count(now_, PathRole::kBulk).open;
   epoch.limited_by_link = limited;
+  epoch.rtt_min = rate_.rtt_min();
   // A cap that is not reached is not what holds us.
   const bool reached = epoch.sum.value() >= rate_.cap().value() / 10 * 9;
   epoch.link_full = (rate_.link_full() && reached) ||

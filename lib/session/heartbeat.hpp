@@ -17,14 +17,21 @@ constexpr Duration kHeartbeatMost = 5s;  // a peer that answers late cannot make
 
 class Heartbeat {
  public:
-  explicit Heartbeat(Time now) : heard_(now), next_ping_(now), ping_sent_(now) {}
+  // rtt: of the path's handshake, which the first words will not beat where a queue stands; zero:
+  // not known.
+  explicit Heartbeat(Time now, Duration rtt = {})
+      : heard_(now), next_ping_(now), ping_sent_(now), kernel_rtt_(rtt) {}
 
   // The peer's kernel acknowledged new bytes: what we say gets there, however long our ping or its
   // answer wait behind bulk data on a slow connection. A kernel also does that for a process that
-  // stands still: of that we hear nothing more.
-  void on_progress(Time now) { progress_ = now; }
+  // stands still: of that we hear nothing more. rtt: the kernel's own, zero: not known. Where many
+  // connections share a slow link's long queue, it is known long before a ping was answered.
+  void on_progress(Time now, Duration rtt) {
+    progress_ = now;
+    if (rtt > Duration{}) kernel_rtt_ = rtt;
+  }
   Duration interval() const {
-    return std::clamp<Duration>(rtt_ * 3, kHeartbeatLeast, kHeartbeatMost);
+    return std::clamp<Duration>(std::max(rtt_, kernel_rtt_) * 3, kHeartbeatLeast, kHeartbeatMost);
   }
   void on_heard(Time now) { heard_ = std::max(heard_, now); }
   // Call when ping_at() has come; gives the number to send.
@@ -61,7 +68,7 @@ class Heartbeat {
   Time heard_, next_ping_, ping_sent_, progress_{};
   std::uint64_t number_ = 0, timed_ = 0;
   bool ping_out_ = false;
-  Duration rtt_{}, rtt_min_{}, last_{};
+  Duration rtt_{}, rtt_min_{}, last_{}, kernel_rtt_{};
 };
 
 }  // namespace longhaul::session

@@ -14,6 +14,19 @@ constexpr std::uint32_t kSettleEpochs = 3;    // dial, handshake, ramp
 constexpr std::uint32_t kLossyEpochs = 2;     // one may be the overshoot of a slow start
 constexpr std::uint32_t kOpenEpochsMost = 6;  // waiting for dials that do not succeed
 
+// A link is thin for connections that have fewer packets on their way than this; a shorter way than
+// the least one here is no reason, as each has its turn soon.
+constexpr std::uint64_t kThinPackets = 2, kEasyPackets = 4;
+constexpr Duration kThinRtt = 100ms;
+constexpr std::uint32_t kThinEpochs = 3;
+
+std::uint64_t packets_on_the_way(const Epoch& epoch) {
+  return epoch.sum.bytes_in(std::max(epoch.rtt_min, kThinRtt)).value() / 1448;
+}
+bool thin(const Epoch& epoch, std::uint32_t connections) {
+  return epoch.rtt_min > Duration{} && packets_on_the_way(epoch) < kThinPackets * connections;
+}
+
 bool over(BytesPerSecond a, BytesPerSecond b, std::uint64_t percent) {
   return a.value() > b.value() / 100 * percent;
 }
@@ -51,9 +64,20 @@ std::optional<KChanged> KSearch::rest(const Epoch& epoch, KReason reason) {
 
 std::optional<KChanged> KSearch::grow(const Epoch& epoch, KReason reason) {
   if (wanted_ >= most_) return rest(epoch, KReason::kMost);
+  if (thin(epoch, wanted_ * 2)) return std::nullopt;  // not yet: it may still ramp up
   before_ = wanted_;
   sum_before_ = epoch.sum;
   return change(std::min(wanted_ * 2, most_), reason, epoch.sum);
+}
+
+// The search goes on from there: an outage may have looked like it.
+std::optional<KChanged> KSearch::on_thin(const Epoch& epoch) {
+  thin_epochs_ = 0;
+  resting_ = false;
+  before_ = 0;
+  best_ = epoch.sum;
+  const auto easy = static_cast<std::uint32_t>(packets_on_the_way(epoch) / kEasyPackets);
+  return change(std::clamp(easy, kStartPaths, wanted_), KReason::kThin, epoch.sum);
 }
 
 std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
@@ -65,6 +89,8 @@ std::optional<KChanged> KSearch::on_epoch(const Epoch& epoch) {
   const BytesPerSecond last = std::exchange(last_, epoch.sum);
   best_ = std::max(best_, epoch.sum);
   ++epochs_in_step_;
+  thin_epochs_ = wanted_ > kStartPaths && thin(epoch, wanted_) ? thin_epochs_ + 1 : 0;
+  if (thin_epochs_ >= kThinEpochs) return on_thin(epoch);
   if (resting_) {
     const std::uint64_t fell = epoch.loss_limited ? kFellLossyPercent : kFellPercent;
     low_epochs_ = !epoch.link_full && !over(epoch.sum, best_, fell) ? low_epochs_ + 1 : 0;

@@ -2,7 +2,9 @@
 // the sum of their rates rises by over a tenth, goes back when it does not, stops when the link
 // itself is full. With BBR or without loss it stays where it began. Where every connection yields
 // to random loss, each has a rate of its own, whatever the others do: more are opened without
-// waiting for a proof. A pure rule over epochs of a few round trips. Not thread-safe.
+// waiting for a proof. Where a link has no two packets a round trip for each of them they are fewer
+// again: all they do is to fill its queue and to wait for what was lost there. A pure rule over
+// epochs of a few round trips. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,7 @@ struct Epoch {
   bool limited_by_link = false;  // there was always something to send, and room at the peer
   bool loss_limited = false;     // packets were lost, and the congestion control yields to that
   bool link_full = false;        // a queue or overload was seen: RateModel::link_full()
+  Duration rtt_min{};            // zero: not known, and then no link is thin
 };
 
 class KSearch {
@@ -45,6 +48,7 @@ class KSearch {
   std::optional<KChanged> rest(const Epoch& epoch, KReason reason);
   std::optional<KChanged> grow(const Epoch& epoch, KReason reason);
   std::optional<KChanged> judge_step(const Epoch& epoch);
+  std::optional<KChanged> on_thin(const Epoch& epoch);
 
   std::uint32_t most_;
   const std::uint32_t start_;
@@ -54,6 +58,7 @@ class KSearch {
   std::uint32_t epochs_in_step_ = 0;
   std::uint32_t low_epochs_ = 0;
   std::uint32_t lossy_epochs_ = 0;
+  std::uint32_t thin_epochs_ = 0;
   bool resting_ = false;
 };
 

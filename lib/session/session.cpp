@@ -185,6 +185,8 @@ std::string_view name_of(KReason reason) {
       return "served last time";
     case KReason::kRefusedByPeer:
       return "the peer takes no more";
+    case KReason::kThin:
+      return "too little for each of them";
     case KReason::kFewStay:
       return "they do not stay open";
   }

@@ -296,6 +296,49 @@ TEST(KSearch, WhatIsRememberedOnlyAdds) {
   EXPECT_EQ(KSearch(62, kStartPaths, 40).first().reason, KReason::kRemembered);
 }
 
+// 1 Mbit/s and 180 ms are 15 packets: fourteen connections have one each, and fill the queue.
+TEST(KSearch, ALinkWithoutTwoPacketsForEachGetsFewer) {
+  KSearch search(62, kStartPathsBulk, 0);
+  std::vector<KReason> reasons;
+  std::uint32_t least = kStartPathsBulk;
+  for (int i = 0; i < 40; ++i) {
+    Epoch now = epoch(120'000, search.wanted());
+    now.rtt_min = 180ms;
+    now.loss_limited = true;  // of its own queue: twice as many would lose more
+    if (const auto change = search.on_epoch(now)) reasons.push_back(change->reason);
+    least = std::min(least, search.wanted());
+  }
+  EXPECT_EQ(reasons.front(), KReason::kThin);
+  EXPECT_GE(least, kStartPaths);
+  EXPECT_LE(search.wanted(), 7U);
+}
+
+// An outage looks like it; afterwards their number rises as on any link.
+TEST(KSearch, AfterAThinTimeTheSearchGoesOn) {
+  KSearch search(62, kStartPathsBulk, 0);
+  const auto after = [&search](std::uint64_t each, int epochs) {
+    for (int i = 0; i < epochs; ++i) {
+      Epoch now = epoch(each * std::min(search.wanted(), 16U), search.wanted());
+      now.rtt_min = 180ms;
+      search.on_epoch(now);
+      search.check();
+    }
+    return search.wanted();
+  };
+  EXPECT_EQ(after(0, 3), kStartPaths);
+  EXPECT_EQ(after(1'000'000, 60), 16U);
+}
+
+// A short way's fourteen connections have their turn soon, however little is on its way.
+TEST(KSearch, AShortWayIsNotThin) {
+  KSearch search(62, kStartPathsBulk, 0);
+  for (int i = 0; i < 20; ++i) {
+    Epoch now = epoch(2'500'000, search.wanted(), true);
+    now.rtt_min = 1ms;
+    EXPECT_NE(search.on_epoch(now).value_or(KChanged{}).reason, KReason::kThin);
+  }
+}
+
 // The overshoot of a slow start is one epoch's loss.
 TEST(KSearch, OneEpochOfLossIsNoReason) {
   KSearch search(62, kStartPathsBulk, 0);

@@ -252,6 +252,31 @@ TEST(SessionLinks, NewestValuesOverTlsDoNotWaitForALostSegment) {
   }
 }
 
+// Fourteen connections filled the second that its queue holds, were given up one after the other
+// for what seemed silence, and what they had carried was sent again by their successors.
+TEST(SessionLinks, ASlowLinkOverTlsIsNotFilledWithRepeats) {
+  WorldOptions options;
+  options.link = {.rtt = 180ms, .megabits = 1};
+  options.session.datagrams = false;
+  options.session.expects_bulk = true;
+  SessionWorld world(31, options);
+  netsim::LinkConfig slow = world.wan.link(world.link).config();
+  for (netsim::DirectionConfig* way : {&slow.up, &slow.down}) {
+    way->rate = netsim::ConstantRate{BytesPerSecond::from_bits(500'000)};
+    way->queue.bytes_max = ByteCount(64'000);
+  }
+  world.wan.reconfigure(world.link, slow);
+  world.laptop.service.send_endless_bulk(true);
+  world.start();
+  world.run_for(120s);
+  const std::uint64_t came = world.site.service.bytes_in(Lane::kBulk);
+  const auto& up = world.wan.link(world.link).pipe(netsim::Direction::kUp);
+  EXPECT_GE(came, 500'000 / 8 * 120 / 2);
+  EXPECT_LE(up.counters().bytes_in, came * 22 / 10);
+  EXPECT_LE(world.laptop.session->status().bulk_wanted, 4U);
+  EXPECT_EQ(world.site.service.wrong(), 0U);
+}
+
 TEST(SessionLinks, ALongerRouteIsNoLoss) {
   SessionWorld world(34);
   world.laptop.service.send_endless_bulk(true);

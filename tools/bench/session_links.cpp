@@ -257,6 +257,48 @@ void push(bool json, const Push& cell, bool udp) {
   std::fflush(stdout);
 }
 
+// Two minutes of bulk over a link far slower than the others, without control messages, which would
+// take a good part of it.
+struct Slow {
+  std::uint64_t kilobits, queue_bytes;
+  bool udp;
+  std::string name() const {
+    return fmt::format("slow-{}-{}-{}", udp ? "udp" : "tls", kilobits, queue_bytes);
+  }
+};
+
+void slow(bool json, const Slow& cell) {
+  constexpr std::uint64_t kSeconds = 120;
+  constexpr Duration kMost = std::chrono::minutes(20);
+  const std::uint64_t bytes = cell.kilobits * 125 * kSeconds;
+  test::WorldOptions how = Bench::options(cell.udp, 1, 0);
+  how.session.expects_bulk = true;
+  how.check_every_step = false;
+  Bench bench(how);
+  netsim::LinkConfig link = bench.world.wan.link(bench.world.link).config();
+  for (netsim::DirectionConfig* way : {&link.up, &link.down}) {
+    way->rate = netsim::ConstantRate{BytesPerSecond::from_bits(cell.kilobits * 1000)};
+    way->queue.bytes_max = ByteCount(cell.queue_bytes);
+  }
+  bench.world.wan.reconfigure(bench.world.link, link);
+  bench.leads.pings = false;
+  bench.leads.bulk_left = bytes;
+  bench.world.start();
+  const Time from = bench.world.wan.now();
+  const bool whole = bench.world.run_until([&] { return bench.follows.bulk >= bytes; }, kMost);
+  const double took = ms(bench.world.wan.now() - from) * 1e-3;
+  const auto& up = bench.world.wan.link(bench.world.link).pipe(netsim::Direction::kUp);
+  const double wire = static_cast<double>(up.counters().bytes_in) / static_cast<double>(bytes);
+  fmt::print(fmt::runtime(json ? "{{\"bench\":\"slow\",\"path\":\"{}\",\"rate_kbit_s\":{},"
+                                 "\"queue_bytes\":{},\"seconds\":{:.1f},\"of\":{},"
+                                 "\"wire_per_useful\":{:.3f},\"connections\":{},\"whole\":{}}}\n"
+                               : "slow {} {} kbit/s, queue of {} B: {:.1f} s for {}, {:.3f} bytes "
+                                 "on the wire for one, {} connections, whole {}\n"),
+             cell.udp ? "udp" : "tls", cell.kilobits, cell.queue_bytes, took, kSeconds, wire,
+             bench.world.laptop.session->status().bulk_paths, whole);
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -281,4 +323,8 @@ int main(int argc, char** argv) {
     for (const bool udp : {true, false})
       if (is_wanted(fmt::format("push-{}-{}", cell.name, udp ? "udp" : "tls")))
         push(json, cell, udp);
+  for (const std::uint64_t kilobits : {200U, 500U, 1000U, 3000U})
+    for (const std::uint64_t queue : {12000U, 64000U})
+      for (const bool udp : {true, false})
+        if (const Slow cell{kilobits, queue, udp}; is_wanted(cell.name())) slow(json, cell);
 }

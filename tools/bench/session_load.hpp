@@ -33,7 +33,7 @@ class Load final : public session::Service {
   }
   void on_job(Time, Job) override {}
   void on_deadline(Time now) override {
-    if (leads_ && now >= next_ping_) ping_due_ = true;
+    if (leads_ && pings && now >= next_ping_) ping_due_ = true;
   }
   void on_link(Time, session::LinkState) override {}
   void on_end(Time, const Error& why) override {
@@ -63,13 +63,14 @@ class Load final : public session::Service {
     return message;
   }
   std::optional<Time> next_deadline() const override {
-    if (!leads_ || ping_due_) return std::nullopt;
+    if (!leads_ || !pings || ping_due_) return std::nullopt;
     return next_ping_;
   }
   std::size_t held() const override { return 0; }
   void check() const override {}
 
   std::uint64_t bulk = 0;
+  bool pings = true;
   std::uint64_t bulk_left = std::numeric_limits<std::uint64_t>::max();  // to send
   std::vector<std::pair<Time, Duration>> trips;                         // sent at; round trip
 
