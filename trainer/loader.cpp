@@ -72,15 +72,18 @@ Result<> Loader::know(std::uint64_t index) {
   return {};
 }
 
+// Asked for each sample: a batch may begin in one window and end in the next.
+void Loader::name_window_of(std::uint64_t number) {
+  const auto now = Time(std::chrono::steady_clock::now().time_since_epoch());
+  const auto soon = lookahead_.due(order_, number, now);
+  if (!soon) return;
+  source_->will_need(*soon, order_.window_blocks());
+  const std::lock_guard lock(mutex_);
+  reach_ = lookahead_.reach();
+}
+
 Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   const std::uint64_t samples = options_.global_batch / options_.ranks;
-  TRY(know(index));
-  const auto now = Time(std::chrono::steady_clock::now().time_since_epoch());
-  if (const auto soon = lookahead_.due(order_, index, now)) {
-    source_->will_need(*soon, order_.window_blocks());
-    const std::lock_guard lock(mutex_);
-    reach_ = lookahead_.reach();
-  }
   batch.first_index = index;
   batch.tokens.resize(samples * sequence_);
   batch.targets.resize(samples * sequence_);
@@ -88,6 +91,7 @@ Result<> Loader::fill(LoadedBatch& batch, std::uint64_t index) {
   for (std::uint64_t s = 0; s < samples; ++s) {
     const std::uint64_t number = index + options_.rank * samples + s;
     TRY(know(number));
+    name_window_of(number);
     const TokenRange range = order_.at(number);
     TRY(read_sample(range, ids));
     for (std::uint64_t i = 0; i <= sequence_; ++i) {

@@ -57,6 +57,7 @@ class Loader {
   void run();
   Result<> know(std::uint64_t index);  // waits until the order does
   Result<> fill(LoadedBatch& batch, std::uint64_t index);
+  void name_window_of(std::uint64_t number);
   Result<> read_sample(const TokenRange& range, std::span<Token> out);
 
   std::unique_ptr<DataSource> source_;  // the thread's

@@ -123,21 +123,24 @@ class HintedSource final : public DataSource {
   std::vector<TokenRange> urgent_;
 };
 
+// Three a batch: some begin in one window and end in the next.
 TEST(Loader, NamesEachWindowBeforeItReadsOfIt) {
-  std::vector<std::size_t> told;
-  {
-    auto source = std::make_unique<HintedSource>(told);
-    SampleOrder order =
-        SampleOrder::make(source->shards(),
-                          {.seed = 3, .sequence = 10, .window_blocks = 2, .block_bytes = 200})
-            .value();
-    const std::uint64_t samples = order.samples_per_epoch();
-    Loader loader(std::move(source), std::move(order), 10, {.global_batch = 1, .ring = 2});
-    for (std::uint64_t step = 0; step < 2 * samples; ++step) ASSERT_TRUE(loader.take());
+  for (const std::uint64_t batch : {1U, 3U}) {
+    std::vector<std::size_t> told;
+    {
+      auto source = std::make_unique<HintedSource>(told);
+      SampleOrder order =
+          SampleOrder::make(source->shards(),
+                            {.seed = 3, .sequence = 10, .window_blocks = 2, .block_bytes = 200})
+              .value();
+      const std::uint64_t samples = order.samples_per_epoch();
+      Loader loader(std::move(source), std::move(order), 10, {.global_batch = batch, .ring = 2});
+      for (std::uint64_t step = 0; step < 2 * samples / batch; ++step) ASSERT_TRUE(loader.take());
+    }
+    EXPECT_GE(told.size(), 10U);  // 5 windows of two blocks, 2 epochs; and one is begun
+    EXPECT_LE(told.size(), 11U);
+    for (const std::size_t ranges : told) EXPECT_EQ(ranges, 10U) << "all that there is";
   }
-  EXPECT_GE(told.size(), 10U);  // 5 windows of two blocks, 2 epochs; and one is begun
-  EXPECT_LE(told.size(), 11U);
-  for (const std::size_t ranges : told) EXPECT_EQ(ranges, 10U) << "all that there is";
 }
 
 TEST(Loader, RanksTogetherReadTheGlobalBatch) {
