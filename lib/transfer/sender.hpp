@@ -18,6 +18,7 @@
 
 #include "lib/transfer/base_file.hpp"
 #include "lib/transfer/chunk_queue.hpp"
+#include "lib/transfer/demand_places.hpp"
 #include "lib/transfer/hasher.hpp"
 #include "lib/transfer/limits.hpp"
 #include "lib/transfer/link_guess.hpp"
@@ -135,16 +136,18 @@ class Sender {
   ChunkQueue queue_;
   CodecChooser chooser_;
   LinkGuess link_guess_;
-  std::uint64_t announced_ = 0;  // chunks whose names are on their way
-  bool is_read_ = false;         // by somebody at the receiver, who needs the manifest whole
-  std::vector<wire::ChunkRun> awaited_, needed_;  // of the last Demand, by number: urgent, the rest
+  std::uint64_t announced_ = 0;    // chunks whose names are on their way
+  bool is_read_ = false;           // by somebody at the receiver, who needs the manifest whole
+  DemandPlaces awaited_, needed_;  // of the last Demand: urgent, the rest
   struct Ready {
     Slice block;
     std::uint64_t raw_bytes = 0;
     std::vector<wire::ChunkRun> runs;
+    std::uint64_t place = DemandPlaces::kNone;  // of its soonest chunk
   };
   void place(Ready ready, Turn turn);
-  // Encoded: of what somebody waits for, on the demand lane; needs soon, as bulk before the rest.
+  // Encoded: of what somebody waits for, on the demand lane; needs soon, as bulk before the rest;
+  // both by their places.
   std::deque<Ready> urgent_, soon_, ready_;
   std::size_t jobs_out_ = 0;
   std::size_t encode_jobs_ = 0;

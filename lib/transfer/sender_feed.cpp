@@ -14,17 +14,6 @@ using session::Lane;
 using wire::TransferMessage;
 
 namespace {
-// sorted: by number, and apart from each other
-bool touches(const std::vector<wire::ChunkRun>& block, const std::vector<wire::ChunkRun>& sorted) {
-  return std::any_of(block.begin(), block.end(), [&](const wire::ChunkRun& run) {
-    const auto behind = std::partition_point(
-        sorted.begin(), sorted.end(),
-        [&](const wire::ChunkRun& other) { return other.first < run.first + run.count; });
-    return behind != sorted.begin() &&
-           std::prev(behind)->first + std::prev(behind)->count > run.first;
-  });
-}
-
 Slice packed(const TransferMessage& message) {
   return Slice::copy_of(wire::encode(message));
 }
@@ -197,21 +186,11 @@ void Sender::encode(Time now, const std::vector<std::uint64_t>& picked, Turn tur
 }
 
 // What is waited for, or needed soon, may be encoded already, behind minutes of others on a slow
-// link.
+// link; and behind what is needed later, if that was encoded before.
 void Sender::pass_others(const wire::Demand& demand) {
-  awaited_.clear();
-  needed_.clear();
-  std::uint32_t urgent = demand.urgent;
-  for (wire::ChunkRun run : demand.runs) {
-    const std::uint32_t count = std::min(urgent, run.count);
-    urgent -= count;
-    if (count > 0) awaited_.push_back({run.first, count});
-    if (count < run.count) needed_.push_back({run.first + count, run.count - count});
-  }
-  for (auto* runs : {&awaited_, &needed_})
-    std::sort(runs->begin(), runs->end(),
-              [](const wire::ChunkRun& a, const wire::ChunkRun& b) { return a.first < b.first; });
-  // Both in the order of their turns: what the last Demand had let pass is before what it had not.
+  awaited_.take({demand.runs, 0, demand.urgent});
+  needed_.take({demand.runs, demand.urgent, ~std::uint64_t{0}});
+  for (Ready& ready : urgent_) ready.place = 0;  // of an earlier Demand, and on its way since
   auto waiting = std::exchange(soon_, {});
   std::move(ready_.begin(), ready_.end(), std::back_inserter(waiting));
   ready_.clear();
@@ -220,10 +199,19 @@ void Sender::pass_others(const wire::Demand& demand) {
 
 // turn: what it was picked as; what it is now may be more.
 void Sender::place(Ready ready, Turn turn) {
-  if (turn == Turn::kUrgent || touches(ready.runs, awaited_))
-    return urgent_.push_back(std::move(ready));
-  if (turn == Turn::kSoon || touches(ready.runs, needed_)) return soon_.push_back(std::move(ready));
-  ready_.push_back(std::move(ready));
+  const auto awaited = awaited_.place_of(ready.runs), needed = needed_.place_of(ready.runs);
+  auto* queue = &ready_;
+  if (turn == Turn::kUrgent || awaited)
+    queue = &urgent_;
+  else if (turn == Turn::kSoon || needed)
+    queue = &soon_;
+  // What was picked for an earlier Demand, and is of no place in this one, is behind those that
+  // are.
+  ready.place = (queue == &urgent_ ? awaited : needed).value_or(DemandPlaces::kNone);
+  const auto behind =
+      std::upper_bound(queue->begin(), queue->end(), ready,
+                       [](const Ready& a, const Ready& b) { return a.place < b.place; });
+  queue->insert(behind, std::move(ready));
 }
 
 std::optional<Output> Sender::next_block(Time now, const session::Room& room) {

@@ -133,6 +133,30 @@ TEST(Demand, WhatIsNeededSoonPassesAllThatIsReadOnASlowLink) {
   }
 }
 
+// All of a small dataset is needed soon, and all of it was encoded in its own order.
+TEST(Demand, WhatIsNeededSoonestPassesWhatIsNeededLater) {
+  constexpr int kFiles = 20;
+  DoubleLink shape = slow_link();
+  shape.rate = BytesPerSecond::from_bits(2'000'000);
+  World site(1, shape, World::At::kSite);
+  put_files(site, kFiles);
+  site.push("data", "src", true);
+  EXPECT_TRUE(
+      site.link().run_until([&] { return is_told(site) && content_bytes(site) > 4 * kFileBytes; }));
+  store::Demand demand;
+  for (int file = kFiles - 1; file >= 0; --file)
+    for (const store::ChunkId& chunk : chunks_of(site, file_name(file)))
+      demand.chunks.push_back(chunk);
+  want(site, "reader", demand);
+  const Time began = site.link().now();
+  EXPECT_TRUE(site.link().run_until([&] { return is_here(site, file_name(kFiles - 1)); }));
+  EXPECT_LT(site.link().now() - began, 25s) << "as if it were the only one";
+  EXPECT_TRUE(site.link().run_until([&] { return is_here(site, file_name(kFiles - 3)); }));
+  EXPECT_FALSE(is_here(site, file_name(kFiles / 2)));
+  expect_published(site);
+  EXPECT_LT(content_bytes(site), (kFiles + 1) * kFileBytes);
+}
+
 TEST(Demand, AReaderThatWaitsForTheManifestHasAllHashedAtOnce) {
   std::array<std::uint64_t, 2> crossed{};
   for (const bool read : {false, true}) {
