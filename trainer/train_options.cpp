@@ -146,10 +146,14 @@ Result<> check_rules(const TrainOptions& o) {
   return {};
 }
 
-void list_options(Options& o, TrainOptions& run) {
+void list_model_options(Options& o, TrainOptions& run) {
   o.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
   o.add("layers", run.layers, "another depth (0: the model's)");
   o.add("hidden", run.hidden, "another width, its heads and MLP along (0: the model's)");
+}
+
+void list_options(Options& o, TrainOptions& run) {
+  list_model_options(o, run);
   o.add("load", run.load, "start from the folder's weights");
   o.add("data", run.data, "token shards: a folder or a file");
   o.add("dataset", run.dataset,

@@ -49,6 +49,8 @@ struct TrainOptions {
   double kappa_of() const { return kappa < 0 ? 2 : kappa; }
 };
 void list_options(Options& options, TrainOptions& run);
+// Of these, the ones that say what is trained.
+void list_model_options(Options& options, TrainOptions& run);
 // Of these, the ones that choose the optimizer and set its rules.
 void list_optimizer_options(Options& options, TrainOptions& run);
 // Numbers within their ranges, and nothing asked of an optimizer that does not use it. kUsage.

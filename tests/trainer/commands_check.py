@@ -174,6 +174,11 @@ def planning(program):
     unknown = program.figures("plan", "--model", "tiny", "--peak-tflops", 100)
     assert unknown["card_bytes"] is None and unknown["fits"] is None, unknown
     assert unknown["peak_flops_a_rank"] == 1e14, unknown
+    # A model cut down, as it is trained: what is planned is what would be made.
+    cut = ("--model", "tiny", "--hidden", 64, "--layers", 1)
+    small = program.figures("plan", *cut, "--ranks", 1, "--peak-tflops", 1, "--tokens", 1e6)
+    made = program.figures("bench", *cut, "--batch", 1, "--sequence", 16, "--steps", 1)
+    assert small["parameters"] == made["parameters"] < unknown["parameters"], (small, made, unknown)
     # The rest of what is refused: plan_test.cpp.
     for words, said in ((("--price", -5), "--price is not below 0"),
                         (("--ranks", 0.5), "a whole number is wanted"),

@@ -95,7 +95,7 @@ StepTimes measure(Model& model, Optimizer& optimizer, const TrainOptions& run,
 
 void list_bench_options(Options& options, TrainOptions& run, std::uint64_t& warmup,
                         double& peak_tflops) {
-  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  list_model_options(options, run);
   list_optimizer_options(options, run);
   options.add("consume", run.consume, "use and free each gradient as it is made");
   options.add("batch", run.batch, "samples a step");

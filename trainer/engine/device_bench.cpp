@@ -109,8 +109,7 @@ Result<int> bench_device_command(Outside& outside, std::span<const std::string> 
   double peak_tflops = 0;
   Options options;
   options.add("device", device_name, "cuda, cuda:N, or cpu, which is slow");
-  options.add("model", run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
-  options.add("layers", run.layers, "another depth (0: the model's)");
+  list_model_options(options, run);
   list_optimizer_options(options, run);
   options.add("batch", run.batch, "samples a step");
   options.add("micro", run.micro, "samples a forward pass (0: all of the step's)");

@@ -20,7 +20,7 @@ struct PlanOptions {
 };
 
 void list(Options& options, PlanOptions& o) {
-  options.add("model", o.run.model, "tiny, llama-60m .. llama-1.4b, or a Hugging Face folder");
+  list_model_options(options, o.run);
   options.add("tokens", o.tokens, "to train on (0: 20 a parameter)");
   options.add("sequence", o.run.sequence, "tokens a sample");
   options.add("gpu", o.gpu, "a40, a100, h100, h100-pcie, h200, l40s (empty: h100)");
