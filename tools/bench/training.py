@@ -18,8 +18,8 @@ class Trainer:
         program = pathlib.Path(options.bin) / "longhaul-train/longhaul-train"
         self.process = subprocess.Popen(
             ["taskset", "-c", str(options.core), program, "train", "--dataset", "bench", "--store", pair.root,
-             "--run", self.run, "--model", "tiny", *map(str, shape), "--steps", "100000000", "--shuffle-window", "1",
-             "--threads", "1", "--say-every", "0", "--jsonl"],
+             "--run", self.run, "--model", "tiny", *map(str, shape), "--steps", "100000000",
+             "--shuffle-window", "1", "--threads", "1", "--say-every", "0", "--jsonl"],
             env=environment, stdout=subprocess.DEVNULL, stderr=open(self.log, "w"))
         self.read, self.rest, self.steps = 0, b"", {}
 
