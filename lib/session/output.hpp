@@ -127,8 +127,8 @@ enum class KReason : std::uint8_t {
   kMost,           // kPathsMax or the option's bound
   kRemembered,     // link memory says what served last time
   kRefusedByPeer,  // the peer takes no more connections
-  kThin,           // the link has no two packets at once for each of them
   kFewStay,        // those that were asked for die as fast as they come
+  kThin,           // the link has no two packets at once for each of them
 };
 std::string_view name_of(KReason reason);
 
