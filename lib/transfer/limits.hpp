@@ -50,9 +50,9 @@ constexpr std::size_t kHashJobFiles = 512;
 constexpr Duration kEpochMax = 100ms;                // receiver: written but not fsynced, in time
 constexpr std::uint64_t kEpochBytesMax = 64U << 20;  // and in bytes
 constexpr Duration kReceiptEvery = 500ms;
-constexpr Duration kDemandLookEvery = 200ms;  // receiver: who reads what is on its way?
-constexpr Duration kPeerSilenceMax = 120s;    // while the link is up: kTimeout
-constexpr Duration kLookupMax = 600s;         // the same until a pull is offered anything
+constexpr Duration kDemandLookEvery = 50ms;  // receiver: who reads what is on its way?
+constexpr Duration kPeerSilenceMax = 120s;   // while the link is up: kTimeout
+constexpr Duration kLookupMax = 600s;        // the same until a pull is offered anything
 // Sender: says that it lives when nothing else had to be said for so long (it hashes, or its rate
 // is capped low).
 constexpr Duration kBeatEvery = 20s;

@@ -98,6 +98,7 @@ class Receiver {
   void maybe_tell_manifest();
   void take_manifest(Time now, ManifestWork& work);
   void send_receipt(Time now);
+  bool manifest_is_here() const;  // all its segments are read
   void look_at_demand(Time now);
   bool is_over(std::uint32_t attempt) const;
   void drop_attempt();

@@ -6,11 +6,16 @@ namespace longhaul::transfer {
 
 static_assert(store::kDemandChunksMax == wire::kDemandChunksMax);
 
+// The seal overtakes segments.
+bool Receiver::manifest_is_here() const {
+  return seal_ && next_segment_ == seal_->segments && !reader_lent_;
+}
+
 void Receiver::look_at_demand(Time now) {
   demand_due_.reset();
   if (state_ != State::kReceiving || looking_ || !peer_knows_demand_) return;
   if (!sink_->may_be_read()) return;
-  if (seal_ && chunks_.pending() == 0) return;
+  if (manifest_is_here() && chunks_.pending() == 0) return;
   looking_ = true;
   demand_due_ = now + kDemandLookEvery;
   give(JobClass::kDisk, std::make_unique<DemandWork>(sink_));
@@ -39,8 +44,7 @@ void Receiver::take_demand(Time now, DemandWork& work) {
     if (i < work.demand->urgent) ++demand.urgent;
   }
   // Of a manifest that is still coming, what it lacks is looked for again.
-  const bool manifest_here = seal_ && next_segment_ == seal_->segments && !reader_lent_;
-  if (all_named || manifest_here) demand_ = std::move(work.demand);
+  if (all_named || manifest_is_here()) demand_ = std::move(work.demand);
   if (demand.runs.empty() && std::exchange(manifest_asked_, true)) return;
   manifest_asked_ = true;
   post_.message(session::Lane::kDemand,
