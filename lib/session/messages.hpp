@@ -25,8 +25,8 @@ namespace longhaul::session {
 constexpr std::uint64_t kInitialCredit = 8U << 20;
 // Bulk that has been taken waits for no longer than this by the link's measured rate, so that the
 // service decides late which comes next; but so much is always taken, so that no path runs dry.
-constexpr Duration kBulkWaitMax = 2s;
-constexpr std::uint64_t kBulkQueueLeast = 1U << 20;
+constexpr Duration kBulkWaitMax = 100ms;
+constexpr std::uint64_t kBulkQueueLeast = 256U << 10;
 // Of the peer's window, what bulk leaves to the urgent lanes.
 constexpr std::uint64_t kUrgentReserve = cost_of(kMessageMax);
 // Bodies kept until the peer has acknowledged them, whatever window it offers.

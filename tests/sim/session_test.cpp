@@ -94,7 +94,9 @@ TEST(SessionSim, OnASlowLinkBulkWaitsForLittleBulk) {
         const auto& received = world.site.service.received();
         return !received.empty() && received.back().number == 7;
       };
-      EXPECT_TRUE(world.run_until(came, 12s)) << datagrams << " " << after / 1s;
+      // Over UDP what was taken while it found the link's rate is still there.
+      const Duration most = datagrams && after == 3s ? 9s : 5s;
+      EXPECT_TRUE(world.run_until(came, most)) << datagrams << " " << after / 1s;
     }
   }
 }
