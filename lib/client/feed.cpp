@@ -90,6 +90,8 @@ Result<Feed::Presence> Feed::find() {
   } else if (which_ == Which::kNewest && newest) {
     return TRY(try_version(*newest));
   }
+  // What is put in its place while it is read has another mark.
+  const auto seen = TRY(site_->look(store::incoming_manifest(dataset_)));
   const auto coming = TRY(manifest(store::incoming_manifest(dataset_)));
   waiting_for_ = "the manifest of " + dataset_.text();
   if (!coming) {
@@ -97,7 +99,9 @@ Result<Feed::Presence> Feed::find() {
     return Presence::kNotYet;
   }
   if (newest) before_ = store::Root::folder_of(dataset_, *newest);
-  return take(*coming);
+  const Presence taken = TRY(take(*coming));
+  if (seen && taken == Presence::kHere) manifest_seen_ = seen->mark;
+  return taken;
 }
 
 // From here on the dataset is this tree, if it may be.
