@@ -63,6 +63,7 @@ struct FeedOpening {
   std::uint64_t cache_bytes = 64U << 20;
   std::function<void(const std::string&)> say;  // one line for people
   std::function<bool()> stop_asked;
+  std::function<Result<>()> meanwhile;  // called whenever it begins to wait
 };
 using OpenFeed = std::function<Result<std::unique_ptr<DataSource>>(const FeedOpening&)>;
 

@@ -82,6 +82,31 @@ TEST_P(OnDevice, LearnersOfCpuAndDeviceAgree) {
   }
 }
 
+// It leaves no trace: not in weights or state, not in the gradient of the first step.
+TEST_P(OnDevice, WhoIsPreparedLearnsTheSameBits) {
+  const OptimizerConfig rules = optimizer_preset("transported").value();
+  const auto check = [&](Learner& prepared, Learner& other) {
+    double losses[2] = {};
+    for (Learner* learner : {&prepared, &other}) {
+      draw(*learner);
+      if (learner == &prepared) learner->prepare_steps(kSamples, kSequence);
+      for (std::uint64_t step = 0; step < 2; ++step) {
+        learner->begin({.step = step}, 0.5);
+        learner->train(batch(0, kSamples), 1.0F / (kSamples * kSequence), {});
+        learner->end({});
+        losses[learner == &other] += learner->hear().loss;
+      }
+    }
+    EXPECT_EQ(losses[0], losses[1]);
+    EXPECT_EQ(held_by(prepared), held_by(other));
+  };
+  check(*device_learner(grouped_config(false), rules, {}, device),
+        *device_learner(grouped_config(false), rules, {}, device));
+  for (const bool consume : {false, true})
+    check(*cpu_learner(grouped_config(false), rules, {.consume = consume}),
+          *cpu_learner(grouped_config(false), rules, {.consume = consume}));
+}
+
 // What either holds is what the other goes on from: the same names and lengths.
 TEST_P(OnDevice, ALearnerGoesOnFromTheOthersState) {
   const OptimizerConfig rules = optimizer_preset("transported").value();

@@ -54,7 +54,11 @@ Result<> FeedSource::wait(const FeedOpening& opening, Call&& call) {
     if (found == LONGHAUL_BROKEN) return broken(why);
     const std::string lacks = longhaul_feed_waiting_for(feed_);
     // At once what it begins with: there may be no site yet.
-    if (!std::exchange(said, true)) opening.say("waits for " + lacks);
+    if (!std::exchange(said, true)) {
+      opening.say("waits for " + lacks);
+      if (opening.meanwhile) TRY(opening.meanwhile());
+      continue;
+    }
     if (const auto text = notice.due(time_now(), lacks)) opening.say(*text);
     if (opening.stop_asked()) return fail(Kind::kInterrupted, "wait for the dataset");
     wait_for_arrival(kLook);

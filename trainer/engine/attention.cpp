@@ -44,13 +44,19 @@ Model::Buffers::Buffers(const ModelConfig& c, std::int64_t samples, std::int64_t
       scores_each(2 * std::min(kQueryBlock, sequence) * sequence),
       cosines(sequence * c.head_dim / 2),
       sines(sequence * c.head_dim / 2),
-      bytes(0) {
-  for (const Floats* floats :
-       {&streams,  &middles,    &qkvs,       &outs,   &lses,    &gates,    &attention_rstd,
-        &mlp_rstd, &final_rstd, &normed,     &wide,   &back,    &qkv_back, &out_back,
-        &delta,    &logits,     &gain_parts, &scores, &cosines, &sines})
-    bytes += floats->bytes();
+      bytes(cosines.bytes() + sines.bytes()) {
+  for (const Floats* floats : written()) bytes += floats->bytes();
   kernels::rope_table(cosines.at(0), sines.at(0), sequence, c.head_dim, c.rope_theta);
+}
+
+std::array<const Floats*, 18> Model::Buffers::written() const {
+  return {&streams,        &middles,  &qkvs,       &outs,   &lses,       &gates,
+          &attention_rstd, &mlp_rstd, &final_rstd, &normed, &wide,       &back,
+          &qkv_back,       &out_back, &delta,      &logits, &gain_parts, &scores};
+}
+
+void Model::Buffers::touch() const {
+  for (const Floats* floats : written()) floats->touch();
 }
 
 void Model::Buffers::norm_backward(const float* x, const float* gain, const float* rstd,

@@ -28,6 +28,10 @@ class CpuLearner final : public Learner {
     return write(host_floats(model_.weights()), state);
   }
 
+  void prepare_steps(std::int64_t samples, std::int64_t sequence) override {
+    model_.prepare(samples, sequence);
+    if (!consumes_) model_.gradients().zero_();
+  }
   void begin(const StepInputs& inputs, double kappa) override {
     inputs_ = inputs;
     loss_ = 0;

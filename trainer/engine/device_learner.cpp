@@ -2,6 +2,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "trainer/engine/device_optimizer.hpp"
 #include "trainer/engine/learner.hpp"
@@ -51,6 +52,12 @@ class DeviceLearner final : public Learner {
     return {};
   }
 
+  // The allocator keeps what it gave once, and libraries load a kernel when it is first asked for.
+  void prepare_steps(std::int64_t samples, std::int64_t sequence) override {
+    const std::vector<std::int64_t> zeros(static_cast<std::size_t>(samples * sequence));
+    model_.train({zeros.data(), zeros.data(), samples, sequence}, 1, {});
+    static_cast<void>(model_.take_loss());
+  }
   void begin(const StepInputs& inputs, double kappa) override {
     inputs_ = inputs;
     clock_.begin();

@@ -40,6 +40,8 @@ class Learner {
   using Write = std::function<Result<>(std::span<float>, std::span<const NamedFloats>)>;
   virtual Result<> fill(const Write& write) = 0;
 
+  // Makes a step's memory for such batches [B, T], so that no page is new in the first one.
+  virtual void prepare_steps(std::int64_t samples, std::int64_t sequence) = 0;
   // `final` goes with a step's last batch; see Model.
   virtual void begin(const StepInputs& inputs, double kappa) = 0;
   virtual void train(const Batch& batch, float scale, const Model::Final& final) = 0;

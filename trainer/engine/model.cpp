@@ -71,10 +71,16 @@ void Model::read_weights_from(const at::Tensor& weights) {
   read_ = reading_.data_ptr<float>();
 }
 
-void Model::reserve(const Batch& batch) {
-  ASSERT(batch.samples > 0 && batch.sequence > 0);
-  if (buffers_ && buffers_->rows == batch.rows() && buffers_->positions == batch.sequence) return;
-  buffers_ = std::make_unique<Buffers>(config_, batch.samples, batch.sequence);
+bool Model::reserve(std::int64_t samples, std::int64_t sequence) {
+  ASSERT(samples > 0 && sequence > 0);
+  if (buffers_ && buffers_->rows == samples * sequence && buffers_->positions == sequence)
+    return false;
+  buffers_ = std::make_unique<Buffers>(config_, samples, sequence);
+  return true;
+}
+
+void Model::prepare(std::int64_t samples, std::int64_t sequence) {
+  if (reserve(samples, sequence)) buffers_->touch();
 }
 
 std::int64_t Model::activation_bytes() const {
@@ -82,7 +88,7 @@ std::int64_t Model::activation_bytes() const {
 }
 
 void Model::forward(const Batch& batch) {
-  reserve(batch);
+  reserve(batch.samples, batch.sequence);
   Buffers& b = *buffers_;
   const std::int64_t d = config_.hidden;
   const float* table = weight(layout_.embedding());

@@ -34,8 +34,8 @@ void draw_weights(const ModelConfig& config, const ParameterLayout& layout, std:
 
 class Model {
  public:
-  // Weights are zero until init() or a load. Memory for activations is made at the first batch and
-  // again for a larger one.
+  // Weights are zero until init() or a load. Memory for activations is made by prepare() or at the
+  // first batch, and again for one of another shape.
   explicit Model(const ModelConfig& config);
   ~Model();
   Model(const Model&) = delete;
@@ -44,6 +44,9 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const ParameterLayout& layout() const { return layout_; }
   void init(std::uint64_t seed);  // draw_weights()
+
+  // Makes and touches the memory for activations of such batches [B, T].
+  void prepare(std::int64_t samples, std::int64_t sequence);
 
   // How layers and head multiply by weights from now on, forwards and back. Weights, gradients,
   // activations, norms, RoPE, attention's inner products, softmax and loss are fp32 either way.
@@ -68,7 +71,7 @@ class Model {
 
  private:
   struct Buffers;
-  void reserve(const Batch& batch);
+  bool reserve(std::int64_t samples, std::int64_t sequence);  // whether it was made anew
   void forward(const Batch& batch);
   void attend(std::int64_t layer, const Batch& batch);
   void mlp(std::int64_t layer, const Batch& batch);

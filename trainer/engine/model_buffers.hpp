@@ -5,18 +5,21 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "trainer/engine/model.hpp"
+#include "trainer/engine/zero_pages.hpp"
 #include "trainer/kernels.hpp"
 
 namespace longhaul::trainer {
 
 class Floats {  // memory of its own; at() is a place in it
  public:
-  explicit Floats(std::int64_t n) : held_(at::empty({n}, at::kFloat)) {}
+  explicit Floats(std::int64_t n) : held_(large_pages(n)) {}
   float* at(std::int64_t i) const { return held_.data_ptr<float>() + i; }
   std::int64_t bytes() const { return held_.numel() * 4; }
+  void touch() const { held_.zero_(); }  // by the threads that will write it
 
  private:
   at::Tensor held_;
@@ -31,6 +34,8 @@ struct Model::Buffers {
   float* attended(std::int64_t layer) const { return outs.at(layer * rows * query_width); }
   float* lse(std::int64_t layer) const { return lses.at(layer * rows * heads); }
   float* gate_up(std::int64_t layer) const { return gates.at(layer * rows * 2 * wide_width); }
+
+  void touch() const;  // all of it: no page is new when it is used
 
   // body(first row, rows) on the threads, `least` rows or more each.
   template <class Body>
@@ -50,6 +55,9 @@ struct Model::Buffers {
   std::int64_t scores_each;  // floats of scores a thread has
   Floats cosines, sines;
   std::int64_t bytes;
+
+ private:
+  std::array<const Floats*, 18> written() const;  // by each batch
 };
 
 }  // namespace longhaul::trainer

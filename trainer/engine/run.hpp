@@ -43,6 +43,7 @@ class TrainingRun {
   Result<> check_goes_on(const Found& found);
   Result<> claim();
   Result<> open_data(const std::optional<Found>& before);
+  Result<> make_ready();  // but for data
   Result<std::unique_ptr<DataSource>> open_dataset(const std::optional<Found>& before);
   Result<> follow_arrivals();
   Result<> resume();
@@ -112,6 +113,7 @@ class TrainingRun {
   const TrainOptions& options_;
   Schedule schedule_;
   std::unique_ptr<Learner> learner_;
+  bool ready_ = false;  // the learner, to take a batch
   Settings settings_;
   std::unique_ptr<DataSource> source_;
   std::optional<SampleOrder> order_;

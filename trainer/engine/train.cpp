@@ -47,6 +47,7 @@ Result<std::unique_ptr<DataSource>> TrainingRun::open_dataset(const std::optiona
       std::max<std::uint64_t>(64U << 20, 2 * options_.window * kShuffleBlockBytes);
   opening.say = [this](const std::string& text) { console_.err("longhaul-train: " + text + "\n"); };
   opening.stop_asked = [this] { return control_.stop_asked() || (team_ && team_->missing()); };
+  opening.meanwhile = [this] { return make_ready(); };
   if (before && before->notes.settings.contains("data"))
     opening.identity = before->notes.settings.at("data");
   auto opened = open_feed_(opening);
@@ -76,6 +77,19 @@ Result<> TrainingRun::open_data(const std::optional<Found>& before) {
   return {};
 }
 
+Result<> TrainingRun::make_ready() {
+  if (std::exchange(ready_, true)) return {};
+  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
+    return start_weights(options_, learner_->config(), weights);
+  }));
+  const std::uint64_t share = options_.batch / outside_.place.ranks;
+  const std::uint64_t micro = options_.micro == 0 ? share : std::min(share, options_.micro);
+  learner_->prepare_steps(static_cast<std::int64_t>(micro),
+                          static_cast<std::int64_t>(options_.sequence));
+  if (leads()) learner_->prepare_snapshots();
+  return {};
+}
+
 // The next attempt's number, and with it the word of what is reported.
 Result<> TrainingRun::claim() {
   if (leads()) {
@@ -97,9 +111,7 @@ Result<> TrainingRun::open() {
   const std::optional<Found> before = TRY(look_back());
   TRY(open_data(before));
   TRY(make_folders(options_.run));
-  TRY(learner_->fill([this](std::span<float> weights, std::span<const NamedFloats>) {
-    return start_weights(options_, learner_->config(), weights);
-  }));
+  TRY(make_ready());
   if (before && leads()) TRY(check_goes_on(*before));
   if (team_) TRY(agree());
   TRY(claim());
@@ -107,7 +119,6 @@ Result<> TrainingRun::open() {
   if (team_) TRY(begin_together());
   checkpoints_ = std::make_unique<CheckpointWriter>(options_.run, reporter_->attempt(),
                                                     learner_->config(), options_.keep);
-  if (leads()) learner_->prepare_snapshots();
   first_step_ = step_;
   // Of a checkpoint that notes none, an older version's say, nobody knows what was left out.
   if (options_.eval_every > 0) numbers_.try_emplace("eval.step", static_cast<double>(step_));

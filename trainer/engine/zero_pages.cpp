@@ -7,14 +7,26 @@
 #include <new>
 
 namespace longhaul::trainer {
+namespace {
 
-at::Tensor zero_pages(std::int64_t floats) {
+at::Tensor zeros(std::int64_t floats, bool large) {
   const std::size_t bytes = static_cast<std::size_t>(std::max<std::int64_t>(1, floats)) * 4;
   void* const memory =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
+  if (large) ::madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: small ones do as well
   return at::from_blob(
       memory, {floats}, [bytes](void* at) { ::munmap(at, bytes); }, at::kFloat);
+}
+
+}  // namespace
+
+at::Tensor zero_pages(std::int64_t floats) {
+  return zeros(floats, false);
+}
+
+at::Tensor large_pages(std::int64_t floats) {
+  return zeros(floats, true);
 }
 
 void give_back(float* at, std::int64_t floats) {
