@@ -32,6 +32,7 @@ class Hasher {
   // The content of a small file that was hashed a moment ago, from `offset`; nothing if it is not
   // at hand any more, nor once its last byte was asked for.
   Slice take_kept(std::uint32_t row, std::uint64_t offset, std::uint32_t length);
+  std::size_t kept_bytes() const { return kept_bytes_; }
   bool done() const {
     return jobs_ == 0 && again_.empty() && large_.empty() && row_ == source_->rows.size();
   }

@@ -22,6 +22,9 @@ constexpr std::size_t kAllInFlightMax = kInFlightMax + kSoonInFlightMax + kUrgen
 // them in the page cache; unless somebody waits for the manifest. More than a BDP, so that a Want
 // comes before what it denies is picked.
 constexpr std::uint64_t kHashAheadMax = 32U << 20;
+// The same before the receiver's first word, which takes some round trips and may be that somebody
+// waits for the manifest; but of small files no more is kept.
+constexpr std::uint64_t kHashUnansweredMax = 256U << 20;
 constexpr std::size_t kHashAheadChunksMax = 4096;
 // Sender: content of small files kept from hashing to encoding: the above, and what all hash jobs
 // add to it. Full: the oldest goes and is read again.

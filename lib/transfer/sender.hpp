@@ -90,6 +90,7 @@ class Sender {
   void count_same(std::size_t row, std::size_t rows);
   void flush_segment();
   void finish_manifest();  // root, then Seal
+  bool may_hash() const;
   void feed_jobs();
   void feed_encoding(Time now);
   void encode(Time now, const std::vector<std::uint64_t>& picked, Turn turn);

@@ -19,9 +19,15 @@ Slice packed(const TransferMessage& message) {
 }
 }  // namespace
 
+bool Sender::may_hash() const {
+  if (is_read_) return true;
+  if (queue_.sendable_chunks() >= kHashAheadChunksMax) return false;
+  if (accepted_) return queue_.sendable_bytes() < kHashAheadMax;
+  return queue_.sendable_bytes() < kHashUnansweredMax && hasher_.kept_bytes() < kHashAheadMax;
+}
+
 void Sender::feed_jobs() {
-  while (is_read_ || (queue_.sendable_bytes() < kHashAheadMax &&
-                      queue_.sendable_chunks() < kHashAheadChunksMax)) {
+  while (may_hash()) {
     auto task = hasher_.next();
     if (!task) return;
     give(task->where, std::move(task->work));
