@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <vector>
 
 namespace longhaul::client {
 namespace {
@@ -161,14 +162,19 @@ bool Writer::write_events() {
 void Writer::look_for_commands(WallTime now) {
   const auto commands = folder_.commands();
   if (commands.empty()) return;
-  const std::lock_guard lock(mutex_);
-  for (const run::Command& command : commands) {
-    if (controls_.decided(command.id)) folder_.forget_command(command.id);
-    if (auto event = controls_.on_command(now, step_, command))
-      events_.push_back(*std::move(event));
+  std::vector<std::uint64_t> decided;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const run::Command& command : commands) {
+      if (controls_.decided(command.id)) decided.push_back(command.id);
+      if (auto event = controls_.on_command(now, step_, command))
+        events_.push_back(*std::move(event));
+    }
+    const std::size_t left = again_.size() + (controls_.pending() ? 1 : 0);
+    pending_.store(static_cast<std::uint32_t>(left), std::memory_order_relaxed);
   }
-  const std::size_t left = again_.size() + (controls_.pending() ? 1 : 0);
-  pending_.store(static_cast<std::uint32_t>(left), std::memory_order_relaxed);
+  // A disk that hangs holds up nobody who wants the lock.
+  for (const std::uint64_t id : decided) folder_.forget_command(id);
 }
 
 void Writer::second() {

@@ -4,11 +4,15 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <barrier>
 #include <csignal>
+#include <numeric>
 #include <thread>
 
 #include "lib/base/rng.hpp"
 #include "lib/client/longhaul.h"
+#include "lib/client/run_folder.hpp"
 #include "tests/client/run_fixture.hpp"
 
 extern "C" std::uint64_t plain_c_run(const char* folder, const char* shared);
@@ -52,6 +56,25 @@ TEST_F(Client, MoreThreadsThanRingsAreCountedNotServed) {
   reporter->close("done");
   EXPECT_EQ(log(1).points.size(), 1U);
   EXPECT_EQ(log(1).dropped, 1U);
+}
+
+TEST_F(Client, AttemptsThatBeginAtOnceGetANumberEach) {
+  constexpr std::size_t kThreads = 8, kEach = 50;
+  const RunFolder folder = RunFolder::open(root_ / "run", root_ / "shm").value();
+  std::barrier<> begin(kThreads);
+  std::vector<std::uint32_t> numbers(kThreads * kEach);
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&, thread] {
+      begin.arrive_and_wait();
+      for (std::size_t i = 0; i < kEach; ++i)
+        numbers[thread * kEach + i] = folder.begin_attempt(0).value_or(0);
+    });
+  for (std::thread& thread : threads) thread.join();
+  std::sort(numbers.begin(), numbers.end());
+  std::vector<std::uint32_t> each_once(numbers.size());
+  std::iota(each_once.begin(), each_once.end(), 1U);
+  EXPECT_EQ(numbers, each_once);
 }
 
 // P7: whatever moment a kill -9 hits, every point that log() had taken in is in the log, once.
