@@ -87,6 +87,37 @@ class Words(TidyTest):
             "lib/base/a.cpp": "static_assert(a); my_assert(b); operand(c); std::thread::id d;",
             "lib/base/assert.hpp": "#define ASSERT(x) f(x)"}), [])
 
+    def test_keeps_waits_for_the_device_out_of_the_trainer(self):
+        model, rate = "trainer/engine/device_model.cpp", "trainer/engine/memory_rate.cpp"
+        for call in ("x.item<double>()", "x.sum().item()", "x->item<T>()", "t.template item<T>()"):
+            take = f"template <class T>\nT Model<T>::take_loss() {{\n  return {call};\n}}\n"
+            step = take.replace("take_loss()", "step()")
+            with self.subTest(call):
+                self.assertEqual(self.found(words.banned, {model: take, "trainer/a.cpp": take}),
+                                 [("trainer/a.cpp", 3, "banned-call")])
+                (self.root / "trainer/a.cpp").unlink()
+                # In the file of the function that may, it is as wrong as anywhere.
+                self.assertEqual(self.found(words.banned, {model: take + step}),
+                                 [(model, 7, "banned-call")])
+                (self.root / model).unlink()
+        self.assertEqual(self.found(words.banned, {
+            "tests/trainer/a.cpp": "x.item<double>();",
+            "trainer/a.cpp": "// x.item()\nitem(x); x.items();",
+            rate: "Rate host_memory_rate() { return {x.item<float>()}; }\n"}), [])
+
+    def test_never_forks_what_may_have_threads(self):
+        calls = ("fork()", "::fork()", "vfork()", 'std::system("ls")', "::system(a)", "popen(a, b)")
+        for path in ("trainer/ranks/a.cpp", "lib/client/a.cpp", "tools/longhaul-train/a.cpp"):
+            for call in calls:
+                with self.subTest(f"{path}: {call}"):
+                    self.assertEqual(self.found(words.banned, {path: f"f();\nauto a = {call};\n"}),
+                                     [(path, 2, "banned-call")])
+            self.assertEqual(self.found(words.banned, {
+                path: "posix_spawn(a); pthread_atfork(a); // fork()\n"
+                      "throw std::system_error(a); a.fork(); a->system(b);\n"}), [])
+        self.assertEqual(self.found(words.banned, {"streamer/a.cpp": "::fork();",
+                                                   "tools/bench/a.cpp": "::fork();"}), [])
+
     def test_names_the_line_and_the_replacement(self):
         finding = next(iter(words.banned(self.tree({"lib/a.cpp": "\n\nauto x = std::random_device{}();"}))))
         self.assertEqual(finding.line, 3)
@@ -158,6 +189,21 @@ class Homes(TidyTest):
             with self.subTest(header):
                 self.assertEqual(self.found(homes.heavy_headers, {"lib/base/a.cpp": f"#include <{header}>\n"}),
                                  [("lib/base/a.cpp", 1, "heavy-header")])
+
+    def test_the_client_is_met_through_its_one_header(self):
+        public, private = '#include "lib/client/longhaul.h"\n', '#include "lib/client/writer.hpp"\n'
+        for path in ("trainer/client/a.cpp", "trainer/a.hpp", "tools/longhaul-train/main.cpp",
+                     "tools/bench/a.cpp", "tests/trainer/a_test.cpp", "tests/sim/a.cpp",
+                     "tests/fuzz/a.cpp", "streamer/a.cpp", "lib/clients/a.cpp"):
+            for text in (private, private.replace('"', "<", 1).replace('"', ">")):
+                with self.subTest(f"{path}: {text}"):
+                    self.assertEqual(self.found(homes.heavy_headers, {path: public + text}),
+                                     [(path, 2, "private-header")])
+                    (self.root / path).unlink()
+        for path in ("lib/client/a.cpp", "tests/client/a_test.cpp", "streamer/drain.cpp",
+                     "tests/streamer/drain_test.cpp"):
+            self.assertEqual(self.found(homes.heavy_headers, {path: public + private}), [], path)
+        self.assertEqual(self.found(homes.heavy_headers, {"trainer/client/a.cpp": public}), [])
 
 
 class Coroutines(TidyTest):

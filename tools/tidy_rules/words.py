@@ -3,6 +3,7 @@ import fnmatch
 import re
 from dataclasses import dataclass, field
 
+from .size import functions
 from .source import Finding, line_of
 
 
@@ -11,6 +12,8 @@ class Ban:
     pattern: str
     instead: str
     allowed: tuple = field(default=())  # globs of files where it is right
+    within: tuple = field(default=("*",))  # globs of files that it is about
+    functions: tuple = field(default=())  # (file, function) where it is right: not elsewhere in it
 
 
 # netsim's trap stops a test that asks the machine for time or chance: it has to name what it catches.
@@ -52,6 +55,16 @@ CODE = (
         ("lib/store/*", "lib/transfer/*", "lib/checkpoint/*", "lib/io/*", "proxy/*", "streamer/*",
          "trainer/*", "tests/*", "tools/*", "netsim/asio_*", "netsim/relay/*", "netsim/emulator/*")),
     Ban(r"\bgoto\b", "a function with a return"),
+    # It waits until the device has done all that it was asked for, which then has nothing to do.
+    # By function: take_loss() shares its file with the step. The other is a bench, on the CPU.
+    Ban(r"(?:\.|->)\s*(?:template\s+)?item\s*[(<]",
+        "a tensor that stays on the device; DeviceModel::take_loss() is where its number is read",
+        within=("trainer/*",), functions=(("trainer/engine/device_model.cpp", "take_loss"),
+                                          ("trainer/engine/memory_rate.cpp", "host_memory_rate"))),
+    # A child of fork() has one thread, the locks that others held, and CUDA in no state to be used.
+    Ban(r"(?<![\w.>])(?:v?fork|system|popen)\s*\(",
+        "posix_spawn: threads and CUDA may have been started, and not by us",
+        within=("trainer/*", "lib/client/*", "tools/longhaul-train/*")),
     # LONGHAUL_TRY is TRY's own: __COUNTER__ becomes a number only on its way through further macros.
     Ban(r"^[ \t]*#[ \t]*define\s+(?!(?:ASSERT|TRY|LOG|LONGHAUL_TRY|LONGHAUL_TRY_NAMED)\b)\w+",
         "a constant, an enum or a function: ASSERT, TRY and LOG are the only macros",
@@ -74,18 +87,30 @@ PROSE = (
 )
 
 
-def _allowed(path, ban):
-    return any(fnmatch.fnmatch(path, glob) for glob in ban.allowed)
+def _is_one_of(path, globs):
+    return any(fnmatch.fnmatch(path, glob) for glob in globs)
+
+
+def _lines_allowed(path, text, ban):
+    """Those of the functions of this file where it is right."""
+    names = [name for file, name in ban.functions if file == path]
+    lines = text.splitlines()
+    for first, last in functions(text) if names else ():
+        head = "\n".join(lines[first - 1:last]).partition("{")[0]
+        if any(re.search(rf"\b{name}\s*\(", head) for name in names):
+            yield from range(first, last + 1)
 
 
 def _search(path, text, bans, rule):
     for ban in bans:
-        if _allowed(path, ban):
+        if _is_one_of(path, ban.allowed) or not _is_one_of(path, ban.within):
             continue
+        right = set(_lines_allowed(path, text, ban))
         for match in re.finditer(ban.pattern, text, re.M):
             word = " ".join(match.group(0).split())
-            yield Finding(path, line_of(text, match.start() + len(match.group(0)) - len(
-                match.group(0).lstrip())), rule, f"`{word}` is banned: write {ban.instead}")
+            line = line_of(text, match.start() + len(match.group(0)) - len(match.group(0).lstrip()))
+            if line not in right:
+                yield Finding(path, line, rule, f"`{word}` is banned: write {ban.instead}")
 
 
 # Layers whose outputs must not depend on a hash table's order.
