@@ -1,7 +1,9 @@
 """The trainer starts on a dataset that is still on its way: before the push has ended, through a
 kill -9 of the push, a stop and a pause while it waits; it ends with the losses of a run on the whole. In
 the shuffled order, too: what it needs first crosses first. In the order of arrival a trainer that is killed reads
-again what it had read, and so does another that is given the record.
+again what it had read, and so does another that is given the record. Two ranks read through a
+gateway what others read from files. A resume reads the version that the run began with, not a newer
+one.
 
 Usage: early_start.py LONGHAUL LONGHAUL-STREAMER [LONGHAUL-TRAIN]. 0: all held; 77: no trainer.
 """
@@ -20,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "trainer"))
 
 from killing import losses
 from push_pull import World
+from reach_world import free_port
 
 SHARDS, TOKENS, STEPS = 12, 262_144, 700  # 512 KiB a shard, 256 steps each
 SEED = 2  # whose first block is of the last shard
@@ -84,6 +87,12 @@ def push(world, source, rate, dataset="words"):
                             stderr=subprocess.DEVNULL)
 
 
+def data_of(trainer):
+    """What its newest checkpoint says that it has read."""
+    newest = max((trainer.run / "checkpoints").glob("step-*"))
+    return json.loads((newest / "checkpoint.json").read_text())["settings"]["data"]
+
+
 def story(world, program):
     source = world.folder / "shards"
     make_shards(source, 1)
@@ -115,9 +124,8 @@ def story(world, program):
     steer(world, "early", "resume")
     second = trainer.end(0)
     assert second["first_step"] == first["steps"] and second["steps"] == STEPS, second
-    notes = json.loads((trainer.run / f"checkpoints/step-{STEPS:08}/checkpoint.json").read_text())
     root = world.result("ls", "here:words")["root"]
-    assert notes["settings"]["data"] == f"words sha256:{root}", (notes["settings"], root)
+    assert data_of(trainer) == f"words sha256:{root}", (data_of(trainer), root)
 
     whole = Trainer(world, program, "whole", "--data", world.root / "datasets/words/v000001")
     whole.start()
@@ -175,6 +183,71 @@ def arrival_story(world, program):
     assert again.process.returncode == 3 and "does not reach so far" in again.log.read_text()
 
 
+def pass_of(world, run):
+    """The store that a host names which does not see the root."""
+    made = subprocess.run([world.streamer, "gateway", "pass", run, "--at", world.gateway, "--root",
+                           world.root, "--json"], text=True, capture_output=True, check=True)
+    return "gateway:" + str(shutil.copy(json.loads(made.stdout)["pass"], world.folder))
+
+
+def gateway_story(world, program):
+    """Two ranks, a connection each under one pass; their steps read three shards."""
+    source, tokens, steps = world.folder / "fourth", TOKENS // 4, 160
+    make_shards(source, 4, tokens=tokens)
+    store = pass_of(world, "gated")
+    trainer = Trainer(world, program, "gated", "--dataset", "far", "--store", store, "--ranks", 2,
+                      steps=steps)
+    trainer.start()
+    trainer.until("waits for the manifest of far")
+    sending = push(world, source, "50kB/s", "far")  # 16 s at least, of which the run waits for 4
+    trainer.until("step      1 ")
+    assert sending.poll() is None, "the first step came before the push had ended"
+    assert not (world.root / "datasets/far/current").exists()
+    trainer.end(0)
+    sending.kill()  # the rest of it is read by nobody
+    sending.wait()
+    plain = Trainer(world, program, "plain", "--data", source, "--ranks", 2, steps=steps)
+    plain.start()
+    plain.end(0)
+    far, near = losses(trainer.run), losses(plain.run)
+    assert sorted(far) == sorted(near) == list(range(steps)) and far == near
+
+
+def pinned_story(world, program):
+    """A version comes while the run is stopped, with other tokens in every shard."""
+    source, tokens, steps = world.folder / "fifth", TOKENS // 2, 300
+    make_shards(source, 5, 3, tokens)
+    assert world.result("push", source, "here:edited")["version"] == "v000001"
+    begun = f"edited sha256:{world.result('ls', 'here:edited')['root']}"
+    trainer = Trainer(world, program, "pinned", "--dataset", "edited", "--store", world.root,
+                      steps=steps)
+    trainer.start()
+    trainer.until("step     20 ")
+    trainer.process.terminate()
+    stopped = trainer.end(130)["steps"]
+    assert 20 <= stopped < steps, stopped
+
+    shutil.rmtree(source)
+    make_shards(source, 6, 3, tokens)
+    assert world.result("push", source, "here:edited")["version"] == "v000002"
+    trainer.start()
+    second = trainer.end(0)
+    assert second["first_step"] == stopped and second["steps"] == steps, second
+    assert data_of(trainer) == begun, (data_of(trainer), begun)
+    whole = Trainer(world, program, "first", "--data", world.root / "datasets/edited/v000001",
+                    steps=steps)
+    whole.start()
+    whole.end(0)
+    told, expected = losses(trainer.run), losses(whole.run)
+    assert sorted(told) == sorted(expected) == list(range(steps)) and told == expected
+
+    # Who begins now reads the newer one, which gives other losses.
+    newer = Trainer(world, program, "newer", "--dataset", "edited", "--store", world.root, steps=1)
+    newer.start()
+    newer.end(0)
+    assert data_of(newer) != begun and losses(newer.run)[0] != expected[0], losses(newer.run)
+
+
 def main():
     if len(sys.argv) < 4 or not sys.argv[3]:
         print("skipped: there is no longhaul-train: LibTorch is not installed (tools/setup --trainer)")
@@ -182,12 +255,16 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="longhaul-e2e-"))
     world = World(sys.argv[1], sys.argv[2], folder)
     try:
+        world.gateway = f"tcp://127.0.0.1:{free_port()}"
+        world.options = ["--gateway", world.gateway]
         world.start()
         world.run("init")
         world.run("join", "here", stdin=world.invite())
         story(world, sys.argv[3])
         shuffled_story(world, sys.argv[3])
         arrival_story(world, sys.argv[3])
+        gateway_story(world, sys.argv[3])
+        pinned_story(world, sys.argv[3])
         assert world.stop() == 0
         print("all held")
         return 0

@@ -1,4 +1,9 @@
 // One attempt of a run after another, and two at once.
+#include <algorithm>
+#include <barrier>
+#include <numeric>
+#include <thread>
+
 #include "tests/trainer/small_train.hpp"
 
 namespace longhaul::trainer {
@@ -41,6 +46,25 @@ TEST_F(Attempts, AnOlderOneEndsByItselfWhateverReportsIt) {
   ASSERT_FALSE(ended);
   EXPECT_EQ(ended.error().kind(), Kind::kBusy);
   EXPECT_EQ(ended.error().why(), "a newer attempt of it has begun");
+}
+
+TEST(ClaimAttempt, GivesEachOfManyAtOnceANumberOfItsOwn) {
+  constexpr std::size_t kThreads = 8, kEach = 50;
+  const TemporaryFolder folder;
+  std::barrier<> begin(kThreads);
+  std::vector<std::uint64_t> numbers(kThreads * kEach);
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < kThreads; ++thread)
+    threads.emplace_back([&, thread] {
+      begin.arrive_and_wait();
+      for (std::size_t i = 0; i < kEach; ++i)
+        numbers[thread * kEach + i] = claim_attempt(folder.path()).value_or(0);
+    });
+  for (std::thread& thread : threads) thread.join();
+  std::sort(numbers.begin(), numbers.end());
+  std::vector<std::uint64_t> each_once(numbers.size());
+  std::iota(each_once.begin(), each_once.end(), 1U);
+  EXPECT_EQ(numbers, each_once);
 }
 
 TEST_F(Attempts, OneThatIsRefusedClaimsNothing) {

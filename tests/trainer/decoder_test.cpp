@@ -1,8 +1,12 @@
 // Serving on the CPU against the model's own forward pass, and against itself in other company.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cmath>
+
 #include "tests/trainer/serving_checks.hpp"
 #include "trainer/engine/cpu_decoder.hpp"
+#include "trainer/engine/serve_options.hpp"
 
 namespace longhaul::trainer {
 namespace {
@@ -20,6 +24,35 @@ TEST(CpuDecoder, AnswersTheSameInAnyCompany) {
   expect_the_same_in_any_company(
       [&](const DecoderOptions& options) { return std::make_unique<CpuDecoder>(model, options); },
       20, false);
+}
+
+TEST(Arrivals, ArePoissonsAtTheRateAskedFor) {
+  ServeOptions options;
+  options.rate = 8;
+  options.requests = 20'000;
+  options.spread = 0.5;
+  options.prompt = 100;
+  options.output = 40;
+  const std::vector<Arrival> arrivals = arrivals_of(options), same = arrivals_of(options);
+  options.model.seed += 1;
+  const std::vector<Arrival> others = arrivals_of(options);
+  ASSERT_EQ(arrivals.size(), 20'000U);
+  double sum = 0, squares = 0;
+  for (std::size_t i = 0; i < arrivals.size(); ++i) {
+    EXPECT_EQ(arrivals[i].at, same[i].at);
+    EXPECT_GE(arrivals[i].prompt, 50U);
+    EXPECT_LE(arrivals[i].prompt, 150U);
+    EXPECT_GE(arrivals[i].output, 20U);
+    EXPECT_LE(arrivals[i].output, 60U);
+    if (i == 0) continue;
+    const double gap = std::chrono::duration<double>(arrivals[i].at - arrivals[i - 1].at).count();
+    sum += gap;
+    squares += gap * gap;
+  }
+  const double mean = sum / 19'999, deviation = std::sqrt(squares / 19'999 - mean * mean);
+  EXPECT_NEAR(mean, 1.0 / 8, 0.03 / 8);
+  EXPECT_NEAR(deviation, mean, 0.03 / 8) << "as far apart as exponential gaps are";
+  EXPECT_NE(others[1].at, arrivals[1].at);
 }
 
 TEST(Server, RefusesWhatNeverFits) {

@@ -12,7 +12,7 @@
 namespace longhaul::trainer {
 namespace {
 
-// Two shards' worth of blocks of which some have not arrived; what is missing reads as poison.
+// A shard of which no sample has arrived the first three times that it is asked for.
 class ArrivingSource final : public DataSource {
  public:
   const std::vector<ShardInfo>& shards() const override { return infos_; }

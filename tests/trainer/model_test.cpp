@@ -147,6 +147,35 @@ TEST(Model, GradientIsTheSlopeOfItsLoss) {
   EXPECT_NEAR((above - below) / (2 * step) / square, 1, 0.02);
 }
 
+// A vocabulary so large that the head takes the rows of a batch in several parts, the last a
+// shorter one.
+TEST(Model, TheHeadInPartsIsTheHeadOfEachRow) {
+  ModelConfig config = named_config("tiny").value();
+  config.vocab = 70'000;
+  config.hidden = 32;
+  config.intermediate = 48;
+  config.layers = 1;
+  config.heads = config.kv_heads = 2;
+  config.head_dim = 16;
+  Model whole(config), alone(config);
+  for (Model* model : {&whole, &alone}) model->init(3);
+  Rng rng(5, "model.parts");
+  constexpr std::int64_t kSamples = 30, kSequence = 5;  // 150 rows, 64 a part
+  ASSERT_LT(kLogitFloats / config.vocab, 64);
+  std::vector<std::int64_t> tokens, targets;
+  for (std::int64_t i = 0; i < kSamples * kSequence; ++i) {
+    tokens.push_back(static_cast<std::int64_t>(rng.below(70'000)));
+    targets.push_back(static_cast<std::int64_t>(rng.below(70'000)));
+  }
+  const double got = whole.train({tokens.data(), targets.data(), kSamples, kSequence}, 0.01F);
+  double want = 0;
+  for (std::int64_t first = 0; first < kSamples * kSequence; first += kSequence)
+    want += alone.train({tokens.data() + first, targets.data() + first, 1, kSequence}, 0.01F);
+  EXPECT_NEAR(got, want, 1e-6 * want);
+  const at::Tensor difference = whole.gradients() - alone.gradients();
+  EXPECT_LT((difference.norm() / alone.gradients().norm()).item<double>(), 1e-5);
+}
+
 TEST(Model, GradientsAddUpOverMicroBatches) {
   const Reference reference = open("tied");
   Model& model = *reference.model;

@@ -3,7 +3,10 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <string>
+#include <string_view>
 
 #include "tests/trainer/optimizer_bench.hpp"
 
@@ -230,64 +233,147 @@ TEST(Scion, MovesByRadiusAndSign) {
       1e-3);
 }
 
-OptimizerConfig plain_muon() {
-  OptimizerConfig config = preset("muon");
-  config.nesterov = false;
-  return config;
-}
+// The rules by name: "muon" with weight decay, "scion", and "constrained", which is Scion that
+// shrinks W. Muon's rest takes AdamW, Scion's the sign rule, which is transported as well.
+class Transported : public testing::TestWithParam<const char*> {
+ protected:
+  static OptimizerConfig rules(bool transported) {
+    const bool muon = std::string_view(GetParam()) == "muon";
+    OptimizerConfig config = preset(muon ? transported ? "transported" : "muon" : "scion");
+    config.nesterov = false;
+    if (muon) {
+      config.decay = 0.1;
+      return config;
+    }
+    config.transported = transported;
+    config.radius = 3;
+    config.rest_radius = 5;
+    config.constrained = std::string_view(GetParam()) == "constrained";
+    return config;
+  }
+  // Of the buffer's beginning, so much is transported.
+  static std::int64_t transported_size() {
+    const ParameterLayout layout(small());
+    return rules(true).rest == RestRule::kSign ? layout.size() : layout.matrix_size();
+  }
+  static at::Tensor part(const at::Tensor& flat) { return flat.narrow(0, 0, transported_size()); }
+  static at::Tensor moved(const Bench& bench) {
+    EXPECT_EQ(bench.optimizer.state().back().first, "moved");
+    return bench.optimizer.state().back().second.clone();
+  }
+  double train(Model& model) const {
+    model.gradients().zero_();
+    return model.train({ids_.data(), ids_.data() + 1, 2, 16}, 1.0F / 32);
+  }
+  double loss(Model& model) const { return model.loss({ids_.data(), ids_.data() + 1, 2, 16}); }
+  void SetUp() override {
+    for (std::size_t i = 0; i < ids_.size(); ++i) ids_[i] = static_cast<std::int64_t>(i * 7 % 13);
+  }
 
-TEST(Transported, WithKappaZeroIsMuonBitForBit) {
-  Bench with(preset("transported")), without(plain_muon());
+ private:
+  std::array<std::int64_t, 33> ids_{};
+};
+
+TEST_P(Transported, WithKappaZeroIsThePlainRuleBitForBit) {
+  Bench with(rules(true)), without(rules(false));
   for (std::uint64_t step = 0; step < 4; ++step) {
     for (Bench* bench : {&with, &without}) {
       bench->optimizer.extrapolate(0);
-      std::vector<std::int64_t> ids(33);
-      for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int64_t>(i * 7 % 13);
-      bench->model.gradients().zero_();
-      bench->model.train({ids.data(), ids.data() + 1, 2, 16}, 1.0F / 32);
+      train(bench->model);
       bench->optimizer.step({.step = step});
     }
+    EXPECT_TRUE(at::equal(with.model.gradients(), without.model.gradients())) << step;
     EXPECT_TRUE(at::equal(with.model.weights(), without.model.weights())) << step;
+    const NamedState want = without.optimizer.state(), state = with.optimizer.state();
+    ASSERT_EQ(state.size(), want.size() + 1) << "Delta is the last";
+    for (std::size_t i = 0; i < want.size(); ++i)
+      EXPECT_TRUE(at::equal(state[i].second, want[i].second)) << step << " " << want[i].first;
   }
 }
 
-TEST(Transported, TakesGradientsAheadAndEvaluatesAtTheWeights) {
-  Bench bench(preset("transported"));
-  std::vector<std::int64_t> ids(17);
-  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int64_t>(i * 5 % 13);
-  const Batch batch{ids.data(), ids.data() + 1, 1, 16};
+TEST_P(Transported, TakesGradientsAheadAndEvaluatesAtTheWeights) {
+  Bench bench(rules(true));
   bench.gradient(1);
   const at::Tensor before = bench.model.weights().clone();
   bench.optimizer.step({});
   bench.optimizer.extrapolate(2);
-  const double ahead = bench.model.loss(batch);
+  const double ahead = train(bench.model);
   bench.optimizer.read_at_weights();
-  const double here = bench.model.loss(batch);
+  const double here = loss(bench.model);
   EXPECT_NE(ahead, here);
-  // Matrices stand at W + 2 (W - W before), all else at W.
+  // What is transported stands at W + 2 (W - W before), all else at W. Twice a number is exact, so
+  // the bits are those of the rule.
   Model by_hand(small());
-  const std::int64_t n = by_hand.layout().matrix_size();
   by_hand.weights().copy_(bench.model.weights());
-  by_hand.weights().narrow(0, 0, n).add_((bench.model.weights() - before).narrow(0, 0, n), 2);
-  EXPECT_NEAR(by_hand.loss(batch), ahead, 1e-4);
+  EXPECT_EQ(loss(by_hand), here);
+  part(by_hand.weights()).add_(part(bench.model.weights() - before), 2);
+  EXPECT_EQ(train(by_hand), ahead);
+  EXPECT_TRUE(at::equal(by_hand.gradients(), bench.model.gradients()));
 }
 
-TEST(Transported, DeltaIsTheOptimizersOwnDisplacement) {
-  Bench bench(preset("transported"));
+// The plain rule, given gradients of another model that stands ahead, by a Delta kept by hand. What
+// changes W from outside is no part of it.
+TEST_P(Transported, IsThePlainRuleOnGradientsTakenAhead) {
+  Bench bench(rules(true)), plain(rules(false));
+  Model ahead(small());
+  at::Tensor delta = at::zeros({transported_size()}, at::kFloat);
+  for (std::uint64_t step = 0; step < 6; ++step) {
+    if (step == 3)
+      for (const Bench* one : {&bench, &plain}) one->model.weights().mul_(1.5);
+    bench.optimizer.extrapolate(2);
+    train(bench.model);
+    bench.optimizer.step({.step = step});
+
+    ahead.weights().copy_(plain.model.weights());
+    part(ahead.weights()).add_(delta, 2);
+    train(ahead);
+    plain.model.gradients().copy_(ahead.gradients());
+    const at::Tensor before = plain.model.weights().clone();
+    plain.optimizer.step({.step = step});
+    delta = part(plain.model.weights() - before);
+    ASSERT_TRUE(at::equal(bench.model.weights(), plain.model.weights())) << step;
+  }
+}
+
+TEST_P(Transported, DeltaIsTheOptimizersOwnDisplacement) {
+  Bench bench(rules(true));
   bench.gradient(1);
   bench.optimizer.step({});
-  const auto moved = [&] { return bench.optimizer.state().back().second.clone(); };
-  const at::Tensor delta = moved();
-  ASSERT_EQ(bench.optimizer.state().back().first, "moved");
-  EXPECT_GT(delta.abs().max().item<double>(), 0);
+  const at::Tensor delta = moved(bench);
+  ASSERT_EQ(delta.numel(), transported_size());
+  for (const Parameter& parameter : bench.model.layout().all()) {
+    if (parameter.offset >= delta.numel()) continue;
+    const at::Tensor of = delta.narrow(0, parameter.offset, parameter.count());
+    EXPECT_GT(of.abs().max().item<double>(), 0) << parameter.name;
+  }
   bench.model.weights().mul_(1.5);  // a reload, a roll-back, an outer update
-  EXPECT_TRUE(at::equal(moved(), delta));
+  EXPECT_TRUE(at::equal(moved(bench), delta));
   bench.gradient(2);
   const at::Tensor before = bench.model.weights().clone();
   bench.optimizer.step({.step = 1});
-  const std::int64_t n = bench.model.layout().matrix_size();
-  EXPECT_TRUE(at::equal(moved(), (bench.model.weights() - before).narrow(0, 0, n)));
+  EXPECT_TRUE(at::equal(moved(bench), part(bench.model.weights() - before)));
 }
+
+// Without a gradient there is no update, and Delta is what the rule itself takes off W.
+TEST_P(Transported, DeltaHoldsTheRulesOwnShrinkage) {
+  const OptimizerConfig config = rules(true);
+  Bench bench(config);
+  bench.model.gradients().zero_();
+  const at::Tensor before = bench.model.weights().clone();
+  bench.optimizer.step({});
+  const std::int64_t matrices = bench.model.layout().matrix_size();
+  at::Tensor want = at::zeros_like(before);
+  want.narrow(0, 0, matrices).fill_(-config.rate * config.decay);
+  if (config.constrained) {
+    want.narrow(0, 0, matrices).fill_(-config.rate);
+    want.narrow(0, matrices, want.numel() - matrices).fill_(-config.rest_rate);
+  }
+  // A difference of floats below 1: half a unit in their last place is 3e-8.
+  EXPECT_LT((moved(bench) - part(want * before)).abs().max().item<double>(), 1e-7);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, Transported, testing::Values("muon", "scion", "constrained"),
+                         [](const auto& rule) { return std::string(rule.param); });
 
 TEST(Optimizer, GivesTheSameBitsForAnyThreads) {
   for (const char* name : {"adamw", "muon", "normuon", "scion", "transported"}) {

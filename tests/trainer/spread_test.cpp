@@ -2,7 +2,9 @@
 // of one. Ranks are threads here, their sums are made in memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <barrier>
+#include <set>
 #include <thread>
 
 #include "trainer/engine/optimizer.hpp"
@@ -172,6 +174,54 @@ TEST(Ranks, AStepOfNIsAStepOfOneForEveryRule) {
           }
         }
       }
+    }
+  }
+}
+
+// Matrices of unlike sizes: fewer than there are ranks, and far more.
+TEST(PolarShares, HoldEachMatrixOnceAndNoRankMuchMoreThanItsPart) {
+  for (const std::int64_t layers : {1, 3, 8}) {
+    ModelConfig config = config_of(false);
+    config.layers = layers;
+    const ParameterLayout layout(config);
+    for (const std::uint64_t ranks : {1U, 2U, 3U, 4U, 7U, 64U}) {
+      const PolarShares shares = polar_shares(layout, ranks);
+      std::set<std::pair<const MatrixGroup*, std::int64_t>> held;
+      std::vector<double> load(ranks, 0);
+      double largest = 0, sum = 0;
+      for (const PolarShare& share : shares.all) {
+        EXPECT_TRUE(held.emplace(share.group, share.k).second) << "twice";
+        ASSERT_LT(share.owner, ranks);
+        const double cost = polar_cost(*share.group);
+        load[share.owner] += cost;
+        sum += cost;
+        largest = std::max(largest, cost);
+      }
+      std::size_t there = 0;
+      for (const MatrixGroup& group : layout.groups())
+        for (std::int64_t k = 0; k < group.count; ++k, ++there)
+          EXPECT_TRUE(held.contains({&group, k})) << there;
+      EXPECT_EQ(held.size(), there);
+      const double mean = sum / static_cast<double>(ranks);
+      EXPECT_LE(*std::max_element(load.begin(), load.end()), (mean + largest) * (1 + 1e-12))
+          << layers << " layers, " << ranks << " ranks";
+    }
+  }
+}
+
+TEST(PolarShares, LieOneBehindTheOtherAsTheRanksAreCounted) {
+  const ParameterLayout layout(config_of(false));
+  for (const std::uint64_t ranks : {1U, 3U, 64U}) {
+    const PolarShares shares = polar_shares(layout, ranks);
+    std::vector<std::int64_t> begin(ranks + 1, 0);
+    for (std::uint64_t r = 0; r < ranks; ++r)
+      begin[r + 1] = begin[r] + static_cast<std::int64_t>(shares.counts[r]);
+    EXPECT_EQ(begin.back(), shares.size);
+    std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
+    for (const PolarShare& share : shares.all) {
+      EXPECT_EQ(share.place, next[share.owner]);
+      next[share.owner] += share.group->rows * share.group->columns;
+      EXPECT_LE(next[share.owner], begin[share.owner + 1]);
     }
   }
 }
