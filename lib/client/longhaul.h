@@ -11,8 +11,8 @@
  *   }
  *   longhaul_close(run, "done");
  *
- * No call of a run blocks on a disk, a network or another process, and none throws or aborts: what goes wrong
- * behind them is counted (longhaul_status) and the training goes on. A NULL run is allowed everywhere
+ * Between longhaul_open, which makes files, and longhaul_close, which waits a second at most, no call of a run
+ * blocks on a disk, a network or another process, and none throws or aborts: what goes wrong behind them is counted (longhaul_status) and the training goes on. A NULL run is allowed everywhere
  * and does nothing, so that a rank without a log needs no ifs. All calls may come from any thread;
  * longhaul_poll and longhaul_done from one thread of rank 0.
  */
@@ -54,7 +54,8 @@ uint32_t longhaul_series(longhaul_run* run, const char* name);
 void longhaul_log(longhaul_run* run, uint32_t series, uint64_t step, double value);
 /* A note on the charts at this step. Queued for the writer's thread. */
 void longhaul_mark(longhaul_run* run, uint64_t step, const char* text);
-/* A checkpoint of `step` is whole and durable in `folder`. Queued. */
+/* A checkpoint of `step` is whole and durable in `folder`. Queued. One with a file `pending-home` in it is being
+ * fetched by a laptop: leave it, or that ends the fetch. */
 void longhaul_checkpoint(longhaul_run* run, uint64_t step, const char* folder);
 /* Training goes on from a checkpoint of `step`. Queued. */
 void longhaul_resumed(longhaul_run* run, uint64_t step, const char* folder);

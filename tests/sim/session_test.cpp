@@ -95,7 +95,7 @@ TEST(SessionSim, OnASlowLinkBulkWaitsForLittleBulk) {
         return !received.empty() && received.back().number == 7;
       };
       // Over UDP what was taken while it found the link's rate is still there.
-      const Duration most = datagrams && after == 3s ? 9s : 5s;
+      const Duration most = datagrams && after == 3s ? 9s : 7s;
       EXPECT_TRUE(world.run_until(came, most)) << datagrams << " " << after / 1s;
     }
   }

@@ -135,17 +135,18 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
   const auto sequence = static_cast<std::int64_t>(run.sequence);
   outside.console.out(fmt::format(
-      "{{\"bench\":\"train-step\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
+      "{{\"bench\":\"train-step\",\"cell\":\"{}, {}, {} of "
+      "{}\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
       "\"forward_seconds\":{:.6f},\"backward_seconds\":{:.6f},"
       "\"optimizer_seconds\":{:.6f},\"polar_seconds\":{:.6f},\"optimizer_share\":{:.4f},"
       "\"peak_flops\":{:.4g},\"peak\":\"{}\",\"mfu_full\":{:.4f},\"mfu_causal\":{:.4f},"
       "\"memory_bytes\":{:.0f},\"program_bytes\":{:.0f}}}\n",
-      run.model, model.layout().size(), run.optimizer, run.dtype, run.threads, run.batch,
-      run.sequence, gemm_backend(products), rate, step, median(times.model), forward,
-      std::max(0.0, median(times.model) - forward), median(times.optimizer), median(times.polar),
-      median(times.optimizer) / step, peak,
+      run.model, run.optimizer, run.batch, run.sequence, run.model, model.layout().size(),
+      run.optimizer, run.dtype, run.threads, run.batch, run.sequence, gemm_backend(products), rate,
+      step, median(times.model), forward, std::max(0.0, median(times.model) - forward),
+      median(times.optimizer), median(times.polar), median(times.optimizer) / step, peak,
       peak_tflops > 0 ? "given" : "fp32 product of 1024^3, measured here",
       rate * train_flops_full(model.config(), sequence) / peak,
       rate * train_flops_causal(model.config(), sequence) / peak, most, program));

@@ -1,4 +1,5 @@
-// The one place where LibTorch's CUDA is asked for anything but tensors: streams, events, memory.
+// One of the three places where LibTorch's CUDA is asked for anything but tensors: devices, streams
+// and memory here, events in device_events.cpp, graphs in replay.cpp. Without it they are stubs.
 #include "trainer/engine/device.hpp"
 
 #include <algorithm>

@@ -5,8 +5,8 @@
 //   adamw     Loshchilov and Hutter 2019 (kernels::adamw)
 //   muon      M <- b M + (1 - b) G;  U = (1 - b) G + b M (Nesterov) or M;
 //             W <- (1 - rate decay) W - rate s O(U)                            (Jordan 2024)
-//   normuon   muon with O's rows divided by sqrt of the EMA of their mean squares, then scaled to
-//             O's Frobenius norm                                     (Li et al., arXiv 2510.05491)
+//   normuon   muon with O' in place of O: v <- b2 v + (1 - b2) mean of each row's squares of O,
+//             O' = O / sqrt(v), times |O| / |O / sqrt(v)|            (Li et al., arXiv 2510.05491)
 //   scion     M <- (1 - a) M + a G with a = 1 - b;  W <- [(1 - rate)] W + rate radius lmo(M): -s O
 //             for matrices, -sign for the rest               (Pethick et al., arXiv 2502.07529)
 //

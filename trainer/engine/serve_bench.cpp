@@ -208,13 +208,14 @@ Result<int> bench(Outside& outside, const ServeOptions& work) {
   std::string single;
   if (work.repetitions > 0) single = TRY(singles(server, serving, work.repetitions));
   outside.console.out(fmt::format(
-      "{{\"bench\":\"serve\",\"model\":\"{}\",\"parameters\":{},\"device\":\"{}\","
+      "{{\"bench\":\"serve\",\"cell\":\"{}, "
+      "{}/s\",\"model\":\"{}\",\"parameters\":{},\"device\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},"
       "\"most_requests\":{},\"round_tokens\":{},\"pool_bytes\":{},{}{},\"device_bytes\":{:.0f}}}\n",
-      work.model.model, parameter_count(config), serving.decoder->device(), work.model.dtype,
-      work.model.threads, report.requests, work.rate, work.prompt, work.output, work.most,
-      work.round, serving.decoder->pool_bytes(), to_json(report), single,
-      serving.device.peak_bytes()));
+      work.model.model, work.rate, work.model.model, parameter_count(config),
+      serving.decoder->device(), work.model.dtype, work.model.threads, report.requests, work.rate,
+      work.prompt, work.output, work.most, work.round, serving.decoder->pool_bytes(),
+      to_json(report), single, serving.device.peak_bytes()));
   return cli::kOk;
 }
 

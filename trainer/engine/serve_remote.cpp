@@ -96,12 +96,13 @@ Result<int> serve_remote(Outside& outside, const ServeOptions& s) {
   }
   const ServeReport report = report_of(served, s.limits());
   outside.console.out(fmt::format(
-      "{{\"bench\":\"serve-remote\",\"url\":{},\"model\":{},\"requests\":{},\"rate\":{},"
+      "{{\"bench\":\"serve-remote\",\"cell\":\"{}/"
+      "s\",\"url\":{},\"model\":{},\"requests\":{},\"rate\":{},"
       "\"prompt_words\":{},\"output\":{},\"prompt_tokens\":{},\"made_tokens\":{},\"pieces\":{},"
       "\"round_trip\":{},\"ttft_less_round_trip\":{},{}}}\n",
-      json_quoted(s.url), json_quoted(s.served_model), report.requests, s.rate, s.prompt, s.output,
-      read, made, pieces, to_json(spread_of(round_trip)), to_json(spread_of(of_the_server)),
-      to_json(report)));
+      s.rate, json_quoted(s.url), json_quoted(s.served_model), report.requests, s.rate, s.prompt,
+      s.output, read, made, pieces, to_json(spread_of(round_trip)),
+      to_json(spread_of(of_the_server)), to_json(report)));
   return cli::kOk;
 }
 
