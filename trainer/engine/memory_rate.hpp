@@ -10,7 +10,8 @@ struct MemoryRate {
   double bytes_per_second = 0;
   const char* of = "";  // what it is the rate of, for people
 };
-// Of the host: at::get_num_threads() threads that read far more than the caches hold.
+// Of the host, by at::get_num_threads() threads over more than most caches hold: the better of a
+// sum and of STREAM's triad, a = b + s c, counted as STREAM does, 12 bytes an element (McCalpin).
 MemoryRate host_memory_rate();
 // Of a device: the better of a copy, read and written bytes counted, and of a sum, which only
 // reads. A share of the lower one would flatter.
