@@ -121,7 +121,7 @@ def two_ranks(runs):
 
 def refused(runs):
     here = runs.train("none", "--device", "cuda:9", code=1)  # no machine of ours has ten
-    lines = [line for line in here.stderr.splitlines() if "is a pipe" not in line]
+    lines = here.stderr.splitlines()
     assert lines[0].startswith("longhaul-train: cannot compute on cuda:9"), lines
     for words, why in ((("--device", "gpu"), "a device is cpu, cuda or cuda:N"),
                        ((*DEVICE, "--consume", "--clip", 0), "--consume goes with --device cpu"),

@@ -10,6 +10,7 @@ last whole step."""
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,7 @@ def never_read(program, folder, shards):
     assert done.returncode == 0 and "step-00000300" in checkpoints(folder / "never"), (done.returncode, said)
     assert json.loads(done.stdout)["steps"] == 300, done.stdout  # stdout does not stand
     assert len(said) <= PIPE and "\nstep    299 " not in said, said[-500:]
+    assert re.search(r"^step +\d+ .* tok/s  waited for data \d+\.\d\d %", said, re.M), said[:500]  # the ledger, live
 
 
 def hung_rank(program, folder, shards):
