@@ -139,7 +139,8 @@ def never_read(program, folder, shards):
     assert done.returncode == 0 and "step-00000300" in checkpoints(folder / "never"), (done.returncode, said)
     assert json.loads(done.stdout)["steps"] == 300, done.stdout  # stdout does not stand
     assert len(said) <= PIPE and "\nstep    299 " not in said, said[-500:]
-    assert re.search(r"^step +\d+ .* tok/s  waited for data \d+\.\d\d %", said, re.M), said[:500]  # the ledger, live
+    # The ledger, live.
+    assert re.search(r"^step +\d+ .* tok/s  waited for data \d+\.\d\d %", said, re.M), said[:500]
 
 
 def hung_rank(program, folder, shards):
