@@ -11,10 +11,11 @@
  *   }
  *   longhaul_close(run, "done");
  *
- * Between longhaul_open, which makes files, and longhaul_close, which waits a second at most, no call of a run
- * blocks on a disk, a network or another process, and none throws or aborts: what goes wrong behind them is counted (longhaul_status) and the training goes on. A NULL run is allowed everywhere
- * and does nothing, so that a rank without a log needs no ifs. All calls may come from any thread;
- * longhaul_poll and longhaul_done from one thread of rank 0.
+ * Between longhaul_open, which makes files, and longhaul_close, which waits a second at most, no call of a
+ * run blocks on a disk, a network or another process, and none throws or aborts: what goes wrong behind them
+ * is counted (longhaul_status) and the training goes on. A NULL run is allowed everywhere and does nothing,
+ * so that a rank without a log needs no ifs. All calls may come from any thread; longhaul_poll and
+ * longhaul_done from one thread of rank 0.
  */
 #ifndef LONGHAUL_H
 #define LONGHAUL_H

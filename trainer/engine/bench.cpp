@@ -135,8 +135,8 @@ Result<int> bench_command(Outside& outside, std::span<const std::string> argumen
   const double peak = peak_tflops > 0 ? peak_tflops * 1e12 : measured_peak();
   const auto sequence = static_cast<std::int64_t>(run.sequence);
   outside.console.out(fmt::format(
-      "{{\"bench\":\"train-step\",\"cell\":\"{}, {}, {} of "
-      "{}\",\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
+      "{{\"bench\":\"train-step\",\"cell\":\"{}, {}, {} of {}\","
+      "\"model\":\"{}\",\"parameters\":{},\"optimizer\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"batch\":{},\"sequence\":{},\"products\":\"{}\","
       "\"tokens_per_second\":{:.1f},\"step_seconds\":{:.6f},\"model_seconds\":{:.6f},"
       "\"forward_seconds\":{:.6f},\"backward_seconds\":{:.6f},"

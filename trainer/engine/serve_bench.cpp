@@ -208,8 +208,8 @@ Result<int> bench(Outside& outside, const ServeOptions& work) {
   std::string single;
   if (work.repetitions > 0) single = TRY(singles(server, serving, work.repetitions));
   outside.console.out(fmt::format(
-      "{{\"bench\":\"serve\",\"cell\":\"{}, "
-      "{}/s\",\"model\":\"{}\",\"parameters\":{},\"device\":\"{}\","
+      "{{\"bench\":\"serve\",\"cell\":\"{}, {}/s\","
+      "\"model\":\"{}\",\"parameters\":{},\"device\":\"{}\","
       "\"dtype\":\"{}\",\"threads\":{},\"requests\":{},\"rate\":{},\"prompt\":{},\"output\":{},"
       "\"most_requests\":{},\"round_tokens\":{},\"pool_bytes\":{},{}{},\"device_bytes\":{:.0f}}}\n",
       work.model.model, work.rate, work.model.model, parameter_count(config),

@@ -96,8 +96,8 @@ Result<int> serve_remote(Outside& outside, const ServeOptions& s) {
   }
   const ServeReport report = report_of(served, s.limits());
   outside.console.out(fmt::format(
-      "{{\"bench\":\"serve-remote\",\"cell\":\"{}/"
-      "s\",\"url\":{},\"model\":{},\"requests\":{},\"rate\":{},"
+      "{{\"bench\":\"serve-remote\",\"cell\":\"{}/s\","
+      "\"url\":{},\"model\":{},\"requests\":{},\"rate\":{},"
       "\"prompt_words\":{},\"output\":{},\"prompt_tokens\":{},\"made_tokens\":{},\"pieces\":{},"
       "\"round_trip\":{},\"ttft_less_round_trip\":{},{}}}\n",
       s.rate, json_quoted(s.url), json_quoted(s.served_model), report.requests, s.rate, s.prompt,
